@@ -1,0 +1,1 @@
+"""Face chips to apparent expression, learner states and an identity feature."""

@@ -1,0 +1,186 @@
+"""FaceStateNet: one convolutional backbone, several heads, one forward pass.
+
+A plain ``nn.Module``: training wraps it in Lightning, inference loads it from safetensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engagement.compat import load_torchvision
+from engagement.errors import ConfigError
+from engagement.labels import LabelSet
+
+#: Side of the pooled grid that the identity head sees: where on the face a texture is, is identity.
+_IDENTITY_GRID = 4
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSpec:
+    """A classifier on the backbone's features.
+
+    Attributes:
+        labels: classes in output order; softmax for exclusive ones, sigmoid for independent ones.
+        hidden: units of one hidden layer; 0 for a linear head.
+    """
+
+    labels: LabelSet
+    hidden: int = 0
+
+    def to_dict(self) -> dict[str, object]:
+        return {"labels": self.labels.to_dict(), "hidden": self.hidden}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> HeadSpec:
+        labels = data["labels"]
+        assert isinstance(labels, Mapping)
+        return cls(LabelSet.from_dict(labels), int(str(data["hidden"])))
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """What is needed to build a FaceStateNet; travels with the weights.
+
+    Attributes:
+        backbone: a key of BACKBONES.
+        heads: name -> head. The names ``expression`` and ``state`` fill the documented columns.
+        identity_dim: length of the identity feature, 0 for none.
+    """
+
+    backbone: str
+    heads: Mapping[str, HeadSpec]
+    identity_dim: int = 0
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "backbone": self.backbone,
+            "heads": {name: head.to_dict() for name, head in self.heads.items()},
+            "identity_dim": self.identity_dim,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> NetworkSpec:
+        heads = data["heads"]
+        assert isinstance(heads, Mapping)
+        return cls(
+            str(data["backbone"]),
+            {str(name): HeadSpec.from_dict(head) for name, head in heads.items()},
+            int(str(data["identity_dim"])),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkOutput:
+    """Outputs for n chips.
+
+    Attributes:
+        features: (n, d) pooled backbone features.
+        logits: head name -> (n, classes), uncalibrated.
+        identity: (n, identity_dim), unit length; (n, 0) without an identity head.
+    """
+
+    features: Tensor
+    logits: dict[str, Tensor]
+    identity: Tensor
+
+
+def _efficientnet_b0() -> tuple[nn.Sequential, int]:
+    return load_torchvision().models.efficientnet_b0(weights=None).features, 1280
+
+
+def _mobilenet_v2() -> tuple[nn.Sequential, int]:
+    return load_torchvision().models.mobilenet_v2(weights=None).features, 1280
+
+
+def _resnet18() -> tuple[nn.Sequential, int]:
+    net = load_torchvision().models.resnet18(weights=None)
+    parts = [(name, module) for name, module in net.named_children() if name not in ("avgpool", "fc")]
+    features = nn.Sequential()
+    for name, module in parts:
+        features.add_module(name, module)
+    return features, 512
+
+
+def _vgg16() -> tuple[nn.Sequential, int]:
+    return load_torchvision().models.vgg16(weights=None).features, 512
+
+
+#: Name -> feature extractor (convolutional part of torchvision's model) and its feature length.
+BACKBONES: Mapping[str, Callable[[], tuple[nn.Sequential, int]]] = {
+    "efficientnet_b0": _efficientnet_b0,
+    "mobilenet_v2": _mobilenet_v2,
+    "resnet18": _resnet18,
+    "vgg16": _vgg16,
+}
+
+#: Where the identity head taps the backbone: (index of the stage, its channels).
+_IDENTITY_TAPS: Mapping[str, tuple[tuple[int, int], ...]] = {"efficientnet_b0": ((3, 40), (5, 112))}
+
+
+class FaceStateNet(nn.Module):
+    """Backbone plus heads.
+
+    Args:
+        spec: which backbone and heads.
+        dropout: before each head, in training.
+
+    Raises:
+        ConfigError: unknown backbone, or an identity head on one that has no taps for it.
+    """
+
+    def __init__(self, spec: NetworkSpec, dropout: float = 0.2) -> None:
+        super().__init__()
+        if spec.backbone not in BACKBONES:
+            raise ConfigError(f"unknown backbone '{spec.backbone}'", f"Choose one of: {', '.join(BACKBONES)}")
+        if spec.identity_dim and spec.backbone not in _IDENTITY_TAPS:
+            raise ConfigError(f"backbone '{spec.backbone}' has no identity head", "Use efficientnet_b0.")
+        self.spec = spec
+        self.backbone, width = BACKBONES[spec.backbone]()
+        self.heads = nn.ModuleDict(
+            {name: _head(width, head, dropout) for name, head in spec.heads.items()}
+        )
+        self.taps = dict(_IDENTITY_TAPS.get(spec.backbone, ())) if spec.identity_dim else {}
+        self.identity = (
+            nn.Linear(sum(self.taps.values()) * _IDENTITY_GRID**2, spec.identity_dim) if self.taps else None
+        )
+
+    def trunk(self, chips: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (n, d), and the pooled taps (n, t) that the identity head reads; t may be 0."""
+        tapped: list[Tensor] = []
+        x = chips
+        for index, stage in enumerate(self.backbone):
+            x = stage(x)
+            if index in self.taps:
+                grid = nn.functional.adaptive_avg_pool2d(x, _IDENTITY_GRID)
+                # Each channel's mean over the batch is not known here; unit scale per tap instead.
+                tapped.append(nn.functional.normalize(grid.flatten(1), dim=1))
+        features = x.mean(dim=(2, 3))
+        return features, torch.cat(tapped, 1) if tapped else features.new_zeros(len(x), 0)
+
+    def forward(self, chips: Tensor) -> NetworkOutput:
+        """
+        Args:
+            chips: float32 (n, 3, size, size), normalised.
+        """
+        features, taps = self.trunk(chips)
+        logits = {name: head(features) for name, head in self.heads.items()}
+        identity = features.new_zeros(len(features), 0)
+        if self.identity is not None:
+            identity = nn.functional.normalize(self.identity(taps), dim=1)
+        return NetworkOutput(features, logits, identity)
+
+
+def _head(width: int, spec: HeadSpec, dropout: float) -> nn.Module:
+    if not spec.hidden:
+        return nn.Sequential(nn.Dropout(dropout), nn.Linear(width, len(spec.labels)))
+    return nn.Sequential(
+        nn.Dropout(dropout),
+        nn.Linear(width, spec.hidden),
+        nn.SiLU(),
+        nn.Dropout(dropout),
+        nn.Linear(spec.hidden, len(spec.labels)),
+    )

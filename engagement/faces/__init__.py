@@ -1,0 +1,1 @@
+"""Finding faces in a frame and cutting them out."""

@@ -1,0 +1,85 @@
+"""Label lists: the one place that names classes and fixes their order.
+
+A label set travels with the weights it was trained for; the loader refuses weights whose labels
+differ from what the caller expects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from engagement.errors import DataError
+
+Kind = Literal["exclusive", "independent"]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """Class names in the order of a model's outputs.
+
+    Attributes:
+        name: what the classes describe.
+        classes: class names, in output order, unique.
+        kind: ``exclusive`` (softmax, one class at a time) or ``independent`` (sigmoid each).
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    kind: Kind
+
+    def __post_init__(self) -> None:
+        if len(set(self.classes)) != len(self.classes) or not self.classes:
+            raise DataError(f"label set '{self.name}' has no classes or repeats one: {self.classes}")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def index(self, label: str) -> int:
+        """Position of a class; raises DataError naming the classes there are."""
+        try:
+            return self.classes.index(label)
+        except ValueError:
+            known = ", ".join(self.classes)
+            raise DataError(f"'{label}' is not a class of '{self.name}'", f"Known classes: {known}") from None
+
+    def to_dict(self) -> dict[str, object]:
+        return {"name": self.name, "classes": list(self.classes), "kind": self.kind}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> LabelSet:
+        classes = data["classes"]
+        assert isinstance(classes, Iterable)
+        kind = str(data["kind"])
+        if kind not in ("exclusive", "independent"):
+            raise DataError(f"unknown kind of label set: '{kind}'")
+        return cls(str(data["name"]), tuple(str(c) for c in classes), kind)  # type: ignore[arg-type]
+
+
+EXPRESSIONS = LabelSet(
+    "expression", ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"), "exclusive"
+)
+LEARNER_STATES = LabelSet("learner_state", ("boredom", "engagement", "confusion"), "independent")
+
+#: What an event says when no learner state leads by the margin.
+UNCERTAIN = "uncertain"
+
+#: Names that other data sets use for our expressions.
+SYNONYMS: Mapping[str, str] = {
+    "anger": "angry",
+    "angry": "angry",
+    "disgust": "disgust",
+    "disgusted": "disgust",
+    "fear": "fear",
+    "fearful": "fear",
+    "scared": "fear",
+    "happiness": "happy",
+    "happy": "happy",
+    "joy": "happy",
+    "neutral": "neutral",
+    "sad": "sad",
+    "sadness": "sad",
+    "surprise": "surprise",
+    "surprised": "surprise",
+}

@@ -1,0 +1,1 @@
+"""Scores over time per person: tables, episodes, figures of a session."""

@@ -1,0 +1,56 @@
+"""Tables in and out: column order, types, Parquet and CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engagement.errors import DataError
+from engagement.timelines.columns import Column, names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PANDAS = {"str": "string", "float": "float64", "int": "int64", "bool": "bool"}
+#: Decimals in CSV: a thousandth of a second, of a pixel, of a probability is more than is known.
+_CSV_FLOAT = "%.4f"
+
+
+def conform(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pd.DataFrame:
+    """The table with exactly the documented columns, in order and of their types.
+
+    Raises:
+        DataError: a column is missing, or one that must be filled is empty.
+    """
+    missing = [c.name for c in columns if c.name not in frame.columns]
+    if missing:
+        raise DataError(f"table lacks the columns {', '.join(missing)}")
+    out = frame[names(columns)].copy()
+    for column in columns:
+        if not column.nullable and bool(out[column.name].isna().any()):
+            raise DataError(f"column '{column.name}' has empty values")
+        out[column.name] = out[column.name].astype(_PANDAS[column.dtype])  # type: ignore[call-overload]
+    return out.reset_index(drop=True)
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """UTF-8 CSV; unobserved values are empty."""
+    frame.to_csv(path, index=False, float_format=_CSV_FLOAT, lineterminator="\n")
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_parquet(path, index=False, compression="zstd")
+
+
+def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
+    """A table written by this package, Parquet or CSV.
+
+    Raises:
+        DataError: the file is missing or has other columns.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise DataError(f"{path} does not exist", "Give the folder that `engagement analyze` wrote.")
+    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"person_id": str})
+    return conform(frame, columns)

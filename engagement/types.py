@@ -1,0 +1,166 @@
+"""What passes between stages: small frozen dataclasses around arrays. Depends on numpy alone.
+
+Conventions: images are RGB, uint8, upright (displayed orientation); coordinates are source pixels
+of that orientation, x to the right, y down; times are float64 seconds of presentation time counted
+from the first frame of the video stream; probabilities are 0-1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+TimeArray = NDArray[np.float64]
+ByteArray = NDArray[np.uint8]
+IndexArray = NDArray[np.int64]
+
+
+def _require(ok: bool, message: str) -> None:
+    if not ok:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """Facts about a video stream, from its container.
+
+    Attributes:
+        path: the file.
+        width, height: pixels of the displayed orientation (rotation applied).
+        rotation_deg: clockwise rotation that was applied for display: 0, 90, 180 or 270.
+        duration_s: what the container declares, None when it does not.
+        codec: name of the video codec.
+        backend: which reader decodes it.
+    """
+
+    path: Path
+    width: int
+    height: int
+    rotation_deg: int
+    duration_s: float | None
+    codec: str
+    backend: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded frame.
+
+    Attributes:
+        index: position in the stream, counted from 0 over every decoded frame.
+        time_s: presentation time in seconds from the first frame.
+        rgb: uint8 (height, width, 3), displayed orientation.
+    """
+
+    index: int
+    time_s: float
+    rgb: ByteArray
+
+    def __post_init__(self) -> None:
+        _require(self.rgb.ndim == 3 and self.rgb.shape[2] == 3, f"rgb has shape {self.rgb.shape}")
+        _require(self.rgb.dtype == np.uint8, f"rgb has dtype {self.rgb.dtype}")
+
+    def __repr__(self) -> str:
+        return f"Frame(index={self.index}, time_s={self.time_s:.3f}, rgb={self.rgb.shape})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceDetections:
+    """Faces of one frame; zero rows are legal.
+
+    Attributes:
+        frame_index, time_s: which frame.
+        boxes_xyxy: float32 (n, 4), corners in source pixels; may leave the frame.
+        score: float32 (n,), the detector's confidence 0-1.
+        landmarks_xy: float32 (n, 5, 2): the eye that is left in the image, the right eye, nose tip,
+            left and right corner of the mouth.
+    """
+
+    frame_index: int
+    time_s: float
+    boxes_xyxy: FloatArray
+    score: FloatArray
+    landmarks_xy: FloatArray
+
+    def __post_init__(self) -> None:
+        n = len(self.score)
+        _require(self.boxes_xyxy.shape == (n, 4), f"boxes {self.boxes_xyxy.shape} for {n} scores")
+        _require(self.landmarks_xy.shape == (n, 5, 2), f"landmarks {self.landmarks_xy.shape} for {n} scores")
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def __repr__(self) -> str:
+        return f"FaceDetections(frame_index={self.frame_index}, n={len(self)})"
+
+    def take(self, rows: NDArray[np.generic] | list[int]) -> FaceDetections:
+        """The given rows (indices or mask), in that order."""
+        rows = np.asarray(rows)
+        if rows.dtype != np.bool_:
+            rows = rows.astype(np.int64)
+        return FaceDetections(
+            self.frame_index, self.time_s, self.boxes_xyxy[rows], self.score[rows], self.landmarks_xy[rows]
+        )
+
+    @classmethod
+    def none(cls, frame_index: int, time_s: float) -> FaceDetections:
+        """A frame without a face."""
+        return cls(
+            frame_index,
+            time_s,
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros((0, 5, 2), np.float32),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChipSpec:
+    """Geometry and normalisation of a face chip; it travels with the weights.
+
+    Attributes:
+        size: pixels of the square chip's side.
+        margin: chip side in units of the longer side of the face box.
+        mean, std: per RGB channel, of values 0-1.
+    """
+
+    size: int
+    margin: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def to_dict(self) -> dict[str, object]:
+        return {"size": self.size, "margin": self.margin, "mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, object]) -> ChipSpec:
+        mean, std = data["mean"], data["std"]
+        assert isinstance(mean, list | tuple) and isinstance(std, list | tuple)
+        return cls(
+            int(str(data["size"])),
+            float(str(data["margin"])),
+            (float(mean[0]), float(mean[1]), float(mean[2])),
+            (float(std[0]), float(std[1]), float(std[2])),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceScores:
+    """What the classifier says of n faces, before smoothing.
+
+    Attributes:
+        expression_prob: float32 (n, 7), sums to 1 along the last axis; order of EXPRESSIONS.
+        state_prob: float32 (n, 3), each 0-1 under a balanced prior; order of LEARNER_STATES.
+        identity: float32 (n, d), unit length; compare by cosine. In memory only.
+    """
+
+    expression_prob: FloatArray
+    state_prob: FloatArray
+    identity: FloatArray
+
+    def __repr__(self) -> str:
+        return f"FaceScores(n={len(self.expression_prob)})"

@@ -1,0 +1,63 @@
+"""Video files in, frames with true presentation times out.
+
+``open_video`` is the door; the contract of what it returns stands in ``reader.py``. Importing this
+package loads no decoding library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engagement.errors import BackendUnavailable, ConfigError
+
+if TYPE_CHECKING:
+    from engagement.video.reader import VideoReader
+
+_READERS = {
+    "pyav": ("engagement.video.pyav_reader", "PyAvReader", "av"),
+    "decord": ("engagement.video.decord_reader", "DecordReader", "decord"),
+    "opencv": ("engagement.video.opencv_reader", "OpenCvReader", "opencv-python-headless"),
+}
+
+BACKENDS = tuple(_READERS)
+"""Names a user may give."""
+
+AUTO_BACKEND = "pyav"
+"""What "auto" stands for; docs/decoding.md has the measurements behind it."""
+
+__all__ = ["AUTO_BACKEND", "BACKENDS", "open_video"]
+
+
+def open_video(path: str | Path, backend: str = "auto") -> VideoReader:
+    """Opens a video file and decodes its first frame.
+
+    Args:
+        path: the file.
+        backend: one of BACKENDS, or "auto". A named backend is used or fails; nothing replaces it.
+
+    Returns:
+        A reader; use it as a context manager.
+
+    Raises:
+        ConfigError: no backend has that name.
+        BackendUnavailable: its library is not installed or does not load here.
+        VideoError: the file cannot be read as a video.
+    """
+    name = AUTO_BACKEND if backend == "auto" else backend
+    if name not in _READERS:
+        raise ConfigError(
+            f"Unknown video backend {backend!r}", f"Choose auto or one of {', '.join(BACKENDS)}"
+        )
+    module, class_name, distribution = _READERS[name]
+    try:
+        reader_class = getattr(importlib.import_module(module), class_name)
+    except (ImportError, OSError) as error:
+        # OSError: decord loads its shared library by hand and fails so when it does not fit.
+        others = " or ".join(other for other in BACKENDS if other != name)
+        raise BackendUnavailable(
+            f"Video backend {name} cannot be loaded ({error})",
+            f"Install it with 'pip install {distribution}', or choose {others}",
+        ) from error
+    return reader_class(Path(path))

@@ -1,0 +1,113 @@
+"""Turns a stream's raw time stamps into presentation times, and judges whether it was all there."""
+
+from __future__ import annotations
+
+from array import array
+
+from engagement.video.reader import DecodeOutcome
+
+RESTART_S = 1.0
+"""A step back longer than this is a clock that started anew (concatenated camcorder files); a shorter
+one is a faulty time stamp."""
+
+END_TOLERANCE_S = 0.5
+END_TOLERANCE_SHARE = 0.02
+
+
+class PresentationClock:
+    """Strictly increasing times from time stamps that may be missing, repeated or restarted.
+
+    Args:
+        default_step_s: distance assumed for a frame without time stamp while no other is known.
+
+    Attributes:
+        times_s: the times given out, 8 bytes for each frame.
+        dropped: frames refused because their time did not lie after the previous one.
+        restarts: how often the stream's clock started anew.
+    """
+
+    def __init__(self, default_step_s: float = 0.04) -> None:
+        self.times_s = array("d")
+        self.dropped = 0
+        self.restarts = 0
+        self.longest_step_s = 0.0
+        self._step_s = default_step_s
+        self._origin_s: float | None = None
+
+    @property
+    def last_s(self) -> float:
+        """Time of the latest frame, 0 before the first."""
+        return self.times_s[-1] if self.times_s else 0.0
+
+    @property
+    def end_s(self) -> float:
+        """Where the latest frame's display ends if it lasts as long as the one before."""
+        return self.last_s + self._step_s
+
+    def tick(self, stamp_s: float | None) -> float | None:
+        """The time of the next frame in presentation order.
+
+        Args:
+            stamp_s: the frame's own time stamp in seconds on the stream's clock, None when missing.
+
+        Returns:
+            Seconds from the first frame, or None when the frame must be left out.
+        """
+        if not self.times_s:
+            self._origin_s = stamp_s
+            self.times_s.append(0.0)
+            return 0.0
+        last = self.times_s[-1]
+        if stamp_s is None:
+            time_s = last + self._step_s
+        else:
+            if self._origin_s is None:
+                self._origin_s = stamp_s - (last + self._step_s)
+            # Rounded to nanoseconds, so that 1.56 is not 1.5599999999999998.
+            time_s = round(stamp_s - self._origin_s, 9)
+        if time_s <= last:
+            if last - time_s <= RESTART_S or stamp_s is None:
+                self.dropped += 1
+                return None
+            self.restarts += 1
+            time_s = last + self._step_s
+            self._origin_s = stamp_s - time_s
+        self._step_s = time_s - last
+        self.longest_step_s = max(self.longest_step_s, self._step_s)
+        self.times_s.append(time_s)
+        return time_s
+
+
+def judge(
+    clock: PresentationClock, declared_end_s: float | None, damaged: int = 0, failure: str = ""
+) -> DecodeOutcome:
+    """Says whether a stream that gave no more frames was complete.
+
+    The stream may end before the declared time by 0.5 s, or by its own longest gap between frames
+    (sparse recordings), the latter up to 2 % of the declared time.
+
+    Args:
+        clock: after the last frame.
+        declared_end_s: end of the video stream in seconds from the first frame, None when unknown.
+        damaged: packets that were skipped.
+        failure: what stopped the reading, if something did.
+    """
+    faults = []
+    complete = not damaged and not failure
+    if declared_end_s is not None:
+        gap = min(clock.longest_step_s, END_TOLERANCE_SHARE * declared_end_s)
+        if declared_end_s - clock.end_s > max(END_TOLERANCE_S, gap):
+            complete = False
+            faults.append(f"the pictures end at {clock.last_s:.2f} s of {declared_end_s:.2f} s")
+    if failure:
+        faults.append(f"reading stopped: {failure}")
+    if damaged:
+        faults.append(f"{damaged} damaged packet{'s' if damaged > 1 else ''} skipped")
+    if clock.dropped:
+        plural = "s" if clock.dropped > 1 else ""
+        faults.append(f"{clock.dropped} frame{plural} with a repeated or backward time stamp left out")
+    if clock.restarts:
+        faults.append(f"the stream's clock started anew {clock.restarts} time(s)")
+    return DecodeOutcome(
+        len(clock.times_s), clock.last_s, complete, "; ".join(faults), clock.dropped, damaged
+    )

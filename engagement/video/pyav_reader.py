@@ -1,0 +1,287 @@
+"""PyAV: the default reader. The only file that imports av.
+
+Time stamps are the container's. AVI stores none, and what FFmpeg makes up for it is in decoding
+order, so there the decoder's output clock (dts) is used instead. Elsewhere a frame without pts uses
+its dts, and one with neither follows its predecessor by the predecessor's step.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import av.logging
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from engagement.errors import VideoError
+from engagement.types import ByteArray, Frame, VideoInfo
+from engagement.video.clock import RESTART_S, PresentationClock, judge
+from engagement.video.reader import (
+    UNFINISHED,
+    FrameTicket,
+    VideoReader,
+    no_video_stream,
+    not_a_video,
+    nothing_decodable,
+    require_readable,
+)
+
+# FFmpeg's own lines mean nothing to a teacher; what matters comes back as an error or an outcome.
+av.logging.set_level(None)
+av.logging.set_libav_level(av.logging.PANIC)
+
+_TIME_EPSILON_S = 1e-6
+_STEPS_BACK_S = (0.0, 1.0, 5.0, 30.0)
+
+
+class PyAvReader(VideoReader):
+    """Reads through FFmpeg's libraries.
+
+    Before the stream has been read once, `frame_at` counts the container's packets to know a frame's
+    index; streams with hidden frames (VP8) may then number a frame too high. After a full pass the
+    index is exact.
+    """
+
+    backend = "pyav"
+    exact_times = True
+    detects_truncation = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = require_readable(path)
+        self._container, self._stream = _open(self._path)
+        try:
+            first = next(_decode(self._container, self._stream, _Damage()), None)
+            if first is None:
+                raise nothing_decodable(self._path)
+            self._by_dts = self._container.format.name == "avi"
+            self._stored_size = (first.width, first.height)
+            rate = self._stream.average_rate or self._stream.guessed_rate
+            self._nominal_step_s = float(1 / rate) if rate else 0.04
+            # PyAV counts anticlockwise.
+            turn = round(-first.rotation / 90) * 90 % 360
+            self._first_stamp_s = self._stamp(first) or 0.0
+            self._declared_end_s, self._end_is_the_streams = _declared_end(
+                self._container, self._stream, self._first_stamp_s
+            )
+            width, height = self._stored_size if turn % 180 == 0 else self._stored_size[::-1]
+            self._info = VideoInfo(
+                self._path, width, height, turn, self._declared_end_s, self._stream.codec_context.name,
+                self.backend,
+            )  # fmt: skip
+        except BaseException:
+            self._container.close()
+            raise
+        self._times: array[float] | None = None
+        self._seekable = True
+
+    @property
+    def info(self) -> VideoInfo:
+        return self._info
+
+    def close(self) -> None:
+        self._container.close()
+
+    def tickets(self) -> Iterator[FrameTicket]:
+        self._outcome = UNFINISHED
+        clock, damage = self._new_clock(), _Damage()
+        container, stream = _open(self._path)
+        with container:
+            for frame in _decode(container, stream, damage, watch_sound=not self._end_is_the_streams):
+                time_s = clock.tick(self._stamp(frame))
+                if time_s is not None:
+                    yield FrameTicket(len(clock.times_s) - 1, time_s, self._loader(frame))
+        end = self._declared_end_s
+        if end is not None and not self._end_is_the_streams:
+            sound_end = damage.sound_end_s - self._first_stamp_s
+            # The sound reaches the end of the file, so the file is whole and the pictures just end earlier.
+            end = None if sound_end > end - 0.5 else end
+        self._outcome = judge(clock, end, damage.packets, damage.failure)
+        self._remember(clock)
+
+    def frame_at(self, time_s: float) -> Frame:
+        if self._times is None:
+            self._remember(self._packet_clock())
+        assert self._times is not None
+        index = max(bisect_right(self._times, time_s + _TIME_EPSILON_S) - 1, 0)
+        target_s = self._times[index]
+        if self._seekable:
+            for back_s in _STEPS_BACK_S:
+                if back_s and back_s - _STEPS_BACK_S[1] > target_s:
+                    break
+                found = self._seek_to(target_s, back_s)
+                if found is not None and abs(found[0] - target_s) <= _TIME_EPSILON_S:
+                    return Frame(index, target_s, self._loader(found[1])())
+        return self._walk_to(target_s)
+
+    def _seek_to(self, target_s: float, back_s: float) -> tuple[float, VideoFrame] | None:
+        """The last frame at or before the target, decoding from a key frame at least back_s before it."""
+        time_base = self._stream.time_base
+        assert time_base is not None
+        stamp = int(round((self._first_stamp_s + target_s - back_s) / time_base))
+        try:
+            self._container.seek(stamp, stream=self._stream)
+        except av.error.FFmpegError:
+            return None
+        best, last_s = None, None
+        for frame in _decode(self._container, self._stream, _Damage()):
+            stamp_s = self._stamp(frame)
+            if stamp_s is None:
+                if last_s is None:
+                    return None
+                last_s = last_s + self._nominal_step_s
+            else:
+                last_s = round(stamp_s - self._first_stamp_s, 9)
+            if last_s > target_s + _TIME_EPSILON_S:
+                break
+            best = (last_s, frame)
+        return best
+
+    def _walk_to(self, target_s: float) -> Frame:
+        """The same without seeking, for streams where seeking misleads."""
+        clock, best = self._new_clock(), None
+        container, stream = _open(self._path)
+        with container:
+            for frame in _decode(container, stream, _Damage()):
+                time_s = clock.tick(self._stamp(frame))
+                if time_s is None:
+                    continue
+                if best is not None and time_s > target_s + _TIME_EPSILON_S:
+                    break
+                best = (len(clock.times_s) - 1, time_s, frame)
+            if best is None:
+                raise VideoError(f"{self._path}: no frame can be decoded at {target_s:.2f} s")
+            return Frame(best[0], best[1], self._loader(best[2])())
+
+    def _packet_clock(self) -> PresentationClock:
+        """Times of all frames as the packets tell them, without decoding."""
+        container, stream = _open(self._path)
+        stamps: list[float] = []
+        restarted, previous = False, None
+        with container:
+            try:
+                for packet in container.demux(stream):
+                    stamp = packet.dts if self._by_dts or packet.pts is None else packet.pts
+                    if stamp is None or packet.size == 0 or packet.is_discard or packet.is_corrupt:
+                        continue
+                    stamps.append(float(stamp * packet.time_base))
+                    if packet.dts is not None:
+                        decoding_s = float(packet.dts * packet.time_base)
+                        restarted |= previous is not None and decoding_s < previous - RESTART_S
+                        previous = decoding_s
+            except av.error.FFmpegError:
+                pass  # a file cut short: what came before counts
+        clock = self._new_clock()
+        for stamp_s in stamps if restarted else sorted(stamps):
+            clock.tick(stamp_s)
+        clock.restarts += restarted
+        return clock
+
+    def _remember(self, clock: PresentationClock) -> None:
+        self._times = clock.times_s or array("d", [0.0])
+        self._seekable = not clock.restarts
+
+    def _new_clock(self) -> PresentationClock:
+        return PresentationClock(self._nominal_step_s)
+
+    def _stamp(self, frame: VideoFrame) -> float | None:
+        stamp = frame.dts if self._by_dts or frame.pts is None else frame.pts
+        return None if stamp is None else float(stamp * frame.time_base)
+
+    def _loader(self, frame: VideoFrame) -> Callable[[], ByteArray]:
+        width, height = self._stored_size
+        quarter_turns = -self._info.rotation_deg // 90 if self._info.rotation_deg else 0
+
+        def load() -> ByteArray:
+            rgb: Any = frame.to_ndarray(format="rgb24", width=width, height=height)
+            return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
+
+        return load
+
+
+class _Damage:
+    """What went wrong while decoding, and how far the sound went."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.failure = ""
+        self.sound_end_s = float("-inf")
+
+
+def _open(path: Path) -> tuple[InputContainer, VideoStream]:
+    try:
+        # Files only: a playlist that calls itself .mp4 must not reach for the network.
+        container = av.open(
+            str(path), "r", options={"protocol_whitelist": "file"}, metadata_errors="replace"
+        )
+    except (av.error.FFmpegError, ValueError) as error:
+        raise not_a_video(path, getattr(error, "strerror", "") or str(error)) from error
+    for stream in container.streams.video:
+        cover = Disposition.attached_pic | Disposition.timed_thumbnails
+        if not stream.disposition & cover and stream.codec_context is not None:
+            stream.thread_type = "AUTO"
+            return container, stream
+    found_none = not len(container.streams)
+    container.close()
+    raise not_a_video(path) if found_none else no_video_stream(path)
+
+
+def _decode(
+    container: InputContainer, stream: VideoStream, damage: _Damage, watch_sound: bool = False
+) -> Iterator[VideoFrame]:
+    """Frames in presentation order; never raises for damaged content but notes it."""
+    sounds = container.streams.audio if watch_sound else ()
+    try:
+        for packet in container.demux(stream, *sounds):
+            if packet.stream_index != stream.index:
+                if packet.pts is not None:
+                    end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                    damage.sound_end_s = max(damage.sound_end_s, float(end))
+                continue
+            if packet.is_corrupt:
+                # Half a packet decodes to half a picture, the rest smeared.
+                damage.packets += 1
+                continue
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                continue
+            except av.error.FFmpegError:
+                damage.packets += 1
+                continue
+            for frame in frames:
+                assert isinstance(frame, VideoFrame)
+                yield frame
+    except av.error.FFmpegError as error:
+        damage.failure = error.strerror or str(error)
+
+
+def _declared_end(
+    container: InputContainer, stream: VideoStream, first_s: float
+) -> tuple[float | None, bool]:
+    """End of the stream in seconds from its first frame, and whether the container says so of this
+    very stream (otherwise the longest stream may be meant)."""
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:
+        # Matroska's tag counts from zero, not from the stream's start.
+        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - first_s
+        if end > 0:
+            return end, True
+    if stream.duration and stream.time_base is not None:
+        counted = stream.frames > 0 or "mp4" in container.format.name
+        return float(stream.duration * stream.time_base), counted
+    if container.duration:
+        start = max(container.start_time or 0, 0)
+        end = (container.duration + start) / av.time_base - first_s
+        return (end, False) if end > 0 else (None, False)
+    return None, False

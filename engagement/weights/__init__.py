@@ -1,0 +1,1 @@
+"""Weight files: safetensors that carry their own record, and the manifest of the shipped ones."""

@@ -1,0 +1,173 @@
+"""Reading and writing weight files.
+
+A weight file is a safetensors file whose header holds a JSON record: what network it is for, label
+order, chip geometry, calibration, measured figures, licence. Nothing is unpickled, so a file from a
+stranger cannot run code. ``manifest.json`` beside the shipped files adds a sha256 for each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engagement.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_RECORD_KEY = "engagement"
+RECORD_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WeightRecord:
+    """What travels with weights.
+
+    Attributes:
+        kind: ``face_state``, ``lstm`` or ``cnn3d``.
+        network: how to build the network; keys depend on the kind.
+        chip: geometry and normalisation of face chips; empty when the network sees none.
+        calibration: temperatures and biases that turn logits into probabilities.
+        metrics: measured figures, name -> value.
+        licence: under what terms the weights may be used.
+        origin: command, data and initial weights they came from.
+    """
+
+    kind: str
+    network: Mapping[str, Any]
+    chip: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        body = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return json.dumps({"version": RECORD_VERSION, **body}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> WeightRecord:
+        data = json.loads(text)
+        if data.pop("version", None) != RECORD_VERSION:
+            raise ValueError("unknown version of the record")
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedWeights:
+    """A weight file in memory: float32 tensors and their record."""
+
+    name: str
+    sha256: str
+    record: WeightRecord
+    tensors: Mapping[str, Tensor]
+
+    def __repr__(self) -> str:
+        return f"LoadedWeights({self.name}, {self.record.kind}, {len(self.tensors)} tensors)"
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def folder() -> Path:
+    """Where the shipped weights lie."""
+    return Path(str(resources.files("engagement.weights")))
+
+
+def manifest() -> dict[str, dict[str, Any]]:
+    """Shipped weights: name -> file, sha256, licence, card, metrics."""
+    path = folder() / "manifest.json"
+    if not path.is_file():
+        raise WeightsError(
+            "no weights are installed with this package", "Reinstall it, or give a file with --checkpoint."
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def locate(reference: str) -> tuple[str, Path, str | None]:
+    """Name, path and expected sha256 of a shipped name or of a file.
+
+    Raises:
+        WeightsError: it is neither.
+    """
+    shipped = manifest() if (folder() / "manifest.json").is_file() else {}
+    if reference in shipped:
+        entry = shipped[reference]
+        return reference, folder() / entry["file"], entry["sha256"]
+    path = Path(reference)
+    if path.is_file():
+        return path.stem, path, None
+    raise WeightsError(
+        f"'{reference}' is neither a file nor shipped weights", f"Shipped: {', '.join(shipped) or 'none'}"
+    )
+
+
+def load_weights(reference: str, kind: str) -> LoadedWeights:
+    """Load weights by shipped name or path.
+
+    Args:
+        reference: a name of the manifest, or a path of a file written by ``engagement train``.
+        kind: the kind that is needed here.
+
+    Raises:
+        WeightsError: missing, damaged, of another kind, or altered since the manifest was written.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    name, path, expected = locate(reference)
+    if not path.is_file():
+        raise WeightsError(f"the shipped weights {path.name} are missing", "Reinstall the package.")
+    digest = sha256_of(path)
+    if expected is not None and digest != expected:
+        raise WeightsError(f"{path.name} differs from the manifest (sha256 {digest[:12]}…)", "Reinstall.")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a readable safetensors file ({error})") from error
+    if _RECORD_KEY not in metadata:
+        raise WeightsError(f"{path} carries no record of its labels", "Use a file `engagement train` wrote.")
+    try:
+        record = WeightRecord.from_json(metadata[_RECORD_KEY])
+    except (ValueError, TypeError) as error:
+        raise WeightsError(f"{path}: the record in the header cannot be read ({error})") from error
+    if record.kind != kind:
+        raise WeightsError(f"{path} holds a '{record.kind}' network, but '{kind}' is needed here")
+    floats = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    return LoadedWeights(name, digest, record, floats)
+
+
+def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]) -> str:
+    """Write a weight file; matrices and kernels as float16, the rest as it is.
+
+    Half precision halves the file; figures are always measured on the file read back.
+
+    Returns:
+        sha256 of the file.
+    """
+    import torch
+    from safetensors.torch import save
+
+    packed = {
+        key: value.detach().cpu().to(torch.float16 if value.is_floating_point() and value.ndim >= 2 else value.dtype)
+        .contiguous()
+        for key, value in tensors.items()
+        if not key.endswith("num_batches_tracked")
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    temporary.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))
+    temporary.replace(path)
+    return sha256_of(path)

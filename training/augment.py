@@ -1,0 +1,119 @@
+"""Variation of training faces. Geometry changes the box before the chip is cut; the rest changes
+the chip before it is normalised. Every draw comes from a generator seeded by (seed, epoch, row), so
+a resumed run sees the same pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engagement.errors import ConfigError
+from engagement.types import ByteArray, FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """Strengths; zero switches a step off.
+
+    Attributes:
+        flip: probability of mirroring.
+        shift: largest displacement of the box, in box sides.
+        scale: largest change of the box's side, as a factor 1 +- scale.
+        roll_deg: largest turn.
+        tight: probability of repeating the edge outside the face box, as sets of tight crops look.
+        light: largest relative change of brightness and contrast.
+        grey: probability of losing colour.
+        low_resolution: probability of being reduced to 24-64 px first.
+        jpeg: probability of strong JPEG compression.
+        erase: probability of a grey rectangle over 2-15 % of the chip.
+    """
+
+    flip: float = 0.0
+    shift: float = 0.0
+    scale: float = 0.0
+    roll_deg: float = 0.0
+    tight: float = 0.0
+    light: float = 0.0
+    grey: float = 0.0
+    low_resolution: float = 0.0
+    jpeg: float = 0.0
+    erase: float = 0.0
+
+    def place(self, box: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, float]:
+        """A varied box (pixels) and the roll to undo, in degrees."""
+        side = float(max(box[2] - box[0], box[3] - box[1]))
+        dx, dy = rng.uniform(-self.shift, self.shift, 2) * side
+        factor = 1 + rng.uniform(-self.scale, self.scale)
+        cx, cy = (box[0] + box[2]) / 2 + dx, (box[1] + box[3]) / 2 + dy
+        half_w, half_h = (box[2] - box[0]) / 2 * factor, (box[3] - box[1]) / 2 * factor
+        moved = np.array([cx - half_w, cy - half_h, cx + half_w, cy + half_h], np.float32)
+        return moved, float(rng.uniform(-self.roll_deg, self.roll_deg))
+
+    def crop_tight(self, rgb: ByteArray, box: FloatArray, rng: np.random.Generator) -> ByteArray:
+        """The picture with everything outside the box replaced by its edge, with probability ``tight``."""
+        if rng.random() >= self.tight:
+            return rgb
+        height, width = rgb.shape[:2]
+        x1, y1 = max(0, int(box[0])), max(0, int(box[1]))
+        x2, y2 = min(width, int(np.ceil(box[2]))), min(height, int(np.ceil(box[3])))
+        if x2 - x1 < 8 or y2 - y1 < 8:
+            return rgb
+        columns = np.clip(np.arange(width), x1, x2 - 1)
+        rows = np.clip(np.arange(height), y1, y2 - 1)
+        return np.ascontiguousarray(rgb[rows][:, columns])
+
+    def vary(self, chip: ByteArray, rng: np.random.Generator) -> ByteArray:
+        """A varied chip, uint8 (size, size, 3)."""
+        import cv2
+
+        size = chip.shape[0]
+        if rng.random() < self.flip:
+            chip = np.ascontiguousarray(chip[:, ::-1])
+        if rng.random() < self.low_resolution:
+            small = int(rng.integers(24, 65))
+            reduced = cv2.resize(chip, (small, small), interpolation=cv2.INTER_AREA)
+            chip = np.asarray(cv2.resize(reduced, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
+        if rng.random() < self.jpeg:
+            quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
+            chip = np.asarray(cv2.imdecode(cv2.imencode(".jpg", chip, quality)[1], cv2.IMREAD_COLOR), np.uint8)
+        if self.light:
+            gain, offset = 1 + rng.uniform(-self.light, self.light), rng.uniform(-self.light, self.light) * 96
+            mean = chip.mean()
+            chip = np.clip((chip - mean) * gain + mean + offset, 0, 255).astype(np.uint8)
+        if rng.random() < self.grey:
+            chip = np.repeat(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+        if rng.random() < self.erase:
+            share, ratio = rng.uniform(0.02, 0.15), np.exp(rng.uniform(-0.7, 0.7))
+            w, h = (max(1, min(size - 1, int(size * np.sqrt(share * r)))) for r in (ratio, 1 / ratio))
+            x, y = int(rng.integers(0, size - w)), int(rng.integers(0, size - h))
+            chip = chip.copy()
+            chip[y : y + h, x : x + w] = rng.integers(0, 256)
+        return chip
+
+
+#: Policies by name.
+POLICIES = {
+    "none": Augmentation(),
+    "crp": Augmentation(flip=0.5, shift=0.04, roll_deg=10),
+    "faces": Augmentation(
+        flip=0.5,
+        shift=0.06,
+        scale=0.12,
+        roll_deg=10,
+        tight=0.25,
+        light=0.25,
+        grey=0.2,
+        low_resolution=0.2,
+        jpeg=0.2,
+        erase=0.25,
+    ),
+}
+
+
+def policy(name: str) -> Augmentation:
+    """A policy by name; ConfigError names the known ones."""
+    if name not in POLICIES:
+        raise ConfigError(f"unknown augmentation '{name}'", f"Choose one of: {', '.join(POLICIES)}")
+    return POLICIES[name]

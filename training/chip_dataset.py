@@ -1,0 +1,57 @@
+"""Samples as network input, through the same cutter and normaliser as inference."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from engagement.faces.chips import cut_chips, normalize_chips
+from engagement.types import ByteArray, ChipSpec, FloatArray
+from training.augment import Augmentation
+from training.samples import SampleTable, read_rgb
+
+
+def pixel_box(box: FloatArray, rgb: ByteArray) -> FloatArray:
+    """A box in fractions as pixels of its picture; float32 (4,)."""
+    height, width = rgb.shape[:2]
+    return (box * np.array([width, height, width, height], np.float32)).astype(np.float32)
+
+
+class ChipDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """(chip float32 (3, S, S), target float32 (classes,), row int64).
+
+    Args:
+        table: the samples.
+        spec: chip geometry of the network.
+        augmentation: None for evaluation: the chip is then exactly what inference cuts.
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self, table: SampleTable, spec: ChipSpec, augmentation: Augmentation | None = None, seed: int = 0
+    ) -> None:
+        self.table = table
+        self.spec = spec
+        self.augmentation = augmentation
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def chip(self, row: int) -> ByteArray:
+        """uint8 (S, S, 3)."""
+        rgb = read_rgb(self.table.images[row])
+        box, roll = pixel_box(self.table.box[row], rgb), 0.0
+        rng = np.random.default_rng((self.seed, self.epoch, row))
+        if self.augmentation is not None:
+            rgb = self.augmentation.crop_tight(rgb, box, rng)
+            box, roll = self.augmentation.place(box, rng)
+        chip = cut_chips(rgb, box[None], np.array([roll], np.float32), self.spec)[0]
+        return self.augmentation.vary(chip, rng) if self.augmentation is not None else chip
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor, Tensor]:
+        normal = normalize_chips(self.chip(row)[None], self.spec)[0]
+        return torch.from_numpy(normal), torch.from_numpy(self.table.target[row]), torch.tensor(row)

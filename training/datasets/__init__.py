@@ -1,0 +1,1 @@
+"""Adapters: every data set becomes one :class:`training.samples.SampleTable`."""

@@ -1,0 +1,78 @@
+"""Parquet files with one encoded picture per row (column ``image``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engagement.errors import DataError
+from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
+from engagement.types import FloatArray
+from training.datasets.framing import boxes_for
+from training.samples import SampleTable, one_hot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: WACV-2016's three levels of apparent engagement.
+WACV_LEVELS = LabelSet("engagement_level", ("not_engaged", "nominally_engaged", "very_engaged"), "exclusive")
+
+#: Level of DAiSEE's crowd label (0-3) from which a state counts as present.
+DAISEE_PRESENT = {"boredom": 1, "engagement": 2, "confusion": 1}
+
+
+def _read(files: Sequence[Path]) -> pd.DataFrame:
+    import pandas as pd
+
+    for file in files:
+        if not file.is_file():
+            raise DataError(f"{file} does not exist")
+    return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+
+
+def _table(
+    name: str, frame: pd.DataFrame, labels: LabelSet, target: FloatArray, group: Sequence[object]
+) -> SampleTable:
+    ids = frame["name"] if "name" in frame else frame["clip"].astype(str)
+    return SampleTable(
+        name=name,
+        labels=labels,
+        images=list(frame["image"]),
+        target=target.astype(np.float32),
+        split=frame["split"].replace({"validation": "val"}).to_numpy(dtype=np.str_),
+        group=np.asarray([str(g) for g in group], dtype=np.str_),
+        box=boxes_for(name, len(frame)),
+        sample_id=ids.to_numpy(dtype=np.str_),
+    )
+
+
+def rafdb(folder: Path) -> SampleTable:
+    """RAF-DB basic expressions: rafdb_train.parquet and rafdb_test.parquet."""
+    frame = _read([folder / "rafdb_train.parquet", folder / "rafdb_test.parquet"])
+    index = frame["label"].map(EXPRESSIONS.index).to_numpy(dtype=np.int64)
+    # No person is known: every picture is its own group.
+    return _table("rafdb", frame, EXPRESSIONS, one_hot(index, 7), frame["name"].tolist())
+
+
+def fer2013(folder: Path) -> SampleTable:
+    """FER2013 labels: train, val (PublicTest) and test (PrivateTest)."""
+    frame = _read([folder / f"fer2013_{s}.parquet" for s in ("train", "val", "test")])
+    index = frame["label"].map(EXPRESSIONS.index).to_numpy(dtype=np.int64)
+    return _table("fer2013", frame, EXPRESSIONS, one_hot(index, 7), frame["name"].tolist())
+
+
+def daisee(folder: Path) -> SampleTable:
+    """DAiSEE: boredom, engagement, confusion as 0/1 at the levels of DAISEE_PRESENT; group = subject."""
+    frame = _read([folder / "daisee_faces.parquet"])
+    target = np.stack([frame[c] >= DAISEE_PRESENT[c] for c in LEARNER_STATES.classes], axis=1)
+    return _table("daisee", frame, LEARNER_STATES, target.astype(np.float32), frame["subject"].tolist())
+
+
+def wacv2016(folder: Path) -> SampleTable:
+    """WACV-2016: three levels of engagement; group = person; rows in the order of the frames."""
+    frame = _read([folder / "wacv2016_engagement.parquet"]).sort_values(["subject", "frame"])
+    target = one_hot(frame["engagement"].to_numpy(dtype=np.int64), 3)
+    return _table("wacv2016", frame, WACV_LEVELS, target, frame["subject"].tolist())

@@ -1,0 +1,16 @@
+"""The door to Lightning. Its metrics library imports torchvision, so ours comes first (see compat)."""
+
+from engagement.compat import load_torchvision
+
+load_torchvision()
+
+import pytorch_lightning as pl  # noqa: E402
+from pytorch_lightning.callbacks import (  # noqa: E402
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+)
+from pytorch_lightning.loggers import CSVLogger  # noqa: E402
+
+__all__ = ["CSVLogger", "Callback", "EMAWeightAveraging", "EarlyStopping", "ModelCheckpoint", "pl"]
