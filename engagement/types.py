@@ -156,11 +156,13 @@ class FaceScores:
         expression_prob: float32 (n, 7), sums to 1 along the last axis; order of EXPRESSIONS.
         state_prob: float32 (n, 3), each 0-1 under a balanced prior; order of LEARNER_STATES.
         identity: float32 (n, d), unit length; compare by cosine. In memory only.
+        extra: further heads of the checkpoint, name -> (n, classes).
     """
 
     expression_prob: FloatArray
     state_prob: FloatArray
     identity: FloatArray
+    extra: dict[str, FloatArray]
 
     def __repr__(self) -> str:
         return f"FaceScores(n={len(self.expression_prob)})"

@@ -3,7 +3,7 @@
     python sample_videos/make_samples.py --wand-sdist Wand-0.6.13.tar.gz
     python sample_videos/make_samples.py --check
 
-The pictures are the same on every run; the encoder's bytes may differ between its releases.
+The pictures are the same on every run; the encoder's bytes differ a little.
 """
 
 from __future__ import annotations
@@ -20,7 +20,20 @@ import av
 import cv2
 import numpy as np
 from portraits import WAND_SDIST, CutOut, cut_outs
-from scenes import FPS, HEIGHT, SCENES, TABLE_TOP, WIDTH, Actor, Panel, Pose, Scene, clipboard_picture, knots, table
+from scenes import (
+    FPS,
+    HEIGHT,
+    SCENES,
+    TABLE_TOP,
+    WIDTH,
+    Actor,
+    Panel,
+    Pose,
+    Scene,
+    clipboard_picture,
+    knots,
+    table,
+)
 
 HERE = Path(__file__).resolve().parent
 TRUTH_STEP_S = 0.2
@@ -59,7 +72,7 @@ def clipboard_layer(scene: Scene, time: float, pose: Pose, panel: Panel) -> np.n
     lift = knots(scene.clipboard.lift, time)
     if lift <= 0:
         return None
-    width, height = round(pose.height * 1.25), round(pose.height * 1.5)
+    width, height = round(pose.height * 1.25), round(pose.height * 2.4)
     at_mouth = pose.y + 0.02 * pose.height
     top = TABLE_TOP + 10 + (at_mouth - TABLE_TOP - 10) * lift
     board = np.dstack([clipboard_picture(width, height), np.ones((height, width), np.float32)])
@@ -181,7 +194,8 @@ def render(scene: Scene, cuts: dict[str, CutOut], folder: Path) -> None:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
-        stream.options = {"crf": "25", "preset": "slow", "threads": "1", "g": "60"}
+        stream.options = {"crf": "25", "preset": "slow", "g": "60"}
+        stream.codec_context.thread_count = 1
         lasts: dict[int, int] = {}
         ends = [*scene.times[1:], scene.duration]
         for time, end in zip(scene.times, ends, strict=True):

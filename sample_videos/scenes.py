@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import pi, sin
 
 import cv2
@@ -100,7 +101,7 @@ def knots(track: Track, time: float) -> float:
     """Value of a knot track: eased between knots, held before the first and after the last."""
     if time <= track[0][0]:
         return track[0][1]
-    for (t0, v0), (t1, v1) in zip(track, track[1:], strict=False):
+    for (t0, v0), (t1, v1) in pairwise(track):
         if time <= t1:
             u = (time - t0) / (t1 - t0)
             return v0 + (v1 - v0) * u * u * (3 - 2 * u)
@@ -157,7 +158,7 @@ def library(width: int, height: int) -> np.ndarray:
         while left < 0.97:
             wide = float(rng.uniform(0.012, 0.026))
             top = 0.08 + 0.24 * shelf + float(rng.uniform(0, 0.05))
-            colour = tuple(int(c) for c in rng.integers(70, 170, 3))
+            colour = tuple(int(c) for c in (rng.integers(95, 135) + rng.integers(-22, 23, 3)))
             _box(wall, (left, top, left + wide, 0.27 + 0.24 * shelf), colour)
             left += wide + 0.003
     return _blurred(wall)

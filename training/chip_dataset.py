@@ -44,11 +44,13 @@ class ChipDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def chip(self, row: int) -> ByteArray:
         """uint8 (S, S, 3)."""
         rgb = read_rgb(self.table.images[row])
-        box, roll = pixel_box(self.table.box[row], rgb), 0.0
+        box = pixel_box(self.table.box[row], rgb)
+        roll = 0.0 if self.table.roll_deg is None else float(self.table.roll_deg[row])
         rng = np.random.default_rng((self.seed, self.epoch, row))
         if self.augmentation is not None:
             rgb = self.augmentation.crop_tight(rgb, box, rng)
-            box, roll = self.augmentation.place(box, rng)
+            box, turn = self.augmentation.place(box, rng)
+            roll += turn
         chip = cut_chips(rgb, box[None], np.array([roll], np.float32), self.spec)[0]
         return self.augmentation.vary(chip, rng) if self.augmentation is not None else chip
 

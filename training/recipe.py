@@ -15,6 +15,7 @@ from engagement.types import ChipSpec
 from training.augment import POLICIES
 
 _HALF = (0.5, 0.5, 0.5)
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ class Recipe:
 
     @property
     def chip(self) -> ChipSpec:
+        """Geometry and normalisation; torchvision's hub weights were trained with their own mean and std."""
+        if self.init == "hub":
+            return ChipSpec(self.size, self.margin, *_IMAGENET)
         return ChipSpec(self.size, self.margin, _HALF, _HALF)
 
     def __post_init__(self) -> None:
@@ -97,6 +101,8 @@ def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     Raises:
         ConfigError: no such recipe, unknown keys (with the nearest valid name), values of another type.
     """
+    from engagement.classification.network import BACKBONES
+
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
         text = path.read_text(encoding="utf-8")
@@ -109,7 +115,15 @@ def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
         values: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"recipe '{name}' is not TOML ({error})") from error
-    values.update({key: value for key, value in (overrides or {}).items() if value is not None})
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    backbone = str(given.get("backbone", values.get("backbone", Recipe.backbone)))
+    # A table [vgg16] in a recipe holds what differs for that backbone.
+    tables = {key: values.pop(key) for key in [k for k, v in values.items() if isinstance(v, dict)]}
+    for key in tables:
+        if key not in BACKBONES:
+            raise ConfigError(f"recipe '{name}': table [{key}] is no backbone", f"Known: {', '.join(BACKBONES)}")
+    values.update(tables.get(backbone, {}))
+    values.update(given)
     return Recipe(**{key: _typed(key, value) for key, value in values.items()})
 
 
@@ -141,4 +155,5 @@ def _typed(key: str, value: Any) -> Any:
     try:
         return kind(value)
     except ValueError as error:
-        raise ConfigError(f"recipe key '{key}': '{value}' is not {kind.__name__}") from error
+        kinds = {int: "a whole number", float: "a number", str: "text"}
+        raise ConfigError(f"recipe key '{key}': '{value}' is not {kinds[kind]}") from error

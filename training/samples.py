@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class SampleTable:
         group: n names of what must not be divided by a split (person, source video).
         box: float32 (n, 4): the face box in fractions of the picture's width and height; may leave it.
         sample_id: n names for reports.
+        roll_deg: float32 (n,) clockwise tilt of the faces, degrees; None where all are upright.
     """
 
     name: str
@@ -42,6 +43,7 @@ class SampleTable:
     group: NDArray[np.str_]
     box: FloatArray
     sample_id: NDArray[np.str_]
+    roll_deg: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -73,6 +75,7 @@ class SampleTable:
             group=self.group[index],
             box=self.box[index],
             sample_id=self.sample_id[index],
+            roll_deg=None if self.roll_deg is None else self.roll_deg[index],
         )
 
     def part(self, split: str) -> SampleTable:
@@ -96,18 +99,89 @@ class SampleTable:
         return self.rows(np.sort(np.concatenate(chosen)))
 
     def with_validation(self, share: float) -> SampleTable:
-        """Move a share of the train split to ``val`` when there is none, by group, stratified by chance.
+        """Move a share of the train split to ``val`` when there is none; no group is divided.
 
-        A group's side depends only on a hash of its name, so that it never changes between runs.
+        Where every picture is its own group, a hash of its name decides, so that a picture's side never
+        changes when others join the set. Otherwise whole groups are chosen so that the classes keep
+        their shares as well as the groups allow.
+
+        Raises:
+            DataError: the train split has a single group, or a class would be left without training picture.
         """
         if (self.split == "val").any():
             return self
+        rows = np.flatnonzero(self.split == "train")
+        if not len(rows):
+            raise DataError(f"data set '{self.name}' has no 'train' split to take a validation split from")
+        names = self.group[rows]
+        if len(set(names.tolist())) == len(rows):
+            held = np.array([_fraction(name) < share for name in names])
+        else:
+            held = self._whole_groups(rows, share)
+        if not held.any():  # a handful of pictures: the hash may spare them all
+            held[np.argmin([_fraction(name) for name in names])] = True
         split = self.split.copy()
-        for i in np.flatnonzero(split == "train"):
-            digest = hashlib.sha256(str(self.group[i]).encode()).digest()
-            if int.from_bytes(digest[:4], "big") / 2**32 < share:
-                split[i] = "val"
+        split[rows[held]] = "val"
         return replace(self, split=split)
+
+    def _whole_groups(self, rows: IndexArray, share: float) -> NDArray[np.bool_]:
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        names, target = self.group[rows], np.nan_to_num(self.target[rows])
+        count = len(set(names.tolist()))
+        if count < 2:
+            raise DataError(
+                f"data set '{self.name}' comes from one source ('{names[0]}'): nothing can be held out to validate",
+                "Collect faces from another video or time, or give train/ and val/ folders.",
+            )
+        klass = target.argmax(axis=1) if self.labels.kind == "exclusive" else target @ 2 ** np.arange(target.shape[1])
+        folds = min(count, max(2, round(1 / share)))
+        for _, fold in StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(rows, klass, names):
+            held = np.zeros(len(rows), bool)
+            held[fold] = True
+            if (target[~held].sum(axis=0) > 0)[target.sum(axis=0) > 0].all():
+                return held
+        lone = [
+            c for i, c in enumerate(self.labels.classes) if len(set(names[target[:, i] > 0.5].tolist())) == 1
+        ]
+        raise DataError(
+            f"data set '{self.name}': {', '.join(lone) or 'a class'} comes from one source only, "
+            "so it cannot be both learned and validated",
+            "Collect it from another video or time, or give train/ and val/ folders.",
+        )
+
+    def readable(self, skip_bad: bool, say: Callable[[str], None] = lambda _: None) -> SampleTable:
+        """The table once every picture has been decoded, so that a run does not stop hours later.
+
+        Args:
+            skip_bad: report and drop pictures that cannot be decoded instead of stopping.
+
+        Raises:
+            DataError: naming the damaged pictures.
+        """
+        bad: list[int] = []
+        for row, source in enumerate(self.images):
+            try:
+                read_rgb(source)
+            except DataError:
+                bad.append(row)
+        if not bad:
+            return self
+        names = [str(source) if isinstance(source := self.images[i], Path) else str(self.sample_id[i]) for i in bad]
+        if not skip_bad:
+            more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+            raise DataError(
+                f"data set '{self.name}': {names[0]}{more} cannot be decoded as a picture",
+                "Remove it, or leave such pictures out with --skip-bad.",
+            )
+        for name in names:
+            say(f"skipped, not a readable picture: {name}")
+        return self.rows(np.setdiff1d(np.arange(len(self)), bad))
+
+
+def _fraction(name: str) -> float:
+    """A number in 0-1 that depends on the name alone."""
+    return int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:4], "big") / 2**32
 
 
 def read_rgb(source: ImageSource) -> ByteArray:

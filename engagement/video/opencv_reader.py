@@ -10,20 +10,22 @@ of the video stream; a cut-short file is recognised by its frame count in MP4, M
 from __future__ import annotations
 
 import os
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 # Read once by OpenCV's FFmpeg plugin, when it is loaded; -8 is AV_LOG_QUIET.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-from engagement.errors import VideoError  # noqa: E402
-from engagement.types import ByteArray, Frame, VideoInfo  # noqa: E402
-from engagement.video.clock import END_TOLERANCE_S, END_TOLERANCE_SHARE, PresentationClock, judge  # noqa: E402
-from engagement.video.reader import (  # noqa: E402
+from engagement.errors import VideoError
+from engagement.types import ByteArray, Frame, VideoInfo
+from engagement.video.clock import END_TOLERANCE_S, END_TOLERANCE_SHARE, PresentationClock, judge
+from engagement.video.reader import (
     UNFINISHED,
     FrameTicket,
     VideoReader,
@@ -34,6 +36,8 @@ from engagement.video.reader import (  # noqa: E402
 
 _PROBED_FRAMES = 24
 _TIME_EPSILON_S = 1e-6
+_STAMP_EPSILON_S = 1e-4
+_STEPS_BACK_S = (0.5, 5.0, 30.0)
 _COUNTING_SUFFIXES = {".mp4", ".mov", ".m4v", ".avi"}
 
 
@@ -52,8 +56,7 @@ class OpenCvReader(VideoReader):
             stamps = [_stamp(capture) for _ in range(_PROBED_FRAMES) if capture.grab()]
             if not stamps:
                 raise nothing_decodable(self._path)
-            later = zip(stamps, stamps[1:], strict=False)
-            self._stamped = stamps[0] < 1e6 and all(a < b for a, b in later)
+            self._stamped = all(earlier < later for earlier, later in pairwise(stamps))
             rate = capture.get(cv2.CAP_PROP_FPS)
             self._step_s = 1 / rate if 0.1 < rate < 1000 else 0.04
             self._declared_frames = 0
@@ -71,9 +74,9 @@ class OpenCvReader(VideoReader):
             )
         finally:
             capture.release()
-        self._times: list[float] | None = None
+        self._first_stamp_s = stamps[0]
+        self._times: array[float] | None = None
         self._seeker: cv2.VideoCapture | None = None
-        self._seeker_next = 0
 
     @property
     def info(self) -> VideoInfo:
@@ -90,37 +93,84 @@ class OpenCvReader(VideoReader):
         capture = _open(self._path)
         try:
             while capture.grab():
-                time_s = clock.tick(_stamp(capture) if self._stamped else None)
+                stamp_s = _stamp(capture) if self._stamped else None
+                # OpenCV says 0 for a frame without time stamp, as the last ones of an AVI are.
+                time_s = clock.tick(stamp_s if stamp_s or not clock.times_s else None)
                 if time_s is not None:
                     yield FrameTicket(len(clock.times_s) - 1, time_s, self._loader(capture))
         finally:
             capture.release()
-        outcome = judge(clock, None)
-        missing = self._declared_frames - outcome.frames_decoded - clock.dropped
-        if missing * self._step_s > max(END_TOLERANCE_S, 0) and missing > (
-            END_TOLERANCE_SHARE * self._declared_frames
-        ):
-            lost = f"{missing} of {self._declared_frames} frames are missing"
-            outcome = judge(clock, None, failure=lost)
-        self._outcome = outcome
-        if not clock.dropped and not clock.restarts:
-            self._times = list(clock.times_s)
+        missing = self._declared_frames - len(clock.times_s) - clock.dropped
+        short = (
+            missing * self._step_s > END_TOLERANCE_S and missing > END_TOLERANCE_SHARE * self._declared_frames
+        )
+        failure = f"{missing} of {self._declared_frames} declared frames are not there" if short else ""
+        self._outcome = judge(clock, None, failure=failure)
+        self._times = clock.times_s
 
     def frame_at(self, time_s: float) -> Frame:
-        """See VideoReader. Walks forward from the start or the last place: OpenCV's own seeking misses frames
-        in streams with B-frames or a variable rate."""
-        if self._seeker is None or not self._seeker_may_walk_to(time_s):
-            self.close()
+        if self._times is None:
+            for _ in self.tickets():  # grabbing without converting: the only way to learn all times
+                pass
+        assert self._times is not None
+        index = max(bisect_right(self._times, time_s + _TIME_EPSILON_S) - 1, 0)
+        target_s = self._times[index]
+        if self._seeker is None:
             self._seeker = _open(self._path)
-            self._clock = PresentationClock(self._step_s)
-            self._held: Frame | None = None
-            self._ahead: Frame | None = None
-        capture = self._seeker
-        while self._ahead is None or self._ahead.time_s <= time_s + _TIME_EPSILON_S:
-            if self._ahead is not None:
-                self._held = self._ahead
-            if not capture.grab():
+        # OpenCV seeks by mean rate and lands elsewhere; the stamp of the frame it lands on is right.
+        for back_s in _STEPS_BACK_S if self._stamped else ():
+            if back_s and back_s - _STEPS_BACK_S[0] > target_s:
                 break
-        if self._held is None:
-            raise VideoError(f"{self._path}: no frame can be decoded at {time_s:.2f} s")
-        return self._held
+            self._seeker.set(cv2.CAP_PROP_POS_MSEC, max(target_s - back_s, 0.0) * 1000)
+            if self._grab_until(self._seeker, target_s):
+                return Frame(index, target_s, self._loader(self._seeker)())
+        return self._walk_to(index, target_s)
+
+    def _grab_until(self, capture: cv2.VideoCapture, target_s: float) -> bool:
+        while capture.grab():
+            ahead_s = _stamp(capture) - self._first_stamp_s - target_s
+            if abs(ahead_s) <= _STAMP_EPSILON_S:
+                return True
+            if ahead_s > 0:
+                return False
+        return False
+
+    def _walk_to(self, index: int, target_s: float) -> Frame:
+        for ticket in self.tickets():
+            if ticket.index == index:
+                return ticket.frame()
+        raise VideoError(f"{self._path}: no frame can be decoded at {target_s:.2f} s")
+
+    def _loader(self, capture: cv2.VideoCapture) -> Callable[[], ByteArray]:
+        size = (self._info.width, self._info.height)
+
+        def load() -> ByteArray:
+            ok, bgr = capture.retrieve()
+            if not ok or bgr is None:
+                raise VideoError(f"{self._path}: OpenCV cannot convert a frame", "Choose the pyav backend")
+            if bgr.dtype != np.uint8:
+                raise VideoError(f"{self._path}: OpenCV gives {bgr.dtype} pixels", "Choose the pyav backend")
+            if (bgr.shape[1], bgr.shape[0]) != size:
+                bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+            code = cv2.COLOR_GRAY2RGB if bgr.ndim == 2 else cv2.COLOR_BGR2RGB
+            return np.asarray(cv2.cvtColor(bgr, code), np.uint8)
+
+        return load
+
+
+def _open(path: Path) -> cv2.VideoCapture:
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    if not capture.isOpened():
+        capture.release()
+        # OpenCV does not say why; a file with sound only is refused like one that is no video.
+        raise not_a_video(path, "or it has no video stream")
+    return capture
+
+
+def _stamp(capture: cv2.VideoCapture) -> float:
+    return capture.get(cv2.CAP_PROP_POS_MSEC) / 1000

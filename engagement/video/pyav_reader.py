@@ -128,7 +128,7 @@ class PyAvReader(VideoReader):
         """The last frame at or before the target, decoding from a key frame at least back_s before it."""
         time_base = self._stream.time_base
         assert time_base is not None
-        stamp = int(round((self._first_stamp_s + target_s - back_s) / time_base))
+        stamp = round((self._first_stamp_s + target_s - back_s) / time_base)
         try:
             self._container.seek(stamp, stream=self._stream)
         except av.error.FFmpegError:
@@ -196,7 +196,7 @@ class PyAvReader(VideoReader):
 
     def _stamp(self, frame: VideoFrame) -> float | None:
         stamp = frame.dts if self._by_dts or frame.pts is None else frame.pts
-        return None if stamp is None else float(stamp * frame.time_base)
+        return None if stamp is None or frame.time_base is None else float(stamp * frame.time_base)
 
     def _loader(self, frame: VideoFrame) -> Callable[[], ByteArray]:
         width, height = self._stored_size
@@ -221,9 +221,7 @@ class _Damage:
 def _open(path: Path) -> tuple[InputContainer, VideoStream]:
     try:
         # Files only: a playlist that calls itself .mp4 must not reach for the network.
-        container = av.open(
-            str(path), "r", options={"protocol_whitelist": "file"}, metadata_errors="replace"
-        )
+        container = av.open(str(path), "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise not_a_video(path, getattr(error, "strerror", "") or str(error)) from error
     for stream in container.streams.video:

@@ -9,7 +9,6 @@ stored pixels. A stream that changes its picture size is scaled to the size of i
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -123,7 +122,7 @@ def require_readable(path: Path) -> Path:
 
     Absolute, because FFmpeg takes "12:30 lesson.mp4" for a protocol and "-x.mp4" for an option.
     """
-    path = Path(os.path.abspath(path))
+    path = path.absolute()
     try:
         if path.is_dir():
             raise VideoError(f"{path} is a folder, not a video file", "Give the video files inside it")
@@ -144,7 +143,9 @@ def require_readable(path: Path) -> Path:
 
 def no_video_stream(path: Path) -> VideoError:
     """The error for a file with sound (and perhaps a cover picture) but no moving pictures."""
-    return VideoError(f"{path} has no video stream", "It may hold only sound: give the recording with pictures")
+    return VideoError(
+        f"{path} has no video stream", "It may hold only sound: give the recording with pictures"
+    )
 
 
 def not_a_video(path: Path, detail: str = "") -> VideoError:

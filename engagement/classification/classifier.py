@@ -1,0 +1,178 @@
+"""From pictures and boxes to scores: crops, one forward pass per network, calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from engagement.classification.network import FaceStateNet, NetworkSpec
+from engagement.errors import ConfigError, WeightsError
+from engagement.faces.chips import normalize_chips
+from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
+from engagement.types import ByteArray, ChipSpec, FaceScores, FloatArray
+from engagement.weights.store import LoadedWeights, load_weights
+
+#: Name of the shipped network that fills every documented column.
+DEFAULT_WEIGHTS = "face_state"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierConfig:
+    """Options of the classifier.
+
+    Attributes:
+        checkpoint: shipped name or file; heads it lacks come from the shipped network.
+        batch_size: chips per forward pass; changes speed, not results.
+    """
+
+    checkpoint: str = DEFAULT_WEIGHTS
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ConfigError(f"--batch-size {self.batch_size} is below 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loaded:
+    weights: LoadedWeights
+    network: FaceStateNet
+    chip: ChipSpec
+
+
+def build_network(weights: LoadedWeights) -> FaceStateNet:
+    """The network of a weight file, in evaluation mode.
+
+    Raises:
+        WeightsError: the tensors do not fit the network that the record describes.
+    """
+    network = FaceStateNet(NetworkSpec.from_dict(weights.record.network))
+    wanted = {k for k in network.state_dict() if not k.endswith("num_batches_tracked")}
+    missing, extra = wanted - set(weights.tensors), set(weights.tensors) - wanted
+    if missing or extra:
+        culprit = sorted(missing or extra)[0]
+        raise WeightsError(f"{weights.name}: tensors do not fit the recorded network, for example '{culprit}'")
+    network.load_state_dict(dict(weights.tensors), strict=False)
+    return network.eval()
+
+
+def calibrate(logits: FloatArray, labels: LabelSet, calibration: dict[str, Any]) -> FloatArray:
+    """Probabilities from logits, with the temperature or scale and bias that training found.
+
+    Args:
+        logits: (n, classes).
+
+    Returns:
+        float32 (n, classes): softmax for exclusive labels, sigmoid each for independent ones.
+    """
+    if labels.kind == "exclusive":
+        scaled = logits / float(calibration.get("temperature", 1.0))
+        scaled = scaled - scaled.max(axis=1, keepdims=True)
+        power = np.exp(scaled)
+        return (power / power.sum(axis=1, keepdims=True)).astype(np.float32)
+    scale = np.asarray(calibration.get("scale", np.ones(len(labels))), np.float32)
+    bias = np.asarray(calibration.get("bias", np.zeros(len(labels))), np.float32)
+    return (1 / (1 + np.exp(-(logits * scale + bias)))).astype(np.float32)
+
+
+class FaceClassifier:
+    """Scores faces. Stateless after construction.
+
+    Args:
+        config: which weights.
+        device: where the networks run.
+
+    Raises:
+        WeightsError: a file is damaged, or its expression classes are none of ours.
+    """
+
+    def __init__(self, config: ClassifierConfig | None = None, device: str | torch.device = "cpu") -> None:
+        self.config = config or ClassifierConfig()
+        self.device = torch.device(device)
+        main = self._load(self.config.checkpoint)
+        self._networks = [main]
+        lacking = {"expression", "state"} - set(main.network.spec.heads)
+        if lacking or not main.network.spec.identity_dim:
+            self._networks.append(self._load(DEFAULT_WEIGHTS))
+        heads = main.network.spec.heads
+        if "expression" in heads:
+            for name in heads["expression"].labels.classes:
+                EXPRESSIONS.index(name)
+        #: Heads beyond the two documented ones: name -> labels.
+        self.extra_heads = {k: v.labels for k, v in heads.items() if k not in ("expression", "state")}
+
+    def _load(self, reference: str) -> _Loaded:
+        weights = load_weights(reference, "face_state")
+        network = build_network(weights).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return _Loaded(weights, network, ChipSpec.from_dict(dict(weights.record.chip)))
+
+    @property
+    def weights(self) -> list[LoadedWeights]:
+        """The weight files in use, the requested one first."""
+        return [loaded.weights for loaded in self._networks]
+
+    @property
+    def chip_specs(self) -> list[ChipSpec]:
+        """Chip geometry of each network in use; :meth:`score` wants chips for each."""
+        return [loaded.chip for loaded in self._networks]
+
+    @property
+    def expression_classes(self) -> tuple[str, ...]:
+        """The expressions that the model can name; the others get probability 0."""
+        for loaded in self._networks:
+            if "expression" in loaded.network.spec.heads:
+                return loaded.network.spec.heads["expression"].labels.classes
+        raise WeightsError("no network has an expression head")
+
+    @torch.inference_mode()
+    def score(self, chips: list[ByteArray]) -> FaceScores:
+        """Scores of n faces.
+
+        Args:
+            chips: for each of :attr:`chip_specs`, uint8 (n, S, S, 3) cut by that spec.
+        """
+        n = len(chips[0])
+        head_prob: dict[str, tuple[LabelSet, FloatArray]] = {}
+        identity = np.zeros((n, 0), np.float32)
+        for loaded, own in zip(self._networks, chips, strict=True):
+            logits, feature = self._forward(loaded, own)
+            for name, values in logits.items():
+                if name not in head_prob:
+                    labels = loaded.network.spec.heads[name].labels
+                    calibration = dict(loaded.weights.record.calibration.get(name, {}))
+                    head_prob[name] = (labels, calibrate(values, labels, calibration))
+            if not identity.shape[1]:
+                identity = feature
+        expression = _in_order(*head_prob["expression"], EXPRESSIONS)
+        state = _in_order(*head_prob["state"], LEARNER_STATES)
+        extra = {name: head_prob[name][1] for name in self.extra_heads}
+        return FaceScores(expression, state, identity, extra)
+
+    def _forward(self, loaded: _Loaded, chips: ByteArray) -> tuple[dict[str, FloatArray], FloatArray]:
+        logits: dict[str, list[FloatArray]] = {name: [] for name in loaded.network.spec.heads}
+        identity: list[FloatArray] = [np.zeros((0, loaded.network.spec.identity_dim), np.float32)]
+        for start in range(0, max(len(chips), 1), self.config.batch_size):
+            own = chips[start : start + self.config.batch_size]
+            if not len(own):
+                continue
+            batch = torch.from_numpy(normalize_chips(own, loaded.chip)).to(self.device)
+            out = loaded.network(batch.contiguous(memory_format=torch.channels_last))
+            for name, values in out.logits.items():
+                logits[name].append(values.float().cpu().numpy())
+            identity.append(out.identity.float().cpu().numpy())
+        widths = {name: len(head.labels) for name, head in loaded.network.spec.heads.items()}
+        joined = {
+            name: np.concatenate([np.zeros((0, widths[name]), np.float32), *parts]) for name, parts in logits.items()
+        }
+        return joined, np.concatenate(identity)
+
+
+def _in_order(labels: LabelSet, prob: FloatArray, wanted: LabelSet) -> FloatArray:
+    """Columns of ``prob`` in the order of ``wanted``; classes the model does not know are 0."""
+    out = np.zeros((len(prob), len(wanted)), np.float32)
+    for i, name in enumerate(labels.classes):
+        out[:, wanted.index(name)] = prob[:, i]
+    return out

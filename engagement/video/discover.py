@@ -1,0 +1,176 @@
+"""Finds the videos a user means and gives each an output folder of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+
+from engagement.errors import ConfigError
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mts", ".wmv", ".mpg")
+"""What counts as a video when a folder is searched; a file named by the user may have any suffix."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVideo:
+    """A video to analyse.
+
+    Attributes:
+        path: the file, as reached from the input.
+        relative: folder for its results, relative to the output folder; no two videos share one or lie
+            inside one another's, also where case does not count.
+    """
+
+    path: Path
+    relative: PurePath
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    path: Path
+    inside: PurePath
+    input_name: str
+
+
+def discover(
+    inputs: Sequence[Path], globs: Sequence[str] = (), exclude: Path | None = None
+) -> list[FoundVideo]:
+    """Files as given, folders searched with all their subfolders, sorted by name.
+
+    Args:
+        inputs: files and folders. The same file reached twice counts once, where it is met first.
+        globs: patterns such as "*.ts" or "room1/*"; given any, they choose the files inside folders in
+            place of VIDEO_SUFFIXES. Matched against the path inside the folder and against the name;
+            case does not count.
+        exclude: a folder that is not searched (the output folder).
+
+    Returns:
+        The videos, inputs in the given order. Names that begin with a dot are skipped (macOS writes
+        ``._x.mp4`` beside ``x.mp4``).
+
+    Raises:
+        ConfigError: an input does not exist, or nothing was found at all.
+    """
+    candidates: list[_Candidate] = []
+    met: set[str] = set()
+    for given in inputs:
+        for candidate in _candidates(Path(given), globs, exclude):
+            real = os.path.realpath(candidate.path)
+            if real not in met:
+                met.add(real)
+                candidates.append(candidate)
+    if inputs and not candidates:
+        wanted = ", ".join(globs) or ", ".join(suffix[1:] for suffix in VIDEO_SUFFIXES)
+        raise ConfigError(
+            f"No video found in {', '.join(str(given) for given in inputs)}",
+            f"Looked for {wanted}; name the file itself, or choose files with --glob",
+        )
+    names = _distinct_names(candidates)
+    return [FoundVideo(each.path, name) for each, name in zip(candidates, names, strict=True)]
+
+
+def _candidates(given: Path, globs: Sequence[str], exclude: Path | None) -> Iterator[_Candidate]:
+    if given.is_dir():
+        input_name = given.resolve().name
+        matches = [
+            path
+            for path in _walk(given, exclude)
+            if _wanted(path.relative_to(given), globs) and path.is_file()
+        ]
+        for path in sorted(matches, key=lambda path: _order(path.relative_to(given))):
+            yield _Candidate(path, path.relative_to(given), input_name)
+    elif given.exists():
+        yield _Candidate(given, PurePath(given.name), given.resolve().parent.name)
+    else:
+        raise ConfigError(f"{given} does not exist", "Check the spelling of the path")
+
+
+def _walk(folder: Path, exclude: Path | None) -> Iterator[Path]:
+    """Files below a folder. Links are followed, but no folder is entered twice."""
+    barred = None if exclude is None else os.path.realpath(exclude)
+    entered = {os.path.realpath(folder)}
+
+    def complain(error: OSError) -> None:
+        _log.warning("%s cannot be searched (%s)", error.filename, error.strerror)
+
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=complain):
+        kept = []
+        for name in sorted(folders):
+            real = os.path.realpath(Path(place, name))
+            if name.startswith(".") or real == barred or real in entered:
+                continue
+            entered.add(real)
+            kept.append(name)
+        folders[:] = kept
+        yield from (Path(place, name) for name in files if not name.startswith("."))
+
+
+def _wanted(inside: PurePath, globs: Sequence[str]) -> bool:
+    if not globs:
+        return inside.suffix.lower() in VIDEO_SUFFIXES
+    texts = (inside.as_posix().casefold(), inside.name.casefold())
+    return any(fnmatchcase(text, pattern.casefold()) for pattern in globs for text in texts)
+
+
+def _order(path: PurePath) -> tuple[str, str]:
+    return path.as_posix().casefold(), path.as_posix()
+
+
+def _distinct_names(candidates: Sequence[_Candidate]) -> list[PurePath]:
+    """Each gets the shortest of its names that clashes with nobody's: without suffix, with suffix, below its
+    input's name, with a number."""
+    namings: list[Callable[[_Candidate], PurePath]] = [
+        lambda each: _without_suffix(each.inside),
+        lambda each: each.inside,
+        lambda each: PurePath(each.input_name) / each.inside if each.input_name else each.inside,
+    ]
+    names = [namings[0](each) for each in candidates]
+    for naming in namings[1:]:
+        clashing = _clashing(names)
+        names = [
+            naming(each) if clash else name
+            for each, name, clash in zip(candidates, names, clashing, strict=True)
+        ]
+    return _numbered(names)
+
+
+def _numbered(names: Sequence[PurePath]) -> list[PurePath]:
+    clashing = _clashing(names)
+    taken = {_key(name) for name, clash in zip(names, clashing, strict=True) if not clash} | _parents(names)
+    result = []
+    for name, clash in zip(names, clashing, strict=True):
+        number, chosen = 2, name
+        while clash and _key(chosen) in taken:
+            chosen = name.with_name(f"{name.name} ({number})")
+            number += 1
+        taken.add(_key(chosen))
+        result.append(chosen)
+    return result
+
+
+def _clashing(names: Sequence[PurePath]) -> list[bool]:
+    keys = [_key(name) for name in names]
+    count, parents = Counter(keys), _parents(names)
+    return [count[key] > 1 or key in parents for key in keys]
+
+
+def _parents(names: Sequence[PurePath]) -> set[tuple[str, ...]]:
+    return {key[:length] for key in map(_key, names) for length in range(1, len(key))}
+
+
+def _without_suffix(inside: PurePath) -> PurePath:
+    # "...mp4" would become "..", the folder above.
+    return inside.with_name(inside.stem) if inside.stem.strip(". ") else inside
+
+
+def _key(name: PurePath) -> tuple[str, ...]:
+    """Equal for names that some file system takes for one: case, composed letters, trailing dots."""
+    return tuple(unicodedata.normalize("NFC", part).casefold().rstrip(" .") for part in name.parts)

@@ -1,0 +1,399 @@
+"""One suite over every video backend and every clip.
+
+Where a backend is known to fall short, FAULTS says how, and the suite holds it to exactly that: a fault
+that is gone, or a new one, fails a test.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from engagement.errors import BackendUnavailable, ConfigError, VideoError
+from engagement.video import BACKENDS, open_video
+from engagement.video.reader import UNFINISHED, VideoReader
+from tests import media
+from tests.media import Clip
+
+REFUSED, TURN_UNKNOWN, STAMPS_IGNORED, OPENED = "refused", "turn unknown", "stamps ignored", "opened"
+
+FAULTS: dict[tuple[str, str], str] = {
+    # Containers in which decord finds wrong pictures or nonsensical times.
+    ("decord", "avi_without_pts"): REFUSED,
+    ("decord", "program_stream"): REFUSED,
+    ("decord", "transport_stream"): REFUSED,
+    ("decord", "windows_media"): REFUSED,
+    ("decord", "cut_mp4"): REFUSED,
+    ("decord", "repeated_stamps"): REFUSED,
+    ("decord", "restarted_clock"): REFUSED,
+    # It turns the picture but does not say by how much.
+    ("decord", "rotated_90"): TURN_UNKNOWN,
+    ("decord", "rotated_180"): TURN_UNKNOWN,
+    ("decord", "rotated_270"): TURN_UNKNOWN,
+    # OpenCV times these by the mean rate, so that it gives the repeated frames too.
+    ("opencv", "repeated_stamps"): STAMPS_IGNORED,
+    # ... and takes a cover picture for a video.
+    ("opencv", "sound_with_cover"): OPENED,
+}
+
+TIME_TOLERANCE_S: dict[str, float] = {"pyav": 1e-9, "opencv": 1e-6, "decord": 1e-6}
+
+Shelf = Callable[[str], Clip]
+
+ALL_CLIPS: dict[str, Callable[[Path], Clip]] = {
+    **media.WHOLE_CLIPS,
+    **media.CUT_CLIPS,
+    "damaged": media.damaged,
+    "repeated_stamps": media.repeated_stamps,
+    "restarted_clock": media.restarted_clock,
+    "changing_size": media.changing_size,
+}
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """Clips by name, each made once."""
+    folder, made = tmp_path_factory.mktemp("clips"), dict[str, Clip]()
+
+    def take(name: str) -> Clip:
+        if name not in made:
+            made[name] = ALL_CLIPS[name](folder)
+        return made[name]
+
+    return take
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    try:
+        open_video("/nowhere/clip.mp4", request.param)
+    except BackendUnavailable as error:
+        pytest.skip(f"{request.param} has no wheel for this platform: {error.message}")
+    except VideoError:
+        pass
+    return request.param
+
+
+def fault(backend: str, name: str) -> str:
+    return FAULTS.get((backend, name), "")
+
+
+def reader_or_skip(backend: str, name: str, clip: Clip) -> VideoReader:
+    """The open reader; where the backend is known to refuse the clip, that it does is the whole test."""
+    if fault(backend, name) == REFUSED:
+        with pytest.raises(VideoError) as caught:
+            open_video(clip.path, backend)
+        assert str(clip.path) in str(caught.value)
+        pytest.skip(f"{backend} refuses {name}, as declared")
+    return open_video(clip.path, backend)
+
+
+@pytest.mark.parametrize("name", media.WHOLE_CLIPS)
+def test_index_picture_time_and_orientation_belong_together(backend: str, name: str, shelf: Shelf) -> None:
+    clip = shelf(name)
+    with reader_or_skip(backend, name, clip) as reader:
+        frames = [ticket.frame() for ticket in reader.tickets()]
+        assert [frame.index for frame in frames] == list(range(len(clip.times_s)))
+        assert [media.read_code(frame.rgb) for frame in frames] == list(clip.codes)
+        np.testing.assert_allclose(
+            [frame.time_s for frame in frames], clip.times_s, atol=TIME_TOLERANCE_S[backend], rtol=0
+        )
+        assert frames[0].time_s == 0
+        assert all(a.time_s < b.time_s for a, b in pairwise(frames))
+        assert {frame.rgb.shape for frame in frames} == {(clip.height, clip.width, 3)}
+        assert all(frame.rgb.flags.c_contiguous for frame in frames)
+        if clip.upright:
+            assert media.corner_colours(frames[0].rgb) == tuple(media.CORNERS)
+        assert reader.outcome.complete, reader.outcome.reason
+        assert reader.outcome.frames_decoded == len(frames)
+        assert reader.outcome.last_time_s == frames[-1].time_s
+        assert not reader.outcome.frames_dropped
+
+
+@pytest.mark.parametrize("name", media.WHOLE_CLIPS)
+def test_info_states_the_displayed_picture(backend: str, name: str, shelf: Shelf) -> None:
+    clip = shelf(name)
+    with reader_or_skip(backend, name, clip) as reader:
+        info = reader.info
+        assert (info.width, info.height) == (clip.width, clip.height)
+        assert info.rotation_deg == (0 if fault(backend, name) == TURN_UNKNOWN else clip.rotation_deg)
+        assert info.path == clip.path
+        assert info.backend == backend
+        if backend == "pyav":
+            assert info.duration_s is not None
+            # A program stream's end is only estimated by FFmpeg.
+            assert name == "program_stream" or info.duration_s >= clip.times_s[-1]
+
+
+@pytest.mark.parametrize("read_first", [False, True], ids=["at_once", "after_reading"])
+@pytest.mark.parametrize("name", media.WHOLE_CLIPS)
+def test_random_access_gives_the_frame_on_display(
+    backend: str, name: str, shelf: Shelf, read_first: bool
+) -> None:
+    clip = shelf(name)
+    with reader_or_skip(backend, name, clip) as reader:
+        if read_first:
+            for _ in reader.tickets():
+                pass
+        # Between two frames the earlier one is on display; outside the clip the first and the last.
+        wanted = [(t, k) for k, t in enumerate(clip.times_s)]
+        wanted += [((a + b) / 2, k) for k, (a, b) in enumerate(pairwise(clip.times_s))]
+        wanted += [(-1.0, 0), (clip.times_s[-1] + 100.0, len(clip.times_s) - 1)]
+        random.Random(4).shuffle(wanted)
+        for time_s, index in wanted[:25]:
+            frame = reader.frame_at(time_s)
+            assert (frame.index, media.read_code(frame.rgb)) == (index, clip.codes[index]), f"at {time_s}"
+            assert frame.time_s == pytest.approx(clip.times_s[index], abs=TIME_TOLERANCE_S[backend])
+            assert frame.rgb.shape == (clip.height, clip.width, 3)
+
+
+@pytest.mark.parametrize("name", ["b_frames", "uneven_mkv", "rotated_90"])
+def test_random_access_does_not_disturb_a_running_pass(backend: str, name: str, shelf: Shelf) -> None:
+    clip = shelf(name)
+    with open_video(clip.path, backend) as reader:
+        codes = []
+        for ticket in reader.tickets():
+            if ticket.index in (0, 3, len(clip.times_s) - 1):
+                reader.frame_at(clip.times_s[5])
+            codes.append(media.read_code(ticket.load()))
+        assert codes == list(clip.codes)
+
+
+def test_a_pass_can_be_repeated_and_left_early(backend: str, shelf: Shelf) -> None:
+    clip = shelf("b_frames")
+    with open_video(clip.path, backend) as reader:
+        assert reader.outcome == UNFINISHED
+        assert not reader.outcome.complete
+        beginning = list(islice(reader.tickets(), 5))
+        assert len(beginning) == 5
+        assert reader.outcome == UNFINISHED
+        for _ in range(2):
+            assert [media.read_code(t.load()) for t in reader.tickets()] == list(clip.codes)
+            assert reader.outcome.complete
+
+
+def test_closing_twice_is_harmless(backend: str, shelf: Shelf) -> None:
+    reader = open_video(shelf("steady").path, backend)
+    reader.frame_at(0.1)
+    reader.close()
+    reader.close()
+
+
+@pytest.mark.parametrize("name", media.CUT_CLIPS)
+def test_a_cut_file_gives_what_is_there_and_says_so(backend: str, name: str, shelf: Shelf) -> None:
+    clip = shelf(name)
+    with reader_or_skip(backend, name, clip) as reader:
+        frames = [ticket.frame() for ticket in reader.tickets()]
+        count = len(frames)
+        assert 0.3 * len(clip.times_s) < count < 0.8 * len(clip.times_s)
+        assert [media.read_code(frame.rgb) for frame in frames] == list(clip.codes[:count])
+        np.testing.assert_allclose([f.time_s for f in frames], clip.times_s[:count], atol=1e-6)
+        assert reader.outcome.frames_decoded == count
+        if reader.detects_truncation:
+            assert not reader.outcome.complete
+            assert f"{frames[-1].time_s:.2f} s of 8.00 s" in reader.outcome.reason
+        assert reader.frame_at(100.0).index == count - 1
+
+
+def test_a_damaged_middle_keeps_both_ends(backend: str, shelf: Shelf) -> None:
+    """The default reader goes on behind the damage with right times; others may stop, but only cleanly."""
+    clip = shelf("damaged")
+    pairs: list[tuple[int, float]] = []
+    with open_video(clip.path, backend) as reader:
+        try:
+            for ticket in reader.tickets():
+                pairs.append((media.read_code(ticket.load()), ticket.time_s))
+        except VideoError:
+            assert backend == "decord"
+    intact = [(code, t) for code, t in pairs if clip.times_s[code] == pytest.approx(t, abs=1e-6)]
+    assert len(intact) >= len(pairs) - (backend == "decord")
+    assert len(intact) > 80
+    if reader.detects_truncation:
+        assert intact[-1][0] == clip.codes[-1]
+        assert not reader.outcome.complete
+        assert reader.outcome.packets_damaged >= 1
+        assert "damaged" in reader.outcome.reason
+
+
+@pytest.mark.parametrize("name", ["repeated_stamps", "restarted_clock"])
+def test_times_increase_whatever_the_stamps_do(backend: str, name: str, shelf: Shelf) -> None:
+    clip = shelf(name)
+    with reader_or_skip(backend, name, clip) as reader:
+        frames = [ticket.frame() for ticket in reader.tickets()]
+        assert all(a.time_s < b.time_s for a, b in pairwise(frames))
+        if fault(backend, name) == STAMPS_IGNORED:
+            assert not reader.exact_times
+            return
+        assert [media.read_code(frame.rgb) for frame in frames] == list(clip.codes)
+        np.testing.assert_allclose([frame.time_s for frame in frames], clip.times_s, atol=1e-6)
+        assert reader.outcome.frames_dropped == (3 if name == "repeated_stamps" else 0)
+        assert ("time stamp" if name == "repeated_stamps" else "anew") in reader.outcome.reason
+        for index in (len(frames) - 1, len(frames) // 2, 0):
+            frame = reader.frame_at(clip.times_s[index])
+            assert (frame.index, media.read_code(frame.rgb)) == (index, clip.codes[index])
+
+
+def test_a_changing_picture_size_is_scaled_to_the_first(backend: str, shelf: Shelf) -> None:
+    clip = shelf("changing_size")
+    with reader_or_skip(backend, "changing_size", clip) as reader:
+        frames = [ticket.frame() for ticket in reader.tickets()]
+        assert {frame.rgb.shape for frame in frames} == {(clip.height, clip.width, 3)}
+        assert [media.read_code(frame.rgb) for frame in frames] == list(clip.codes)
+        assert reader.frame_at(clip.times_s[-1]).rgb.shape == (clip.height, clip.width, 3)
+
+
+@pytest.mark.parametrize("name", media.NO_VIDEOS)
+def test_what_is_no_video_is_refused_in_one_clear_line(backend: str, name: str, tmp_path: Path) -> None:
+    path = media.NO_VIDEOS[name](tmp_path)
+    if fault(backend, name) == OPENED:
+        with open_video(path, backend) as reader:
+            assert len(list(reader.tickets())) == 1
+        return
+    with pytest.raises(VideoError) as caught:
+        open_video(path, backend)
+    assert str(path) in caught.value.message
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint
+    if backend == "pyav" and name.startswith("sound"):
+        assert "no video stream" in caught.value.message
+
+
+def test_an_unreadable_file_is_named(backend: str, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = shelf("steady").path
+    opened = Path.open
+
+    def refuse(self: Path, *args: str) -> object:
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *args)
+
+    # Not chmod: the superuser of a build machine may read everything.
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(VideoError, match="Permission denied") as caught:
+        open_video(path, backend)
+    assert str(path) in caught.value.message
+    assert "permissions" in caught.value.hint
+
+
+def test_relative_names_are_no_protocols_or_options(
+    backend: str, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-i.mp4", "12.30 http:x.mp4"):
+        Path(name).write_bytes(shelf("steady").path.read_bytes())
+        with open_video(name, backend) as reader:
+            assert next(iter(reader.tickets())).index == 0
+
+
+def test_nothing_is_printed_by_the_libraries(backend: str, shelf: Shelf, tmp_path: Path) -> None:
+    """In a process of its own: the libraries write to the descriptor, past what Python can catch."""
+    names = ["cut_mp4", "cut_mkv", "damaged", "transport_stream", "repeated_stamps"]
+    paths = [shelf(name).path for name in names]
+    paths += [media.text(tmp_path), media.no_index(tmp_path), media.sound_only(tmp_path)]
+    code = """
+import json, sys
+from engagement.errors import VideoError
+from engagement.video import open_video
+for path in json.loads(sys.argv[2]):
+    try:
+        with open_video(path, sys.argv[1]) as reader:
+            for ticket in reader.tickets():
+                ticket.load()
+            reader.frame_at(1.0)
+    except VideoError:
+        pass
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code, backend, json.dumps([str(path) for path in paths])],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_only_the_asked_for_pictures_are_converted(backend: str, shelf: Shelf) -> None:
+    with open_video(shelf("steady").path, backend) as reader:
+        wanted = [t.load() for t in reader.tickets() if t.index % 10 == 7]
+        assert [media.read_code(rgb) for rgb in wanted] == [7, 17, 27, 37]
+
+
+@pytest.mark.parametrize("wrong", ["ffmpeg", "PyAV", ""])
+def test_an_unknown_backend_names_the_known_ones(wrong: str) -> None:
+    with pytest.raises(ConfigError, match="pyav, decord, opencv"):
+        open_video("x.mp4", wrong)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_named_backend_is_never_replaced(name: str, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = {"pyav": "av", "decord": "decord", "opencv": "cv2"}[name]
+    monkeypatch.delitem(sys.modules, f"engagement.video.{name}_reader", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(BackendUnavailable, match=name) as caught:
+        open_video(shelf("steady").path, name)
+    assert "pip install" in caught.value.hint
+
+
+def test_auto_is_the_measured_default(shelf: Shelf) -> None:
+    with open_video(shelf("steady").path) as reader:
+        assert reader.backend == reader.info.backend == "pyav"
+
+
+def test_importing_the_package_loads_no_decoder() -> None:
+    code = (
+        "import sys, engagement.video, engagement.video.sampling, engagement.video.prefetch, "
+        "engagement.video.discover; print([m for m in ('av', 'cv2', 'decord', 'torch') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def probe(path: Path) -> list[float]:
+    """Presentation times by ffprobe, an implementation that shares no code of ours."""
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "frame=pts_time"]
+    out = subprocess.run([*command, "-of", "csv=p=0", str(path)], capture_output=True, text=True, check=True)
+    stamps = [float(line.strip().rstrip(",")) for line in out.stdout.splitlines() if line.strip(", \n")]
+    return [stamp - stamps[0] for stamp in stamps]
+
+
+class TestRealVideos:
+    """Real recordings against ffprobe, from the shared folder."""
+
+    NAMES: ClassVar[list[str]] = ["classroom_occlusion.mp4", "webcam_01.avi", "webcam_11.mp4"]
+
+    @pytest.mark.shared
+    @pytest.mark.parametrize("name", NAMES)
+    def test_times_and_count_agree_with_ffprobe(self, backend: str, name: str, shared_videos: Path) -> None:
+        path = shared_videos / name
+        with open_video(path, backend) as reader:
+            times = [ticket.time_s for ticket in reader.tickets()]
+            np.testing.assert_allclose(times, probe(path), atol=1e-5, rtol=0)
+            assert reader.outcome.complete, reader.outcome.reason
+
+    @pytest.mark.shared
+    @pytest.mark.parametrize("name", NAMES)
+    def test_random_access_shows_the_picture_of_the_sequence(
+        self, backend: str, name: str, shared_videos: Path
+    ) -> None:
+        with open_video(shared_videos / name, backend) as reader:
+            kept = {t.index: t.frame() for t in reader.tickets() if t.index in (0, 41, 100, 200)}
+            for index in (200, 41, 100, 0):
+                frame = reader.frame_at(kept[index].time_s)
+                assert frame.index == index
+                assert np.array_equal(frame.rgb, kept[index].rgb)

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import logging
+from itertools import permutations
+from pathlib import Path, PurePath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engagement.errors import ConfigError
+from engagement.video.discover import _Candidate, _distinct_names, _key, discover
+
+
+def fill(folder: Path, *names: str) -> None:
+    for name in names:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+
+
+def outputs(*inputs: Path, globs: tuple[str, ...] = (), exclude: Path | None = None) -> list[str]:
+    return [found.relative.as_posix() for found in discover(inputs, globs, exclude)]
+
+
+def test_folders_are_searched_in_order_and_files_taken_as_given(tmp_path: Path) -> None:
+    fill(tmp_path / "in", "b.MP4", "a.mov", "sub/c.MkV", "notes.txt", "x.mp4.part", "B2.webm")
+    fill(tmp_path, "odd.dat")
+    assert outputs(tmp_path / "odd.dat", tmp_path / "in") == ["odd", "a", "b", "B2", "sub/c"]
+
+
+def test_every_listed_suffix_is_found(tmp_path: Path) -> None:
+    suffixes = ["mp4", "mov", "mkv", "avi", "webm", "m4v", "mts", "wmv", "mpg"]
+    fill(tmp_path, *(f"{suffix}_clip.{suffix}" for suffix in suffixes))
+    assert outputs(tmp_path) == sorted(f"{suffix}_clip" for suffix in suffixes)
+
+
+def test_patterns_choose_in_place_of_suffixes(tmp_path: Path) -> None:
+    fill(tmp_path, "front.mp4", "back.mp4", "old.ts", "room/Front.ts")
+    assert outputs(tmp_path, globs=("*.TS",)) == ["old", "room/Front"]
+    assert outputs(tmp_path, globs=("front.*", "back.*")) == ["back", "front", "room/Front"]
+    assert outputs(tmp_path, globs=("room/*",)) == ["room/Front"]
+
+
+def test_hidden_files_are_skipped_unless_named(tmp_path: Path) -> None:
+    fill(tmp_path, "x.mp4", "._x.mp4", ".Trash/y.mp4")
+    assert outputs(tmp_path) == ["x"]
+    assert outputs(tmp_path / "._x.mp4") == ["._x"]
+
+
+def test_a_missing_input_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, "x.mp4")
+    with pytest.raises(ConfigError, match=r"gone\.mp4 does not exist"):
+        discover([tmp_path / "x.mp4", tmp_path / "gone.mp4"])
+
+
+def test_nothing_found_is_an_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mp4, mov") as caught:
+        discover([tmp_path])
+    assert str(tmp_path) in caught.value.message
+    assert discover([]) == []
+
+
+def test_the_same_file_twice_is_one(tmp_path: Path) -> None:
+    fill(tmp_path, "in/a.mp4")
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "in" / "a.mp4")
+    ways = ("in", "in/a.mp4", "in/../in/a.mp4", "link.mp4")
+    found = discover([tmp_path / way for way in ways])
+    assert [each.relative for each in found] == [PurePath("a")]
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    fill(tmp_path, "in/sub/a.mp4")
+    (tmp_path / "in/sub/up").symlink_to(tmp_path / "in", target_is_directory=True)
+    (tmp_path / "in/self.mp4").symlink_to(tmp_path / "in/self.mp4")
+    assert outputs(tmp_path / "in") == ["sub/a"]
+
+
+def test_a_linked_folder_is_searched(tmp_path: Path) -> None:
+    fill(tmp_path, "elsewhere/a.mp4")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert outputs(tmp_path / "in") == ["linked/a"]
+
+
+def test_the_output_folder_is_not_searched(tmp_path: Path) -> None:
+    fill(tmp_path, "a.mp4", "out/a/annotated.mp4")
+    assert outputs(tmp_path, exclude=tmp_path / "out") == ["a"]
+    assert outputs(tmp_path, exclude=tmp_path / "sub" / ".." / "out") == ["a"]
+    # An output folder that is the input folder cannot be left out.
+    assert outputs(tmp_path / "out", exclude=tmp_path / "out") == ["a/annotated"]
+
+
+def test_two_suffixes_of_one_name_keep_them(tmp_path: Path) -> None:
+    fill(tmp_path, "a.mp4", "a.avi", "b.mp4")
+    assert outputs(tmp_path) == ["a.avi", "a.mp4", "b"]
+
+
+def test_names_that_differ_in_case_only_are_told_apart(tmp_path: Path) -> None:
+    spellings = ("A.mp4", "a.mp4", "a.MP4", "Löwe.mp4", "Lo\u0308we.mp4")
+    candidates = [_Candidate(tmp_path / name, PurePath(name), "in") for name in spellings]
+    names = _distinct_names(candidates)
+    assert len({_key(name) for name in names}) == 5
+
+
+def test_the_same_name_from_two_folders_gets_the_folders_name(tmp_path: Path) -> None:
+    fill(tmp_path, "monday/lesson.mp4", "tuesday/lesson.mp4", "tuesday/extra.mp4")
+    assert outputs(tmp_path / "monday", tmp_path / "tuesday") == [
+        "monday/lesson.mp4",
+        "extra",
+        "tuesday/lesson.mp4",
+    ]
+    assert outputs(tmp_path / "monday/lesson.mp4", tmp_path / "tuesday/lesson.mp4") == [
+        "monday/lesson.mp4",
+        "tuesday/lesson.mp4",
+    ]
+
+
+def test_folders_of_the_same_name_are_numbered(tmp_path: Path) -> None:
+    fill(tmp_path, "1/cam/a.mp4", "2/cam/a.mp4", "3/cam/a.mp4")
+    inputs = [tmp_path / n / "cam" for n in "123"]
+    assert outputs(*inputs) == ["cam/a.mp4", "cam/a.mp4 (2)", "cam/a.mp4 (3)"]
+
+
+def test_results_never_lie_inside_those_of_another_video(tmp_path: Path) -> None:
+    fill(tmp_path, "a.mp4", "a/persons.mp4")
+    assert outputs(tmp_path) == ["a.mp4", "a/persons"]
+
+
+@pytest.mark.parametrize(
+    "name", ["-o.mp4", "a b  c.mp4", "雪 Löwe.mp4", "v1.2.final.mp4", "%d*?[x].mp4", "'q\".mp4"]
+)
+def test_hostile_names_keep_their_stem(tmp_path: Path, name: str) -> None:
+    fill(tmp_path / "in", name)
+    assert outputs(tmp_path / "in") == [name.removesuffix(".mp4")]
+    assert outputs(tmp_path / "in" / name) == [name.removesuffix(".mp4")]
+
+
+def test_no_name_leads_out_of_the_output_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, "in/...mp4", "in/x.mp4", "other/x.mp4")
+    monkeypatch.chdir(tmp_path / "other")
+    names = outputs(tmp_path / "in" / "...mp4", tmp_path / "in", Path("../other"), Path(".."))
+    assert all(".." not in PurePath(name).parts for name in names)
+    assert names == ["...mp4", "in/x.mp4", "other/x.mp4"]
+
+
+def test_an_unreadable_folder_is_reported_and_the_rest_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path, "a.mp4", "locked/b.mp4")
+    import os
+
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with caplog.at_level(logging.WARNING):
+        assert outputs(tmp_path) == ["a"]
+    assert "locked" in caplog.text
+
+
+parts = st.sampled_from(["a", "A", "b", "a.mp4", "a.MP4", "a.avi", "a (2)", "a. "])
+paths = st.builds(
+    lambda folders, stem, suffix: PurePath(*folders, stem + suffix),
+    st.lists(parts, max_size=2),
+    parts,
+    st.sampled_from([".mp4", ".avi", ".MP4", ""]),
+)
+
+
+@given(st.lists(st.tuples(paths, st.sampled_from(["in", "a", "IN"])), max_size=8))
+def test_names_are_distinct_and_none_holds_another(entries: list[tuple[PurePath, str]]) -> None:
+    candidates = [_Candidate(Path(f"{k}"), inside, name) for k, (inside, name) in enumerate(entries)]
+    keys = [_key(name) for name in _distinct_names(candidates)]
+    for one, other in permutations(keys, 2):
+        assert one != other[: len(one)]

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engagement.errors import ConfigError
+from engagement.video.reader import FrameTicket
+from engagement.video.sampling import GRID_TOLERANCE_S, SamplingConfig, select
+
+PIXEL = np.zeros((1, 1, 3), np.uint8)
+
+
+def tickets(times: list[float], loaded: list[int] | None = None) -> Iterator[FrameTicket]:
+    for index, time_s in enumerate(times):
+
+        def load(index: int = index) -> np.ndarray:
+            if loaded is not None:
+                loaded.append(index)
+            return PIXEL
+
+        yield FrameTicket(index, time_s, load)
+
+
+def chosen(times: list[float], rate_hz: float) -> list[float]:
+    return [frame.time_s for frame in select(tickets(times), rate_hz)]
+
+
+# Steps of at least 2 ms: no camera is faster, and each frame is then distinct from its neighbours.
+steps = st.lists(st.floats(0.002, 3.0), min_size=0, max_size=120)
+rates = st.sampled_from([0.2, 1.0, 4.0, 5.0, 12.5, 30.0, 120.0])
+
+
+def times_of(steps: list[float]) -> list[float]:
+    return [0.0, *np.cumsum(steps).tolist()]
+
+
+@given(steps, rates)
+def test_chosen_times_increase_and_begin_with_the_first_frame(steps: list[float], rate: float) -> None:
+    result = chosen(times_of(steps), rate)
+    assert result[0] == 0.0
+    assert all(a < b for a, b in pairwise(result))
+    assert set(result) <= set(times_of(steps))
+
+
+@given(steps, rates)
+def test_never_more_than_one_frame_per_grid_cell(steps: list[float], rate: float) -> None:
+    cells = [np.floor((time_s + GRID_TOLERANCE_S) * rate) for time_s in chosen(times_of(steps), rate)]
+    assert len(cells) == len(set(cells))
+
+
+@given(steps, rates)
+def test_each_cell_with_a_frame_gives_its_first(steps: list[float], rate: float) -> None:
+    """States the whole rule independently: the first frame of each grid cell that has one."""
+    first: dict[float, float] = {}
+    for time_s in times_of(steps):
+        first.setdefault(float(np.floor((time_s + GRID_TOLERANCE_S) * rate)), time_s)
+    assert chosen(times_of(steps), rate) == list(first.values())
+
+
+@given(steps, rates, st.integers(0, 120))
+def test_the_future_changes_nothing(steps: list[float], rate: float, cut: int) -> None:
+    times = times_of(steps)
+    whole = chosen(times, rate)
+    part = chosen(times[: cut + 1], rate)
+    assert whole[: len(part)] == part
+
+
+@given(steps, rates)
+def test_choosing_again_from_the_chosen_changes_nothing(steps: list[float], rate: float) -> None:
+    once = chosen(times_of(steps), rate)
+    assert chosen(once, rate) == once
+
+
+@pytest.mark.parametrize(("fps", "rate", "expected"), [(25, 5, 50), (30, 5, 50), (29.97, 5, 50), (4, 5, 40)])
+def test_steady_streams_give_the_rate_or_all_they_have(fps: float, rate: float, expected: int) -> None:
+    times = [k / fps for k in range(round(10 * fps))]
+    assert len(chosen(times, rate)) == expected
+
+
+def test_times_rounded_to_milliseconds_stay_on_the_grid() -> None:
+    exact = [k / 30 for k in range(3000)]
+    rounded = [round(time_s, 3) for time_s in exact]
+    assert [round(time_s, 3) for time_s in chosen(exact, 7.5)] == chosen(rounded, 7.5)
+
+
+def test_a_gap_is_not_made_up_for() -> None:
+    times = [0.0, 0.1, 0.2, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4]
+    assert chosen(times, 5) == [0.0, 0.2, 1.05, 1.2, 1.4]
+
+
+def test_only_chosen_frames_are_converted() -> None:
+    loaded: list[int] = []
+    list(select(tickets([k / 25 for k in range(25)], loaded), 5))
+    assert loaded == [0, 5, 10, 15, 20]
+
+
+@pytest.mark.parametrize("rate", [0, -1, 121, float("nan"), float("inf"), True, "5"])
+def test_a_wrong_rate_names_option_value_and_remedy(rate: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        SamplingConfig(rate)  # pyright: ignore[reportArgumentType]
+    assert "--sample-rate" in caught.value.message
+    assert repr(rate) in caught.value.message
+    assert "at most 120" in caught.value.hint
+
+
+def test_the_bounds_of_the_rate() -> None:
+    assert SamplingConfig().rate_hz == 5.0
+    assert SamplingConfig(120).rate_hz == 120
+    assert SamplingConfig(0.01).rate_hz == 0.01

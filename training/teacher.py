@@ -1,0 +1,114 @@
+"""The face embedding that our identity head learns to imitate (never shipped; see docs/training.md).
+
+face-reidentification-retail-0095 of the Open Model Zoo: a MobileFaceNet with squeeze-excite, 256
+numbers per face, compared by cosine. The file is given by path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engagement.errors import WeightsError
+from engagement.types import ByteArray, ChipSpec, FloatArray
+
+#: (in, expanded, out, stride, residual) of each block.
+_BLOCKS = (
+    (64, 128, 64, 2, 0),
+    *((64, 128, 64, 1, 1),) * 4,
+    (64, 256, 128, 2, 0),
+    *((128, 256, 128, 1, 1),) * 6,
+    (128, 512, 128, 2, 0),
+    *((128, 256, 128, 1, 1),) * 2,
+)
+_MUL = (0.014373779296875, 0.0213623046875, 0.018646240234375)  # per channel B, G, R of 0-255
+_ADD = (-0.92626953125, -1.4453125, -1.5302734375)
+
+#: Its crop: the square on the face box. Its eyes stand a little lower than in the box, see teacher_box.
+TEACHER_CHIP = ChipSpec(128, 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+_RAISED = 0.04
+
+
+def teacher_box(box_xyxy: FloatArray) -> FloatArray:
+    """The box (n, 4) moved up so that eyes and mouth stand where the teacher expects them."""
+    lift = (box_xyxy[:, 3] - box_xyxy[:, 1]) * _RAISED
+    return box_xyxy - np.stack([np.zeros_like(lift), lift] * 2, axis=1)
+
+
+class _Block(nn.Module):
+    def __init__(self, inside: int, wide: int, outside: int, stride: int, residual: int) -> None:
+        super().__init__()
+        squeezed = outside // 8
+        self.residual = bool(residual)
+        self.expand, self.expand_act = nn.Conv2d(inside, wide, 1), nn.PReLU()
+        self.dw, self.dw_act = nn.Conv2d(wide, wide, 3, stride, 1, groups=wide), nn.PReLU()
+        self.project = nn.Conv2d(wide, outside, 1)
+        self.se_fc1, self.se_act = nn.Conv2d(outside, squeezed, 1), nn.PReLU()
+        self.se_fc2 = nn.Conv2d(squeezed, outside, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(self.dw_act(self.dw(self.expand_act(self.expand(x)))))
+        gate = self.se_fc2(self.se_act(self.se_fc1(y.mean(dim=(2, 3), keepdim=True))))
+        y = y * torch.sigmoid(gate)
+        return x + y if self.residual else y
+
+
+class _ConvAct(nn.Module):
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv, self.act = conv, nn.PReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.conv(x))
+
+
+class Teacher(nn.Module):
+    """Embeds faces; see :func:`load_teacher`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _ConvAct(nn.Conv2d(3, 64, 3, 2, 1))
+        self.stem_dw = _ConvAct(nn.Conv2d(64, 64, 3, 1, 1, groups=64))
+        self.blocks = nn.ModuleList(_Block(*block) for block in _BLOCKS)
+        self.head = _ConvAct(nn.Conv2d(128, 512, 1))
+        self.gdc = nn.Conv2d(512, 512, 8, groups=512)
+        self.embed = nn.Conv2d(512, 256, 1, bias=False)
+
+    def forward(self, chips: Tensor) -> Tensor:
+        """uint8 (n, 128, 128, 3) RGB to float32 (n, 256), unit length."""
+        bgr = chips.flip(3).permute(0, 3, 1, 2).float()
+        x = bgr * torch.tensor(_MUL).view(1, 3, 1, 1) + torch.tensor(_ADD).view(1, 3, 1, 1)
+        x = self.stem_dw(self.stem(x))
+        for block in self.blocks:
+            x = block(x)
+        return nn.functional.normalize(self.embed(self.gdc(self.head(x))).flatten(1), dim=1)
+
+
+def load_teacher(path: Path) -> Teacher:
+    """The teacher with its weights.
+
+    Raises:
+        WeightsError: missing, or not this network.
+    """
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise WeightsError(f"teacher weights '{path}' not found", "Give the file with --teacher.")
+    teacher = Teacher()
+    state = {key: value.float() for key, value in load_file(path).items()}
+    shapes = teacher.state_dict()
+    try:
+        teacher.load_state_dict({k: v.reshape(shapes[k].shape) for k, v in state.items() if k in shapes})
+    except (RuntimeError, KeyError) as error:
+        raise WeightsError(f"{path} is not the teacher network ({str(error).splitlines()[0]})") from error
+    return teacher.eval()
+
+
+@torch.inference_mode()
+def embed(teacher: Teacher, chips: ByteArray, batch: int = 64) -> FloatArray:
+    """(n, 256) float32, unit length."""
+    parts = [teacher(torch.from_numpy(chips[i : i + batch])).numpy() for i in range(0, len(chips), batch)]
+    return np.concatenate(parts) if parts else np.zeros((0, 256), np.float32)
