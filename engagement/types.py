@@ -166,3 +166,8 @@ class FaceScores:
 
     def __repr__(self) -> str:
         return f"FaceScores(n={len(self.expression_prob)})"
+
+    def take(self, rows: IndexArray) -> FaceScores:
+        """The given rows, in that order."""
+        extra = {name: prob[rows] for name, prob in self.extra.items()}
+        return FaceScores(self.expression_prob[rows], self.state_prob[rows], self.identity[rows], extra)

@@ -77,7 +77,9 @@ class Augmentation:
             chip = np.asarray(cv2.resize(reduced, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
         if rng.random() < self.jpeg:
             quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
-            chip = np.asarray(cv2.imdecode(cv2.imencode(".jpg", chip, quality)[1], cv2.IMREAD_COLOR), np.uint8)
+            chip = np.asarray(
+                cv2.imdecode(cv2.imencode(".jpg", chip, quality)[1], cv2.IMREAD_COLOR), np.uint8
+            )
         if self.light:
             gain, offset = 1 + rng.uniform(-self.light, self.light), rng.uniform(-self.light, self.light) * 96
             mean = chip.mean()

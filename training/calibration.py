@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_softmax
+from scipy.special import log_softmax
 
-from engagement.types import FloatArray
+from engagement.types import FloatArray, TimeArray
 
 
 def fit_temperature(logits: FloatArray, target: FloatArray) -> float:
@@ -15,6 +15,10 @@ def fit_temperature(logits: FloatArray, target: FloatArray) -> float:
     Args:
         logits: (n, classes). target: (n, classes), rows sum to 1.
     """
+
+    # Platt's correction: a few faces, all right, must not make the model certain.
+    doubt = 1 / (len(target) + 2)
+    target = target * (1 - doubt) + doubt / target.shape[1]
 
     def loss(log_temperature: float) -> float:
         return float(-(target * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
@@ -34,14 +38,21 @@ def fit_platt(logits: FloatArray, target: FloatArray) -> tuple[list[float], list
     scales, biases = [], []
     for column, answer in zip(logits.T, target.T, strict=True):
         known = np.isfinite(answer)
-        x, yes = column[known], answer[known] > 0.5
-        weight = np.where(yes, 0.5 / max(yes.sum(), 1), 0.5 / max((~yes).sum(), 1))
+        raw, yes = column[known].astype(np.float64), answer[known] > 0.5
+        if not yes.any() or yes.all():
+            scales.append(0.0)  # one answer alone teaches nothing: no evidence either way
+            biases.append(0.0)
+            continue
+        # In standard units, so that a start at (1, 0) suits logits of any size.
+        centre, spread = float(raw.mean()), max(float(raw.std()), 1e-9)
+        x = (raw - centre) / spread
+        sign = np.where(yes, -1.0, 1.0)
+        weight = np.where(yes, 0.5 / yes.sum(), 0.5 / (~yes).sum())
 
-        def loss(v: np.ndarray, x: FloatArray = x, yes: np.ndarray = yes, weight: np.ndarray = weight) -> float:
-            p = np.clip(expit(v[0] * x + v[1]), 1e-6, 1 - 1e-6)
-            return float(-(weight * np.where(yes, np.log(p), np.log(1 - p))).sum())
+        def loss(v: TimeArray, x: TimeArray = x, sign: TimeArray = sign, weight: TimeArray = weight) -> float:
+            return float((weight * np.logaddexp(0.0, sign * (v[0] * x + v[1]))).sum())
 
-        found = minimize(loss, np.array([1.0, 0.0]), bounds=[(0.0, 10.0), (-10.0, 10.0)], method="L-BFGS-B").x
-        scales.append(float(found[0]))
-        biases.append(float(found[1]))
+        found = minimize(loss, np.array([1.0, 0.0]), bounds=[(0.0, 20.0), (-20.0, 20.0)], method="L-BFGS-B").x
+        scales.append(float(found[0] / spread))
+        biases.append(float(found[1] - found[0] * centre / spread))
     return scales, biases

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
+from torch import Tensor
 
 from engagement.classification.network import FaceStateNet
 from engagement.compat import load_torchvision
@@ -17,62 +20,80 @@ _HUB = {
     "resnet18": "ResNet18_Weights",
     "vgg16": "VGG16_Weights",
 }
+#: What a torchvision state dict calls its classifier; a backbone has none.
+_CLASSIFIERS = ("classifier.", "fc.")
 
 
 def initialise(network: FaceStateNet, init: str) -> str:
     """Fill the backbone (and heads that fit) and say from where.
 
     Args:
-        init: empty (random), ``hub``, or a safetensors file: torchvision's names
-            (``features.0.0.weight``) or a FaceStateNet's own (``backbone.…``, heads included).
+        network: changed in place.
+        init: empty (random), ``hub``, or a file (safetensors, or a state dict saved by torch) with
+            torchvision's names (``features.0.0.weight``, ``layer1.…``) or a FaceStateNet's own
+            (``backbone.…``, heads included).
 
     Returns:
         a description for the model card.
 
     Raises:
-        WeightsError: the hub cannot be reached, or a file lacks backbone tensors.
+        WeightsError: the hub cannot be reached, the file is damaged, or it lacks backbone tensors.
     """
     if not init:
         return "random"
     if init == "hub":
-        return _from_hub(network)
+        weights = getattr(load_torchvision().models, _HUB[network.spec.backbone]).DEFAULT
+        _fill(network, _from_hub(network, weights), str(weights))
+        return f"torchvision {weights}"
     path = Path(init)
     if not path.is_file():
         raise WeightsError(f"initial weights '{init}' not found", "Give a file, 'hub', or leave it empty.")
-    from safetensors.torch import load_file
-
-    state = {key: value.float() for key, value in load_file(path).items()}
-    own = network.state_dict()
-    renamed = {_own_name(key): value for key, value in state.items()}
-    fitting = {k: v for k, v in renamed.items() if k in own and own[k].shape == v.shape}
-    lacking = [
-        k for k in own if k.startswith("backbone.") and k not in fitting and not k.endswith("num_batches_tracked")
-    ]
-    if lacking:
-        raise WeightsError(
-            f"{path} does not fit the backbone '{network.spec.backbone}': {len(lacking)} tensors are missing, "
-            f"first '{lacking[0]}'"
-        )
-    network.load_state_dict(fitting, strict=False)
+    _fill(network, _read(path), str(path))
     return path.name
 
 
+def _fill(network: FaceStateNet, state: Mapping[str, Tensor], source: str) -> None:
+    own = network.state_dict()
+    renamed = {_own_name(k): v.float() if v.is_floating_point() else v for k, v in state.items()}
+    fitting = {k: v for k, v in renamed.items() if k in own and own[k].shape == v.shape}
+    needed = [k for k in own if k.startswith("backbone.") and not k.endswith("num_batches_tracked")]
+    lacking = [k for k in needed if k not in fitting]
+    if lacking:
+        raise WeightsError(
+            f"{source} does not fit the backbone '{network.spec.backbone}': {len(lacking)} of {len(needed)} "
+            f"tensors are missing, first '{lacking[0]}'",
+            "Choose the --backbone that the file was made for, or another file.",
+        )
+    network.load_state_dict(fitting, strict=False)
+
+
 def _own_name(key: str) -> str:
-    return "backbone." + key.removeprefix("features.") if key.startswith("features.") else key
+    if key.startswith(("backbone.", "heads.", "identity.", *_CLASSIFIERS)):
+        return key
+    return "backbone." + key.removeprefix("features.")
 
 
-def _from_hub(network: FaceStateNet) -> str:
-    weights = getattr(load_torchvision().models, _HUB[network.spec.backbone]).DEFAULT
+def _read(path: Path) -> Mapping[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
-        state = weights.get_state_dict(progress=False)
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        # A stranger's file: tensors alone, no code.
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        first = str(error).splitlines()[0]
+        raise WeightsError(f"{path} is not a readable file of tensors ({first})") from error
+    found = found.get("state_dict", found) if isinstance(found, dict) else {}
+    return {str(k): v for k, v in found.items() if isinstance(v, Tensor)}
+
+
+def _from_hub(network: FaceStateNet, weights: object) -> Mapping[str, Tensor]:
+    try:
+        return weights.get_state_dict(progress=False)  # type: ignore[attr-defined]
     except (URLError, OSError) as error:
         raise WeightsError(
             f"torchvision's weights for '{network.spec.backbone}' cannot be downloaded ({error})",
             "Give a local file with --init FILE, or --init '' to start from random weights.",
         ) from error
-    features = {_own_name(k): v for k, v in state.items()}
-    if network.spec.backbone == "resnet18":
-        features = {"backbone." + k: v for k, v in state.items() if not k.startswith("fc.")}
-    with torch.no_grad():
-        network.load_state_dict({k: v for k, v in features.items() if k.startswith("backbone.")}, strict=False)
-    return f"torchvision {weights}"

@@ -70,6 +70,8 @@ class HeadTrainer(pl.LightningModule):
         return stages if self.recipe.freeze < 0 else stages[: self.recipe.freeze]
 
     def on_train_epoch_start(self) -> None:
+        # Checkpoints do not hold torch's generator: dropout of a resumed run must be that of an unbroken one.
+        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
         for stage in self._frozen():
             stage.eval()
 
@@ -119,7 +121,9 @@ class HeadTrainer(pl.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in self.network.named_parameters():
-            if parameter.requires_grad and (name.startswith("backbone") or name.startswith(f"heads.{self.head}.")):
+            if parameter.requires_grad and (
+                name.startswith("backbone") or name.startswith(f"heads.{self.head}.")
+            ):
                 key = (name.startswith("backbone"), parameter.ndim >= 2)
                 groups.setdefault(key, []).append(parameter)
         rates, settings = [], []
@@ -131,16 +135,25 @@ class HeadTrainer(pl.LightningModule):
             settings.append({"params": parameters, "lr": rate, "weight_decay": decay})
         optimizer = torch.optim.AdamW(settings)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, rates, total_steps=self.steps, pct_start=self.recipe.warmup, div_factor=10, final_div_factor=1000
+            optimizer,
+            rates,
+            total_steps=self.steps,
+            pct_start=self.recipe.warmup,
+            div_factor=10,
+            final_div_factor=1000,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def loader(dataset: ChipDataset, recipe: Recipe, train: bool, workers: int = 0) -> DataLoader[Any]:
-    """Batches in a reproducible order; the last short batch is dropped in training (BatchNorm)."""
-    if not train:
+def loader(
+    dataset: ChipDataset, recipe: Recipe, sampler: EpochSampler | None = None, workers: int = 0
+) -> DataLoader[Any]:
+    """Batches: in the sampler's order for training, in the table's order without one.
+
+    The last short batch is dropped in training, because BatchNorm needs pictures to average over.
+    """
+    if sampler is None:
         return DataLoader(dataset, batch_size=128, num_workers=workers)
-    sampler = EpochSampler(dataset, recipe.seed)
     short = len(dataset) < recipe.batch_size
     return DataLoader(
         dataset, batch_size=recipe.batch_size, sampler=sampler, drop_last=not short, num_workers=workers

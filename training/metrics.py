@@ -11,7 +11,9 @@ from engagement.labels import LabelSet
 from engagement.types import FloatArray, IndexArray
 
 
-def expected_calibration_error(confidence: NDArray[np.floating], correct: NDArray[np.generic], bins: int = 15) -> float:
+def expected_calibration_error(
+    confidence: NDArray[np.floating], correct: NDArray[np.generic], bins: int = 15
+) -> float:
     """ECE with equal-width bins (Guo et al. 2017): mean gap between confidence and accuracy, 0-1."""
     edges = np.clip((np.asarray(confidence) * bins).astype(int), 0, bins - 1)
     right = np.asarray(correct, float)
@@ -83,16 +85,23 @@ def independent_figures(prob: FloatArray, truth: FloatArray, labels: LabelSet) -
     """
     out: dict[str, object] = {"n": len(truth)}
     for i, name in enumerate(labels.classes):
-        yes = truth[:, i] > 0.5
-        guess = prob[:, i] >= 0.5
-        recalls = [float(guess[yes].mean()) if yes.any() else np.nan, float((~guess[~yes]).mean()) if (~yes).any() else np.nan]
+        known = np.isfinite(truth[:, i])
+        score, yes = prob[known, i], truth[known, i] > 0.5
         out[name] = {
-            "auc": auc(prob[:, i], yes),
-            "balanced_accuracy": float(np.mean(recalls)),
-            "positive_share": float(yes.mean()),
-            "ece_balanced": balanced_ece(prob[:, i], yes),
+            "auc": auc(score, yes),
+            "balanced_accuracy": balanced_accuracy(score, yes),
+            "positive_share": float(yes.mean()) if len(yes) else float("nan"),
+            "ece_balanced": balanced_ece(score, yes),
         }
     return out
+
+
+def balanced_accuracy(prob: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """Mean of the two recalls at a probability of 0.5; NaN when only one answer occurs."""
+    if not positive.any() or positive.all():
+        return float("nan")
+    guess = prob >= 0.5
+    return float((guess[positive].mean() + (~guess[~positive]).mean()) / 2)
 
 
 def balanced_ece(prob: NDArray[np.floating], positive: NDArray[np.bool_], bins: int = 10) -> float:
@@ -121,7 +130,8 @@ def bootstrap(
     """
     rng = np.random.default_rng(seed)
     _, inverse = np.unique(groups, return_inverse=True)
-    members = [np.flatnonzero(inverse == g) for g in range(inverse.max() + 1)]
+    order = np.argsort(inverse, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
     values = []
     for _ in range(draws):
         rows = np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))])

@@ -73,17 +73,29 @@ class Recipe:
         wrong = [
             message
             for bad, message in (
-                (self.backbone not in BACKBONES, f"backbone '{self.backbone}' is none of {', '.join(BACKBONES)}"),
-                (self.augmentation not in POLICIES, f"augmentation '{self.augmentation}' is none of {', '.join(POLICIES)}"),
+                (
+                    self.backbone not in BACKBONES,
+                    f"backbone '{self.backbone}' is none of {', '.join(BACKBONES)}",
+                ),
+                (
+                    self.augmentation not in POLICIES,
+                    f"augmentation '{self.augmentation}' is none of {', '.join(POLICIES)}",
+                ),
                 (not 32 <= self.size <= 512, f"size {self.size} is not within 32-512"),
                 (not 0.5 <= self.margin <= 2, f"margin {self.margin} is not within 0.5-2"),
                 (self.epochs < 1, f"epochs {self.epochs} is below 1"),
                 (self.batch_size < 2, f"batch_size {self.batch_size} is below 2"),
                 (self.learning_rate <= 0, f"learning_rate {self.learning_rate} is not above 0"),
                 (not 0 <= self.ema < 1, f"ema {self.ema} is not within 0-1"),
-                (not 0 <= self.label_smoothing < 1, f"label_smoothing {self.label_smoothing} is not within 0-1"),
+                (
+                    not 0 <= self.label_smoothing < 1,
+                    f"label_smoothing {self.label_smoothing} is not within 0-1",
+                ),
                 (not 0 < self.warmup < 1, f"warmup {self.warmup} is not within 0-1"),
-                (not 0 < self.validation_share < 1, f"validation_share {self.validation_share} is not within 0-1"),
+                (
+                    not 0 < self.validation_share < 1,
+                    f"validation_share {self.validation_share} is not within 0-1",
+                ),
                 (not 0 <= self.balance <= 1, f"balance {self.balance} is not within 0-1"),
             )
             if bad
@@ -121,7 +133,9 @@ def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     tables = {key: values.pop(key) for key in [k for k, v in values.items() if isinstance(v, dict)]}
     for key in tables:
         if key not in BACKBONES:
-            raise ConfigError(f"recipe '{name}': table [{key}] is no backbone", f"Known: {', '.join(BACKBONES)}")
+            raise ConfigError(
+                f"recipe '{name}': table [{key}] is no backbone", f"Known: {', '.join(BACKBONES)}"
+            )
     values.update(tables.get(backbone, {}))
     values.update(given)
     return Recipe(**{key: _typed(key, value) for key, value in values.items()})
@@ -149,7 +163,8 @@ def _typed(key: str, value: Any) -> Any:
     if key not in types:
         near = difflib.get_close_matches(key, types, 1)
         raise ConfigError(
-            f"unknown recipe key '{key}'", f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(types)}"
+            f"unknown recipe key '{key}'",
+            f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(types)}",
         )
     kind = {"int": int, "float": float, "str": str}[str(types[key])]
     try:

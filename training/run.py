@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +16,15 @@ import numpy as np
 import torch
 
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
-from engagement.errors import DataError
+from engagement.errors import ConfigError, DataError
 from engagement.types import ChipSpec, FloatArray
 from engagement.weights.store import WeightRecord, save_weights
+from training.augment import policy
 from training.calibration import fit_platt, fit_temperature
 from training.chip_dataset import ChipDataset
 from training.initial import initialise
-from training.lightning import Callback, CSVLogger, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, pl
-from training.lightning_module import HeadTrainer, class_weights, loader
+from training.lightning import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, pl
+from training.lightning_module import EpochSampler, HeadTrainer, class_weights, loader
 from training.recipe import Recipe
 from training.samples import SampleTable
 
@@ -42,18 +45,45 @@ class Limits:
     accelerator: str = "auto"
 
 
-class _Report(Callback):
-    """One line per epoch through a callback: the command line prints, a library does not."""
+class _History(Callback):
+    """Figures of every epoch: said as they come, kept in the checkpoint, written to ``log/metrics.csv``.
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say, self.start = say, time.monotonic()
+    Lightning's CSVLogger starts its file anew when a run is resumed; these rows travel in the checkpoint,
+    so the file of a resumed run is that of an uninterrupted one.
+    """
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.sanity_checking:
-            return
-        figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val_")}
-        text = ", ".join(f"{k.removeprefix('val_')} {v:.4f}" for k, v in sorted(figures.items()))
+    def __init__(self, file: Path, say: Callable[[str], None]) -> None:
+        self.file, self.say, self.start = file, say, time.monotonic()
+        self.rows: list[dict[str, float]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = list(state_dict["rows"])
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
+        self.rows.append({"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **figures})
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(self.rows[-1]), restval="")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        text = ", ".join(
+            f"{k.removeprefix('val_')} {v:.4f}" for k, v in figures.items() if k.startswith("val_")
+        )
         self.say(f"epoch {trainer.current_epoch + 1}: {text} ({time.monotonic() - self.start:.0f} s)")
+
+
+class _Epochs(Callback):
+    """Tells order and augmentation which epoch it is, also where Lightning wraps the sampler (several devices)."""
+
+    def __init__(self, sampler: EpochSampler) -> None:
+        self.sampler = sampler
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.sampler.set_epoch(trainer.current_epoch)
 
 
 def train_head(
@@ -78,57 +108,132 @@ def train_head(
     Raises:
         DataError: a split is empty.
     """
-    limits = limits or Limits()
-    table = table.with_validation(recipe.validation_share)
-    train, validation = table.part("train"), table.part("val")
     pl.seed_everything(recipe.seed, verbose=False)
     network = FaceStateNet(spec, recipe.dropout)
     origin = initialise(network, recipe.init)
-    say(f"{table.name}: {len(train)} faces to train, {len(validation)} to validate; weights: {origin}")
-    from training.augment import policy
+    say(f"weights: {origin}")
+    return train_network(
+        network, table, head, recipe, folder, chip=recipe.chip, limits=limits, resume=resume, say=say
+    )
 
-    batches = loader(ChipDataset(train, recipe.chip, policy(recipe.augmentation), recipe.seed), recipe, True)
+
+def train_network(
+    network: FaceStateNet,
+    table: SampleTable,
+    head: str,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    chip: ChipSpec,
+    limits: Limits | None = None,
+    resume: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[FaceStateNet, Path]:
+    """:func:`train_head` for a network that exists; the recipe's backbone and init are not looked at.
+
+    Args:
+        chip: geometry and normalisation, the network's own.
+    """
+    limits = limits or Limits()
+    table = table.with_validation(recipe.validation_share)
+    train, validation = table.part("train"), table.part("val")
+    last = _begin(folder, recipe, train, limits, resume)
+    say(f"{table.name}: {len(train)} faces to train, {len(validation)} to validate")
+    pl.seed_everything(recipe.seed, verbose=False)
+    dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
+    sampler = EpochSampler(dataset, recipe.seed)
+    batches = loader(dataset, recipe, sampler)
     steps = len(batches) * recipe.epochs
     if limits.max_steps > 0:
         steps = min(steps, limits.max_steps)
     module = HeadTrainer(network, head, recipe, _loss_weights(train, recipe), steps)
-    best = ModelCheckpoint(folder, "best", monitor="val_score", mode="max", save_last=True, enable_version_counter=False)
-    callbacks: list[Callback] = [best, _Report(say)]
+    best = ModelCheckpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
+    # save_last would follow the best epochs only; a resumed run needs every one.
+    latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
+    callbacks: list[Callback] = [
+        best,
+        latest,
+        _Epochs(sampler),
+        _History(folder / "log" / "metrics.csv", say),
+    ]
     if recipe.ema:
-        callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+        # Not from the first step: the mean would carry the initial weights along. Trials end sooner.
+        start = min(len(batches), steps // 2)
+        callbacks.append(EMAWeightAveraging(decay=recipe.ema, update_starting_at_step=start))
     if recipe.patience:
         callbacks.append(EarlyStopping("val_score", mode="max", patience=recipe.patience))
+    held_out = loader(ChipDataset(validation, chip), recipe)
+    module.train()  # frozen stages go back to evaluation mode at each epoch's start
+    with warnings.catch_warnings():
+        # About things that are meant: a folder that holds the run to go on with, no worker processes.
+        warnings.simplefilter("ignore")
+        trainer = _trainer(recipe, limits, callbacks, steps)
+        trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
+    chosen = folder / "best.ckpt"
+    # Our own file of this run, with Lightning's state beside the tensors.
+    module.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"])
+    return module.network.eval().cpu(), chosen
+
+
+def _begin(folder: Path, recipe: Recipe, train: SampleTable, limits: Limits, resume: bool) -> Path | None:
+    """Write what is being run; the checkpoint to go on from, if there is one.
+
+    Raises:
+        ConfigError: the folder holds a run of another recipe or other data.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = {
+        "recipe": recipe.to_dict(),
+        "data": {"name": train.name, "train": len(train), "first": str(train.sample_id[0])},
+        "max_steps": limits.max_steps,
+    }
+    last, record = folder / "last.ckpt", folder / "run.json"
+    if last.is_file() and resume:
+        begun = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else asked
+        different = [k for k in asked if begun.get(k) != asked[k]]
+        if "recipe" in different:
+            # A recipe written before a key existed had that key's default.
+            default, old, new = Recipe().to_dict(), begun["recipe"], asked["recipe"]
+            different.remove("recipe")
+            different += [k for k in new if old.get(k, default[k]) != new[k]]
+        if different:
+            raise ConfigError(
+                f"{folder} holds a run that differs in: {', '.join(different)}",
+                "Start anew with --no-resume, or choose another folder with -o.",
+            )
+    elif not resume:
+        for name in ("last.ckpt", "best.ckpt"):
+            (folder / name).unlink(missing_ok=True)
+    record.write_text(json.dumps(asked, indent=1), encoding="utf-8")
+    (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1), encoding="utf-8")
+    return last if last.is_file() else None
+
+
+def _trainer(recipe: Recipe, limits: Limits, callbacks: list[Callback], steps: int) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    trainer = pl.Trainer(
+    return pl.Trainer(
         max_epochs=recipe.epochs,
         max_steps=limits.max_steps,
+        # A trial that ends within the first epoch is validated all the same.
+        limit_train_batches=steps if limits.max_steps > 0 else None,
         accelerator=limits.accelerator,
         devices=limits.devices,
         strategy=limits.strategy,
         num_nodes=limits.num_nodes,
         callbacks=callbacks,
-        logger=CSVLogger(folder, name="", version="log"),
+        logger=False,
         gradient_clip_val=1.0,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        log_every_n_steps=20,
     )
-    last = folder / "last.ckpt"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1), encoding="utf-8")
-    held_out = loader(ChipDataset(validation, recipe.chip), recipe, False)
-    trainer.fit(module, batches, held_out, ckpt_path=last if resume and last.is_file() else None)
-    chosen = Path(best.best_model_path or last)
-    # Our own file of this run, with Lightning's state beside the tensors.
-    state = torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"]
-    module.load_state_dict(state)
-    return module.network.eval().cpu(), chosen
 
 
 def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:
     if train.labels.kind == "exclusive":
-        empty = [c for c, n in zip(train.labels.classes, np.nansum(train.target, axis=0), strict=True) if n == 0]
+        empty = [
+            c for c, n in zip(train.labels.classes, np.nansum(train.target, axis=0), strict=True) if n == 0
+        ]
         if empty:
             raise DataError(f"data set '{train.name}' has no training picture of: {', '.join(empty)}")
         return class_weights(train.target, recipe.balance)
@@ -137,7 +242,9 @@ def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def predict(network: FaceStateNet, table: SampleTable, spec: ChipSpec, batch: int = 128) -> dict[str, FloatArray]:
+def predict(
+    network: FaceStateNet, table: SampleTable, spec: ChipSpec, batch: int = 128
+) -> dict[str, FloatArray]:
     """Logits of every head and ``features`` for every row, without augmentation; float32 (n, …)."""
     dataset = ChipDataset(table, spec)
     network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -150,7 +257,9 @@ def predict(network: FaceStateNet, table: SampleTable, spec: ChipSpec, batch: in
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
-def calibration_of(network: FaceStateNet, head: str, validation: SampleTable, spec: ChipSpec) -> dict[str, Any]:
+def calibration_of(
+    network: FaceStateNet, head: str, validation: SampleTable, spec: ChipSpec
+) -> dict[str, Any]:
     """Temperature (exclusive) or scale and bias per state (independent), from the validation split."""
     logits = predict(network, validation, spec)[head]
     if validation.labels.kind == "exclusive":

@@ -53,7 +53,9 @@ class SampleTable:
             if len(value) != n:
                 raise DataError(f"data set '{self.name}': {len(value)} values of {field} for {n} pictures")
         if self.target.shape != (n, len(self.labels)):
-            raise DataError(f"data set '{self.name}': targets {self.target.shape} for {len(self.labels)} classes")
+            raise DataError(
+                f"data set '{self.name}': targets {self.target.shape} for {len(self.labels)} classes"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -94,7 +96,8 @@ class SampleTable:
         """At most ``per_split`` random rows of each split, for trials."""
         rng = np.random.default_rng(seed)
         chosen = [
-            rng.permutation(np.flatnonzero(self.split == s))[:per_split] for s in sorted(set(self.split.tolist()))
+            rng.permutation(np.flatnonzero(self.split == s))[:per_split]
+            for s in sorted(set(self.split.tolist()))
         ]
         return self.rows(np.sort(np.concatenate(chosen)))
 
@@ -134,7 +137,11 @@ class SampleTable:
                 f"data set '{self.name}' comes from one source ('{names[0]}'): nothing can be held out to validate",
                 "Collect faces from another video or time, or give train/ and val/ folders.",
             )
-        klass = target.argmax(axis=1) if self.labels.kind == "exclusive" else target @ 2 ** np.arange(target.shape[1])
+        klass = (
+            target.argmax(axis=1)
+            if self.labels.kind == "exclusive"
+            else target @ 2 ** np.arange(target.shape[1])
+        )
         folds = min(count, max(2, round(1 / share)))
         for _, fold in StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(rows, klass, names):
             held = np.zeros(len(rows), bool)
@@ -167,7 +174,9 @@ class SampleTable:
                 bad.append(row)
         if not bad:
             return self
-        names = [str(source) if isinstance(source := self.images[i], Path) else str(self.sample_id[i]) for i in bad]
+        names = [
+            str(source) if isinstance(source := self.images[i], Path) else str(self.sample_id[i]) for i in bad
+        ]
         if not skip_bad:
             more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
             raise DataError(

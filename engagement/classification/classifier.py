@@ -9,32 +9,12 @@ import numpy as np
 import torch
 
 from engagement.classification.network import FaceStateNet, NetworkSpec
-from engagement.errors import ConfigError, WeightsError
+from engagement.classification.options import DEFAULT_WEIGHTS, ClassifierConfig
+from engagement.errors import WeightsError
 from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ByteArray, ChipSpec, FaceScores, FloatArray
 from engagement.weights.store import LoadedWeights, load_weights
-
-#: Name of the shipped network that fills every documented column.
-DEFAULT_WEIGHTS = "face_state"
-
-
-@dataclass(frozen=True, slots=True)
-class ClassifierConfig:
-    """Options of the classifier.
-
-    Attributes:
-        checkpoint: shipped name or file; heads it lacks come from the shipped network.
-        batch_size: chips per forward pass; changes speed, not results.
-    """
-
-    checkpoint: str = DEFAULT_WEIGHTS
-    batch_size: int = 32
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ConfigError(f"--batch-size {self.batch_size} is below 1")
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Loaded:
@@ -105,7 +85,7 @@ class FaceClassifier:
         self.extra_heads = {k: v.labels for k, v in heads.items() if k not in ("expression", "state")}
 
     def _load(self, reference: str) -> _Loaded:
-        weights = load_weights(reference, "face_state")
+        weights = load_weights(DEFAULT_WEIGHTS if reference == "default" else reference, "face_state")
         network = build_network(weights).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return _Loaded(weights, network, ChipSpec.from_dict(dict(weights.record.chip)))
 

@@ -7,41 +7,17 @@ ask "is there still a face here?". ``tests/contracts/test_detectors.py`` holds b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from engagement.compat import load_torchvision
-from engagement.errors import ConfigError
+from engagement.faces.options import MtcnnConfig
 from engagement.geometry import suppress
 from engagement.types import ByteArray, FaceDetections, FloatArray, IndexArray
 
 _CELL = 12  # side of what P-Net sees, pixels
 _STRIDE = 2
 _CHUNK = 256  # crops per forward pass: bounds memory, changes no result
-
-
-@dataclass(frozen=True, slots=True)
-class MtcnnConfig:
-    """Options of the detector.
-
-    Attributes:
-        min_face_px: smallest face that is searched for, source pixels.
-        thresholds: least face probability after each of the three networks.
-        factor: ratio between the sizes of the picture pyramid.
-    """
-
-    min_face_px: int = 24
-    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
-    factor: float = 0.709
-
-    def __post_init__(self) -> None:
-        if not 12 <= self.min_face_px <= 1000:
-            raise ConfigError(
-                f"--min-face {self.min_face_px} is not within 12-1000 pixels",
-                "MTCNN sees nothing below 12 px; 24 suits the back rows of a 720p recording.",
-            )
 
 
 class MtcnnDetector:
@@ -171,3 +147,6 @@ def _square(boxes: FloatArray) -> FloatArray:
 def _shift(boxes: FloatArray, offsets: FloatArray) -> FloatArray:
     side = np.tile(boxes[:, 2:4] - boxes[:, :2] + 1, 2)
     return (boxes + offsets * side).astype(np.float32)
+
+
+__all__ = ["MtcnnConfig", "MtcnnDetector"]

@@ -76,6 +76,7 @@ class OpenCvReader(VideoReader):
             capture.release()
         self._first_stamp_s = stamps[0]
         self._times: array[float] | None = None
+        self._seekable = False
         self._seeker: cv2.VideoCapture | None = None
 
     @property
@@ -107,8 +108,16 @@ class OpenCvReader(VideoReader):
         failure = f"{missing} of {self._declared_frames} declared frames are not there" if short else ""
         self._outcome = judge(clock, None, failure=failure)
         self._times = clock.times_s
+        self._seekable = self._stamped and not clock.restarts
 
     def frame_at(self, time_s: float) -> Frame:
+        outcome = self._outcome
+        try:
+            return self._frame_at(time_s)
+        finally:
+            self._outcome = outcome  # passes made on the way are nobody's business
+
+    def _frame_at(self, time_s: float) -> Frame:
         if self._times is None:
             for _ in self.tickets():  # grabbing without converting: the only way to learn all times
                 pass
@@ -118,7 +127,7 @@ class OpenCvReader(VideoReader):
         if self._seeker is None:
             self._seeker = _open(self._path)
         # OpenCV seeks by mean rate and lands elsewhere; the stamp of the frame it lands on is right.
-        for back_s in _STEPS_BACK_S if self._stamped else ():
+        for back_s in _STEPS_BACK_S if self._seekable else ():
             if back_s and back_s - _STEPS_BACK_S[0] > target_s:
                 break
             self._seeker.set(cv2.CAP_PROP_POS_MSEC, max(target_s - back_s, 0.0) * 1000)

@@ -11,6 +11,7 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ av.logging.set_libav_level(av.logging.PANIC)
 
 _TIME_EPSILON_S = 1e-6
 _STEPS_BACK_S = (0.0, 1.0, 5.0, 30.0)
+_GO_ON_S = 3.0
 
 
 class PyAvReader(VideoReader):
@@ -59,9 +61,10 @@ class PyAvReader(VideoReader):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = require_readable(path)
-        self._container, self._stream = _open(self._path)
+        # Slices, because whole-frame threads must be filled anew after every seek.
+        self._container, self._stream = _open(self._path, "SLICE")
         try:
-            first = next(_decode(self._container, self._stream, _Damage()), None)
+            first = next(_decode(self._container, self._stream, _Reading()), None)
             if first is None:
                 raise nothing_decodable(self._path)
             self._by_dts = self._container.format.name == "avi"
@@ -84,6 +87,7 @@ class PyAvReader(VideoReader):
             raise
         self._times: array[float] | None = None
         self._seekable = True
+        self._cursor: _Cursor | None = None
 
     @property
     def info(self) -> VideoInfo:
@@ -94,19 +98,19 @@ class PyAvReader(VideoReader):
 
     def tickets(self) -> Iterator[FrameTicket]:
         self._outcome = UNFINISHED
-        clock, damage = self._new_clock(), _Damage()
+        clock, reading = self._new_clock(), _Reading()
         container, stream = _open(self._path)
         with container:
-            for frame in _decode(container, stream, damage, watch_sound=not self._end_is_the_streams):
+            for frame in _decode(container, stream, reading, watch_sound=not self._end_is_the_streams):
                 time_s = clock.tick(self._stamp(frame))
                 if time_s is not None:
                     yield FrameTicket(len(clock.times_s) - 1, time_s, self._loader(frame))
         end = self._declared_end_s
         if end is not None and not self._end_is_the_streams:
-            sound_end = damage.sound_end_s - self._first_stamp_s
+            sound_end = reading.sound_end_s - self._first_stamp_s
             # The sound reaches the end of the file, so the file is whole and the pictures just end earlier.
             end = None if sound_end > end - 0.5 else end
-        self._outcome = judge(clock, end, damage.packets, damage.failure)
+        self._outcome = judge(clock, end, reading.damaged, reading.failure)
         self._remember(clock)
 
     def frame_at(self, time_s: float) -> Frame:
@@ -116,16 +120,23 @@ class PyAvReader(VideoReader):
         index = max(bisect_right(self._times, time_s + _TIME_EPSILON_S) - 1, 0)
         target_s = self._times[index]
         if self._seekable:
+            frame = self._go_on_to(target_s)
             for back_s in _STEPS_BACK_S:
-                if back_s and back_s - _STEPS_BACK_S[1] > target_s:
+                if frame is not None or (back_s and back_s - _STEPS_BACK_S[1] > target_s):
                     break
-                found = self._seek_to(target_s, back_s)
-                if found is not None and abs(found[0] - target_s) <= _TIME_EPSILON_S:
-                    return Frame(index, target_s, self._loader(found[1])())
+                frame = self._seek_to(target_s, back_s)
+            if frame is not None:
+                return Frame(index, target_s, self._loader(frame)())
         return self._walk_to(target_s)
 
-    def _seek_to(self, target_s: float, back_s: float) -> tuple[float, VideoFrame] | None:
-        """The last frame at or before the target, decoding from a key frame at least back_s before it."""
+    def _go_on_to(self, target_s: float) -> VideoFrame | None:
+        """Decodes on from the frame that was asked for before, when that one lies shortly before."""
+        if self._cursor is None or not 0 < target_s - self._cursor.time_s <= _GO_ON_S:
+            return None
+        return self._find(self._cursor, target_s)
+
+    def _seek_to(self, target_s: float, back_s: float) -> VideoFrame | None:
+        """Decodes from a key frame at least back_s before the target."""
         time_base = self._stream.time_base
         assert time_base is not None
         stamp = round((self._first_stamp_s + target_s - back_s) / time_base)
@@ -133,30 +144,37 @@ class PyAvReader(VideoReader):
             self._container.seek(stamp, stream=self._stream)
         except av.error.FFmpegError:
             return None
-        best, last_s = None, None
-        for frame in _decode(self._container, self._stream, _Damage()):
+        reading = _Reading()
+        self._cursor = _Cursor(_decode(self._container, self._stream, reading), reading)
+        return self._find(self._cursor, target_s)
+
+    def _find(self, cursor: _Cursor, target_s: float) -> VideoFrame | None:
+        """The frame with exactly the target's time, None when the stream passes it by."""
+        if not self._by_dts:
+            cursor.reading.wanted_from_s = self._first_stamp_s + target_s - _TIME_EPSILON_S
+        for frame in cursor.frames:
             stamp_s = self._stamp(frame)
-            if stamp_s is None:
-                if last_s is None:
-                    return None
-                last_s = last_s + self._nominal_step_s
+            if stamp_s is not None:
+                cursor.time_s = round(stamp_s - self._first_stamp_s, 9)
             else:
-                last_s = round(stamp_s - self._first_stamp_s, 9)
-            if last_s > target_s + _TIME_EPSILON_S:
+                cursor.time_s += self._nominal_step_s
+            if abs(cursor.time_s - target_s) <= _TIME_EPSILON_S:
+                return frame
+            if cursor.time_s > target_s:
                 break
-            best = (last_s, frame)
-        return best
+        self._cursor = None
+        return None
 
     def _walk_to(self, target_s: float) -> Frame:
         """The same without seeking, for streams where seeking misleads."""
         clock, best = self._new_clock(), None
         container, stream = _open(self._path)
         with container:
-            for frame in _decode(container, stream, _Damage()):
+            for frame in _decode(container, stream, _Reading()):
                 time_s = clock.tick(self._stamp(frame))
                 if time_s is None:
                     continue
-                if best is not None and time_s > target_s + _TIME_EPSILON_S:
+                if time_s > target_s + _TIME_EPSILON_S:
                     break
                 best = (len(clock.times_s) - 1, time_s, frame)
             if best is None:
@@ -204,21 +222,39 @@ class PyAvReader(VideoReader):
 
         def load() -> ByteArray:
             rgb: Any = frame.to_ndarray(format="rgb24", width=width, height=height)
-            return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
+            # FFmpeg pads the rows of odd widths, so the array need not be contiguous before the turn either.
+            return np.ascontiguousarray(np.rot90(rgb, quarter_turns))
 
         return load
 
 
-class _Damage:
-    """What went wrong while decoding, and how far the sound went."""
+@dataclass
+class _Reading:
+    """What a pass over packets is told and tells.
 
-    def __init__(self) -> None:
-        self.packets = 0
-        self.failure = ""
-        self.sound_end_s = float("-inf")
+    Attributes:
+        wanted_from_s: stamp in seconds; earlier frames that no other frame needs are not decoded.
+        damaged: packets skipped.
+        failure: what ended the pass before the end of the file.
+        sound_end_s: stamp in seconds at which the sound ended, where that was watched.
+    """
+
+    wanted_from_s: float = float("-inf")
+    damaged: int = 0
+    failure: str = ""
+    sound_end_s: float = float("-inf")
 
 
-def _open(path: Path) -> tuple[InputContainer, VideoStream]:
+@dataclass
+class _Cursor:
+    """Where random access stands: the frames still to come and the time of the latest."""
+
+    frames: Iterator[VideoFrame]
+    reading: _Reading
+    time_s: float = float("-inf")
+
+
+def _open(path: Path, threads: str = "AUTO") -> tuple[InputContainer, VideoStream]:
     try:
         # Files only: a playlist that calls itself .mp4 must not reach for the network.
         container = av.open(str(path), "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
@@ -227,7 +263,7 @@ def _open(path: Path) -> tuple[InputContainer, VideoStream]:
     for stream in container.streams.video:
         cover = Disposition.attached_pic | Disposition.timed_thumbnails
         if not stream.disposition & cover and stream.codec_context is not None:
-            stream.thread_type = "AUTO"
+            stream.thread_type = threads
             return container, stream
     found_none = not len(container.streams)
     container.close()
@@ -235,7 +271,7 @@ def _open(path: Path) -> tuple[InputContainer, VideoStream]:
 
 
 def _decode(
-    container: InputContainer, stream: VideoStream, damage: _Damage, watch_sound: bool = False
+    container: InputContainer, stream: VideoStream, reading: _Reading, watch_sound: bool = False
 ) -> Iterator[VideoFrame]:
     """Frames in presentation order; never raises for damaged content but notes it."""
     sounds = container.streams.audio if watch_sound else ()
@@ -244,24 +280,26 @@ def _decode(
             if packet.stream_index != stream.index:
                 if packet.pts is not None:
                     end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                    damage.sound_end_s = max(damage.sound_end_s, float(end))
+                    reading.sound_end_s = max(reading.sound_end_s, float(end))
                 continue
             if packet.is_corrupt:
                 # Half a packet decodes to half a picture, the rest smeared.
-                damage.packets += 1
+                reading.damaged += 1
                 continue
+            early = packet.pts is not None and packet.pts * packet.time_base < reading.wanted_from_s
+            stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
             try:
                 frames = packet.decode()
             except av.error.EOFError:
                 continue
             except av.error.FFmpegError:
-                damage.packets += 1
+                reading.damaged += 1
                 continue
             for frame in frames:
                 assert isinstance(frame, VideoFrame)
                 yield frame
     except av.error.FFmpegError as error:
-        damage.failure = error.strerror or str(error)
+        reading.failure = error.strerror or str(error)
 
 
 def _declared_end(

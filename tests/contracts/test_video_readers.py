@@ -10,7 +10,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import ClassVar
@@ -18,10 +18,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from engagement.errors import BackendUnavailable, ConfigError, VideoError
+from engagement.errors import BackendUnavailable, VideoError
+from engagement.types import Frame
 from engagement.video import BACKENDS, open_video
-from engagement.video.reader import UNFINISHED, VideoReader
-from tests import media
+from engagement.video.reader import UNFINISHED
+from tests import faulty_media, media
 from tests.media import Clip
 
 REFUSED, TURN_UNKNOWN, STAMPS_IGNORED, OPENED = "refused", "turn unknown", "stamps ignored", "opened"
@@ -51,11 +52,11 @@ Shelf = Callable[[str], Clip]
 
 ALL_CLIPS: dict[str, Callable[[Path], Clip]] = {
     **media.WHOLE_CLIPS,
-    **media.CUT_CLIPS,
-    "damaged": media.damaged,
-    "repeated_stamps": media.repeated_stamps,
-    "restarted_clock": media.restarted_clock,
-    "changing_size": media.changing_size,
+    **faulty_media.CUT_CLIPS,
+    "damaged": faulty_media.damaged,
+    "repeated_stamps": faulty_media.repeated_stamps,
+    "restarted_clock": faulty_media.restarted_clock,
+    "changing_size": faulty_media.changing_size,
 }
 
 
@@ -87,20 +88,27 @@ def fault(backend: str, name: str) -> str:
     return FAULTS.get((backend, name), "")
 
 
-def reader_or_skip(backend: str, name: str, clip: Clip) -> VideoReader:
-    """The open reader; where the backend is known to refuse the clip, that it does is the whole test."""
-    if fault(backend, name) == REFUSED:
-        with pytest.raises(VideoError) as caught:
-            open_video(clip.path, backend)
-        assert str(clip.path) in str(caught.value)
-        pytest.skip(f"{backend} refuses {name}, as declared")
-    return open_video(clip.path, backend)
+def over(names: Iterable[str]) -> pytest.MarkDecorator:
+    """Every backend with every clip that it is not known to refuse."""
+    pairs = [(b, n) for b in BACKENDS for n in names if fault(b, n) != REFUSED]
+    return pytest.mark.parametrize(("backend", "name"), pairs, indirect=["backend"])
 
 
-@pytest.mark.parametrize("name", media.WHOLE_CLIPS)
+@pytest.mark.parametrize(
+    ("backend", "name"), [pair for pair, how in FAULTS.items() if how == REFUSED], indirect=["backend"]
+)
+def test_what_a_backend_reads_wrongly_it_refuses(backend: str, name: str, shelf: Shelf) -> None:
+    path = shelf(name).path
+    with pytest.raises(VideoError) as caught:
+        open_video(path, backend)
+    assert str(path) in caught.value.message
+    assert caught.value.hint
+
+
+@over(media.WHOLE_CLIPS)
 def test_index_picture_time_and_orientation_belong_together(backend: str, name: str, shelf: Shelf) -> None:
     clip = shelf(name)
-    with reader_or_skip(backend, name, clip) as reader:
+    with open_video(clip.path, backend) as reader:
         frames = [ticket.frame() for ticket in reader.tickets()]
         assert [frame.index for frame in frames] == list(range(len(clip.times_s)))
         assert [media.read_code(frame.rgb) for frame in frames] == list(clip.codes)
@@ -119,10 +127,10 @@ def test_index_picture_time_and_orientation_belong_together(backend: str, name: 
         assert not reader.outcome.frames_dropped
 
 
-@pytest.mark.parametrize("name", media.WHOLE_CLIPS)
+@over(media.WHOLE_CLIPS)
 def test_info_states_the_displayed_picture(backend: str, name: str, shelf: Shelf) -> None:
     clip = shelf(name)
-    with reader_or_skip(backend, name, clip) as reader:
+    with open_video(clip.path, backend) as reader:
         info = reader.info
         assert (info.width, info.height) == (clip.width, clip.height)
         assert info.rotation_deg == (0 if fault(backend, name) == TURN_UNKNOWN else clip.rotation_deg)
@@ -135,12 +143,12 @@ def test_info_states_the_displayed_picture(backend: str, name: str, shelf: Shelf
 
 
 @pytest.mark.parametrize("read_first", [False, True], ids=["at_once", "after_reading"])
-@pytest.mark.parametrize("name", media.WHOLE_CLIPS)
+@over(media.WHOLE_CLIPS)
 def test_random_access_gives_the_frame_on_display(
     backend: str, name: str, shelf: Shelf, read_first: bool
 ) -> None:
     clip = shelf(name)
-    with reader_or_skip(backend, name, clip) as reader:
+    with open_video(clip.path, backend) as reader:
         if read_first:
             for _ in reader.tickets():
                 pass
@@ -156,7 +164,7 @@ def test_random_access_gives_the_frame_on_display(
             assert frame.rgb.shape == (clip.height, clip.width, 3)
 
 
-@pytest.mark.parametrize("name", ["b_frames", "uneven_mkv", "rotated_90"])
+@over(["b_frames", "uneven_mkv", "rotated_90"])
 def test_random_access_does_not_disturb_a_running_pass(backend: str, name: str, shelf: Shelf) -> None:
     clip = shelf(name)
     with open_video(clip.path, backend) as reader:
@@ -181,6 +189,20 @@ def test_a_pass_can_be_repeated_and_left_early(backend: str, shelf: Shelf) -> No
             assert reader.outcome.complete
 
 
+@over(["b_frames", "avi_without_pts", "restarted_clock"])
+def test_random_access_leaves_the_outcome_alone(backend: str, name: str, shelf: Shelf) -> None:
+    clip = shelf(name)
+    with open_video(clip.path, backend) as reader:
+        reader.frame_at(clip.times_s[-1])
+        assert reader.outcome == UNFINISHED
+        for _ in reader.tickets():
+            pass
+        outcome = reader.outcome
+        reader.frame_at(clip.times_s[-1])
+        assert reader.outcome == outcome
+        assert outcome.complete
+
+
 def test_closing_twice_is_harmless(backend: str, shelf: Shelf) -> None:
     reader = open_video(shelf("steady").path, backend)
     reader.frame_at(0.1)
@@ -188,10 +210,10 @@ def test_closing_twice_is_harmless(backend: str, shelf: Shelf) -> None:
     reader.close()
 
 
-@pytest.mark.parametrize("name", media.CUT_CLIPS)
+@over(faulty_media.CUT_CLIPS)
 def test_a_cut_file_gives_what_is_there_and_says_so(backend: str, name: str, shelf: Shelf) -> None:
     clip = shelf(name)
-    with reader_or_skip(backend, name, clip) as reader:
+    with open_video(clip.path, backend) as reader:
         frames = [ticket.frame() for ticket in reader.tickets()]
         count = len(frames)
         assert 0.3 * len(clip.times_s) < count < 0.8 * len(clip.times_s)
@@ -207,27 +229,30 @@ def test_a_cut_file_gives_what_is_there_and_says_so(backend: str, name: str, she
 def test_a_damaged_middle_keeps_both_ends(backend: str, shelf: Shelf) -> None:
     """The default reader goes on behind the damage with right times; others may stop, but only cleanly."""
     clip = shelf("damaged")
-    pairs: list[tuple[int, float]] = []
+    frames: list[Frame] = []
     with open_video(clip.path, backend) as reader:
         try:
             for ticket in reader.tickets():
-                pairs.append((media.read_code(ticket.load()), ticket.time_s))
+                frames.append(ticket.frame())
         except VideoError:
             assert backend == "decord"
-    intact = [(code, t) for code, t in pairs if clip.times_s[code] == pytest.approx(t, abs=1e-6)]
-    assert len(intact) >= len(pairs) - (backend == "decord")
-    assert len(intact) > 80
+    assert all(a.time_s < b.time_s for a, b in pairwise(frames))
+    if backend == "decord":
+        return  # where it stops, and which neighbours it shows instead, changes from run to run
+    codes = [media.read_code(frame.rgb) for frame in frames]
+    np.testing.assert_allclose([f.time_s for f in frames], [clip.times_s[c] for c in codes], atol=1e-6)
+    assert len(codes) > 80
     if reader.detects_truncation:
-        assert intact[-1][0] == clip.codes[-1]
+        assert codes[-1] == clip.codes[-1]
         assert not reader.outcome.complete
         assert reader.outcome.packets_damaged >= 1
         assert "damaged" in reader.outcome.reason
 
 
-@pytest.mark.parametrize("name", ["repeated_stamps", "restarted_clock"])
+@over(["repeated_stamps", "restarted_clock"])
 def test_times_increase_whatever_the_stamps_do(backend: str, name: str, shelf: Shelf) -> None:
     clip = shelf(name)
-    with reader_or_skip(backend, name, clip) as reader:
+    with open_video(clip.path, backend) as reader:
         frames = [ticket.frame() for ticket in reader.tickets()]
         assert all(a.time_s < b.time_s for a, b in pairwise(frames))
         if fault(backend, name) == STAMPS_IGNORED:
@@ -242,18 +267,19 @@ def test_times_increase_whatever_the_stamps_do(backend: str, name: str, shelf: S
             assert (frame.index, media.read_code(frame.rgb)) == (index, clip.codes[index])
 
 
-def test_a_changing_picture_size_is_scaled_to_the_first(backend: str, shelf: Shelf) -> None:
-    clip = shelf("changing_size")
-    with reader_or_skip(backend, "changing_size", clip) as reader:
+@over(["changing_size"])
+def test_a_changing_picture_size_is_scaled_to_the_first(backend: str, name: str, shelf: Shelf) -> None:
+    clip = shelf(name)
+    with open_video(clip.path, backend) as reader:
         frames = [ticket.frame() for ticket in reader.tickets()]
         assert {frame.rgb.shape for frame in frames} == {(clip.height, clip.width, 3)}
         assert [media.read_code(frame.rgb) for frame in frames] == list(clip.codes)
         assert reader.frame_at(clip.times_s[-1]).rgb.shape == (clip.height, clip.width, 3)
 
 
-@pytest.mark.parametrize("name", media.NO_VIDEOS)
+@pytest.mark.parametrize("name", faulty_media.NO_VIDEOS)
 def test_what_is_no_video_is_refused_in_one_clear_line(backend: str, name: str, tmp_path: Path) -> None:
-    path = media.NO_VIDEOS[name](tmp_path)
+    path = faulty_media.NO_VIDEOS[name](tmp_path)
     if fault(backend, name) == OPENED:
         with open_video(path, backend) as reader:
             assert len(list(reader.tickets())) == 1
@@ -271,10 +297,10 @@ def test_an_unreadable_file_is_named(backend: str, shelf: Shelf, monkeypatch: py
     path = shelf("steady").path
     opened = Path.open
 
-    def refuse(self: Path, *args: str) -> object:
+    def refuse(self: Path, mode: str = "r") -> object:
         if self == path:
             raise PermissionError(13, "Permission denied", str(self))
-        return opened(self, *args)
+        return opened(self, mode)
 
     # Not chmod: the superuser of a build machine may read everything.
     monkeypatch.setattr(Path, "open", refuse)
@@ -298,7 +324,7 @@ def test_nothing_is_printed_by_the_libraries(backend: str, shelf: Shelf, tmp_pat
     """In a process of its own: the libraries write to the descriptor, past what Python can catch."""
     names = ["cut_mp4", "cut_mkv", "damaged", "transport_stream", "repeated_stamps"]
     paths = [shelf(name).path for name in names]
-    paths += [media.text(tmp_path), media.no_index(tmp_path), media.sound_only(tmp_path)]
+    paths += [faulty_media.text(tmp_path), faulty_media.no_index(tmp_path), faulty_media.sound_only(tmp_path)]
     code = """
 import json, sys
 from engagement.errors import VideoError
@@ -326,42 +352,6 @@ def test_only_the_asked_for_pictures_are_converted(backend: str, shelf: Shelf) -
     with open_video(shelf("steady").path, backend) as reader:
         wanted = [t.load() for t in reader.tickets() if t.index % 10 == 7]
         assert [media.read_code(rgb) for rgb in wanted] == [7, 17, 27, 37]
-
-
-@pytest.mark.parametrize("wrong", ["ffmpeg", "PyAV", ""])
-def test_an_unknown_backend_names_the_known_ones(wrong: str) -> None:
-    with pytest.raises(ConfigError, match="pyav, decord, opencv"):
-        open_video("x.mp4", wrong)
-
-
-@pytest.mark.parametrize("name", BACKENDS)
-def test_a_named_backend_is_never_replaced(name: str, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = {"pyav": "av", "decord": "decord", "opencv": "cv2"}[name]
-    monkeypatch.delitem(sys.modules, f"engagement.video.{name}_reader", raising=False)
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(BackendUnavailable, match=name) as caught:
-        open_video(shelf("steady").path, name)
-    assert "pip install" in caught.value.hint
-
-
-def test_auto_is_the_measured_default(shelf: Shelf) -> None:
-    with open_video(shelf("steady").path) as reader:
-        assert reader.backend == reader.info.backend == "pyav"
-
-
-def test_importing_the_package_loads_no_decoder() -> None:
-    code = (
-        "import sys, engagement.video, engagement.video.sampling, engagement.video.prefetch, "
-        "engagement.video.discover; print([m for m in ('av', 'cv2', 'decord', 'torch') if m in sys.modules])"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert result.stdout.strip() == "[]"
 
 
 def probe(path: Path) -> list[float]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from itertools import permutations
 from pathlib import Path, PurePath
 
@@ -69,11 +70,19 @@ def test_the_same_file_twice_is_one(tmp_path: Path) -> None:
     assert [each.relative for each in found] == [PurePath("a")]
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
-    fill(tmp_path, "in/sub/a.mp4")
+def test_links_in_a_circle_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "in", "sub/a.mp4")
     (tmp_path / "in/sub/up").symlink_to(tmp_path / "in", target_is_directory=True)
     (tmp_path / "in/self.mp4").symlink_to(tmp_path / "in/self.mp4")
+    scandir, entered = os.scandir, []
+
+    def count(path: str) -> object:
+        entered.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", count)
     assert outputs(tmp_path / "in") == ["sub/a"]
+    assert len(entered) == 2
 
 
 def test_a_linked_folder_is_searched(tmp_path: Path) -> None:
@@ -148,8 +157,6 @@ def test_an_unreadable_folder_is_reported_and_the_rest_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(tmp_path, "a.mp4", "locked/b.mp4")
-    import os
-
     scandir = os.scandir
 
     def refuse(path: str) -> object:

@@ -71,6 +71,25 @@ def test_the_source_runs_and_is_closed_in_the_other_thread() -> None:
     assert source.closed_by is not threading.current_thread()
 
 
+def test_a_source_that_is_no_generator_is_closed_too() -> None:
+    class Reader:
+        closed = 0
+
+        def __iter__(self) -> Reader:
+            return self
+
+        def __next__(self) -> int:
+            return 1
+
+        def close(self) -> None:
+            self.closed += 1
+
+    reader = Reader()
+    with prefetch(reader, 1) as items:
+        assert next(items) == 1
+    assert reader.closed == 1
+
+
 def test_it_runs_ahead_without_a_consumer_but_no_further_than_the_depth() -> None:
     source = Source(100)
     with prefetch(source, 3) as items:

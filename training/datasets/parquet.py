@@ -11,6 +11,7 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import FloatArray
+from training.datasets.daisee import PRESENT
 from training.datasets.framing import boxes_for
 from training.samples import SampleTable, one_hot
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 #: WACV-2016's three levels of apparent engagement.
 WACV_LEVELS = LabelSet("engagement_level", ("not_engaged", "nominally_engaged", "very_engaged"), "exclusive")
-
-#: Level of DAiSEE's crowd label (0-3) from which a state counts as present.
-DAISEE_PRESENT = {"boredom": 1, "engagement": 2, "confusion": 1}
 
 
 def _read(files: Sequence[Path]) -> pd.DataFrame:
@@ -65,9 +63,9 @@ def fer2013(folder: Path) -> SampleTable:
 
 
 def daisee(folder: Path) -> SampleTable:
-    """DAiSEE: boredom, engagement, confusion as 0/1 at the levels of DAISEE_PRESENT; group = subject."""
+    """DAiSEE: boredom, engagement, confusion as 0/1 at the levels of training.datasets.daisee.PRESENT; group = subject."""
     frame = _read([folder / "daisee_faces.parquet"])
-    target = np.stack([frame[c] >= DAISEE_PRESENT[c] for c in LEARNER_STATES.classes], axis=1)
+    target = np.stack([frame[c] >= PRESENT[c] for c in LEARNER_STATES.classes], axis=1)
     return _table("daisee", frame, LEARNER_STATES, target.astype(np.float32), frame["subject"].tolist())
 
 

@@ -1,0 +1,1 @@
+"""Many videos: order, results on disk, what was done already, what failed."""

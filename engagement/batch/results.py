@@ -1,0 +1,98 @@
+"""Results of one video on disk: written aside, moved into place whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engagement.errors import OutputError
+
+#: Folders of results under way; what a killed run leaves behind is removed by the next one.
+_UNDER_WAY = ".engagement-partial-"
+SUMMARY = "summary.json"
+
+
+@contextmanager
+def committed(target: Path) -> Iterator[Path]:
+    """A folder to write into that becomes ``target`` when the block ends without an exception.
+
+    An earlier ``target`` stays as it is until then, so a reader always finds one whole result.
+
+    Raises:
+        OutputError: the place cannot be written.
+    """
+    work = target.parent / f"{_UNDER_WAY}{uuid.uuid4().hex[:8]}"
+    try:
+        work.mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written ({error.strerror})", "Choose another folder with -o.") from error
+    try:
+        yield work
+        _replace(work, target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _replace(work: Path, target: Path) -> None:
+    if not target.exists():
+        work.rename(target)
+        return
+    if target.is_file():
+        raise OutputError(f"{target} is a file where a folder of results should go", "Move it away.")
+    # Results of other videos may lie in subfolders (talk.mp4 beside talk/part1.mp4): only ours are replaced.
+    old = target.parent / f"{_UNDER_WAY}{uuid.uuid4().hex[:8]}"
+    old.mkdir()
+    for item in list(target.iterdir()):
+        if item.name in _OURS:
+            item.rename(old / item.name)
+    for item in list(work.iterdir()):
+        item.rename(target / item.name)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+_OURS = {"session.html", "persons", "timeline.parquet", "timeline.csv", "persons.csv", "events.csv", SUMMARY}
+
+
+def sweep(root: Path) -> None:
+    """Remove what a killed run left under way."""
+    for folder in root.rglob(f"{_UNDER_WAY}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """The summary of a finished result, None when there is none or it is damaged."""
+    try:
+        return json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write JSON so that a reader finds the old or the new file, never half of one."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    temporary.write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def writable(root: Path) -> None:
+    """Raise before hours of work if the output folder cannot be written.
+
+    Raises:
+        OutputError: it is a file, or writing is not allowed.
+    """
+    probe = root / f"{_UNDER_WAY}probe-{uuid.uuid4().hex[:8]}"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        reason = "it is a file" if root.is_file() else (error.strerror or str(error))
+        raise OutputError(f"output folder {root} cannot be written ({reason})", "Choose another with -o.") from error

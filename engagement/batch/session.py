@@ -1,0 +1,116 @@
+"""Write one analysed video: tables, summary, pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from engagement import __version__
+from engagement.batch.results import SUMMARY, write_json
+from engagement.config import AnalysisConfig
+from engagement.labels import EXPRESSIONS
+from engagement.pipeline import Analyzer, SessionResult
+from engagement.provenance import weights_record
+from engagement.reports.render import Thumbnail, render_session
+from engagement.timelines.session import SessionTables, TableOptions, build_tables, person_name
+from engagement.timelines.summary import class_curves, expression_share, visibility
+from engagement.timelines.table import write_csv, write_parquet
+
+
+def write_session(
+    analyzer: Analyzer, result: SessionResult, folder: Path, root: Path, fingerprint: dict[str, Any]
+) -> dict[str, Any]:
+    """Write everything of one video into ``folder``; returns its summary.
+
+    Args:
+        folder: where the files are written now. root: depth of the final place, for links between pages.
+    """
+    config = analyzer.config
+    extra = tuple(c for labels in analyzer.classifier.extra_heads.values() for c in labels.classes)
+    options = TableOptions(
+        step_s=1 / config.sampling.rate_hz,
+        min_quality=config.quality.min_quality,
+        max_gap_s=config.smoothing.max_gap_s,
+        episodes=config.episodes,
+        extra=extra,
+    )
+    tables = build_tables(
+        result.sample_time_s, result.sample_frame, result.records.rows, result.person, result.smoothed, options
+    )
+    write_parquet(tables.timeline, folder / "timeline.parquet")
+    write_csv(tables.timeline, folder / "timeline.csv")
+    write_csv(tables.persons, folder / "persons.csv")
+    write_csv(tables.events, folder / "events.csv")
+    summary = summarise(analyzer, result, tables, config)
+    summary["fingerprint"] = fingerprint
+    write_json(folder / SUMMARY, summary)
+    render_session(folder, root, _thumbnails(result))
+    return summary
+
+
+def _thumbnails(result: SessionResult) -> dict[str, list[Thumbnail]]:
+    tracks: dict[str, list[int]] = {}
+    for track, index in result.person_of_track.items():
+        if index >= 0:
+            tracks.setdefault(person_name(index), []).append(track)
+    return {name: [Thumbnail(t.time_s, t.jpeg) for t in result.thumbnails.of(own)] for name, own in tracks.items()}
+
+
+def summarise(
+    analyzer: Analyzer, result: SessionResult, tables: SessionTables, config: AnalysisConfig
+) -> dict[str, Any]:
+    """The content of summary.json, schema 1."""
+    info, outcome, times = result.info, result.outcome, result.sample_time_s
+    nobody = result.person < 0
+    weights = [*analyzer.classifier.weights, *([analyzer.smoother_weights] if analyzer.smoother_weights else [])]
+    known = set(analyzer.classifier.expression_classes)
+    warnings = [] if outcome.complete else [f"The video was not read to its end: {outcome.reason}."]
+    if missing := [c for c in tables.timeline.columns if c.startswith("p_") and c[2:] not in known and c in _EXPRESSION]:
+        names = ", ".join(c[2:] for c in missing)
+        warnings.append(f"The model in use cannot name: {names}; their probability is 0 throughout.")
+    return {
+        "schema": 1,
+        "engagement_version": __version__,
+        "video": {
+            "file": info.path.name,
+            "width": info.width,
+            "height": info.height,
+            "rotation_deg": info.rotation_deg,
+            "duration_s": info.duration_s,
+            "codec": info.codec,
+            "backend": info.backend,
+            "frames_decoded": outcome.frames_decoded,
+            "complete": outcome.complete,
+            "reason": outcome.reason,
+        },
+        "sampling": {
+            "rate_hz": config.sampling.rate_hz,
+            "step_s": 1 / config.sampling.rate_hz,
+            "n_samples": len(times),
+            "first_s": float(times[0]) if len(times) else None,
+            "last_s": float(times[-1]) if len(times) else None,
+        },
+        "n_persons": len(tables.persons),
+        **visibility(tables.timeline, len(times)),
+        "left_out": {
+            "tracks": sum(1 for index in result.person_of_track.values() if index < 0),
+            "samples": int(nobody.sum()),
+        },
+        "limits": {
+            "min_face_px": config.detection.min_face_px,
+            "min_quality": config.quality.min_quality,
+            "state_margin": config.episodes.state_margin,
+        },
+        "temporal": {
+            "method": config.smoothing.method,
+            "window_s": config.smoothing.window_s,
+            "max_gap_s": config.smoothing.max_gap_s,
+        },
+        "class": class_curves(tables.timeline, times),
+        "expression_share": expression_share(tables.timeline),
+        "models": weights_record(weights),
+        "warnings": warnings,
+    }
+
+
+_EXPRESSION = frozenset(f"p_{c}" for c in EXPRESSIONS.classes)

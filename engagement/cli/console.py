@@ -1,0 +1,107 @@
+"""What the terminal shows: progress, messages, the final table. Only here is anything printed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from engagement.batch.runner import VideoStatus
+    from engagement.video.discover import FoundVideo
+
+_MARKS = {"ok": "[green]ok[/]", "partial": "[yellow]partial[/]", "failed": "[red]failed[/]", "skipped": "skipped"}
+
+
+def clock(seconds: float) -> str:
+    """m:ss or h:mm:ss."""
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+class ProgressReporter:
+    """Bars for the video under way and for the whole run, with speed relative to real time.
+
+    Args:
+        quiet: say nothing at all.
+        total: number of videos.
+    """
+
+    def __init__(self, total: int, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, quiet=quiet)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=self.console,
+            disable=quiet,
+            transient=True,
+        )
+        self._overall = self._progress.add_task("videos", total=total, note=f"0 of {total}", visible=total > 1)
+        self._video: TaskID | None = None
+        self._begun = self._run_begun = time.monotonic()
+        self._done = 0
+        self._total = total
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def video_begins(self, video: FoundVideo, number: int, of: int) -> None:
+        self._begun = time.monotonic()
+        self._video = self._progress.add_task(_short(video.relative.as_posix()), total=None, note="opening")
+
+    def video_at(self, time_s: float, duration_s: float | None) -> None:
+        if self._video is None:
+            return
+        elapsed = max(time.monotonic() - self._begun, 1e-3)
+        speed = time_s / elapsed
+        note = f"{clock(time_s)}  {speed:.1f}x real time"
+        if duration_s and speed > 0:
+            note = f"{clock(time_s)} of {clock(duration_s)}  {speed:.1f}x real time, "
+            note += f"{clock(max(0.0, (duration_s - time_s) / speed))} left"
+        self._progress.update(self._video, total=duration_s, completed=time_s, note=note)
+
+    def video_ends(self, status: VideoStatus) -> None:
+        self._done += 1
+        if self._video is not None:
+            self._progress.remove_task(self._video)
+            self._video = None
+        left = (time.monotonic() - self._run_begun) / self._done * (self._total - self._done)
+        note = f"{self._done} of {self._total}, about {clock(left)} left"
+        self._progress.update(self._overall, completed=self._done, note=note)
+
+
+def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
+    """The final table: every video with its outcome."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("video", "status", "persons", "length", "speed", "what happened"):
+        table.add_column(heading, overflow="fold", justify="right" if heading in ("persons", "length", "speed") else "left")
+    for status in statuses:
+        speed = f"{status.duration_s / status.elapsed_s:.1f}x" if status.duration_s and status.elapsed_s else ""
+        told = ". ".join(part for part in (status.reason, status.hint) if part)
+        table.add_row(
+            Text(status.input),
+            _MARKS[status.status],
+            "" if status.n_persons is None else str(status.n_persons),
+            clock(status.duration_s) if status.duration_s else "",
+            speed,
+            Text(told),
+        )
+    console.print(table)
+
+
+def _short(name: str, width: int = 32) -> str:
+    return name if len(name) <= width else "…" + name[-(width - 1) :]

@@ -1,0 +1,82 @@
+"""``engagement doctor``: is everything here that an analysis needs?"""
+
+from __future__ import annotations
+
+import click
+
+from engagement.errors import EngagementError
+
+
+@click.command()
+def doctor() -> int:
+    """Check packages, weights and devices; exit status 1 when something is wrong."""
+    from engagement.provenance import versions
+
+    good = True
+    for name, version in versions().items():
+        click.echo(f"{name:26}{version}")
+    for title, check in (
+        ("torchvision operators", _operators),
+        ("video readers", _readers),
+        ("weights", _weights),
+        ("packages of our own", _siblings),
+        ("device", _device),
+    ):
+        try:
+            click.echo(f"{title:26}{check()}")
+        except (EngagementError, ImportError, OSError) as error:
+            good = False
+            click.echo(f"{title:26}PROBLEM: {error}")
+    return 0 if good else 1
+
+
+def _operators() -> str:
+    from engagement.compat import load_torchvision, operators_load
+
+    own = operators_load()
+    load_torchvision()
+    if own:
+        return "load"
+    return (
+        "do not load: this torch and torchvision are different builds (often a CPU torch beside a CUDA "
+        "torchvision). engagement stands in for the one it needs and works; to mend it, reinstall both "
+        "from one index, for example pip install --force-reinstall torch torchvision"
+    )
+
+
+def _readers() -> str:
+    import importlib
+
+    from engagement.video import AUTO_BACKEND
+
+    found = []
+    for name, module in (("pyav", "av"), ("decord", "decord"), ("opencv", "cv2")):
+        try:
+            importlib.import_module(module)
+            found.append(name)
+        except (ImportError, OSError):
+            found.append(f"{name} (not installed, optional)" if name == "decord" else f"{name} (missing)")
+    return f"{', '.join(found)}; auto is {AUTO_BACKEND}"
+
+
+def _weights() -> str:
+    from engagement.weights.store import load_weights, manifest
+
+    entries = manifest()
+    for name, entry in entries.items():
+        load_weights(name, entry["kind"])
+    return f"{', '.join(entries)}: present and unaltered"
+
+
+def _siblings() -> str:
+    from engagement.siblings import check_sibling
+
+    for name in ("temporal", "training", "reports_templates"):
+        check_sibling(name)
+    return "temporal, training, reports_templates are ours"
+
+
+def _device() -> str:
+    from engagement.device import choose
+
+    return choose("auto")

@@ -1,0 +1,29 @@
+"""Options of the detector, apart from the networks so that reading them imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engagement.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class MtcnnConfig:
+    """Options of the detector.
+
+    Attributes:
+        min_face_px: smallest face that is searched for, source pixels.
+        thresholds: least face probability after each of the three networks.
+        factor: ratio between the sizes of the picture pyramid.
+    """
+
+    min_face_px: int = 24
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    factor: float = 0.709
+
+    def __post_init__(self) -> None:
+        if not 12 <= self.min_face_px <= 1000:
+            raise ConfigError(
+                f"--min-face {self.min_face_px} is not within 12-1000 pixels",
+                "MTCNN sees nothing below 12 px; 24 suits the back rows of a 720p recording.",
+            )

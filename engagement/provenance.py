@@ -1,0 +1,60 @@
+"""What a result was made with: versions, weights, settings; and a fingerprint that says when to redo it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engagement import RESULTS_VERSION, __version__
+from engagement.config import AnalysisConfig
+
+if TYPE_CHECKING:
+    from engagement.weights.store import LoadedWeights
+
+_PACKAGES = ("torch", "torchvision", "facenet-pytorch", "av", "opencv-python-headless", "numpy", "pandas", "plotly")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, this package and the libraries that results depend on."""
+    found = {"python": platform.python_version(), "engagement": __version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def weights_record(weights: Sequence[LoadedWeights]) -> dict[str, dict[str, Any]]:
+    """Name -> kind, sha256, licence and measured figures of the weights in use."""
+    return {
+        w.name: {
+            "kind": w.record.kind,
+            "sha256": w.sha256,
+            "licence": w.record.licence,
+            "metrics": dict(w.record.metrics),
+        }
+        for w in weights
+    }
+
+
+def fingerprint(path: Path, config: AnalysisConfig, weights: Sequence[LoadedWeights]) -> dict[str, Any]:
+    """What decides a video's results. Equal fingerprints mean that it need not be analysed again.
+
+    The file counts by size and time of change: hashing hundreds of gigabytes to find that nothing
+    changed would take as long as decoding them.
+    """
+    status = path.stat()
+    settings = json.dumps(config.to_dict(), sort_keys=True)
+    return {
+        "results_version": RESULTS_VERSION,
+        "file_size": status.st_size,
+        "file_mtime_ns": status.st_mtime_ns,
+        "settings": hashlib.sha256(settings.encode()).hexdigest()[:16],
+        "weights": sorted(w.sha256[:16] for w in weights),
+    }

@@ -1,0 +1,70 @@
+"""What the pipeline keeps of every face it saw: numbers alone, in arrays that grow by doubling.
+
+A face costs about 150 bytes; pictures and frames are not kept. Memory is therefore set by the
+busiest moment, not by the length of the video.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.labels import EXPRESSIONS, LEARNER_STATES
+from engagement.types import FaceDetections, FaceScores, FloatArray, IndexArray
+
+_SCORES = len(EXPRESSIONS) + len(LEARNER_STATES)
+
+
+class FaceRecords:
+    """Rows of (sample, track, box, score, quality, pose, raw scores, smoothed scores).
+
+    Args:
+        extra: further classes that the checkpoint scores, in order.
+    """
+
+    def __init__(self, extra: tuple[str, ...] = ()) -> None:
+        self.extra = extra
+        self._dtype = np.dtype(
+            [
+                ("sample", np.int64),
+                ("track", np.int64),
+                ("box", np.float32, (4,)),
+                ("score", np.float32),
+                ("quality", np.float32),
+                ("pose", np.float32, (3,)),
+                ("prob", np.float32, (_SCORES,)),
+                ("extra", np.float32, (len(extra),)),
+                ("clip", np.float32, (_SCORES,)),
+            ]
+        )
+        self._rows = np.zeros(256, self._dtype)
+        self._n = 0
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __repr__(self) -> str:
+        return f"FaceRecords(n={self._n})"
+
+    @property
+    def rows(self) -> NDArray[np.void]:
+        """The rows so far, a view."""
+        return self._rows[: self._n]
+
+    def append(
+        self, sample: int, faces: FaceDetections, tracks: IndexArray, quality: FloatArray, pose: FloatArray, scores: FaceScores
+    ) -> IndexArray:
+        """Add the faces of one frame; returns their row numbers."""
+        n = len(faces)
+        while self._n + n > len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        at = slice(self._n, self._n + n)
+        self._n += n
+        new = self._rows[at]
+        new["sample"], new["track"], new["box"], new["score"] = sample, tracks, faces.boxes_xyxy, faces.score
+        new["quality"], new["pose"] = quality, pose
+        new["prob"] = np.concatenate([scores.expression_prob, scores.state_prob], axis=1)
+        if self.extra:
+            new["extra"] = np.concatenate(list(scores.extra.values()), axis=1)
+        new["clip"] = np.nan
+        return np.arange(at.start, at.stop, dtype=np.int64)

@@ -1,0 +1,94 @@
+"""Persons' scores to smoothed scores: the only place that imports ``temporal``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.errors import ConfigError
+from engagement.runs import find_runs
+from engagement.siblings import check_sibling
+from engagement.types import FloatArray, IndexArray, TimeArray
+
+if TYPE_CHECKING:
+    from engagement.weights.store import LoadedWeights
+    from temporal.base import TemporalSmoother
+
+METHODS = ("none", "box", "lstm", "cnn3d")
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothingConfig:
+    """Options of smoothing.
+
+    Attributes:
+        method: one of METHODS.
+        window_s: width of the box.
+        max_gap_s: a person not seen for longer is not smoothed over.
+    """
+
+    method: str = "box"
+    window_s: float = 2.0
+    max_gap_s: float = 0.6
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ConfigError(f"--temporal '{self.method}' is unknown", f"Choose one of: {', '.join(METHODS)}")
+        if not 0 < self.window_s <= 60:
+            raise ConfigError(f"--window {self.window_s} is not within 0-60 s")
+        if not 0 < self.max_gap_s <= 10:
+            raise ConfigError(f"smoothing.max_gap_s {self.max_gap_s} is not within 0-10 s")
+
+
+def load_smoother(config: SmoothingConfig) -> tuple[TemporalSmoother, LoadedWeights | None]:
+    """The smoother and, for a network, the weights it uses."""
+    check_sibling("temporal")
+    from temporal import build_smoother
+
+    if config.method in ("none", "box"):
+        options = {"window_s": config.window_s} if config.method == "box" else {}
+        return build_smoother(config.method, **options), None
+    from engagement.weights.store import load_weights
+
+    weights = load_weights(config.method, config.method)
+    return build_smoother(config.method, (weights.record.network, weights.tensors)), weights
+
+
+def smooth_persons(
+    smoother: TemporalSmoother,
+    times_s: TimeArray,
+    rows: NDArray[np.void],
+    person: IndexArray,
+    config: SmoothingConfig,
+    min_quality: float,
+) -> FloatArray:
+    """Smoothed scores of every face, each uninterrupted stretch of a person by itself.
+
+    Args:
+        times_s: (n_samples,). rows: the records of the faces (see FaceRecords). person: (len(rows),).
+        min_quality: poorer crops have no say and get no smoothed score: nothing is claimed of them.
+
+    Returns:
+        float32 (len(rows), 10); NaN for poor crops and for nobody's.
+    """
+    from temporal.base import ScoreRun
+
+    out = np.full(rows["prob"].shape, np.nan, np.float32)
+    valid = rows["quality"] >= min_quality
+    if smoother.needs_chips:
+        out[:] = rows["clip"]
+    else:
+        for index in range(int(person.max(initial=-1)) + 1):
+            own = np.flatnonzero(person == index)
+            times = times_s[rows["sample"][own]]
+            run = find_runs(times, config.max_gap_s)
+            for number in range(int(run.max(initial=-1)) + 1):
+                part = own[run == number]
+                if valid[part].any():
+                    times_here = times[run == number]
+                    out[part] = smoother.smooth(ScoreRun(times_here, rows["prob"][part], valid[part], None))
+    out[~valid | (person < 0)] = np.nan
+    return out

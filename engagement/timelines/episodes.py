@@ -1,0 +1,76 @@
+"""Smoothed state scores to events: who leads, from when to when; gaps stay gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.errors import ConfigError
+from engagement.labels import LEARNER_STATES, UNCERTAIN
+from engagement.types import FloatArray, TimeArray
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodesConfig:
+    """Options of events.
+
+    Attributes:
+        state_margin: lead over the second state below which nothing is claimed.
+    """
+
+    state_margin: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.state_margin <= 1:
+            raise ConfigError(f"--margin {self.state_margin} is not within 0-1", "0.1 is the default.")
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A stretch of one state; ``mean_prob`` is the leader's mean smoothed score, 0-1."""
+
+    start_s: float
+    end_s: float
+    state: str
+    mean_prob: float
+
+
+def find_episodes(
+    times_s: TimeArray, scores: FloatArray, run: NDArray[np.int64], step_s: float, config: EpisodesConfig
+) -> list[Episode]:
+    """Consecutive samples with the same leading state.
+
+    Args:
+        times_s: (n,) increasing. scores: (n, 3) smoothed, NaN where nothing is known.
+        run: (n,) number of the uninterrupted stretch each sample lies in.
+        step_s: sampling step; a sample stands for the time until the next one, at most this long.
+    """
+    known = np.isfinite(scores).all(axis=1)
+    states = leading(scores, config)
+    episodes: list[Episode] = []
+    start = -1
+    n = len(times_s)
+    for i in range(n + 1):
+        goes_on = i < n and start >= 0 and known[i] and run[i] == run[start] and states[i] == states[start]
+        if goes_on and known[i - 1]:
+            continue
+        if start >= 0:
+            last = i - 1
+            rows = slice(start, last + 1)
+            follows = i < n and run[i] == run[last]
+            end = min(float(times_s[i]), float(times_s[last]) + 1.5 * step_s) if follows else times_s[last] + step_s
+            best = float(np.mean(scores[rows].max(axis=1)))
+            episodes.append(Episode(float(times_s[start]), float(end), str(states[start]), best))
+        start = i if i < n and known[i] else -1
+    return episodes
+
+
+def leading(scores: FloatArray, config: EpisodesConfig) -> NDArray[np.str_]:
+    """The winner of each row, or ``uncertain`` where its lead is below the margin or nothing is known."""
+    names = np.array(LEARNER_STATES.classes, dtype=np.str_).astype("<U16")
+    filled = np.nan_to_num(scores, nan=0.0)
+    order = np.sort(filled, axis=1)
+    clear = (order[:, -1] - order[:, -2]) >= max(config.state_margin, 1e-9)
+    return np.where(clear, names[filled.argmax(axis=1)], UNCERTAIN)

@@ -1,0 +1,177 @@
+"""Arrays of one video to its tables: timeline, persons, events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.labels import EXPRESSIONS, LEARNER_STATES
+from engagement.runs import find_runs
+from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE, raw_scores, smoothed_scores
+from engagement.timelines.episodes import EpisodesConfig, find_episodes
+from engagement.timelines.table import conform
+from engagement.types import FloatArray, IndexArray, TimeArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_E = len(EXPRESSIONS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionTables:
+    """The three tables of a video, with the documented columns."""
+
+    timeline: pd.DataFrame
+    persons: pd.DataFrame
+    events: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """What the tables need to know: the sampling step, the limits of claims, further classes."""
+
+    step_s: float
+    min_quality: float
+    max_gap_s: float
+    episodes: EpisodesConfig
+    extra: tuple[str, ...] = ()
+
+
+def person_name(index: int) -> str:
+    """P01, P02, …"""
+    return f"P{index + 1:02d}"
+
+
+def build_tables(
+    times_s: TimeArray,
+    frames: IndexArray,
+    rows: NDArray[np.void],
+    person: IndexArray,
+    smoothed: FloatArray,
+    options: TableOptions,
+) -> SessionTables:
+    """Tables of one video.
+
+    Args:
+        times_s, frames: (n_samples,) time and frame index of each sampled frame.
+        rows: the records of the faces (see FaceRecords), in order of time.
+        person: (len(rows),) index of the person from 0, -1 for nobody.
+        smoothed: (len(rows), 10), NaN where nothing is claimed.
+    """
+    import pandas as pd
+
+    timelines: list[pd.DataFrame] = []
+    persons: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
+    for index in range(int(person.max(initial=-1)) + 1):
+        own = rows[person == index]
+        name = person_name(index)
+        seen = own["sample"]
+        times = times_s[seen]
+        run = find_runs(times, options.max_gap_s)
+        valid = own["quality"] >= options.min_quality
+        curves = smoothed[person == index]
+        timelines.append(_timeline(name, times_s, frames, own, curves, options))
+        persons.append(_person(name, times_s, own, valid, curves, options))
+        for episode in find_episodes(times, curves[:, _E:], run, options.step_s, options.episodes):
+            events.append(
+                {
+                    "person_id": name,
+                    "start_s": episode.start_s,
+                    "end_s": episode.end_s,
+                    "state": episode.state,
+                    "mean_prob": episode.mean_prob,
+                }
+            )
+    timeline = _stack(timelines, TIMELINE)
+    extra = [f"p_{c}" for c in options.extra]
+    tables = conform(timeline, TIMELINE)
+    for column in extra:
+        tables[column] = timeline[column].to_numpy() if len(timeline) else np.zeros(0)
+    return SessionTables(
+        tables,
+        conform(pd.DataFrame(persons, columns=[c.name for c in PERSONS]), PERSONS),
+        conform(pd.DataFrame(events, columns=[c.name for c in EVENTS]), EVENTS),
+    )
+
+
+def _stack(parts: Sequence[pd.DataFrame], columns: tuple[Any, ...]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[c.name for c in columns])
+
+
+def _timeline(
+    name: str, times_s: TimeArray, frames: IndexArray, own: NDArray[np.void], smoothed: FloatArray, options: TableOptions
+) -> pd.DataFrame:
+    """One row per sampled time between first and last sight; what was not observed is empty."""
+    import pandas as pd
+
+    first, last = int(own["sample"][0]), int(own["sample"][-1])
+    n = last - first + 1
+    at = own["sample"] - first
+
+    def spread(values: NDArray[Any]) -> NDArray[np.float64]:
+        out = np.full((n, *values.shape[1:]), np.nan)
+        out[at] = values
+        return out
+
+    observed = np.zeros(n, bool)
+    observed[at] = True
+    columns: dict[str, Any] = {
+        "person_id": name,
+        "time_s": times_s[first : last + 1],
+        "frame_index": frames[first : last + 1],
+        "observed": observed,
+    }
+    blocks = [
+        (("x1", "y1", "x2", "y2"), own["box"]),
+        (("detection_score",), own["score"][:, None]),
+        (("quality",), own["quality"][:, None]),
+        (("yaw_deg", "pitch_deg", "roll_deg"), own["pose"]),
+        (raw_scores(), own["prob"]),
+        (smoothed_scores(), smoothed),
+        (tuple(f"p_{c}" for c in options.extra), own["extra"]),
+    ]
+    for names, values in blocks:
+        filled = spread(values)
+        for i, column in enumerate(names):
+            columns[column] = filled[:, i]
+    return pd.DataFrame(columns)
+
+
+def _person(
+    name: str,
+    times_s: TimeArray,
+    own: NDArray[np.void],
+    valid: NDArray[np.bool_],
+    smoothed: FloatArray,
+    options: TableOptions,
+) -> dict[str, Any]:
+    first, last = int(own["sample"][0]), int(own["sample"][-1])
+    used = np.isfinite(smoothed).all(axis=1)
+    means = smoothed[used].mean(axis=0) if used.any() else np.full(smoothed.shape[1], np.nan)
+    top = int(np.argmax(means[:_E])) if used.any() else -1
+    side = (own["box"][:, 2:] - own["box"][:, :2]).max(axis=1)
+    out: dict[str, Any] = {
+        "person_id": name,
+        "first_s": float(times_s[first]),
+        "last_s": float(times_s[last]),
+        "observed_s": len(own) * options.step_s,
+        "coverage": len(own) / (last - first + 1),
+        "session_share": len(own) / len(times_s),
+        "n_samples": len(own),
+        "n_used": int(used.sum()),
+        "low_quality_share": float((~valid).mean()),
+        "median_face_px": float(np.median(side)),
+        "top_expression": EXPRESSIONS.classes[top] if top >= 0 else None,
+        "top_expression_prob": float(means[top]) if top >= 0 else np.nan,
+    }
+    for i, state in enumerate(LEARNER_STATES.classes):
+        out[f"mean_{state}"] = float(means[_E + i])
+    return out

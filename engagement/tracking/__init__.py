@@ -1,0 +1,1 @@
+"""Detections to tracks within a shot, tracks to persons of the session."""

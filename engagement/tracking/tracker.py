@@ -1,0 +1,191 @@
+"""Faces of successive frames to tracks: two-stage assignment over predicted positions and appearance.
+
+The two stages follow ByteTrack (Zhang et al. 2022): confident detections first, then weak ones, which
+may continue a track but never begin one. Prediction is a Kalman filter with constant velocity over the
+true time between frames. At a few frames per second a face may move by more than its own size, so
+position alone does not decide: the face feature and the colours around the head count as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engagement.errors import ConfigError
+from engagement.geometry import iou_matrix
+from engagement.tracking.assignment import assign
+from engagement.types import FaceDetections, FloatArray, IndexArray
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingConfig:
+    """Options of the tracker.
+
+    Attributes:
+        new_score: detector score from which a face begins a track; weaker ones only continue one.
+        max_lost_s: a track that is not seen for longer ends; persons join what belongs together.
+    """
+
+    new_score: float = 0.9
+    max_lost_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.new_score < 1:
+            raise ConfigError(f"tracking.new_score {self.new_score} is not within 0.5-1")
+        if not 0 < self.max_lost_s <= 30:
+            raise ConfigError(f"tracking.max_lost_s {self.max_lost_s} is not within 0-30 s")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceLook:
+    """What n faces of one frame look like, for telling people apart; in memory only.
+
+    Attributes:
+        identity: float32 (n, d), unit length.
+        colours: float32 (n, b), histograms of hair and clothing around the head, each sums to 1.
+        quality: float32 (n,), 0-1.
+    """
+
+    identity: FloatArray
+    colours: FloatArray
+    quality: FloatArray
+
+
+class _Track:
+    """State of one track: centre and log side, with velocities; appearance as running means."""
+
+    def __init__(self, track_id: int, time_s: float, box: FloatArray, look: FaceLook, row: int) -> None:
+        self.track_id = track_id
+        self.time_s = self.seen_s = time_s
+        self.side = float(max(box[2] - box[0], box[3] - box[1]))
+        self.state = np.concatenate([_measure(box), np.zeros(3)])
+        self.spread = np.diag([0.05, 0.05, 0.02, 1.0, 1.0, 0.2])
+        self.identity, self.colours = look.identity[row].copy(), look.colours[row].copy()
+        self.size = box[2:4] - box[:2]
+
+    def predict(self, time_s: float) -> None:
+        """Move on to a time; uncertainty grows with every second."""
+        step = time_s - self.time_s
+        self.time_s = time_s
+        move = np.eye(6)
+        # Faces stop as readily as they start: the velocity fades with a time constant of half a second.
+        fade = float(np.exp(-2 * step))
+        move[:3, 3:] = np.eye(3) * (1 - fade) / 2
+        move[3:, 3:] = np.eye(3) * fade
+        self.state = move @ self.state
+        self.spread = move @ self.spread @ move.T + np.diag([0.05, 0.05, 0.01, 1.0, 1.0, 0.1]) * step
+
+    def update(self, time_s: float, box: FloatArray, look: FaceLook, row: int) -> None:
+        """Correct by a detection."""
+        size = max(box[2] - box[0], box[3] - box[1])
+        noise = np.diag([0.004, 0.004, 0.004])
+        gain = self.spread[:, :3] @ np.linalg.inv(self.spread[:3, :3] + noise)
+        scaled = _measure(box) - self.state[:3]
+        scaled[:2] /= self.side
+        correction = gain @ scaled
+        correction[[0, 1, 3, 4]] *= self.side
+        self.state = self.state + correction
+        self.spread = self.spread - gain @ self.spread[:3]
+        self.side, self.seen_s, self.size = float(size), time_s, box[2:4] - box[:2]
+        weight = 0.3 * float(look.quality[row]) + 0.02
+        mixed = (1 - weight) * self.identity + weight * look.identity[row]
+        self.identity = mixed / max(float(np.linalg.norm(mixed)), 1e-9)
+        self.colours = 0.8 * self.colours + 0.2 * look.colours[row]
+
+    def box(self) -> FloatArray:
+        """Where the face is expected."""
+        grown = self.size * np.exp(self.state[2]) / max(float(self.size.max()), 1e-6)
+        return np.concatenate([self.state[:2] - grown / 2, self.state[:2] + grown / 2]).astype(np.float32)
+
+    def reach(self) -> float:
+        """Standard deviation of the expected position, in face sides."""
+        return float(np.sqrt(self.spread[0, 0]))
+
+
+class FaceTracker:
+    """Tracks of one video. Ids count from 0 within this object.
+
+    Args:
+        config: thresholds.
+    """
+
+    def __init__(self, config: TrackingConfig | None = None) -> None:
+        self.config = config or TrackingConfig()
+        self._tracks: list[_Track] = []
+        self._next_id = 0
+
+    def cut(self) -> None:
+        """A new shot begins: all tracks end."""
+        self._tracks.clear()
+
+    def expected(self, time_s: float) -> FloatArray:
+        """Boxes (n, 4) where the living tracks are expected at a time, for a closer look there."""
+        boxes = []
+        for track in self._tracks:
+            if time_s - track.seen_s <= self.config.max_lost_s:
+                track.predict(time_s)
+                boxes.append(track.box())
+        return np.stack(boxes) if boxes else np.zeros((0, 4), np.float32)
+
+    def update(self, faces: FaceDetections, look: FaceLook) -> IndexArray:
+        """Assign the faces of the next frame.
+
+        Args:
+            faces: n detections; frames come in order of time.
+            look: what they look like, row by row.
+
+        Returns:
+            int64 (n,) track ids; -1 for a weak detection that continues nothing.
+        """
+        alive = [t for t in self._tracks if faces.time_s - t.seen_s <= self.config.max_lost_s]
+        for track in alive:
+            track.predict(faces.time_s)
+        ids = np.full(len(faces), -1, np.int64)
+        strong = faces.score >= self.config.new_score
+        free = list(range(len(alive)))
+        for rows in (np.flatnonzero(strong), np.flatnonzero(~strong)):
+            if not len(rows) or not free:
+                continue
+            cost = self._cost([alive[i] for i in free], faces.boxes_xyxy[rows], look, rows)
+            for a, b in assign(cost):
+                row = int(rows[b])
+                track = alive[free[a]]
+                track.update(faces.time_s, faces.boxes_xyxy[row], look, row)
+                ids[row] = track.track_id
+            taken = {int(i) for i in ids[ids >= 0]}
+            free = [i for i in free if alive[i].track_id not in taken]
+        for row in np.flatnonzero(strong & (ids < 0)):
+            alive.append(_Track(self._next_id, faces.time_s, faces.boxes_xyxy[row], look, int(row)))
+            ids[row] = self._next_id
+            self._next_id += 1
+        self._tracks = alive
+        return ids
+
+    def _cost(self, tracks: list[_Track], boxes: FloatArray, look: FaceLook, rows: IndexArray) -> FloatArray:
+        """(tracks, rows): 0 certain to 1 doubtful; infinite where it cannot be the same face."""
+        expected = np.stack([t.box() for t in tracks])
+        overlap = iou_matrix(expected, boxes)
+        side = np.array([t.side for t in tracks])[:, None]
+        centre = np.linalg.norm(_centres(expected)[:, None] - _centres(boxes)[None], axis=2) / side
+        reach = np.array([t.reach() for t in tracks])[:, None]
+        new_side = (boxes[:, 2:4] - boxes[:, :2]).max(axis=1)[None]
+        growth = np.abs(np.log(np.maximum(new_side, 1) / np.maximum(side, 1)))
+        far = centre / (0.35 + 1.5 * reach)
+        unlike = 1 - np.stack([t.identity for t in tracks]) @ look.identity[rows].T
+        other_colours = 1 - np.sqrt(np.stack([t.colours for t in tracks])[:, None] * look.colours[rows][None]).sum(2)
+        position = 0.5 * (1 - overlap) + 0.5 * np.minimum(far, 1)
+        cost = 0.6 * position + 0.25 * np.clip(unlike, 0, 1) + 0.15 * other_colours
+        # Far away, or of another size: not the same face. Elsewhere in the frame and unlike: a change
+        # of person in the same place, as after a cut that was not noticed.
+        impossible = ((far > 1.6) & (overlap < 0.1)) | (growth > 0.7) | ((unlike > 0.75) & (other_colours > 0.5))
+        return np.where(impossible, np.inf, cost).astype(np.float32)
+
+
+def _centres(boxes: FloatArray) -> FloatArray:
+    return (boxes[:, :2] + boxes[:, 2:4]) / 2
+
+
+def _measure(box: FloatArray) -> FloatArray:
+    side = max(float(box[2] - box[0]), float(box[3] - box[1]), 1.0)
+    return np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2, np.log(side)])

@@ -1,0 +1,69 @@
+"""Smoothers without weights: none at all, and the mean over a centred window of time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from temporal.base import EXPRESSION_COUNT, TIME_TOLERANCE_S, FloatArray, ScoreRun, renormalised
+
+#: Default width of the window, seconds.
+DEFAULT_WINDOW_S = 2.0
+
+
+class NoSmoother:
+    """Gives the scores back; invalid samples become NaN."""
+
+    name = "none"
+    needs_chips = False
+    chip_px = 0
+    context_s = 0.0
+
+    def smooth(self, run: ScoreRun) -> FloatArray:
+        """See :meth:`temporal.base.TemporalSmoother.smooth`."""
+        out = run.prob.astype(np.float32, copy=True)
+        out[~run.valid] = np.nan
+        return out
+
+
+class BoxSmoother:
+    """Mean of the valid samples within a window centred on each sample.
+
+    Every valid sample weighs the same, whatever its distance in time to the next. The mean is of
+    probabilities, so that the result is the expected share of time and a single confident sample
+    cannot outvote its neighbours as it would in a mean of logits.
+
+    Args:
+        window_s: whole width of the window for expressions, seconds, above 0.
+        state_window_s: the same for learner states, which change more slowly; None: as ``window_s``.
+    """
+
+    name = "box"
+    needs_chips = False
+    chip_px = 0
+
+    def __init__(self, window_s: float = DEFAULT_WINDOW_S, state_window_s: float | None = None) -> None:
+        state_window_s = window_s if state_window_s is None else state_window_s
+        if not (np.isfinite([window_s, state_window_s]).all() and min(window_s, state_window_s) > 0):
+            raise ValueError(f"the box window must be above 0 s, is {window_s} s and {state_window_s} s")
+        self.window_s = float(window_s)
+        self.state_window_s = float(state_window_s)
+        self.context_s = max(self.window_s, self.state_window_s) / 2
+
+    def smooth(self, run: ScoreRun) -> FloatArray:
+        """See :meth:`temporal.base.TemporalSmoother.smooth`."""
+        expression = _window_mean(run, slice(0, EXPRESSION_COUNT), self.window_s)
+        state = _window_mean(run, slice(EXPRESSION_COUNT, None), self.state_window_s)
+        return renormalised(np.concatenate([expression, state], axis=1))
+
+
+def _window_mean(run: ScoreRun, columns: slice, window_s: float) -> np.ndarray:
+    """(T, k) float64, NaN where the window holds no valid sample."""
+    values = np.where(run.valid[:, None], run.prob[:, columns], 0.0).astype(np.float64)
+    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+    count = np.concatenate([[0], np.cumsum(run.valid)])
+    half = window_s / 2 + TIME_TOLERANCE_S
+    first = np.searchsorted(run.times_s, run.times_s - half, side="left")
+    last = np.searchsorted(run.times_s, run.times_s + half, side="right")
+    n = (count[last] - count[first])[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(n > 0, (total[last] - total[first]) / n, np.nan)

@@ -1,0 +1,48 @@
+"""Fixtures for all tests: where shared data lies, and small conveniences.
+
+Tests that need the shared data, videos or weights skip with a reason when they are absent; with
+ENGAGEMENT_REQUIRE_SHARED=1 (as in CI) they fail instead, so that a run cannot pass by skipping.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _shared(part: str) -> Path:
+    root = Path(os.environ.get("ENGAGEMENT_SHARED", ROOT.parent / "shared"))
+    if not (root / part).is_dir():
+        message = f"needs the folder '{part}' of the shared material (set ENGAGEMENT_SHARED)"
+        if os.environ.get("ENGAGEMENT_REQUIRE_SHARED") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return root / part
+
+
+@pytest.fixture(scope="session")
+def shared_videos() -> Path:
+    """Folder of the shared test videos."""
+    return _shared("videos")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the shared data sets (Parquet)."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    """Folder of the shared initial weights."""
+    return _shared("weights")
+
+
+@pytest.fixture(scope="session")
+def sample_videos() -> Path:
+    """Folder of the project's own clips."""
+    return ROOT / "sample_videos"

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engagement.errors import BackendUnavailable, ConfigError
+from engagement.video import BACKENDS, open_video
+from tests import media
+
+
+@pytest.mark.parametrize("wrong", ["ffmpeg", "PyAV", ""])
+def test_an_unknown_backend_names_the_known_ones(wrong: str) -> None:
+    with pytest.raises(ConfigError, match="pyav, decord, opencv"):
+        open_video("x.mp4", wrong)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_named_backend_is_never_replaced(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = {"pyav": "av", "decord": "decord", "opencv": "cv2"}[name]
+    monkeypatch.delitem(sys.modules, f"engagement.video.{name}_reader", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(BackendUnavailable, match=name) as caught:
+        open_video(media.steady(tmp_path).path, name)
+    assert "pip install" in caught.value.hint
+
+
+def test_auto_is_the_measured_default(tmp_path: Path) -> None:
+    with open_video(media.steady(tmp_path).path) as reader:
+        assert reader.backend == reader.info.backend == "pyav"
+
+
+def test_importing_the_package_loads_no_decoder() -> None:
+    code = (
+        "import sys, engagement.video, engagement.video.sampling, engagement.video.prefetch, "
+        "engagement.video.discover; print([m for m in ('av', 'cv2', 'decord', 'torch') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert result.stdout.strip() == "[]"

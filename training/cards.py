@@ -1,0 +1,136 @@
+"""The model card: what a weight file is, where it comes from, how good it is, what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from engagement.weights.store import WeightRecord
+from training.datasets.terms import terms_of
+
+_USE = """\
+Estimating the *apparent* expression (and, where there is such a head, the apparent learner state) of
+faces in recorded sessions whose participants have agreed, for research on and reflection about
+teaching. Probabilities are per face and moment; read them as summaries over time and with their
+certainty. Facial movements are no fingerprint of a feeling (Barrett et al. 2019)."""
+
+_NOT = """\
+- Inferring emotions of people in education or at work from biometric data: the EU AI Act, Article
+  5(1)(f), prohibits it in the EU, except for medical or safety reasons.
+- Grading, ranking, disciplining, hiring or any other decision about a person.
+- Covert recording, or recording of people who have not agreed.
+- Recognising who somebody is."""
+
+_FAILURES = """\
+- Small (below about 24 px), blurred, dark, covered or strongly turned faces.
+- Speaking looks like an expression; a resting face may look sad or angry.
+- Faces unlike those of the training data (age, skin, glasses, masks, culture): figures on such
+  groups were not measured, so expect errors to be distributed unevenly.
+- Calibration holds for data like the validation split, not for any classroom."""
+
+
+def write_card(path: Path, record: WeightRecord, file: str, sha256: str) -> None:
+    """Write ``model_card.md`` for a weight file.
+
+    Args:
+        record: its record; figures per head and split under ``metrics``.
+        file, sha256: of the weight file.
+    """
+    path.write_text(card(record, file, sha256), encoding="utf-8")
+
+
+def card(record: WeightRecord, file: str, sha256: str) -> str:
+    """The card as Markdown."""
+    heads: Mapping[str, Any] = record.network.get("heads", {})
+    lines = [f"# {file}", "", f"sha256 `{sha256}`", ""]
+    lines += [f"Network: {record.network.get('backbone', record.kind)}; heads:", ""]
+    for name, head in heads.items():
+        labels = head["labels"]
+        lines.append(f"- `{name}` ({labels['kind']}): {', '.join(labels['classes'])}")
+    if record.network.get("identity_dim"):
+        lines.append(
+            f"- identity feature of {record.network['identity_dim']} numbers, for following people in memory"
+        )
+    if record.chip:
+        chip = record.chip
+        lines += [
+            "",
+            f"Input: face chips of {chip['size']} px, {chip['margin']} × the longer side of the face box.",
+        ]
+    lines += ["", "## Data and terms", ""]
+    for name in _data_names(record.origin):
+        terms = terms_of(name)
+        lines += [f"**{name}**: {terms.title}. Terms: {terms.licence}. Known: {terms.known}", ""]
+    lines += [f"Licence of these weights: {record.licence}", "", "## Origin", ""]
+    lines += [f"- {key}: {_inline(value)}" for key, value in record.origin.items()]
+    lines += ["", "## Intended use", "", _USE, "", "## Must not be used for", "", _NOT, "", "## Figures", ""]
+    for head, splits in record.metrics.items():
+        for split, found in splits.items():
+            lines += _figures(head, split, found)
+    lines += ["## Calibration", ""]
+    for head, entry in record.calibration.items():
+        lines.append(
+            f"- `{head}`: {_inline(entry)}, fitted on the validation split (so its ECE there is flattering)"
+        )
+    if any(heads[h]["labels"]["kind"] == "independent" for h in record.calibration if h in heads):
+        lines.append(
+            "- Independent states are stated under a balanced prior: 0.5 means no evidence either way."
+        )
+    return "\n".join([*lines, "", "## Known failures", "", _FAILURES, ""])
+
+
+def _data_names(origin: Mapping[str, Any]) -> list[str]:
+    names = [
+        origin.get("data"),
+        *(_data_names(origin["base"]) if isinstance(origin.get("base"), Mapping) else []),
+    ]
+    return [str(n) for n in dict.fromkeys(names) if n]
+
+
+def _figures(head: str, split: str, found: Mapping[str, Any]) -> list[str]:
+    lines = [f"### {head}, {split} split ({found.get('n', '?')} faces)", ""]
+    per_class = found.get("per_class")
+    if per_class:
+        intervals = found.get("intervals", {})
+        for key in ("accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "ece"):
+            lines.append(
+                f"- {key.replace('_', ' ')}: {_number(found.get(key))}{_interval(intervals.get(key))}"
+            )
+        lines += ["", *_table(("class", "precision", "recall", "f1", "support"), per_class.items())]
+        return [*lines, ""]
+    states = {k: v for k, v in found.items() if isinstance(v, Mapping)}
+    keys = ("auc", "balanced_accuracy", "ece_balanced", "positive_share")
+    lines += [
+        "| state | " + " | ".join(k.replace("_", " ") for k in keys) + " |",
+        "|---" * (len(keys) + 1) + "|",
+    ]
+    for name, row in states.items():
+        cells = [_number(row.get(k)) + _interval(row.get("intervals", {}).get(k)) for k in keys]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for name, row in rows:
+        lines.append(f"| {name} | " + " | ".join(_number(row.get(k)) for k in head[1:]) + " |")
+    return lines
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _interval(pair: Any) -> str:
+    return f" (95 %: {_number(pair[0])}–{_number(pair[1])})" if pair else ""
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_inline(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_inline(v) for v in value) + "]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,26 @@
+"""``engagement train`` and ``engagement evaluate``: the surface. The work is done in ``training.*``,
+which is imported when a command runs, so that ``--help`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import click
+
+from training.cli.base import base, states
+from training.cli.evaluate import evaluate
+from training.cli.others import identity, temporal
+from training.cli.transfer import extension, personal
+
+__all__ = ["evaluate", "train"]
+
+
+@click.group()
+def train() -> None:
+    """Train expression, state, personal and temporal models.
+
+    The sequence behind the shipped weights: base, states, identity, temporal (docs/training.md).
+    """
+
+
+for _command in (base, states, personal, extension, temporal, identity):
+    train.add_command(_command)

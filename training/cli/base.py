@@ -1,0 +1,113 @@
+"""``train base`` and ``train states``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli import options
+
+
+@click.command()
+@options.data_option
+@click.option(
+    "--recipe", required=True, metavar="NAME|FILE", help="Shipped recipe (rafdb, fer2013) or a TOML file."
+)
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one key of the recipe; repeatable."
+)
+@click.option(
+    "--backbone",
+    type=click.Choice(["efficientnet_b0", "mobilenet_v2", "resnet18", "vgg16"]),
+    help="Instead of the recipe's.",
+)
+@click.option(
+    "--init", metavar="FILE|hub|''", help="Initial weights: a file, torchvision's ('hub'), or none ('')."
+)
+@options.out_option
+@options.test_option
+@options.steps_option
+@options.limit_option
+@options.seed_option
+@click.option(
+    "--resume/--no-resume", default=True, show_default=True, help="Go on with a run found in the folder."
+)
+@options.skip_option
+@options.lightning_options
+def base(
+    data: str,
+    recipe: str,
+    changes: tuple[str, ...],
+    backbone: str | None,
+    init: str | None,
+    out: Path,
+    test: bool,
+    max_steps: int | None,
+    limit: int | None,
+    seed: int | None,
+    resume: bool,
+    skip_bad: bool,
+    devices: str,
+    num_nodes: int,
+    strategy: str,
+    accelerator: str,
+) -> None:
+    """Train an expression model.
+
+    Eight combinations are known to work: efficientnet_b0, mobilenet_v2, resnet18 or vgg16 on RAF-DB or
+    FER2013. Writes model.safetensors, metrics.json, model_card.md, checkpoints and log into the folder.
+    """
+    from training.base import BaseRun, train_base
+    from training.cli.tables import show
+    from training.recipe import parse_overrides
+    from training.run import Limits
+
+    overrides = {**parse_overrides(changes), "backbone": backbone, "init": init, "seed": seed}
+    limits = Limits(
+        max_steps or -1, int(devices) if devices.isdigit() else devices, strategy, num_nodes, accelerator
+    )
+    run = BaseRun(data, recipe, out, overrides, limits, limit, test, skip_bad, resume, options.command_line())
+    for split, found in train_base(run, options.say).items():
+        show(f"expression, {split}", found)
+
+
+@click.command()
+@options.data_option
+@options.base_option
+@options.out_option
+@options.test_option
+@options.limit_option
+@options.seed_option
+@options.skip_option
+@click.option("--views", type=click.IntRange(min=1), help="Augmented versions of each face to learn from.")
+@click.option("--hidden", type=click.IntRange(min=0), help="Hidden units of the head; 0 for a linear one.")
+@click.option(
+    "--weight-decay", type=click.FloatRange(min=0, min_open=True), help="Strength of the regularisation."
+)
+def states(
+    data: str,
+    base: str,
+    out: Path,
+    test: bool,
+    limit: int | None,
+    seed: int | None,
+    skip_bad: bool,
+    views: int | None,
+    hidden: int | None,
+    weight_decay: float | None,
+) -> None:
+    """Add boredom, engagement and confusion to a base model (DAiSEE).
+
+    The base stays as it is; a small head is fitted on its features, subjects are never divided.
+    """
+    from training.cli.tables import show
+    from training.states import StatesRun, train_states
+
+    given = {"views": views, "hidden": hidden, "weight_decay": weight_decay, "seed": seed}
+    settings = {key: value for key, value in given.items() if value is not None}
+    run = StatesRun(
+        data, base, out, limit=limit, test=test, skip_bad=skip_bad, command=options.command_line(), **settings
+    )
+    for split, found in train_states(run, options.say).items():
+        show(f"states, {split}", found)

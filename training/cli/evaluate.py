@@ -1,0 +1,70 @@
+"""``engagement evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli import options
+
+
+@click.command()
+@click.argument("data")
+@click.option(
+    "--checkpoint",
+    default="default",
+    show_default=True,
+    metavar="default|FILE",
+    help="The weights to measure.",
+)
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here."
+)
+@click.option(
+    "--split",
+    type=click.Choice(["test", "val", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Which part of the data; sets without splits are taken whole.",
+)
+@click.option("--head", help="Which head; by default the one that knows the data's classes.")
+@click.option(
+    "--detect", is_flag=True, help="The pictures are photographs: find the largest face in each first."
+)
+@click.option(
+    "--min-face",
+    type=click.IntRange(12, 1000),
+    default=24,
+    show_default=True,
+    help="Smallest face for --detect, pixels.",
+)
+@options.limit_option
+@options.skip_option
+def evaluate(
+    data: str,
+    checkpoint: str,
+    json_file: Path | None,
+    split: str,
+    head: str | None,
+    detect: bool,
+    min_face: int,
+    limit: int | None,
+    skip_bad: bool,
+) -> None:
+    """Measure a model on labelled faces.
+
+    DATA is a folder of class folders, an official layout, or FOLDER:SET (see `train base`). Prints
+    accuracy, mean class accuracy, F1, calibration error (or AUC for states) with 95 % intervals.
+    """
+    from training.cli.tables import show
+    from training.evaluate import EvaluateRun, run_evaluation
+
+    run = EvaluateRun(data, checkpoint, split, head, detect, min_face, limit, skip_bad)
+    found = run_evaluation(run, options.say)
+    show(f"{found['checkpoint']}, head {found['head']}, {found['split']}", found)
+    if json_file is not None:
+        from training.delivery import to_json
+
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(to_json(found), encoding="utf-8")

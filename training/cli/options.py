@@ -1,0 +1,70 @@
+"""Options that several training commands share. Click alone; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+data_option = click.option(
+    "--data",
+    required=True,
+    metavar="REF",
+    help="Folder of class folders, RAF-DB's or DAiSEE's official folder, FER2013's CSV, or FOLDER:SET for Parquet files "
+    "(SET: rafdb, fer2013, daisee, wacv2016).",
+)
+out_option = click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the results.",
+)
+base_option = click.option(
+    "--base", default="default", show_default=True, metavar="default|FILE", help="Weights to start from."
+)
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=1), help="Pictures per split, drawn at random: for trials."
+)
+steps_option = click.option(
+    "--max-steps", type=click.IntRange(min=1), help="Stop after this many optimiser steps: for trials."
+)
+seed_option = click.option("--seed", type=click.IntRange(min=0), help="Of weights, order and augmentation.")
+skip_option = click.option(
+    "--skip-bad", is_flag=True, help="List and leave out damaged pictures instead of stopping."
+)
+test_option = click.option(
+    "--test", is_flag=True, help="Also measure the test split. Do it once, when nothing is left to choose."
+)
+
+
+def lightning_options(command: F) -> F:
+    """--devices, --num-nodes, --strategy, --accelerator: handed to Lightning as they are."""
+    for option in (
+        click.option("--accelerator", default="auto", show_default=True, help="cpu, gpu, mps or auto."),
+        click.option("--strategy", default="auto", show_default=True, help="Lightning's, for example ddp."),
+        click.option(
+            "--num-nodes", type=click.IntRange(min=1), default=1, show_default=True, help="Machines."
+        ),
+        click.option(
+            "--devices", default="auto", show_default=True, help="How many devices, or which ones (0,1)."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def command_line() -> str:
+    """The command as typed, with folders cut off: a record must not tell where a user keeps things."""
+    words = [Path(word).name if "/" in word or "\\" in word else word for word in sys.argv[1:]]
+    return " ".join(["engagement", *words])
+
+
+def say(text: str) -> None:
+    """Progress, on standard error: standard output is for results."""
+    click.echo(text, err=True)

@@ -1,0 +1,88 @@
+"""``train temporal`` and ``train identity``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli import options
+
+
+@click.command()
+@click.option("--model", "kind", required=True, type=click.Choice(["lstm", "cnn3d"]), help="Which smoother.")
+@options.data_option
+@click.option(
+    "--videos",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of videos whose faces give sequences.",
+)
+@click.option(
+    "--frame-weights", default="default", show_default=True, metavar="default|FILE", help="Per-frame model."
+)
+@options.out_option
+@options.steps_option
+@options.seed_option
+@options.limit_option
+def temporal(
+    kind: str,
+    data: str,
+    videos: Path,
+    frame_weights: str,
+    out: Path,
+    max_steps: int | None,
+    seed: int | None,
+    limit: int | None,
+) -> None:
+    """Train a model that smooths scores over time."""
+    from training.temporal import train_temporal
+
+    train_temporal(
+        kind,
+        frame_weights,
+        data,
+        videos,
+        out,
+        max_steps=max_steps or -1,
+        seed=1 if seed is None else seed,
+        limit=limit,
+        say=options.say,
+    )
+
+
+@click.command()
+@click.option(
+    "--teacher",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Face embedding network.",
+)
+@click.option("--data", required=True, multiple=True, metavar="REF", help="Faces without names; repeatable.")
+@options.base_option
+@options.out_option
+@options.steps_option
+@options.seed_option
+@options.limit_option
+def identity(
+    teacher: Path,
+    data: tuple[str, ...],
+    base: str,
+    out: Path,
+    max_steps: int | None,
+    seed: int | None,
+    limit: int | None,
+) -> None:
+    """Teach a base model the feature by which people are followed through a video."""
+    from training.identity import train_identity
+
+    train_identity(
+        teacher,
+        data,
+        base,
+        out,
+        max_steps=max_steps or -1,
+        seed=1 if seed is None else seed,
+        limit=limit,
+        say=options.say,
+    )

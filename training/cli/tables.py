@@ -1,0 +1,45 @@
+"""Figures on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show(title: str, found: Mapping[str, Any]) -> None:
+    """Print the figures of one head on one split."""
+    console = Console()
+    per_class = found.get("per_class")
+    if per_class is None:
+        table = Table(title=f"{title} ({found['n']} faces)", title_justify="left")
+        for column in ("state", "AUC", "balanced accuracy", "balanced ECE", "share"):
+            table.add_column(column, justify="left" if column == "state" else "right")
+        for name, row in found.items():
+            if isinstance(row, Mapping):
+                spans = row.get("intervals", {})
+                cells = [
+                    _span(row[key], spans.get(key)) for key in ("auc", "balanced_accuracy", "ece_balanced")
+                ]
+                table.add_row(name, *cells, _span(row["positive_share"]))
+        console.print(table)
+        return
+    table = Table(title=f"{title} ({found['n']} faces)", title_justify="left")
+    for column in ("class", "precision", "recall", "F1", "faces"):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for name, row in per_class.items():
+        table.add_row(name, *(_span(row[k]) for k in ("precision", "recall", "f1")), str(row["support"]))
+    console.print(table)
+    spans = found.get("intervals", {})
+    for key in ("accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "ece"):
+        console.print(f"{key.replace('_', ' '):>20}: {_span(found[key], spans.get(key))}", highlight=False)
+
+
+def _span(value: float | None, interval: Any = None) -> str:
+    if value is None or value != value:
+        return "–"
+    if not interval or interval[0] is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"

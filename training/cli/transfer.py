@@ -1,0 +1,74 @@
+"""``train personal`` and ``train extension``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli import options
+
+
+@click.command()
+@options.data_option
+@options.base_option
+@options.out_option
+@click.option(
+    "--unfreeze",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Also train this many of the backbone's last stages. Slower; needs more pictures; other heads suffer.",
+)
+@options.test_option
+@options.steps_option
+@options.seed_option
+@options.skip_option
+def personal(
+    data: str,
+    base: str,
+    out: Path,
+    unfreeze: int,
+    test: bool,
+    max_steps: int | None,
+    seed: int | None,
+    skip_bad: bool,
+) -> None:
+    """Adapt a model to your own class folders (see `engagement faces capture`).
+
+    The classes may be some of the seven expressions or any others. Pictures of one source (video and
+    time) are never divided between training and validation. Writes personal.safetensors.
+    """
+    from training.cli.tables import show
+    from training.transfer import TransferRun, train_personal
+
+    run = TransferRun(
+        data, base, out, unfreeze=unfreeze, test=test, max_steps=max_steps or -1, seed=seed, skip_bad=skip_bad,
+        command=options.command_line(),
+    )  # fmt: skip
+    for split, found in train_personal(run, options.say).items():
+        show(split, found)
+
+
+@click.command()
+@click.option(
+    "--data", required=True, metavar="FOLDER|CSV", help="Class folders, or a CSV with columns file, label."
+)
+@options.base_option
+@click.option("--name", required=True, help="Of the new head: small letters, digits and _.")
+@options.out_option
+@options.test_option
+@options.seed_option
+@options.skip_option
+def extension(
+    data: str, base: str, name: str, out: Path, test: bool, seed: int | None, skip_bad: bool
+) -> None:
+    """Add new classes as a further head; the base and its heads stay as they are."""
+    from training.cli.tables import show
+    from training.transfer import TransferRun, train_extension
+
+    run = TransferRun(
+        data, base, out, test=test, seed=seed, skip_bad=skip_bad, command=options.command_line()
+    )
+    for split, found in train_extension(run, name, options.say).items():
+        show(f"{name}, {split}", found)

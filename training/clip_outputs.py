@@ -1,0 +1,83 @@
+"""Scores and chips of the one face in webcam clips: unlabelled material for the temporal models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from engagement.errors import DataError
+from engagement.faces.chips import cut_chips
+from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+from engagement.faces.pose import head_pose
+from engagement.video import open_video
+from engagement.video.sampling import select
+from temporal.base import SCORE_COUNT, ScoreRun, from_logits
+from temporal.chips import grey_chips
+from training.frame_outputs import FrameModel
+
+#: Which files of a folder show one person in front of a webcam.
+PATTERN = "webcam_*"
+_VIDEOS = {".avi", ".mp4", ".mkv", ".mov", ".webm"}
+_RATE_HZ = 5.0
+#: A clip of which less than this share of frames shows a face teaches nothing.
+_LEAST_SHARE = 0.5
+
+
+def face_run(model: FrameModel, path: Path, chip_px: int, detector: MtcnnDetector) -> ScoreRun:
+    """The largest face of each sampled frame as a run; frames without a face are invalid samples."""
+    times, chips, found = [], [], []
+    with open_video(path) as video:
+        for frame in select(video.tickets(), _RATE_HZ):
+            faces = detector.detect(frame.rgb, frame.index, frame.time_s)
+            times.append(frame.time_s)
+            found.append(len(faces) > 0)
+            if not len(faces):
+                chips.append(np.zeros((model.chip.size, model.chip.size, 3), np.uint8))
+                continue
+            area = np.prod(faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2], axis=1)
+            one = faces.take([int(area.argmax())])
+            roll = head_pose(one.landmarks_xy)[:, 2]
+            chips.append(cut_chips(frame.rgb, one.boxes_xyxy, roll, model.chip)[0])
+    valid = np.array(found, np.bool_)
+    prob = np.zeros((len(times), SCORE_COUNT), np.float32)
+    rgb = np.stack(chips)
+    if valid.any():
+        prob[valid] = from_logits(model.logits(rgb[valid]))
+    return ScoreRun(np.array(times, np.float64), prob, valid, grey_chips(rgb, chip_px))
+
+
+def clip_runs(
+    model: FrameModel,
+    videos: Path,
+    folder: Path,
+    chip_px: int,
+    limit: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[ScoreRun]:
+    """One run per clip of ``videos`` whose name begins with ``webcam_``; kept in ``folder``.
+
+    Raises:
+        DataError: there is no such clip.
+    """
+    files = sorted(p for p in videos.glob(PATTERN) if p.suffix.lower() in _VIDEOS)
+    if not files:
+        raise DataError(f"{videos} holds no clips named {PATTERN}", "Leave --videos out, or name its folder.")
+    detector: MtcnnDetector | None = None
+    runs: list[ScoreRun] = []
+    for path in files[:limit]:
+        kept = folder / "outputs" / f"{path.stem}-{model.key}-{chip_px}px.npz"
+        if kept.is_file():
+            with np.load(kept) as saved:
+                run = ScoreRun(saved["times_s"], saved["prob"], saved["valid"], saved["chips"])
+        else:
+            say(f"following the face in {path.name}")
+            detector = detector or MtcnnDetector(MtcnnConfig(min_face_px=40))
+            run = face_run(model, path, chip_px, detector)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            assert run.chips is not None
+            np.savez(kept, times_s=run.times_s, prob=run.prob, valid=run.valid, chips=run.chips)
+        if run.valid.mean() >= _LEAST_SHARE:
+            runs.append(run)
+    return runs

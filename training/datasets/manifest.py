@@ -1,0 +1,73 @@
+"""Tables beside pictures: ``manifest.csv`` of captured faces, and a labelled CSV as a data set."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engagement.errors import DataError
+from engagement.types import FloatArray
+
+#: Columns that name what must not be divided by a split, the coarsest first.
+_GROUPS = ("group", "person", "subject", "source", "recording", "clip")
+_BOX = ("box_x1", "box_y1", "box_x2", "box_y2")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """What a table says of one picture.
+
+    Attributes:
+        file: as written there, relative to the table, with forward slashes.
+        label, split: empty when not given.
+        group: what must not be divided (source and time); empty when not given.
+        box: float32 (4,) face box in fractions of the picture; None when not given.
+    """
+
+    file: str
+    label: str
+    split: str
+    group: str
+    box: FloatArray | None
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Rows of a CSV with a column ``file`` and, where there are any, label, split, group, box_x1 … box_y2.
+
+    Without a column ``group``, person, subject, source, recording or clip stands for it.
+
+    Raises:
+        DataError: no column ``file``, or a box that is none, naming the line.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as handle:
+        reader = csv.DictReader(handle)
+        if "file" not in (reader.fieldnames or ()):
+            raise DataError(
+                f"{path} has no column 'file'", "Expected columns file, label and, if known, split, group."
+            )
+        rows: list[Row] = []
+        for line, row in enumerate(reader, 2):
+            texts = [row.get(c) or "" for c in _BOX]
+            box = None
+            if any(texts):
+                try:
+                    box = np.array([float(t) for t in texts], np.float32)
+                except ValueError as error:
+                    raise DataError(
+                        f"{path}, line {line}: {', '.join(_BOX)} are no four numbers: {texts}"
+                    ) from error
+                if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
+                    raise DataError(f"{path}, line {line}: the face box {texts} is empty")
+            rows.append(
+                Row(
+                    row["file"].replace("\\", "/"),
+                    (row.get("label") or "").strip(),
+                    (row.get("split") or "").strip().lower(),
+                    next((g for c in _GROUPS if (g := (row.get(c) or "").strip())), ""),
+                    box,
+                )
+            )
+    return rows

@@ -1,0 +1,185 @@
+"""What the frame model says of pictures it was not trained on, computed once and kept in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engagement.errors import DataError, WeightsError
+from engagement.faces.chips import normalize_chips
+from engagement.labels import EXPRESSIONS, LEARNER_STATES
+from engagement.types import ByteArray, ChipSpec, FloatArray
+from temporal.chips import grey_chips
+from training.augment import Augmentation
+from training.chip_dataset import ChipDataset
+from training.datasets.parquet import WACV_LEVELS
+from training.datasets.registry import load
+from training.opened import Opened, open_network
+from training.samples import SampleTable
+from training.temporal_sequences import Pool
+
+#: How one face varies from frame to frame: the box moves, the light changes, the codec interferes.
+FRAME_VARIATION = Augmentation(shift=0.04, scale=0.08, roll_deg=5, light=0.12, low_resolution=0.15, jpeg=0.2)
+VARIATIONS = 4
+
+#: Engagement that each of WACV-2016's three levels stands for.
+_LEVEL_ENGAGEMENT = np.array([0.0, 0.5, 1.0], np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameModel:
+    """A face_state network ready to look at chips."""
+
+    opened: Opened
+
+    @property
+    def chip(self) -> ChipSpec:
+        """Geometry and normalisation of its chips."""
+        return self.opened.chip
+
+    @property
+    def key(self) -> str:
+        """Names this model in file names."""
+        return self.opened.sha256[:12]
+
+    @torch.inference_mode()
+    def logits(self, chips: ByteArray) -> FloatArray:
+        """Calibrated log probabilities and log odds.
+
+        Args:
+            chips: uint8 (n, S, S, 3).
+
+        Returns:
+            float32 (n, 10); softmax over the first 7, sigmoid of the last 3.
+        """
+        batch = torch.from_numpy(normalize_chips(chips, self.chip))
+        out = self.opened.network(batch.contiguous(memory_format=torch.channels_last)).logits
+        calibration: Mapping[str, Any] = self.opened.record.calibration
+        expression = out["expression"] / float(calibration.get("expression", {}).get("temperature", 1.0))
+        platt = calibration.get("state", {})
+        scale = torch.tensor(platt.get("scale", [1.0] * 3))
+        state = out["state"] * scale + torch.tensor(platt.get("bias", [0.0] * 3))
+        return torch.cat([torch.log_softmax(expression, dim=1), state], dim=1).numpy().astype(np.float32)
+
+
+def load_frame_model(reference: str | Path) -> FrameModel:
+    """A frame model by shipped name, ``default`` or path.
+
+    Raises:
+        WeightsError: it lacks one of the two heads, or has other labels.
+    """
+    opened = open_network(str(reference))
+    for head, labels in (("expression", EXPRESSIONS), ("state", LEARNER_STATES)):
+        if head not in opened.network.spec.heads or opened.head(head).labels != labels:
+            raise WeightsError(
+                f"the weights '{opened.name}' have no '{head}' head with our labels",
+                "Train both heads before the temporal models.",
+            )
+    opened.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return FrameModel(opened)
+
+
+def look_at(
+    model: FrameModel, table: SampleTable, chip_px: int, variations: int = VARIATIONS, batch: int = 64
+) -> Pool:
+    """The frame model's outputs for a table; variation 0 is the picture as inference cuts it."""
+    logits: list[FloatArray] = []
+    small: list[ByteArray] = []
+    for version in range(variations):
+        dataset = ChipDataset(table, model.chip, FRAME_VARIATION if version else None)
+        dataset.epoch = version
+        for start in range(0, len(table), batch):
+            chips = np.stack([dataset.chip(i) for i in range(start, min(start + batch, len(table)))])
+            logits.append(model.logits(chips))
+            small.append(grey_chips(chips, chip_px))
+    expression, state = _truth(table)
+    n = len(table)
+    return Pool(
+        table.name,
+        np.concatenate(logits).reshape(variations, n, -1).swapaxes(0, 1).copy(),
+        np.concatenate(small).reshape(variations, n, chip_px, chip_px).swapaxes(0, 1).copy(),
+        expression,
+        state,
+        table.group,
+    )
+
+
+def _truth(table: SampleTable) -> tuple[np.ndarray, FloatArray]:
+    expression = np.full(len(table), -1, np.int64)
+    state = np.full((len(table), len(LEARNER_STATES)), np.nan, np.float32)
+    if table.labels == EXPRESSIONS:
+        expression = table.target.argmax(axis=1).astype(np.int64)
+    elif table.labels == LEARNER_STATES:
+        state = table.target
+    elif table.labels == WACV_LEVELS:
+        state[:, LEARNER_STATES.index("engagement")] = _LEVEL_ENGAGEMENT[table.target.argmax(axis=1)]
+    else:
+        raise DataError(f"data set '{table.name}' labels '{table.labels.name}', which no smoother learns")
+    return expression, state
+
+
+def pool(
+    model: FrameModel,
+    data: Path,
+    name: str,
+    split: str,
+    folder: Path,
+    chip_px: int,
+    limit: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Pool:
+    """The pool of one split of a data set; looked at once, then read from ``folder``.
+
+    Args:
+        model: the frame model.
+        data: folder of the Parquet sets.
+        name: ``rafdb``, ``daisee`` or ``wacv2016``.
+        split: ``train``, ``val`` or ``test``.
+        folder: of the run; holds the file.
+        chip_px: side of the grey chips.
+        limit: at most so many random pictures, for trials; for WACV the first ones of each person,
+            since their order counts.
+        say: takes messages.
+
+    Raises:
+        DataError: the split is what the frame model was trained on.
+    """
+    if split == "train" and name in ("rafdb", "daisee"):
+        raise DataError(f"the frame model was trained on the train split of '{name}'", "Use val or test.")
+    key = f"{name}-{split}-{model.key}-{chip_px}px-{limit or 'all'}"
+    path = folder / "outputs" / f"{key}.npz"
+    if path.is_file():
+        with np.load(path) as saved:
+            fields = ("logits", "chips", "expression", "state", "group")
+            return Pool(name, *(saved[field] for field in fields))
+    # The same share and hash as in the frame model's training, so these are the pictures it did not see.
+    table = load(f"{data}:{name}").with_validation(0.1).part(split)
+    if limit is not None and limit < len(table):
+        table = _first_of_each(table, limit) if name == "wacv2016" else table.limited(limit)
+    say(f"looking at {len(table)} pictures of {name} ({split}) with '{model.opened.name}'")
+    # Its frames are in order and vary by themselves.
+    made = look_at(model, table, chip_px, 1 if name == "wacv2016" else VARIATIONS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    with temporary.open("wb") as file:
+        np.savez(
+            file,
+            logits=made.logits,
+            chips=made.chips,
+            expression=made.expression,
+            state=made.state,
+            group=made.group,
+        )
+    temporary.replace(path)
+    return made
+
+
+def _first_of_each(table: SampleTable, limit: int) -> SampleTable:
+    groups = list(dict.fromkeys(table.group.tolist()))
+    each = max(1, limit // len(groups))
+    return table.rows(np.concatenate([np.flatnonzero(table.group == g)[:each] for g in groups]))

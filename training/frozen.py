@@ -1,0 +1,173 @@
+"""New heads on a backbone that stays as it is: its features are computed once, the head fits in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engagement.classification.network import FaceStateNet, HeadSpec
+from engagement.types import ChipSpec, FloatArray
+from training.augment import policy
+from training.chip_dataset import ChipDataset
+from training.samples import SampleTable
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFit:
+    """How a head is fitted to features.
+
+    Attributes:
+        hidden: units of one hidden layer per seed; 0 for a linear head (its optimum is unique).
+        weight_decay: strength of the L2 penalty, per standardised feature.
+        members: networks with different seeds whose logits are averaged; 1 for a linear head.
+        steps, learning_rate, batch_size, dropout: of a hidden head's optimiser (AdamW).
+        balance: weight of the classes: 0 pictures count equally, 1 classes do (exclusive labels).
+        seed: of the first member.
+    """
+
+    hidden: int = 0
+    weight_decay: float = 0.1
+    members: int = 4
+    steps: int = 300
+    learning_rate: float = 2e-3
+    batch_size: int = 512
+    dropout: float = 0.4
+    balance: float = 0.5
+    seed: int = 1
+
+    @property
+    def units(self) -> int:
+        """Hidden units of the exported head: the members stand side by side in it."""
+        return self.hidden * self.members
+
+
+@torch.inference_mode()
+def features_of(
+    network: FaceStateNet,
+    table: SampleTable,
+    chip: ChipSpec,
+    views: int = 1,
+    augmentation: str = "faces",
+    seed: int = 1,
+    say: Say = lambda _: None,
+) -> FloatArray:
+    """Backbone features of every face, without augmentation and then in augmented views.
+
+    Returns:
+        float32 (views, n, d); ``[0]`` is what inference sees.
+    """
+    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    out: list[FloatArray] = []
+    for view in range(views):
+        dataset = ChipDataset(table, chip, policy(augmentation) if view else None, seed)
+        dataset.epoch = view
+        parts = []
+        for start in range(0, len(dataset), 128):
+            chips = torch.stack([dataset[i][0] for i in range(start, min(start + 128, len(dataset)))])
+            parts.append(network.trunk(chips.contiguous(memory_format=torch.channels_last))[0].numpy())
+        out.append(np.concatenate(parts))
+        say(f"{table.name}: features of view {view + 1} of {views} ({len(dataset)} faces)")
+    return np.stack(out)
+
+
+def fit_head(features: FloatArray, target: FloatArray, spec: HeadSpec, fit: HeadFit) -> dict[str, Tensor]:
+    """Fit a head.
+
+    Args:
+        features: (views, n, d). target: (n, classes), as in SampleTable.
+        spec: ``hidden`` must be ``fit.units``. fit: how.
+
+    Returns:
+        tensors of the head, with the names they have within it; features enter unstandardised.
+    """
+    views, n, width = features.shape
+    flat = torch.from_numpy(np.ascontiguousarray(features.reshape(views * n, width)))
+    mean, std = flat.mean(dim=0), flat.std(dim=0).clamp(min=1e-4)
+    x = (flat - mean) / std
+    y = torch.from_numpy(np.tile(target, (views, 1)))
+    if not fit.hidden:
+        weight, bias = _linear(x, y, spec, fit)
+        return {"1.weight": weight / std, "1.bias": bias - weight @ (mean / std)}
+    members = [_hidden(x, y, spec, fit, fit.seed + i) for i in range(fit.members)]
+    first = torch.cat([m[0] for m in members])
+    return {
+        "1.weight": first / std,
+        "1.bias": torch.cat([m[1] for m in members]) - first @ (mean / std),
+        "4.weight": torch.cat([m[2] for m in members], dim=1) / fit.members,
+        "4.bias": torch.stack([m[3] for m in members]).mean(dim=0),
+    }
+
+
+def apply_head(features: FloatArray, tensors: dict[str, Tensor]) -> FloatArray:
+    """Logits (n, classes) of features (n, d) from the tensors of :func:`fit_head`."""
+    x = torch.from_numpy(features) @ tensors["1.weight"].T + tensors["1.bias"]
+    if "4.weight" in tensors:
+        x = nn.functional.silu(x) @ tensors["4.weight"].T + tensors["4.bias"]
+    return x.numpy()
+
+
+def install_head(network: FaceStateNet, name: str, tensors: dict[str, Tensor]) -> None:
+    """Put fitted tensors into a network's head."""
+    network.heads[name].load_state_dict(tensors)
+
+
+def _loss(logits: Tensor, y: Tensor, spec: HeadSpec, weight: Tensor) -> Tensor:
+    """Weighted mean loss; weight is (classes,) for exclusive labels, (2, states) otherwise."""
+    if spec.labels.kind == "exclusive":
+        each = -(y * weight * nn.functional.log_softmax(logits, dim=1)).sum(dim=1)
+        return each.mean()
+    known = torch.isfinite(y)
+    answer = torch.where(known, y, torch.zeros_like(y))
+    each = nn.functional.binary_cross_entropy_with_logits(logits, answer, reduction="none")
+    return (each * torch.where(answer > 0.5, weight[1], weight[0]) * known).sum() / known.sum().clamp(min=1)
+
+
+def _weights(y: Tensor, spec: HeadSpec, balance: float) -> Tensor:
+    if spec.labels.kind == "exclusive":
+        from training.lightning_module import class_weights
+
+        return class_weights(y.numpy(), balance)
+    share = torch.nanmean(y, dim=0).clamp(0.01, 0.99)
+    return torch.stack([0.5 / (1 - share), 0.5 / share])
+
+
+def _linear(x: Tensor, y: Tensor, spec: HeadSpec, fit: HeadFit) -> tuple[Tensor, Tensor]:
+    weight = torch.zeros(y.shape[1], x.shape[1], requires_grad=True)
+    bias = torch.zeros(y.shape[1], requires_grad=True)
+    balance = _weights(y, spec, fit.balance)
+    solver = torch.optim.LBFGS([weight, bias], max_iter=100, history_size=10, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        loss = _loss(x @ weight.T + bias, y, spec, balance) + fit.weight_decay / 2 * (weight**2).sum()
+        loss.backward()
+        return loss
+
+    solver.step(closure)
+    return weight.detach(), bias.detach()
+
+
+def _hidden(
+    x: Tensor, y: Tensor, spec: HeadSpec, fit: HeadFit, seed: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        first, last = nn.Linear(x.shape[1], fit.hidden), nn.Linear(fit.hidden, y.shape[1])
+        net = nn.Sequential(nn.Dropout(fit.dropout), first, nn.SiLU(), nn.Dropout(fit.dropout), last)
+        balance = _weights(y, spec, fit.balance)
+        solver = torch.optim.AdamW(net.parameters(), fit.learning_rate, weight_decay=fit.weight_decay)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(solver, fit.steps)
+        for _ in range(fit.steps):
+            rows = torch.randint(len(x), (min(fit.batch_size, len(x)),), generator=generator)
+            solver.zero_grad()
+            _loss(net(x[rows]), y[rows], spec, balance).backward()
+            solver.step()
+            schedule.step()
+    return tuple(p.detach() for p in (first.weight, first.bias, last.weight, last.bias))  # type: ignore[return-value]

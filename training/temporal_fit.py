@@ -1,0 +1,202 @@
+"""Fitting a temporal network on sequences drawn from pools, and judging smoothers on held-out ones."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from engagement.errors import ConfigError
+from temporal.base import TemporalSmoother
+from temporal.box import BoxSmoother, NoSmoother
+from temporal.conv3d import Conv3dConfig, Conv3dNet
+from temporal.lstm import LstmConfig, LstmNet
+from training.lightning import ModelCheckpoint, pl
+from training.semi_markov import EXPRESSION_CHAIN
+from training.temporal_figures import Tally, figures, overall, tally
+from training.temporal_items import Material, RisingSampler, SequenceItems, collate, expression_weights
+from training.temporal_module import History, TemporalTrainer, smoother_of
+from training.temporal_sequences import AT_5_HZ, LabelledRun, expression_run, ordered_runs, state_run
+
+Kind = Literal["lstm", "cnn3d"]
+
+#: Windows that validation chooses from, seconds. DAiSEE's labels describe ten seconds, so a longer
+#: window for states would be chosen for the made-up durations alone.
+WINDOWS_S = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+STATE_WINDOWS_S = (2.0, 5.0, 10.0)
+
+#: Length of a held-out sequence, seconds.
+HELD_OUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast a network is trained.
+
+    Attributes:
+        steps: optimiser steps. epoch_steps: steps between two validations.
+        batch: sequences per step. learning_rate: highest of the OneCycle schedule.
+        balance: of the expressions' class weights, 0-1. dropout: before the last layer.
+        validation_runs: held-out sequences of each of the two kinds.
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
+    epoch_steps: int = 100
+    balance: float = 0.5
+    dropout: float = 0.1
+    validation_runs: int = 40
+
+
+SCHEDULES: Mapping[Kind, Schedule] = {
+    "lstm": Schedule(steps=1500, batch=24, learning_rate=3e-3),
+    "cnn3d": Schedule(steps=1000, batch=12, learning_rate=2e-3),
+}
+
+
+def held_out_runs(material: Material, count: int, seed: int, shifted: bool = False) -> list[LabelledRun]:
+    """``count`` sequences of expressions and as many of states at 5 Hz; fixed by the seed."""
+    runs: list[LabelledRun] = []
+    for i in range(count):
+        for make, source in ((expression_run, material.expression), (state_run, material.state)):
+            rng = np.random.default_rng((seed, i, int(make is state_run)))
+            run = make(source, HELD_OUT_S, AT_5_HZ, rng, shifted)
+            runs.append(replace(run, group=f"{run.source} {run.group or i}"))
+    return runs
+
+
+def judge(smoother: TemporalSmoother, runs: Sequence[LabelledRun]) -> Tally:
+    """Tally of a smoother over runs, in their order."""
+    return Tally.join([tally(run, smoother.smooth(run.run)) for run in runs])
+
+
+def choose_windows(runs: Sequence[LabelledRun]) -> tuple[float, float]:
+    """The box windows (expressions, states), seconds, with the best figures on validation runs.
+
+    Expressions: by the mean of macro-F1 and event-F1. States: by AUC; of windows within 0.005 of the
+    best the shortest, since a long one hides real changes.
+    """
+    expression: list[float] = []
+    for window in WINDOWS_S:
+        figure = figures(judge(BoxSmoother(window), runs).total())
+        expression.append((figure["macro_f1"] + figure["event_f1"]) / 2)
+    state = [figures(judge(BoxSmoother(2.0, w), runs).total())["state_auc"] for w in STATE_WINDOWS_S]
+    good = [w for w, area in zip(STATE_WINDOWS_S, state, strict=True) if area >= max(state) - 0.005]
+    return WINDOWS_S[int(np.argmax(expression))], (good or [STATE_WINDOWS_S[0]])[0]
+
+
+def fit_network(
+    kind: Kind,
+    fit: Material,
+    validate: Material,
+    folder: Path,
+    schedule: Schedule,
+    *,
+    config: LstmConfig | Conv3dConfig | None = None,
+    max_steps: int = -1,
+    seed: int = 1,
+    resume: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[LstmNet | Conv3dNet, Path, dict[str, float]]:
+    """Fit a network on sequences drawn from pools; the best epoch by ``val_score`` is kept.
+
+    Args:
+        kind: which network.
+        fit: pools to draw training sequences from.
+        validate: pools of other pictures and people, for windows and selection.
+        folder: for checkpoints, settings and ``log/metrics.csv``.
+        schedule: length and rates.
+        config: of the network; its box windows are replaced by those that validation chooses.
+        max_steps: fewer steps than the schedule has, -1 for all.
+        seed: of weights and sequences.
+        resume: go on from ``last.ckpt``.
+        say: takes messages.
+
+    Returns:
+        the network, its Lightning checkpoint, and validation figures of the network (``val_…``) beside
+        the scores of ``box`` and ``none``.
+
+    Raises:
+        ConfigError: the folder holds a run with other settings.
+    """
+    held_out = held_out_runs(validate, schedule.validation_runs, seed + 100)
+    held_out += ordered_runs(validate.ordered) if validate.ordered is not None else []
+    windows = choose_windows(held_out)
+    say(f"box windows by validation: {windows[0]} s for expressions, {windows[1]} s for states")
+    pl.seed_everything(seed, verbose=False)
+    network: LstmNet | Conv3dNet
+    if kind == "lstm":
+        assert config is None or isinstance(config, LstmConfig)
+        lstm = replace(config or LstmConfig(), box_s=windows[0], state_box_s=windows[1])
+        network = LstmNet(lstm, schedule.dropout)
+    else:
+        assert config is None or isinstance(config, Conv3dConfig)
+        conv = replace(config or Conv3dConfig(), box_s=windows[0], state_box_s=windows[1])
+        network = Conv3dNet(conv, schedule.dropout)
+    steps = schedule.steps if max_steps < 0 else min(max_steps, schedule.steps)
+    settings = {"kind": kind, "schedule": asdict(schedule), "network": asdict(network.config)}
+    last = _begin(folder, {**settings, "steps": steps, "seed": seed}, resume)
+    items = SequenceItems(fit, network.config, min(schedule.epoch_steps, steps) * schedule.batch, seed)
+    weights = expression_weights(EXPRESSION_CHAIN.share_of_time(), schedule.balance)
+    module = TemporalTrainer(network, weights, held_out, schedule.learning_rate, steps)
+    best = ModelCheckpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
+    # save_last would follow the best epochs only; a resumed run needs every one.
+    latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    trainer = pl.Trainer(
+        max_steps=steps,
+        accelerator="cpu",
+        devices=1,
+        callbacks=[best, latest, History(folder / "log" / "metrics.csv", say)],
+        logger=False,
+        gradient_clip_val=1.0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    batches = DataLoader(
+        items, batch_size=schedule.batch, sampler=RisingSampler(len(items)), collate_fn=collate
+    )
+    rows = DataLoader(torch.arange(len(held_out)), batch_size=1)  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        # Sequences are made in the loop itself: workers would compete with it for the cores.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        trainer.fit(module, batches, rows, ckpt_path=last, weights_only=False)
+    chosen = Path(best.best_model_path or folder / "last.ckpt")
+    # Our own file of this run, with Lightning's state beside the tensors.
+    module.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"])
+    network = module.network.eval().cpu()
+    own = figures(judge(smoother_of(network), held_out).total())
+    metrics = {f"val_{k}": round(v, 4) for k, v in {**own, "score": overall(own)}.items() if np.isfinite(v)}
+    for plain in (BoxSmoother(*windows), NoSmoother()):
+        metrics[f"{plain.name}_val_score"] = round(overall(figures(judge(plain, held_out).total())), 4)
+    return network, chosen, metrics
+
+
+def _begin(folder: Path, settings: dict[str, Any], resume: bool) -> Path | None:
+    """Write what is being run; the checkpoint to go on from, if there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    last, record = folder / "last.ckpt", folder / "settings.json"
+    settings = json.loads(json.dumps(settings))
+    if resume and last.is_file() and record.is_file():
+        begun = json.loads(record.read_text(encoding="utf-8"))
+        different = [k for k in settings if begun.get(k) != settings[k]]
+        if different:
+            raise ConfigError(
+                f"{folder} holds a run that differs in: {', '.join(different)}",
+                "Choose another folder with -o, or remove that one.",
+            )
+    elif not resume:
+        for name in ("last.ckpt", "best.ckpt"):
+            (folder / name).unlink(missing_ok=True)
+    record.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    return last if last.is_file() else None

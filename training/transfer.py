@@ -1,0 +1,209 @@
+"""``engagement train personal`` and ``train extension``: new classes on a base model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engagement.classification.network import FaceStateNet, HeadSpec
+from engagement.errors import ConfigError, DataError
+from engagement.labels import EXPRESSIONS, LabelSet
+from training.datasets.registry import prepared
+from training.datasets.terms import licence_text
+from training.delivery import deliver
+from training.frozen import HeadFit, features_of, fit_head, install_head
+from training.opened import Opened, only_head, open_network, with_head
+from training.recipe import Recipe
+from training.run import Limits, train_network
+from training.samples import SampleTable
+from training.states import HEAD as STATE_HEAD
+from training.states import require_disjoint
+
+Say = Callable[[str], None]
+
+#: Share of the sources that validate when the data have no validation split.
+VALIDATION_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRun:
+    """What the command was asked to do.
+
+    Attributes:
+        data: class folders or CSV. base: weights to start from. out: folder of the results.
+        unfreeze: the backbone's last stages that are trained too.
+        views: the faces as they are, and this many less one augmented versions (frozen backbone).
+        weight_decay: L2 strength of the new head (frozen backbone).
+        max_steps: optimiser steps, -1 for no limit (unfrozen backbone).
+        test, skip_bad, command: as in ``training.base.BaseRun``.
+    """
+
+    data: str
+    base: str
+    out: Path
+    unfreeze: int = 0
+    views: int = 4
+    weight_decay: float = 0.03
+    max_steps: int = -1
+    seed: int | None = None
+    test: bool = False
+    skip_bad: bool = False
+    command: str = "train personal"
+
+
+def train_personal(run: TransferRun, say: Say = lambda _: None) -> dict[str, Any]:
+    """Adapt the base to one's own faces; writes ``personal.safetensors``.
+
+    The head is called ``expression`` (and replaces the base's) when all classes are expressions, else
+    it is called as the data folder is, and comes to the base's heads.
+    """
+    table = _table(run, say)
+    head = "expression" if table.labels.name == EXPRESSIONS.name else head_name(table.name, folder=True)
+    return _train(run, table, head, run.out / "personal.safetensors", say)
+
+
+def train_extension(run: TransferRun, name: str, say: Say = lambda _: None) -> dict[str, Any]:
+    """Add a head of new classes to the base, whose heads stay as they are; writes ``model.safetensors``.
+
+    Raises:
+        ConfigError: the name is none, or is that of a head that is there.
+    """
+    name = head_name(name)
+    if name in open_network(run.base).network.spec.heads:
+        raise ConfigError(f"--name '{name}' is a head of the base already", "Choose another name.")
+    table = _table(run, say)
+    table = replace(table, labels=LabelSet(name, table.labels.classes, table.labels.kind))
+    return _train(run, table, name, run.out / "model.safetensors", say)
+
+
+def head_name(text: str, folder: bool = False) -> str:
+    """A name that a head may have.
+
+    Args:
+        text: the name asked for.
+        folder: ``text`` is a folder's name: letters that do not fit are replaced instead of refused.
+
+    Raises:
+        ConfigError: it may not have it.
+    """
+    name = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_") if folder else text
+    if folder and not name[:1].isalpha():
+        name = f"classes_{name}".rstrip("_")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or hasattr(FaceStateNet, name):
+        raise ConfigError(
+            f"--name '{text}' cannot be a head's name",
+            "Use small letters, digits and _, for example 'tired'.",
+        )
+    if name in ("expression", STATE_HEAD):
+        if folder:
+            return f"own_{name}"
+        raise ConfigError(f"--name '{name}' is the name of a documented head", "Choose another name.")
+    return name
+
+
+def _table(run: TransferRun, say: Say) -> SampleTable:
+    table = prepared(run.data, None, run.skip_bad, say)
+    if table.labels.kind != "exclusive":
+        raise DataError(f"'{run.data}' has independent states, not classes", "Use `engagement train states`.")
+    if len(table.labels) < 2:
+        raise DataError(
+            f"data set '{table.name}' has one class ('{table.labels.classes[0]}'): there is nothing to tell apart",
+            "Add a folder with pictures of another class.",
+        )
+    if len(np.unique(table.group)) == len(table) and not (table.split == "val").any():
+        say(
+            f"{table.name}: no manifest.csv tells which pictures belong together, so near copies may be on "
+            "both sides of the validation split and make its figures too good"
+        )
+    table = by_source(table).with_validation(VALIDATION_SHARE)
+    require_disjoint(table)
+    count = table.part("train").target.sum(axis=0)
+    lacking = [c for c, n in zip(table.labels.classes, count, strict=True) if not n]
+    if lacking:
+        raise DataError(f"data set '{table.name}' has no training picture of: {', '.join(lacking)}")
+    return table
+
+
+def by_source(table: SampleTable) -> SampleTable:
+    """Whole videos as groups, where every class comes from two of them at least; else blocks of time.
+
+    ``faces capture`` names its groups ``video#block``. Blocks of one video resemble each other, so
+    figures from other videos are the more honest ones.
+    """
+    source = np.array([str(g).rpartition("#")[0] or str(g) for g in table.group], dtype=np.str_)
+    enough = all(len(np.unique(source[table.target[:, c] > 0.5])) > 1 for c in range(len(table.labels)))
+    return replace(table, group=source) if enough else table
+
+
+def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say) -> dict[str, Any]:
+    base = open_network(run.base)
+    train, validation = table.part("train"), table.part("val")
+    say(
+        f"{table.name}: {len(train)} faces to train, {len(validation)} to validate, {len(table.labels)} classes"
+    )
+    measured_on = {"val": validation, **({"test": table.part("test")} if run.test else {})}
+    settings: Mapping[str, Any]
+    if run.unfreeze:
+        network, settings = _unfrozen(run, base, table, head, say)
+    else:
+        network, settings = _frozen(run, base, train, head, say)
+    origin = {
+        "command": run.command,
+        "data": table.name,
+        "train_faces": len(train),
+        "sources": len(np.unique(table.group)),
+        "head": {"name": head, **settings},
+        "base": {"name": base.name, "sha256": base.sha256, **base.record.origin},
+    }
+    licence = licence_text(table.name, base.record.licence)
+    others = None if run.unfreeze else base
+    return deliver(path, network, head, base.chip, measured_on, origin, licence, base=others, say=say)
+
+
+def _frozen(
+    run: TransferRun, base: Opened, train: SampleTable, head: str, say: Say
+) -> tuple[FaceStateNet, Mapping[str, Any]]:
+    fit = HeadFit(weight_decay=run.weight_decay, seed=1 if run.seed is None else run.seed)
+    spec = HeadSpec(train.labels)
+    features = features_of(base.network, train, base.chip, run.views, seed=fit.seed, say=say)
+    network = with_head(base, head, spec)
+    install_head(network, head, fit_head(features, train.target, spec, fit))
+    return network, {"frozen": True, "views": run.views, "weight_decay": fit.weight_decay, "seed": fit.seed}
+
+
+def _unfrozen(
+    run: TransferRun, base: Opened, table: SampleTable, head: str, say: Say
+) -> tuple[FaceStateNet, Mapping[str, Any]]:
+    """The head is fitted on frozen features first, so that the backbone is not torn by a random head.
+
+    The base's other heads are left out: they were made for features that change here. ``analyze`` takes
+    them from the shipped network.
+    """
+    stages = len(list(base.network.backbone))
+    if run.unfreeze > stages:
+        raise ConfigError(f"--unfreeze {run.unfreeze}: the backbone of {base.name} has {stages} stages")
+    network, settings = _frozen(run, base, table.part("train"), head, say)
+    network = only_head(network, head, keep_identity=stages - run.unfreeze > max(network.taps, default=-1))
+    recipe = replace(
+        Recipe(),
+        backbone=network.spec.backbone,
+        size=base.chip.size,
+        margin=base.chip.margin,
+        epochs=10,
+        batch_size=max(2, min(32, len(table.part("train")) // 2)),
+        learning_rate=3e-4,
+        backbone_rate=0.3,
+        freeze=stages - run.unfreeze,
+        ema=0.9,
+        seed=1 if run.seed is None else run.seed,
+    )
+    limits = Limits(max_steps=run.max_steps)
+    network, _ = train_network(
+        network, table, head, recipe, run.out, chip=base.chip, limits=limits, resume=False, say=say
+    )
+    return network, {**settings, "frozen": False, "unfreeze": run.unfreeze, "epochs": recipe.epochs}
