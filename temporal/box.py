@@ -53,7 +53,10 @@ class BoxSmoother:
         """See :meth:`temporal.base.TemporalSmoother.smooth`."""
         expression = _window_mean(run, slice(0, EXPRESSION_COUNT), self.window_s)
         state = _window_mean(run, slice(EXPRESSION_COUNT, None), self.state_window_s)
-        return renormalised(np.concatenate([expression, state], axis=1))
+        out = renormalised(np.concatenate([expression, state], axis=1))
+        # Half a row of scores is of no use to anyone.
+        out[np.isnan(out).any(axis=1)] = np.nan
+        return out
 
 
 def _window_mean(run: ScoreRun, columns: slice, window_s: float) -> np.ndarray:

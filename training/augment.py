@@ -43,13 +43,16 @@ class Augmentation:
 
     def place(self, box: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, float]:
         """A varied box (pixels) and the roll to undo, in degrees."""
+        turn = float(rng.uniform(-self.roll_deg, self.roll_deg))
+        if not (self.shift or self.scale):
+            return box, turn  # to the bit what inference cuts
         side = float(max(box[2] - box[0], box[3] - box[1]))
         dx, dy = rng.uniform(-self.shift, self.shift, 2) * side
         factor = 1 + rng.uniform(-self.scale, self.scale)
         cx, cy = (box[0] + box[2]) / 2 + dx, (box[1] + box[3]) / 2 + dy
         half_w, half_h = (box[2] - box[0]) / 2 * factor, (box[3] - box[1]) / 2 * factor
         moved = np.array([cx - half_w, cy - half_h, cx + half_w, cy + half_h], np.float32)
-        return moved, float(rng.uniform(-self.roll_deg, self.roll_deg))
+        return moved, turn
 
     def crop_tight(self, rgb: ByteArray, box: FloatArray, rng: np.random.Generator) -> ByteArray:
         """The picture with everything outside the box replaced by its edge, with probability ``tight``."""

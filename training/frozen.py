@@ -88,7 +88,8 @@ def fit_head(features: FloatArray, target: FloatArray, spec: HeadSpec, fit: Head
     """
     views, n, width = features.shape
     flat = torch.from_numpy(np.ascontiguousarray(features.reshape(views * n, width)))
-    mean, std = flat.mean(dim=0), flat.std(dim=0).clamp(min=1e-4)
+    mean, std = flat.mean(dim=0), flat.std(dim=0)
+    std = std.clamp(min=max(1e-3 * float(std.max()), 1e-12))  # dead features stay dead
     x = (flat - mean) / std
     y = torch.from_numpy(np.tile(target, (views, 1)))
     if not fit.hidden:

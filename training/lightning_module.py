@@ -70,8 +70,6 @@ class HeadTrainer(pl.LightningModule):
         return stages if self.recipe.freeze < 0 else stages[: self.recipe.freeze]
 
     def on_train_epoch_start(self) -> None:
-        # Checkpoints do not hold torch's generator: dropout of a resumed run must be that of an unbroken one.
-        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
         for stage in self._frozen():
             stage.eval()
 
@@ -95,6 +93,8 @@ class HeadTrainer(pl.LightningModule):
         return (each * weight).sum() / known.sum().clamp(min=1)
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
+        # Checkpoints do not hold torch's generator: dropout of a resumed run must be that of an unbroken one.
+        torch.manual_seed((self.recipe.seed * 1009 + self.global_rank) * 1_000_003 + self.global_step)
         loss = self.loss(self(batch[0]), batch[1])
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[0]))
         return loss
@@ -134,13 +134,11 @@ class HeadTrainer(pl.LightningModule):
             decay = self.recipe.weight_decay if decays else 0.0
             settings.append({"params": parameters, "lr": rate, "weight_decay": decay})
         optimizer = torch.optim.AdamW(settings)
+        warmup = self.recipe.warmup
+        if abs(warmup * self.steps - 1) < 1e-6:
+            warmup *= 1.5  # OneCycleLR divides by the length of its rise less one step
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            rates,
-            total_steps=self.steps,
-            pct_start=self.recipe.warmup,
-            div_factor=10,
-            final_div_factor=1000,
+            optimizer, rates, total_steps=self.steps, pct_start=warmup, div_factor=10, final_div_factor=1000
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -143,6 +143,10 @@ def train_network(
     dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
     sampler = EpochSampler(dataset, recipe.seed)
     batches = loader(dataset, recipe, sampler)
+    if last is not None:
+        # Lightning draws a resumed run's first batches before it tells the sampler which epoch it is.
+        done = torch.load(last, map_location="cpu", weights_only=False)["global_step"]
+        sampler.set_epoch(done // len(batches))
     steps = len(batches) * recipe.epochs
     if limits.max_steps > 0:
         steps = min(steps, limits.max_steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,20 +94,26 @@ class SampleTable:
         return self.rows(chosen)
 
     def limited(self, per_split: int, seed: int = 0) -> SampleTable:
-        """At most ``per_split`` random rows of each split, for trials."""
+        """At most ``per_split`` random rows of each split, for trials; two of each class come first."""
         rng = np.random.default_rng(seed)
-        chosen = [
-            rng.permutation(np.flatnonzero(self.split == s))[:per_split]
-            for s in sorted(set(self.split.tolist()))
-        ]
+        chosen: list[IndexArray] = []
+        for split in sorted(set(self.split.tolist())):
+            rows = rng.permutation(np.flatnonzero(self.split == split))
+            first = [rows[self.target[rows, c] > 0.5][:2] for c in range(len(self.labels))]
+            ordered = dict.fromkeys(np.concatenate([*first, rows]).tolist())
+            chosen.append(np.array(list(ordered)[:per_split], np.int64))
         return self.rows(np.sort(np.concatenate(chosen)))
 
-    def with_validation(self, share: float) -> SampleTable:
+    def with_validation(self, share: float, stratified: bool = False) -> SampleTable:
         """Move a share of the train split to ``val`` when there is none; no group is divided.
 
         Where every picture is its own group, a hash of its name decides, so that a picture's side never
         changes when others join the set. Otherwise whole groups are chosen so that the classes keep
         their shares as well as the groups allow.
+
+        Args:
+            share: of the train split.
+            stratified: keep the classes' shares also where every picture is its own group: for small sets.
 
         Raises:
             DataError: the train split has a single group, or a class would be left without training picture.
@@ -117,10 +124,13 @@ class SampleTable:
         if not len(rows):
             raise DataError(f"data set '{self.name}' has no 'train' split to take a validation split from")
         names = self.group[rows]
-        if len(set(names.tolist())) == len(rows):
+        if len(set(names.tolist())) == len(rows) and not stratified:
             held = np.array([_fraction(name) < share for name in names])
         else:
             held = self._whole_groups(rows, share)
+        for own in self.target[rows].T > 0.5:  # no class is left without a picture to learn from
+            if own.any() and held[own].all():
+                held[np.flatnonzero(own)[0]] = False
         if not held.any():  # a handful of pictures: the hash may spare them all
             held[np.argmin([_fraction(name) for name in names])] = True
         split = self.split.copy()
@@ -134,7 +144,7 @@ class SampleTable:
         count = len(set(names.tolist()))
         if count < 2:
             raise DataError(
-                f"data set '{self.name}' comes from one source ('{names[0]}'): nothing can be held out to validate",
+                f"data set '{self.name}' comes from one source ('{names[0]}'): nothing is left to validate on",
                 "Collect faces from another video or time, or give train/ and val/ folders.",
             )
         klass = (
@@ -142,19 +152,28 @@ class SampleTable:
             if self.labels.kind == "exclusive"
             else target @ 2 ** np.arange(target.shape[1])
         )
-        folds = min(count, max(2, round(1 / share)))
-        for _, fold in StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(rows, klass, names):
+        largest = int(np.unique(klass, return_counts=True)[1].max())
+        folds = min(count, largest, max(2, round(1 / share)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a class has fewer pictures than there are folds
+            kinds = StratifiedGroupKFold(max(folds, 2), shuffle=True, random_state=0)
+            parts = [fold for _, fold in kinds.split(rows, klass, names)] if largest > 1 else []
+        there = target.sum(axis=0) > 0
+        usable: list[NDArray[np.bool_]] = []
+        for fold in parts:
             held = np.zeros(len(rows), bool)
             held[fold] = True
-            if (target[~held].sum(axis=0) > 0)[target.sum(axis=0) > 0].all():
-                return held
+            if (target[~held].sum(axis=0) > 0)[there].all():
+                usable.append(held)
+        if usable:  # the fold that validates most classes
+            return max(usable, key=lambda held: int((target[held].sum(axis=0) > 0).sum()))
         lone = [
             c for i, c in enumerate(self.labels.classes) if len(set(names[target[:, i] > 0.5].tolist())) == 1
         ]
         raise DataError(
-            f"data set '{self.name}': {', '.join(lone) or 'a class'} comes from one source only, "
-            "so it cannot be both learned and validated",
-            "Collect it from another video or time, or give train/ and val/ folders.",
+            f"data set '{self.name}': all pictures of {' and of '.join(lone) or 'a class'} come from one source, "
+            "so they cannot be both learned and validated",
+            "Collect faces from another video or time, or give train/ and val/ folders.",
         )
 
     def readable(self, skip_bad: bool, say: Callable[[str], None] = lambda _: None) -> SampleTable:
@@ -162,6 +181,7 @@ class SampleTable:
 
         Args:
             skip_bad: report and drop pictures that cannot be decoded instead of stopping.
+            say: gets one line for each of them.
 
         Raises:
             DataError: naming the damaged pictures.

@@ -187,11 +187,14 @@ def overall(figure: dict[str, float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def resample(tallies: Sequence[Tally], draws: int = 1000, seed: int = 0) -> list[list[dict[str, float]]]:
-    """Figures of several smoothers under the same random draws of sequences with replacement.
+def resample(
+    tallies: Sequence[Tally], groups: Sequence[str], draws: int = 1000, seed: int = 0
+) -> list[list[dict[str, float]]]:
+    """Figures of several smoothers under the same random draws of groups with replacement.
 
     Args:
-        tallies: one per smoother, of the same sequences.
+        tallies: one per smoother, of the same N sequences.
+        groups: (N,) person or sequence; what is drawn as a whole.
         draws: how many.
         seed: of the draws.
 
@@ -199,10 +202,11 @@ def resample(tallies: Sequence[Tally], draws: int = 1000, seed: int = 0) -> list
         per smoother, ``draws`` sets of figures; ``overall`` is among them.
     """
     rng = np.random.default_rng(seed)
-    n = len(tallies[0])
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    n = int(member.max()) + 1
     out: list[list[dict[str, float]]] = [[] for _ in tallies]
     for _ in range(draws):
-        times = np.bincount(rng.integers(0, n, n), minlength=n)
+        times = np.bincount(rng.integers(0, n, n), minlength=n)[member]
         for place, one in zip(out, tallies, strict=True):
             figure = figures(one.total(times))
             place.append({**figure, "overall": overall(figure)})

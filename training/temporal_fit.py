@@ -58,7 +58,7 @@ class Schedule:
 
 
 SCHEDULES: Mapping[Kind, Schedule] = {
-    "lstm": Schedule(steps=1500, batch=24, learning_rate=3e-3),
+    "lstm": Schedule(steps=1000, batch=20, learning_rate=3e-3),
     "cnn3d": Schedule(steps=1000, batch=12, learning_rate=2e-3),
 }
 
@@ -143,17 +143,20 @@ def fit_network(
         conv = replace(config or Conv3dConfig(), box_s=windows[0], state_box_s=windows[1])
         network = Conv3dNet(conv, schedule.dropout)
     steps = schedule.steps if max_steps < 0 else min(max_steps, schedule.steps)
+    epochs = max(1, round(steps / schedule.epoch_steps))
+    per_epoch = max(1, steps // epochs)
     settings = {"kind": kind, "schedule": asdict(schedule), "network": asdict(network.config)}
     last = _begin(folder, {**settings, "steps": steps, "seed": seed}, resume)
-    items = SequenceItems(fit, network.config, min(schedule.epoch_steps, steps) * schedule.batch, seed)
+    items = SequenceItems(fit, network.config, per_epoch * schedule.batch, seed)
     weights = expression_weights(EXPRESSION_CHAIN.share_of_time(), schedule.balance)
-    module = TemporalTrainer(network, weights, held_out, schedule.learning_rate, steps)
+    module = TemporalTrainer(network, weights, held_out, schedule.learning_rate, epochs * per_epoch, seed)
     best = ModelCheckpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
     # save_last would follow the best epochs only; a resumed run needs every one.
     latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     trainer = pl.Trainer(
-        max_steps=steps,
+        # Epochs, not steps: Lightning resumes a run that counts steps in the middle of an epoch.
+        max_epochs=epochs,
         accelerator="cpu",
         devices=1,
         callbacks=[best, latest, History(folder / "log" / "metrics.csv", say)],

@@ -69,6 +69,7 @@ class SequenceItems(Dataset[Arrays]):
     def __init__(self, material: Material, config: Config, length: int, seed: int) -> None:
         self.material, self.config, self.length, self.seed = material, config, length, seed
         self.duration_s = config.window_s if isinstance(config, LstmConfig) else _CLIP_RUN_S
+        self.how = Conditions(chips=isinstance(config, Conv3dConfig))
         self.box = BoxSmoother(config.box_s, config.state_box_s)
         self.ordered = ordered_runs(material.ordered) if material.ordered is not None else []
         have = {"expression": 1, "state": 1, "ordered": len(self.ordered), "clip": len(material.clips)}
@@ -116,7 +117,7 @@ class SequenceItems(Dataset[Arrays]):
             return LabelledRun(run, whole.expression[part], whole.state[part], kind, whole.group)
         make = expression_run if kind == "expression" else state_run
         pool = self.material.expression if kind == "expression" else self.material.state
-        return make(pool, self.duration_s, Conditions(), rng)
+        return make(pool, self.duration_s, self.how, rng)
 
 
 def answer_weights(state: FloatArray | None) -> FloatArray | None:

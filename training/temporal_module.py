@@ -36,6 +36,7 @@ class TemporalTrainer(pl.LightningModule):
         held_out: runs that the smoother is judged on after each epoch.
         learning_rate: highest of the OneCycle schedule, with AdamW.
         steps: optimiser steps of the whole run.
+        seed: of dropout.
     """
 
     def __init__(
@@ -45,11 +46,12 @@ class TemporalTrainer(pl.LightningModule):
         held_out: Sequence[LabelledRun],
         learning_rate: float,
         steps: int,
+        seed: int = 1,
     ) -> None:
         super().__init__()
         self.network = network
         self.held_out = list(held_out)
-        self.learning_rate, self.steps = learning_rate, steps
+        self.learning_rate, self.steps, self.seed = learning_rate, steps, seed
         self.register_buffer("class_weights", class_weights)
         self._tallies: list[Tally] = []
 
@@ -83,6 +85,8 @@ class TemporalTrainer(pl.LightningModule):
         return expression.mean() + (each * weight).mean()
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        # Dropout depends on the step alone, so a resumed run goes on as it would have.
+        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
         loss = self.loss(batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["usable"]))
         return loss

@@ -95,6 +95,7 @@ class Conditions:
         offset: standard deviation of a person's constant offset of each logit.
         lost: share of samples that are missing altogether.
         invalid_every_s: mean time between invalid stretches, of 0.2-2 s each.
+        chips: whether moving pictures are made as well.
     """
 
     rate_hz: tuple[float, float] = (1.0, 10.0)
@@ -106,6 +107,7 @@ class Conditions:
     offset: float = 0.2
     lost: float = 0.03
     invalid_every_s: float = 15.0
+    chips: bool = True
 
 
 #: As a video is analysed by default.
@@ -190,12 +192,15 @@ def _observe(
     variation = _sticky(times, pool.logits.shape[1], how.vary_s, rng)
     logits = pool.logits[rows, variation] + _slow_noise(times, pool.logits.shape[2], how, rng)
     logits = logits + rng.normal(0, how.offset, pool.logits.shape[2])
-    chips = _moving(pool.chips[rows, variation], times, rng)
     valid = _validity(times, how, rng)
     # An invalid sample shows something, but not this face: half of another picture, at random.
     other = rng.integers(0, len(pool), int((~valid).sum()))
     logits[~valid] = pool.logits[other, 0] * rng.uniform(0, 1.5, (len(other), 1))
-    chips[~valid] = pool.chips[other, 0] // 2 + chips[~valid] // 2
+    chips = None
+    if how.chips:
+        # Draws of its own: with and without pictures the scores are the same.
+        chips = _moving(pool.chips[rows, variation], times, rng.spawn(1)[0])
+        chips[~valid] = pool.chips[other, 0] // 2 + chips[~valid] // 2
     return times, rows, ScoreRun(times, from_logits(logits), valid, chips)
 
 

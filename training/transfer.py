@@ -120,8 +120,15 @@ def _table(run: TransferRun, say: Say) -> SampleTable:
             f"{table.name}: no manifest.csv tells which pictures belong together, so near copies may be on "
             "both sides of the validation split and make its figures too good"
         )
-    table = by_source(table).with_validation(VALIDATION_SHARE)
+    table = by_source(table).with_validation(VALIDATION_SHARE, stratified=True)
     require_disjoint(table)
+    unseen = [
+        c for c, n in zip(table.labels.classes, table.part("val").target.sum(axis=0), strict=True) if not n
+    ]
+    if unseen:
+        say(
+            f"{table.name}: too few sources to validate {', '.join(unseen)}; the figures are about the others"
+        )
     count = table.part("train").target.sum(axis=0)
     lacking = [c for c, n in zip(table.labels.classes, count, strict=True) if not n]
     if lacking:

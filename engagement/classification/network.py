@@ -144,9 +144,7 @@ class FaceStateNet(nn.Module):
             {name: _head(width, head, dropout) for name, head in spec.heads.items()}
         )
         self.taps = dict(_IDENTITY_TAPS.get(spec.backbone, ())) if spec.identity_dim else {}
-        self.identity = (
-            nn.Linear(sum(self.taps.values()) * _IDENTITY_GRID**2, spec.identity_dim) if self.taps else None
-        )
+        self.identity = _identity_head(sum(self.taps.values()) * _IDENTITY_GRID**2, spec) if self.taps else None
 
     def trunk(self, chips: Tensor) -> tuple[Tensor, Tensor]:
         """Features (n, d), and the pooled taps (n, t) that the identity head reads; t may be 0."""
@@ -156,7 +154,7 @@ class FaceStateNet(nn.Module):
             x = stage(x)
             if index in self.taps:
                 grid = nn.functional.adaptive_avg_pool2d(x, _IDENTITY_GRID)
-                # Each channel's mean over the batch is not known here; unit scale per tap instead.
+                # Unit length per tap, so that neither drowns the other.
                 tapped.append(nn.functional.normalize(grid.flatten(1), dim=1))
         features = x.mean(dim=(2, 3))
         return features, torch.cat(tapped, 1) if tapped else features.new_zeros(len(x), 0)
@@ -172,6 +170,12 @@ class FaceStateNet(nn.Module):
         if self.identity is not None:
             identity = nn.functional.normalize(self.identity(taps), dim=1)
         return NetworkOutput(features, logits, identity)
+
+
+def _identity_head(width: int, spec: NetworkSpec) -> nn.Module:
+    return nn.Sequential(
+        nn.BatchNorm1d(width), nn.Linear(width, 512), nn.SiLU(), nn.Dropout(0.1), nn.Linear(512, spec.identity_dim)
+    )
 
 
 def _head(width: int, spec: HeadSpec, dropout: float) -> nn.Module:

@@ -47,9 +47,8 @@ def discover(
 
     Args:
         inputs: files and folders. The same file reached twice counts once, where it is met first.
-        globs: patterns such as "*.ts" or "room1/*"; given any, they choose the files inside folders in
-            place of VIDEO_SUFFIXES. Matched against the path inside the folder and against the name;
-            case does not count.
+        globs: patterns such as "*.ts": files inside folders that are taken besides VIDEO_SUFFIXES. Matched
+            against the path inside the folder and against the name; case does not count.
         exclude: a folder that is not searched (the output folder).
 
     Returns:
@@ -68,10 +67,10 @@ def discover(
                 met.add(real)
                 candidates.append(candidate)
     if inputs and not candidates:
-        wanted = ", ".join(globs) or ", ".join(suffix[1:] for suffix in VIDEO_SUFFIXES)
+        wanted = ", ".join([*(suffix[1:] for suffix in VIDEO_SUFFIXES), *globs])
         raise ConfigError(
             f"No video found in {', '.join(str(given) for given in inputs)}",
-            f"Looked for {wanted}; name the file itself, or choose files with --glob",
+            f"Looked for {wanted}; name the file itself, or take other files with --glob",
         )
     names = _distinct_names(candidates)
     return [FoundVideo(each.path, name) for each, name in zip(candidates, names, strict=True)]
@@ -114,8 +113,8 @@ def _walk(folder: Path, exclude: Path | None) -> Iterator[Path]:
 
 
 def _wanted(inside: PurePath, globs: Sequence[str]) -> bool:
-    if not globs:
-        return inside.suffix.lower() in VIDEO_SUFFIXES
+    if inside.suffix.lower() in VIDEO_SUFFIXES:
+        return True
     texts = (inside.as_posix().casefold(), inside.name.casefold())
     return any(fnmatchcase(text, pattern.casefold()) for pattern in globs for text in texts)
 

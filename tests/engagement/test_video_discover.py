@@ -36,11 +36,10 @@ def test_every_listed_suffix_is_found(tmp_path: Path) -> None:
     assert outputs(tmp_path) == sorted(f"{suffix}_clip" for suffix in suffixes)
 
 
-def test_patterns_choose_in_place_of_suffixes(tmp_path: Path) -> None:
-    fill(tmp_path, "front.mp4", "back.mp4", "old.ts", "room/Front.ts")
-    assert outputs(tmp_path, globs=("*.TS",)) == ["old", "room/Front"]
-    assert outputs(tmp_path, globs=("front.*", "back.*")) == ["back", "front", "room/Front"]
-    assert outputs(tmp_path, globs=("room/*",)) == ["room/Front"]
+def test_patterns_add_to_the_suffixes(tmp_path: Path) -> None:
+    fill(tmp_path, "front.mp4", "old.ts", "room/Side.ts", "notes.txt")
+    assert outputs(tmp_path, globs=("*.TS",)) == ["front", "old", "room/Side"]
+    assert outputs(tmp_path, globs=("room/*",)) == ["front", "room/Side"]
 
 
 def test_hidden_files_are_skipped_unless_named(tmp_path: Path) -> None:

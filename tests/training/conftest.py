@@ -7,34 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from made_up_faces import SMALL, made_up_face, write_face
 
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
+from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS
-from engagement.types import ByteArray, ChipSpec
 from training.run import export
-
-HALF = (0.5, 0.5, 0.5)
-SMALL = ChipSpec(32, 0.9, HALF, HALF)
-
-
-def made_up_face(kind: int, seed: int, side: int = 48) -> ByteArray:
-    """A picture whose stripes tell its class; uint8 (side, side, 3)."""
-    rng = np.random.default_rng((kind, seed))
-    y, x = np.mgrid[:side, :side] / side
-    wave = np.sin(2 * np.pi * (1 + kind) * (x if kind % 2 else y) + rng.uniform(0, 0.5))
-    colour = 40 + 25 * np.array([kind % 3, (kind + 1) % 3, (kind + 2) % 3])
-    noisy = 110 + 60 * wave[..., None] + colour + rng.normal(0, 12, (side, side, 3))
-    return np.clip(noisy, 0, 255).astype(np.uint8)
-
-
-def write_face(path: Path, kind: int, seed: int) -> None:
-    """A made-up face as a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), cv2.cvtColor(made_up_face(kind, seed), cv2.COLOR_RGB2BGR))
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +45,11 @@ def daisee_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """DAiSEE's official layout with made-up faces: 4, 2 and 2 subjects of 8 clips."""
     folder = tmp_path_factory.mktemp("daisee")
     (folder / "Labels").mkdir()
-    for split, subjects in (("Train", range(110001, 110005)), ("Validation", (400022, 400023)), ("Test", (500044, 500045))):
+    for split, subjects in (
+        ("Train", range(110001, 110005)),
+        ("Validation", (400022, 400023)),
+        ("Test", (500044, 500045)),
+    ):
         lines = ["ClipID,Boredom,Engagement,Confusion,Frustration "]
         for subject in subjects:
             for clip in range(8):
@@ -84,9 +69,13 @@ def make_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         torch.manual_seed(0)
         network = FaceStateNet(NetworkSpec(backbone, {"expression": HeadSpec(EXPRESSIONS)}))
         network.train()
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # plain averages: else the features of an untrained network die out
         with torch.no_grad():
-            for _ in range(4):
-                network(torch.randn(8, 3, SMALL.size, SMALL.size))
+            for i in range(4):
+                faces = np.stack([made_up_face(kind, 50 + i, SMALL.size) for kind in range(7)])
+                network(torch.from_numpy(normalize_chips(faces, SMALL)))
         path = tmp_path_factory.mktemp("base") / f"{backbone}.safetensors"
         calibration = {"expression": {"temperature": 1.5}}
         export(path, network.eval(), SMALL, calibration, {}, {"data": "made up"}, "made up: none")

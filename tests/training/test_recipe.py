@@ -53,7 +53,11 @@ def test_a_file_may_be_given(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("epochs = ", "is not TOML"), ("[resnet99]\nepochs = 1", r"table \[resnet99\] is no backbone"), ("epoch = 1", "'epochs'")],
+    [
+        ("epochs = ", "is not TOML"),
+        ("[resnet99]\nepochs = 1", r"table \[resnet99\] is no backbone"),
+        ("epoch = 1", "'epochs'"),
+    ],
 )
 def test_a_wrong_file_is_explained(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "mine.toml"

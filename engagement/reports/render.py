@@ -1,0 +1,291 @@
+"""Templates to pages: the only place that escapes, and the only one that writes HTML.
+
+Data comes from the files of an output folder and from pictures given in memory, so pages can be
+written again without any model. A page loads one script, from beside it, and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from engagement.errors import DataError
+from engagement.reports import sentences, theme
+
+if TYPE_CHECKING:
+    import jinja2
+    import pandas as pd
+
+_ASSETS = "report_assets"
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small square JPEG of a face, and when it was taken."""
+
+    time_s: float
+    jpeg: bytes
+
+
+def write_assets(root: Path) -> None:
+    """Put the script that draws the figures where all pages of a run find it."""
+    from engagement.reports.figures import script_name, script_text
+
+    target, text = root / _ASSETS / script_name(), script_text()
+    if not (target.is_file() and target.stat().st_size == len(text.encode())):
+        _write(target, text)
+
+
+def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thumbnail]]) -> list[Path]:
+    """Write the page of a session and one for each person.
+
+    Args:
+        folder: holds the tables and summary.json; the pages go there.
+        root: the output folder of the run, with the shared script and the index.
+        thumbnails: pictures of each person, by name; a person may have none.
+
+    Returns:
+        The pages, the session's first. Pages of persons that an earlier run left are removed.
+
+    Raises:
+        DataError: a table or the summary is missing or damaged.
+    """
+    from engagement.reports import figures
+    from engagement.reports.lanes import person_lane
+    from engagement.timelines import columns, moments, table
+
+    summary = _read_json(folder / "summary.json")
+    persons = table.read(folder / "persons.csv", columns.PERSONS)
+    events = table.read(folder / "events.csv", columns.EVENTS)
+    timeline = table.read(folder / "timeline.parquet", columns.TIMELINE)
+    length = sentences.session_length(summary)
+    limits = _part(summary, "limits")
+    min_quality = sentences.number(limits.get("min_quality")) or 0.0
+    step = sentences.number(_part(summary, "sampling").get("step_s")) or 0.2
+    found = moments.find_moments(_part(summary, "class"))
+    shared = {
+        "summary": summary,
+        "video": _part(summary, "video"),
+        "limits": limits,
+        "length": length,
+        "trust": sentences.trust(_part(summary, "models")),
+        "css": _resource("report.css"),
+        "js": _resource("report.js"),
+    }
+    people = _people(persons, thumbnails, length)
+    tables = {str(name): rows for name, rows in timeline.groupby("person_id", sort=False)}
+    lanes: dict[str, Any] = {}
+    pages: list[Path] = []
+    for place, person in enumerate(people):
+        own = tables.get(person["id"], timeline.iloc[:0])
+        own_events = events[events["person_id"] == person["id"]]
+        lane = person_lane(own, own_events, length, step, min_quality)
+        lanes[person["key"]] = lane
+        context = {
+            "person": person,
+            "before": people[place - 1] if place else None,
+            "after": people[place + 1] if place + 1 < len(people) else None,
+            "sentence": sentences.person_sentence(person, limits, length),
+            "states": figures.states_figure(own, length, step, min_quality),
+            "expressions": figures.expressions_figure(own, length, step, min_quality),
+            "head": figures.head_figure(own, length, step, min_quality),
+            "page_data": _page_data(length, {person["key"]: lane}, {}),
+            **_paths(folder / "persons", root),
+        }
+        pages.append(_write(folder / "persons" / person["file"], _render("person.html", **shared, **context)))
+    for stale in sorted((folder / "persons").glob("*.html")):
+        if stale not in pages:
+            stale.unlink()
+    context = {
+        "people": people,
+        "sentence": sentences.session_sentence(summary),
+        "empty": sentences.empty_text(summary),
+        "moments": [{"range": _hash(m.start_s, m.end_s), "at": m.time_s, "text": sentences.moment_text(m)} for m in found],
+        "window": moments.window_s(length),
+        "class_figure": figures.session_figure(_part(summary, "class"), length, [m.time_s for m in found]),
+        "page_data": _page_data(length, lanes, {p["key"]: p["href"] for p in people}),
+        **_paths(folder, root),
+    }
+    return [_write(folder / "session.html", _render("session.html", **shared, **context)), *pages]
+
+
+def render_index(root: Path) -> Path:
+    """Write the page that lists all videos of a run, from its run.json.
+
+    Raises:
+        DataError: run.json is missing or damaged.
+    """
+    run = _read_json(root / "run.json")
+    rows = [_index_row(root, video) for video in run.get("videos") or [] if isinstance(video, Mapping)]
+    counts = {status: sum(row["status"] == status for row in rows) for status in ("ok", "partial", "failed", "skipped")}
+    text = _render(
+        "index.html",
+        run=run,
+        rows=rows,
+        counts=counts,
+        settings=json.dumps(_part(run, "config"), indent=2, ensure_ascii=False),
+        css=_resource("report.css"),
+        js="",
+    )
+    return _write(root / "index.html", text)
+
+
+def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
+    from engagement.reports.lanes import sparklines
+
+    folder = str(video.get("output") or "")
+    page = root / folder / "session.html"
+    summary: dict[str, Any] = {}
+    linked = bool(folder) and page.is_file() and video.get("status") != "failed"
+    if linked:
+        try:
+            summary = _read_json(page.with_name("summary.json"))
+        except DataError:
+            summary = {}
+    name = re.split(r"[\\/]", str(video.get("input") or "unnamed"))[-1]
+    return {
+        "name": name,
+        "place": folder if folder and Path(folder).name != folder else "",
+        "href": f"{_url(folder)}/session.html" if linked else "",
+        "status": str(video.get("status") or "unknown"),
+        "reason": str(video.get("reason") or ""),
+        "hint": str(video.get("hint") or ""),
+        "duration_s": sentences.number(video.get("duration_s")),
+        "n_persons": sentences.number(video.get("n_persons")),
+        "coverage": sentences.number(video.get("coverage")),
+        "warnings": [str(w) for w in summary.get("warnings") or []],
+        "sparks": sparklines(_part(summary, "class")),
+    }
+
+
+def _people(
+    persons: pd.DataFrame, thumbnails: Mapping[str, Sequence[Thumbnail]], length: float
+) -> list[dict[str, Any]]:
+    """Rows of persons.csv with what pages add: links, pictures; in order of first appearance."""
+    people: list[dict[str, Any]] = []
+    for place, row in enumerate(persons.sort_values("first_s", kind="stable").to_dict("records"), 1):
+        name = str(row["person_id"])
+        stem = name if _SAFE_NAME.fullmatch(name) else f"person-{place:02d}"
+        pictures = [
+            {
+                "src": "data:image/jpeg;base64," + base64.b64encode(t.jpeg).decode("ascii"),
+                "time_s": t.time_s,
+                "range": _hash(t.time_s - 15, t.time_s + 15),
+            }
+            for t in list(thumbnails.get(name, ()))[:4]
+        ]
+        people.append(
+            {
+                **{str(key): value for key, value in row.items()},
+                "id": name,
+                "key": f"lane-{place}",
+                "file": f"{stem}.html",
+                "href": f"persons/{_url(stem)}.html",
+                "pictures": pictures,
+                "seen": sentences.seen_text(row, length),
+            }
+        )
+    return people
+
+
+def _hash(start_s: float, end_s: float) -> str:
+    """Fragment that a page's script understands as a stretch of time."""
+    return f"#t={max(0.0, start_s):.0f}-{end_s:.0f}"
+
+
+def _paths(folder: Path, root: Path) -> dict[str, str]:
+    """Links of a page in ``folder``: up to the run's folder, and to the shared script."""
+    from engagement.reports.figures import script_name
+
+    up = os.path.relpath(root.resolve(), folder.resolve()).replace(os.sep, "/")
+    return {"up": _url(up), "plotly_src": f"{_url(up)}/{_ASSETS}/{script_name()}"}
+
+
+def _page_data(length: float, lanes: Mapping[str, Any], hrefs: Mapping[str, str]) -> str:
+    states = [theme.STATES[name].noun if name in theme.STATES else name for name in theme.BAND_ORDER]
+    data = {"duration": length, "states": states, "lanes": lanes, "hrefs": hrefs}
+    return json.dumps(data, separators=(",", ":"))
+
+
+def _part(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A nested part, empty when another version wrote none."""
+    value = data.get(key)
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist", "Give the folder that `engagement analyze` wrote.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error})", "Analyse the video again with --overwrite.") from error
+    if not isinstance(data, dict):
+        raise DataError(f"{path} is not a summary", "Analyse the video again with --overwrite.")
+    return data
+
+
+def _url(path: str) -> str:
+    """A relative path for href; bytes that are no UTF-8 come back as they were."""
+    return quote(path.encode("utf-8", "surrogateescape"), safe="/")
+
+
+def _script_json(text: str) -> str:
+    """JSON that cannot end the script element it stands in."""
+    from markupsafe import Markup
+
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704
+
+
+def _write(path: Path, text: str) -> Path:
+    """Write so that a reader finds the old page or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.write_bytes(text.encode("utf-8", "replace"))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _resource(name: str) -> str:
+    return resources.files("reports_templates").joinpath(name).read_text(encoding="utf-8")
+
+
+def _render(template: str, **context: Any) -> str:
+    return _environment().get_template(template).render(**context)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_resource),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.ChainableUndefined,
+    )
+    environment.filters |= {
+        "clock": theme.clock,
+        "duration": theme.duration,
+        "share": theme.share,
+        "script_json": _script_json,
+    }
+    environment.globals |= {"theme": theme, "count": theme.count}
+    return environment

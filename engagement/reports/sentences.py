@@ -1,0 +1,202 @@
+"""What the figures say, in plain sentences that carry their certainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engagement.reports.theme import FEW_PEOPLE, STATES, WEAK_AUC, about, about_percent, clock, count, duration, share
+from engagement.timelines.moments import Moment
+
+
+def session_length(summary: Mapping[str, Any]) -> float:
+    """Seconds of the session: what the container declares or what was sampled, whichever is longer."""
+    video, sampling = summary.get("video") or {}, summary.get("sampling") or {}
+    last = number(sampling.get("last_s")) or 0.0
+    step = number(sampling.get("step_s")) or 0.0
+    return max(number(video.get("duration_s")) or 0.0, last + step, 1.0)
+
+
+def number(value: object) -> float | None:
+    """A finite number or None, whatever another version wrote."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def session_sentence(summary: Mapping[str, Any]) -> str:
+    """How the session went, in two or three sentences."""
+    length = duration(session_length(summary))
+    people = int(number(summary.get("n_persons")) or 0)
+    visible = number(summary.get("mean_visible"))
+    if not people:
+        return f"Nobody was found in {length} of video."
+    start = f"In {length} of video, {count(people, 'person was', 'people were')} told apart"
+    if visible is not None and people > 1:
+        start += f", on average about {max(1, round(visible))} of them visible at a time"
+    return f"{start}. {_states_sentence(summary)}"
+
+
+def _states_sentence(summary: Mapping[str, Any]) -> str:
+    curves = summary.get("class") or {}
+    limit = number((summary.get("limits") or {}).get("state_margin")) or 0.1
+    n_used = _array(curves.get("n_used"))
+    enough = n_used >= min(FEW_PEOPLE, n_used.max(initial=0.0)) if len(n_used) else np.zeros(0, bool)
+    enough &= n_used > 0
+    means: dict[str, float] = {}
+    halves: dict[str, float] = {}
+    for name in STATES:
+        mean = _array(curves.get(name))
+        if len(mean) != len(enough) or not np.isfinite(mean[enough]).any():
+            continue
+        means[name] = float(np.nanmean(mean[enough]))
+        low, high = _array(curves.get(f"{name}_lo")), _array(curves.get(f"{name}_hi"))
+        width = (high - low)[enough] / 2 if len(low) == len(high) == len(enough) else np.zeros(0)
+        halves[name] = float(np.nanmean(width)) if np.isfinite(width).any() else math.nan
+    if not means:
+        return "No picture of a face was good enough to estimate anything from."
+    order = sorted(means, key=lambda name: -means[name])
+    first = order[0]
+    others = ", ".join(f"{STATES[n].noun} {about_percent(means[n])}" for n in order[1:])
+    lead = means[first] - means[order[1]] if len(order) > 1 else 1.0
+    halfwidth = np.nan_to_num(halves[first])
+    figures = f"apparent {STATES[first].noun} {about_percent(means[first])}" + (f", {others}" if others else "")
+    if lead < max(limit, halfwidth):
+        return f"No apparent state clearly led over the whole session ({figures})."
+    text = f"Over the whole session people looked more {STATES[first].word} than anything else ({figures})"
+    change = _thirds(_array(curves.get(first)), enough)
+    if change is None:
+        return f"{text}."
+    return f"{text}, from {about_percent(change[0])} in its first third to {about_percent(change[1])} in its last."
+
+
+def _thirds(mean: np.ndarray, enough: np.ndarray) -> tuple[float, float] | None:
+    """Mean of the first and the last third, when they differ by more than is read into a score."""
+    third = len(mean) // 3
+    if third < 5:
+        return None
+    first, last = mean[:third][enough[:third]], mean[-third:][enough[-third:]]
+    if not np.isfinite(first).any() or not np.isfinite(last).any():
+        return None
+    ends = float(np.nanmean(first)), float(np.nanmean(last))
+    return ends if abs(ends[1] - ends[0]) >= 0.1 else None
+
+
+def moment_text(moment: Moment) -> str:
+    """What shifted, by how much, on how many people, how certain."""
+    parts = []
+    for shift in moment.shifts:
+        way = "rose" if shift.after > shift.before else "fell"
+        certain = "far" if shift.clear else "just"
+        parts.append(
+            f"apparent {STATES[shift.state].noun} {way} from about {about(shift.before)} to about "
+            f"{about(shift.after)}\u202f% ({certain} beyond its uncertainty)"
+        )
+    text = f"{_and(parts)}; n\u202f=\u202f{moment.n_people}"
+    if moment.other_people:
+        text += ". Other people were visible before and after, which alone may explain it"
+    return f"{text}."
+
+
+def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length_s: float) -> str:
+    """What is known of one person, and what is not."""
+    seen = share(number(person.get("session_share")))
+    text = f"Seen between {seen_text(person, length_s, ' and ')}, in {seen} of the session"
+    pixels = number(person.get("median_face_px"))
+    if pixels is not None:
+        text += f", the face typically {round(pixels)}\u202fpx large"
+    poor = number(person.get("low_quality_share"))
+    if poor is not None and poor >= 0.005:
+        text += f"; {share(poor)} of the pictures were too poor to use"
+    means = {name: number(person.get(f"mean_{name}")) for name in STATES}
+    known = {name: value for name, value in means.items() if value is not None}
+    if not known:
+        return f"{text}. No picture was good enough to estimate anything from."
+    order = sorted(known, key=lambda name: -known[name])
+    margin = number(limits.get("state_margin")) or 0.1
+    figures = ", ".join(f"{STATES[n].noun} {about_percent(known[n])}" for n in order)
+    if len(order) > 1 and known[order[0]] - known[order[1]] < margin:
+        return f"{text}. On average no apparent state clearly led ({figures})."
+    return f"{text}. On average the estimates lean towards {STATES[order[0]].word} ({figures})."
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What was measured of the models: figures for the folded part, and a note that always shows."""
+
+    figures: Sequence[tuple[str, str, str]]
+    weak: Sequence[tuple[str, float]]
+    unmeasured: Sequence[str]
+
+    @property
+    def note(self) -> str:
+        """Which states are barely better than chance, or were never measured; empty when none."""
+        parts = []
+        if self.weak:
+            named = _and([f"apparent {name} (AUC {value:.2f})" for name, value in self.weak])
+            parts.append(
+                f"Barely better than chance on unseen people: {named}. An AUC of 0.5 is a coin, 1 is never wrong."
+            )
+        if self.unmeasured:
+            named = _and([f"apparent {name}" for name in self.unmeasured])
+            parts.append(f"Not measured on unseen people: {named}. Treat it as a guess.")
+        return " ".join(parts)
+
+
+_MEANINGS = {
+    "accuracy": "share of pictures named rightly",
+    "auc": "chance that of two people it finds the one who shows the state; 0.5 is a coin",
+    "recall": "mean over the classes of the share found",
+    "macro_f1": "mean over the classes of precision and recall together",
+    "ece": "by how much a stated probability misses on average",
+}
+
+
+def trust(models: Mapping[str, Any]) -> Trust:
+    """Measured figures of the models in use, from ``summary["models"]``."""
+    figures: list[tuple[str, str, str]] = []
+    measured: dict[str, float] = {}
+    for model, record in models.items():
+        metrics = record.get("metrics") if isinstance(record, Mapping) else None
+        for key, value in (metrics or {}).items():
+            found = number(value)
+            if found is None:
+                continue
+            meaning = next((text for part, text in _MEANINGS.items() if part in key.lower()), "")
+            shown = f"{found:.2f}" if abs(found) < 10 else f"{found:.4g}"
+            figures.append((f"{model}: {key.replace('_', ' ')}", shown, meaning))
+            for state in STATES:
+                if key.lower() in (f"daisee_{state}_auc", f"daisee_test_{state}_auc"):
+                    measured[state] = found
+    weak = [(name, measured[name]) for name in STATES if measured.get(name, 1.0) < WEAK_AUC]
+    return Trust(figures, weak, [name for name in STATES if name not in measured])
+
+
+def empty_text(summary: Mapping[str, Any]) -> str:
+    """Why a session has no persons, and what to do."""
+    smallest = number((summary.get("limits") or {}).get("min_face_px")) or 24
+    try_next = max(8, round(smallest * 2 / 3))
+    left = number((summary.get("left_out") or {}).get("samples")) or 0
+    text = f"No face of at least {smallest:g}\u202fpx was found; try --min-face {try_next}."
+    if left:
+        text = f"Faces were found in {count(int(left), 'sample')} only, too few to make a person of; try --min-face {try_next}."
+    return text
+
+
+def seen_text(person: Mapping[str, Any], length_s: float, joint: str = "–") -> str:
+    """From when to when somebody was seen."""
+    return joint.join(clock(number(person.get(key)), length_s) for key in ("first_s", "last_s"))
+
+
+def _and(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _array(values: object) -> np.ndarray:
+    if not isinstance(values, list):
+        return np.zeros(0)
+    return np.array([math.nan if v is None else float(v) for v in values])

@@ -1,0 +1,131 @@
+"""Moments to look at: where the class's estimates shifted, and stayed, by more than their uncertainty.
+
+The rule is meant to be explained in two sentences. At every time, the mean of the stretch before is
+compared with the mean of the stretch after. A shift counts when it is large (``MIN_CHANGE``) and
+exceeds what people differ by (``MIN_RATIO`` standard errors); the largest come first, and within one
+stretch only one time is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.labels import LEARNER_STATES
+
+MAX_MOMENTS = 8
+MIN_PEOPLE = 3
+MIN_CHANGE = 0.1
+MIN_RATIO = 2.5
+_CLEAR_RATIO = 4.0
+_SHORTEST_S, _LONGEST_S, _PARTS = 10.0, 240.0, 20
+_PRESENT = 0.75  # of a stretch; half-empty ones would compare different people
+_Z = 1.96  # the band is a 95 % interval
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One state's shift: means before and after, 0-1; ``clear`` when far beyond its uncertainty."""
+
+    state: str
+    before: float
+    after: float
+    clear: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time at which class means shifted.
+
+    Attributes:
+        time_s: when. start_s, end_s: the two stretches that were compared, joined.
+        shifts: of the states that shifted, the largest first; at least one.
+        n_people: median number of people behind the figures.
+        other_people: whether the number of usable people changed so much that the shift may only
+            come from who was visible.
+    """
+
+    time_s: float
+    start_s: float
+    end_s: float
+    shifts: tuple[Shift, ...]
+    n_people: int
+    other_people: bool
+
+
+def window_s(duration_s: float) -> float:
+    """Length of the stretches that are compared: a twentieth of the session, 10 s to 4 min."""
+    return float(np.clip(duration_s / _PARTS, _SHORTEST_S, _LONGEST_S))
+
+
+def find_moments(curves: Mapping[str, Any]) -> list[Moment]:
+    """The largest sustained shifts, at most eight, in order of time; often none.
+
+    Args:
+        curves: the ``class`` part of summary.json: ``step_s``, ``time_s``, ``n_used`` and for every
+            state its mean, ``_lo`` and ``_hi``, of equal length, None where nothing is known.
+    """
+    times, n_used = _array(curves.get("time_s")), _array(curves.get("n_used"))
+    step = float(curves.get("step_s") or 1.0)
+    if len(times) < 2 or len(n_used) != len(times):
+        return []
+    width = max(3, round(window_s(float(times[-1] - times[0]) + step) / step))
+    found: dict[int, list[Shift]] = {}
+    for state in LEARNER_STATES.classes:
+        mean, low, high = (_array(curves.get(f"{state}{end}")) for end in ("", "_lo", "_hi"))
+        if len(mean) == len(low) == len(high) == len(times):
+            for i, shift in _shifts(state, mean, (high - low) / (2 * _Z), n_used, width):
+                found.setdefault(i, []).append(shift)
+    best = sorted(found, key=lambda i: (-max(_size(s) for s in found[i]), i))
+    kept: list[int] = []
+    for i in best:
+        if len(kept) < MAX_MOMENTS and all(abs(i - other) >= width for other in kept):
+            kept.append(i)
+    return [_moment(times, n_used, step, i, width, found[i]) for i in sorted(kept)]
+
+
+def _shifts(state: str, mean: Floats, error: Floats, n_used: Floats, width: int) -> list[tuple[int, Shift]]:
+    """Every position at which one state shifted by more than chance."""
+    usable = np.isfinite(mean) & np.isfinite(error) & (n_used >= MIN_PEOPLE)
+    mean, error = np.where(usable, mean, np.nan), np.where(usable, error, np.nan)
+    out: list[tuple[int, Shift]] = []
+    for i in range(width, len(mean) - width + 1):
+        before, after = slice(i - width, i), slice(i, i + width)
+        if usable[before].mean() < _PRESENT or usable[after].mean() < _PRESENT:
+            continue
+        ends = float(np.nanmean(mean[before])), float(np.nanmean(mean[after]))
+        # The same people lie behind neighbouring points: averaging over time removes no error.
+        spread = float(np.hypot(np.nanmean(error[before]), np.nanmean(error[after])))
+        ratio = abs(ends[1] - ends[0]) / max(spread, 0.01)
+        if abs(ends[1] - ends[0]) >= MIN_CHANGE and ratio >= MIN_RATIO:
+            out.append((i, Shift(state, ends[0], ends[1], ratio >= _CLEAR_RATIO)))
+    return out
+
+
+def _size(shift: Shift) -> float:
+    return abs(shift.after - shift.before)
+
+
+def _moment(times: Floats, n_used: Floats, step: float, i: int, width: int, shifts: Sequence[Shift]) -> Moment:
+    before, after = float(np.median(n_used[i - width : i])), float(np.median(n_used[i : i + width]))
+    return Moment(
+        time_s=float(times[i]),
+        start_s=float(times[i - width]),
+        end_s=float(times[i + width - 1]) + step,
+        shifts=tuple(sorted(shifts, key=lambda shift: -_size(shift))),
+        n_people=int(np.median(n_used[i - width : i + width])),
+        other_people=abs(after - before) > 0.25 * max(before, after),
+    )
+
+
+def _array(values: object) -> Floats:
+    """A list with None as NaN; empty when there is none."""
+    if not isinstance(values, list | tuple):
+        return np.zeros(0)
+    return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)

@@ -1,0 +1,239 @@
+"use strict";
+// Draws the figures and bands of a page and keeps them on one stretch of time. Sends nothing anywhere.
+(() => {
+  const page = JSON.parse(document.getElementById("page-data").textContent);
+  const plots = [...document.querySelectorAll(".plot")];
+  const bands = [...document.querySelectorAll("svg.band")];
+  const axes = [...document.querySelectorAll("svg.axis")];
+  const figures = new Map();
+  const LEFT = 46, WIDE_RIGHT = 104, NARROW_RIGHT = 10;
+  const ORIGIN = 864e6; // time zero of the figures, ms
+  const SVG = "http://www.w3.org/2000/svg";
+  const touch = matchMedia("(pointer: coarse)").matches;
+  const shortest = Math.min(2, page.duration);
+  let view = [0, page.duration];
+  let printing = false;
+
+  const narrow = () => innerWidth <= 760 || printing;
+  const rightMargin = () => (narrow() ? NARROW_RIGHT : WIDE_RIGHT);
+  const clock = (s, fine) => {
+    const whole = fine ? Math.floor(s) : Math.round(s);
+    const two = (n) => String(n).padStart(2, "0");
+    const h = Math.floor(whole / 3600), m = Math.floor(whole / 60) % 60;
+    const tail = fine ? (s % 1).toFixed(1).slice(1) : "";
+    return (page.duration >= 3600 ? h + ":" + two(m) : String(m + 60 * h)) + ":" + two(whole % 60) + tail;
+  };
+
+  // ---- the one axis of time ----
+  const position = (s) => ORIGIN + s * 1000;
+  const seconds = (value) => (typeof value === "number" ? value : Date.parse(String(value).replace(" ", "T") + "Z")) / 1000 - ORIGIN / 1000;
+  const STEPS = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
+  function times(width) {
+    const length = view[1] - view[0];
+    const most = Math.max(2, (width - LEFT - rightMargin()) / 78);
+    const step = STEPS.find((s) => length / s <= most) || 14400;
+    const found = [];
+    for (let t = Math.ceil(view[0] / step - 1e-6) * step; t <= view[1] + 1e-6; t += step) found.push([t, clock(t, step < 1)]);
+    return found;
+  }
+  function ticks(width) {
+    const found = times(width);
+    return { tickvals: found.map(([t]) => position(t)), ticktext: found.map(([, text]) => text) };
+  }
+
+  // ---- figures ----
+  function fitted(plot, figure) {
+    const size = parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.76;
+    const layout = structuredClone(figure.layout);
+    layout.margin.r = rightMargin();
+    layout.font = { size, family: getComputedStyle(document.body).fontFamily };
+    Object.assign(layout.xaxis, { range: view.map(position), tickmode: "array", ...ticks(plot.clientWidth) });
+    layout.dragmode = touch ? false : "zoom";
+    layout.annotations = (layout.annotations || []).filter((note) => note.name !== "end" || !narrow());
+    return layout;
+  }
+
+  function draw(plot) {
+    const figure = figures.get(plot);
+    // No buttons of the library: one of them offers to put the chart on a server.
+    const config = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: false, scrollZoom: false };
+    return Plotly.react(plot, figure.data, fitted(plot, figure), config);
+  }
+
+  function start(plot) {
+    const figure = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
+    figures.set(plot, figure);
+    plot.style.minHeight = figure.layout.height + "px";
+    draw(plot);
+    plot.on("plotly_relayout", (change) => {
+      const range = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+      if (range[0] !== undefined && !busy) show(seconds(range[0]), seconds(range[1]));
+    });
+    plot.on("plotly_doubleclick", () => show(0, page.duration));
+  }
+
+  // ---- bands ----
+  function draw_band(svg) {
+    const lane = page.lanes[svg.dataset.lane];
+    const width = svg.clientWidth, height = svg.clientHeight;
+    const left = LEFT, right = Math.max(left + 10, width - rightMargin());
+    const scale = (right - left) / (view[1] - view[0]);
+    const x = (tenths) => Math.min(right, Math.max(left, left + (tenths / 10 - view[0]) * scale));
+    const parts = new Map();
+    const add = (name, from, to, top, tall) => {
+      const a = x(from), b = x(to);
+      if (b <= left || a >= right) return;
+      const piece = `M${a.toFixed(1)} ${top}h${Math.max(b - a, 0.4).toFixed(1)}v${tall}h${(-Math.max(b - a, 0.4)).toFixed(1)}z`;
+      parts.set(name, (parts.get(name) || "") + piece);
+    };
+    const middle = height / 2;
+    for (let i = 0; i < lane.seen.length; i += 2) add("seen", lane.seen[i], lane.seen[i + 1], middle - 1.5, 3);
+    for (let i = 0; i < lane.events.length; i += 4) {
+      const [from, to, state, percent] = lane.events.slice(i, i + 4);
+      const level = percent >= 70 ? 1 : percent >= 60 ? 0.7 : 0.42;
+      if (state !== 3) add("under", from, to, middle - 2, 4);
+      if (state === 3) add("3/1", from, to, middle - 3, 6);
+      else add(`${state}/${level}`, from, to, 2, height - 4);
+    }
+    for (let i = 0; i < lane.poor.length; i += 2) add("poor", lane.poor[i], lane.poor[i + 1], 2, height - 4);
+    svg.replaceChildren();
+    const line = document.createElementNS(SVG, "path");
+    line.setAttribute("d", `M${left} ${middle}H${right}`);
+    line.setAttribute("stroke", "var(--grid)");
+    svg.append(line);
+    const order = ["seen", "under", "3/1", "0/0.42", "0/0.7", "0/1", "1/0.42", "1/0.7", "1/1", "2/0.42", "2/0.7", "2/1", "poor"];
+    const plain = { seen: "var(--uncertain)", under: "var(--paper)" };
+    for (const name of order.filter((key) => parts.has(key))) {
+      const [fill, opacity] = name.split("/");
+      const path = document.createElementNS(SVG, "path");
+      path.setAttribute("d", parts.get(name));
+      path.setAttribute("fill", plain[fill] || `url(#fill-${fill})`);
+      path.setAttribute("fill-opacity", opacity || 1);
+      svg.append(path);
+    }
+  }
+
+  function draw_axis(svg) {
+    const left = LEFT, right = Math.max(left + 10, svg.clientWidth - rightMargin());
+    svg.replaceChildren();
+    for (const [t, label] of times(svg.clientWidth)) {
+      const text = document.createElementNS(SVG, "text");
+      text.setAttribute("x", left + ((t - view[0]) / (view[1] - view[0])) * (right - left));
+      text.setAttribute("y", 18);
+      text.textContent = label;
+      svg.append(text);
+    }
+  }
+
+  // ---- one stretch of time for everything ----
+  let busy = false;
+  function show(from, to) {
+    const length = Math.min(page.duration, Math.max(shortest, to - from));
+    const begin = Math.min(Math.max(0, from), page.duration - length);
+    view = [begin, begin + length];
+    busy = true;
+    const drawn = plots.filter((p) => figures.has(p)).map((p) => {
+      const { tickvals, ticktext } = ticks(p.clientWidth);
+      return Plotly.relayout(p, { "xaxis.range": view.map(position), "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext });
+    });
+    Promise.all(drawn)
+      .finally(() => { busy = false; });
+    bands.forEach(draw_band);
+    axes.forEach(draw_axis);
+    label();
+  }
+
+  const whole = () => view[1] - view[0] >= page.duration - 0.05;
+  function label() {
+    const shown = document.querySelector(".toolbar .range");
+    if (!shown) return;
+    shown.textContent = (whole() ? "Whole session, " : "Shown: ") + clock(view[0]) + "–" + clock(view[1]);
+    document.querySelector('[data-zoom="all"]').disabled = whole();
+    document.querySelector('[data-zoom="out"]').disabled = whole();
+    const hash = whole() ? "" : `#t=${view[0].toFixed(0)}-${view[1].toFixed(0)}`;
+    for (const link of document.querySelectorAll("a.who, a[data-keeps-time]")) link.hash = hash;
+  }
+
+  function zoom(kind) {
+    const [a, b] = view, middle = (a + b) / 2, half = (b - a) / 2;
+    if (kind === "all") show(0, page.duration);
+    else if (kind === "in") show(middle - half / 2, middle + half / 2);
+    else if (kind === "out") show(middle - half * 2, middle + half * 2);
+    else show(...(kind === "back" ? [a - half, b - half] : [a + half, b + half]));
+    if (location.hash.startsWith("#t=")) history.replaceState(null, "", location.pathname + location.search);
+  }
+
+  function follow_hash() {
+    const found = /^#t=(\d+)-(\d+)$/.exec(location.hash);
+    if (!found) return false;
+    const [from, to] = [Number(found[1]), Number(found[2])];
+    const around = (to - from) / 4;
+    show(from - around, to + around);
+    const target = document.querySelector(".toolbar");
+    if (target && target.getBoundingClientRect().top < 0) target.scrollIntoView();
+    return true;
+  }
+
+  // ---- hovering and clicking on bands ----
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  tip.hidden = true;
+  document.body.append(tip);
+  const inside = (list, t, size) => {
+    for (let i = 0; i < list.length; i += size) if (t >= list[i] && t < list[i + 1]) return i;
+    return -1;
+  };
+  function point(event) {
+    const svg = event.currentTarget, box = svg.getBoundingClientRect();
+    const lane = page.lanes[svg.dataset.lane];
+    const t = view[0] + ((event.clientX - box.left - LEFT) / (box.width - LEFT - rightMargin())) * (view[1] - view[0]);
+    tip.hidden = t < view[0] || t > view[1];
+    const tenths = t * 10;
+    let text = "not seen";
+    const at = inside(lane.events, tenths, 4);
+    if (inside(lane.poor, tenths, 2) >= 0) text = "picture too poor to use";
+    else if (at >= 0 && lane.events[at + 2] === 3) text = `uncertain: none leads (highest about ${lane.events[at + 3]} %)`;
+    else if (at >= 0) text = `apparent ${page.states[lane.events[at + 2]]} leads, about ${lane.events[at + 3]} %`;
+    else if (inside(lane.seen, tenths, 2) >= 0) text = "seen, nothing estimated";
+    tip.textContent = `${clock(t)}  ${text}`;
+    tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + "px";
+    tip.style.top = box.bottom + 6 + "px";
+  }
+  for (const band of bands) {
+    band.addEventListener("pointermove", point);
+    band.addEventListener("pointerleave", () => { tip.hidden = true; });
+    const link = band.parentElement.querySelector("a.who");
+    if (!link) continue;
+    band.dataset.href = link.getAttribute("href");
+    band.addEventListener("click", () => link.click());
+  }
+
+  // ---- begin ----
+  function refit() {
+    plots.filter((p) => figures.has(p)).forEach(draw);
+    bands.forEach(draw_band);
+    axes.forEach(draw_axis);
+  }
+  let waiting = 0;
+  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(refit, 120); });
+  addEventListener("hashchange", follow_hash);
+  addEventListener("beforeprint", () => {
+    printing = true;
+    document.querySelectorAll("details").forEach((d) => { d.open = true; });
+    refit();
+  });
+  addEventListener("afterprint", () => { printing = false; refit(); });
+  document.querySelectorAll("[data-zoom]").forEach((b) => b.addEventListener("click", () => zoom(b.dataset.zoom)));
+
+  document.querySelectorAll(".toolbar").forEach((t) => { t.hidden = false; });
+  if (!follow_hash()) { bands.forEach(draw_band); axes.forEach(draw_axis); label(); }
+  if (window.Plotly) {
+    plots.forEach(start);
+  } else {
+    for (const plot of plots) {
+      plot.className = "empty";
+      plot.textContent = "The folder report_assets is missing beside these pages; copy the whole output folder.";
+    }
+  }
+  document.documentElement.dataset.ready = "yes";
+})();

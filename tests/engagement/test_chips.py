@@ -1,0 +1,81 @@
+"""The one cutter: geometry, and the same chip in training and in use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engagement.faces.chips import chip_matrix, cut_chips, normalize_chips
+from engagement.types import ChipSpec
+
+SPEC = ChipSpec(96, 0.9, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def cut(rgb: np.ndarray, box: tuple[float, float, float, float], roll: float = 0.0) -> np.ndarray:
+    return cut_chips(rgb, np.array([box], np.float32), np.array([roll], np.float32), SPEC)[0]
+
+
+@given(
+    x=st.floats(-50, 300),
+    y=st.floats(-50, 300),
+    w=st.floats(8, 300),
+    h=st.floats(8, 300),
+    roll=st.floats(-180, 180),
+)
+def test_one_scale_for_both_axes_and_centre_to_centre(x: float, y: float, w: float, h: float, roll: float) -> None:
+    matrix = chip_matrix(np.array([x, y, x + w, y + h], np.float32), roll, SPEC)
+    linear = matrix[:, :2].astype(float)
+    scale = SPEC.size / (max(w, h) * SPEC.margin)
+    assert np.allclose(linear @ linear.T, np.eye(2) * scale**2, rtol=1e-3, atol=1e-4)
+    centre = matrix @ np.array([x + w / 2, y + h / 2, 1])
+    assert np.allclose(centre, SPEC.size / 2, atol=0.05)
+
+
+@pytest.mark.parametrize("side", [60.0, 200.0, 500.0])
+def test_a_circle_stays_a_circle(side: float) -> None:
+    size = 640
+    yy, xx = np.mgrid[:size, :size] + 0.5
+    disc = ((xx - 300) ** 2 + (yy - 330) ** 2) < (side * 0.3) ** 2
+    rgb = np.repeat((disc * 255).astype(np.uint8)[..., None], 3, axis=2)
+    # A tall box: a cutter that squeezes boxes to squares would give an ellipse.
+    chip = cut(rgb, (300 - side * 0.35, 330 - side / 2, 300 + side * 0.35, 330 + side / 2))
+    inside = chip[..., 0] > 127
+    width, height = int(inside.any(axis=0).sum()), int(inside.any(axis=1).sum())
+    assert abs(width - height) <= 1
+    assert width == pytest.approx(0.6 * 96 / 0.9, abs=2)
+
+
+def test_roll_is_undone() -> None:
+    rgb = np.zeros((200, 200, 3), np.uint8)
+    angle = np.deg2rad(30)  # two "eyes", the right one lower: tilted clockwise in the image
+    for sign in (-1, 1):
+        x, y = 100 + sign * 40 * np.cos(angle), 100 + sign * 40 * np.sin(angle)
+        rgb[int(y) - 4 : int(y) + 5, int(x) - 4 : int(x) + 5] = 255
+    chip = cut(rgb, (40, 40, 160, 160), roll=30)
+    rows = np.flatnonzero(chip[..., 0].max(axis=1) > 128)
+    assert rows.max() - rows.min() < 12
+    assert abs(rows.mean() - 47.5) < 2
+
+
+def test_edges_are_padded_not_clamped() -> None:
+    rgb = np.full((100, 100, 3), 50, np.uint8)
+    rgb[:, :5] = 200
+    chip = cut(rgb, (-40, 20, 40, 100))
+    assert (chip[:, :40] == 200).all()  # the edge's colour goes on
+    # Where the picture's content lies does not move because the box leaves the frame: x = 5 is at 45/72.
+    column = np.flatnonzero(chip[48, :, 0] < 128).min()
+    assert column == pytest.approx((5 + 36) / 72 * 96, abs=1.5)
+
+
+def test_zero_faces_and_normalisation() -> None:
+    none = cut_chips(np.zeros((50, 50, 3), np.uint8), np.zeros((0, 4), np.float32), np.zeros(0, np.float32), SPEC)
+    assert none.shape == (0, 96, 96, 3)
+    chips = np.zeros((2, 96, 96, 3), np.uint8)
+    chips[1] = 255
+    normal = normalize_chips(chips, SPEC)
+    assert normal.shape == (2, 3, 96, 96)
+    assert normal.dtype == np.float32
+    assert np.all(normal[0] == -1)
+    assert np.all(normal[1] == 1)

@@ -1,0 +1,42 @@
+"""torchvision beside a torch it was not built for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import torch
+
+from engagement import compat
+from engagement.geometry import suppress
+
+
+def test_the_stand_in_agrees_with_plain_suppression() -> None:
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 80, (60, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(5, 40, (60, 2))], axis=1).astype(np.float32)
+    score = rng.permutation(60).astype(np.float32)
+    for threshold in (0.2, 0.5, 0.8):
+        kept = compat._nms(torch.from_numpy(boxes), torch.from_numpy(score), threshold)
+        assert kept.tolist() == suppress(boxes, score, threshold).tolist()
+    empty = compat._nms(torch.zeros(0, 4), torch.zeros(0), 0.5)
+    assert empty.shape == (0,)
+    assert empty.dtype == torch.int64
+
+
+def test_torchvision_imports_when_its_operators_do_not_load() -> None:
+    """In a process of its own, as if the library could not be loaded."""
+    code = (
+        "from engagement import compat\n"
+        "import torch\n"
+        "def refuse(path): raise OSError('built for another torch')\n"
+        "torch.ops.load_library = refuse\n"
+        "assert not compat.operators_load()\n"
+        "vision = compat.load_torchvision()\n"
+        "boxes = torch.tensor([[0., 0., 10., 10.], [1., 1., 10., 10.], [20., 20., 30., 30.]])\n"
+        "print(vision.ops.nms(boxes, torch.tensor([0.5, 0.9, 0.1]), 0.5).tolist())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[1, 2]"

@@ -1,0 +1,155 @@
+"""Runs, events, tables, class curves: gaps stay gaps, nothing is claimed of what was not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engagement.errors import ConfigError, DataError
+from engagement.labels import UNCERTAIN
+from engagement.records import FaceRecords
+from engagement.runs import find_runs
+from engagement.timelines import table
+from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE, names
+from engagement.timelines.episodes import EpisodesConfig, find_episodes, leading
+from engagement.timelines.session import TableOptions, build_tables
+from engagement.timelines.summary import class_curves, visibility
+from engagement.types import FaceDetections, FaceScores
+
+STEP = 0.2
+OPTIONS = TableOptions(step_s=STEP, min_quality=0.3, max_gap_s=0.6, episodes=EpisodesConfig())
+
+
+def test_a_pause_begins_a_new_run() -> None:
+    times = np.array([0, 0.2, 0.4, 1.2, 1.4, 2.0])
+    assert find_runs(times, 0.6).tolist() == [0, 0, 0, 1, 1, 1]
+    assert find_runs(np.zeros(0), 0.6).tolist() == []
+
+
+def scores(*rows: tuple[float, float, float]) -> np.ndarray:
+    return np.array(rows, np.float32)
+
+
+def test_the_winner_may_be_rare_and_a_small_lead_is_uncertain() -> None:
+    table_of = scores((0.6, 0.2, 0.1), (0.5, 0.45, 0.1), (0.1, 0.2, 0.9))
+    assert leading(table_of, EpisodesConfig(0.1)).tolist() == ["boredom", UNCERTAIN, "confusion"]
+    with pytest.raises(ConfigError, match="--margin 1.5"):
+        EpisodesConfig(1.5)
+
+
+def test_events_end_at_gaps_and_poor_samples() -> None:
+    times = np.array([0, 0.2, 0.4, 0.6, 3.0, 3.2])
+    values = scores(*[(0.1, 0.8, 0.1)] * 6)
+    values[2] = np.nan
+    episodes = find_episodes(times, values, find_runs(times, 0.6), STEP, EpisodesConfig())
+    spans = [(round(e.start_s, 3), round(e.end_s, 3), e.state) for e in episodes]
+    assert spans == [(0, 0.4, "engagement"), (0.6, 0.8, "engagement"), (3.0, 3.4, "engagement")]
+    assert all(e.mean_prob == pytest.approx(0.8) for e in episodes)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.booleans()), min_size=1, max_size=40),
+    st.floats(0, 0.5),
+)
+def test_events_cover_what_is_known_exactly_once(rows: list[tuple[float, float, float, bool]], margin: float) -> None:
+    values = np.array([r[:3] if r[3] else (np.nan,) * 3 for r in rows], np.float32)
+    times = np.arange(len(rows)) * STEP
+    episodes = find_episodes(times, values, find_runs(times, 0.6), STEP, EpisodesConfig(margin))
+    total = sum(e.end_s - e.start_s for e in episodes)
+    assert total == pytest.approx(STEP * sum(r[3] for r in rows), abs=1e-6)
+    for a, b in zip(episodes, episodes[1:], strict=False):
+        assert a.end_s <= b.start_s + 1e-9
+
+
+def records(samples: list[int], track: int, quality: float = 1.0) -> FaceRecords:
+    out = FaceRecords()
+    add(out, samples, track, quality)
+    return out
+
+
+def add(out: FaceRecords, samples: list[int], track: int, quality: float = 1.0) -> None:
+    for sample in samples:
+        box = np.array([[10, 10, 40, 50]], np.float32)
+        faces = FaceDetections(sample, sample * STEP, box, np.ones(1, np.float32), np.zeros((1, 5, 2), np.float32))
+        expression = np.full((1, 7), 0.05, np.float32)
+        expression[0, 3] = 0.7
+        found = FaceScores(expression, np.array([[0.1, 0.8, 0.2]], np.float32), np.zeros((1, 0), np.float32), {})
+        out.append(sample, faces, np.array([track]), np.array([quality], np.float32), np.zeros((1, 3), np.float32), found)
+
+
+def test_rows_between_first_and_last_sight_and_empty_where_unobserved() -> None:
+    kept = records([2, 3, 7], 0)
+    times = np.arange(10) * STEP
+    person = np.zeros(3, np.int64)
+    tables = build_tables(times, np.arange(10) * 6, kept.rows, person, kept.rows["prob"], OPTIONS)
+    timeline = tables.timeline
+    assert list(timeline.columns) == names(TIMELINE)
+    assert timeline["time_s"].tolist() == pytest.approx([0.4, 0.6, 0.8, 1.0, 1.2, 1.4])
+    assert timeline["observed"].tolist() == [True, True, False, False, False, True]
+    hidden = timeline[~timeline["observed"]]
+    assert hidden[[c.name for c in TIMELINE if c.nullable]].isna().all().all()
+    person_row = tables.persons.iloc[0]
+    assert person_row["coverage"] == pytest.approx(0.5)
+    assert person_row["session_share"] == pytest.approx(0.3)
+    assert person_row["top_expression"] == "happy"
+    assert tables.events["state"].tolist() == ["engagement", "engagement"]
+
+
+def test_poor_crops_are_shown_and_claimed_of_nothing() -> None:
+    kept = records([0, 1, 2], 0, quality=0.1)
+    smoothed = np.full((3, 10), np.nan, np.float32)
+    tables = build_tables(np.arange(3) * STEP, np.arange(3), kept.rows, np.zeros(3, np.int64), smoothed, OPTIONS)
+    assert tables.persons.iloc[0]["low_quality_share"] == 1
+    assert tables.persons.iloc[0]["n_used"] == 0
+    assert pd.isna(tables.persons.iloc[0]["top_expression"])
+    assert tables.timeline["p_happy"].notna().all()
+    assert tables.timeline["s_happy"].isna().all()
+    assert tables.events.empty
+
+
+def test_nobody_gives_empty_tables_with_all_columns() -> None:
+    kept = FaceRecords()
+    none = np.zeros((0, 10), np.float32)
+    tables = build_tables(np.arange(5) * STEP, np.arange(5), kept.rows, np.zeros(0, np.int64), none, OPTIONS)
+    for frame, columns in ((tables.timeline, TIMELINE), (tables.persons, PERSONS), (tables.events, EVENTS)):
+        assert frame.empty
+        assert list(frame.columns) == names(columns)
+    curves = class_curves(tables.timeline, np.arange(5) * STEP)
+    assert curves["n_visible"] == [0]
+    assert visibility(tables.timeline, 5) == {"coverage": 0.0, "mean_visible": 0.0, "max_visible": 0}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_tables_survive_the_disk(tmp_path: Path, suffix: str) -> None:
+    kept = records([0, 1, 4], 0)
+    timeline = build_tables(
+        np.arange(6) * STEP, np.arange(6), kept.rows, np.zeros(3, np.int64), kept.rows["prob"], OPTIONS
+    ).timeline
+    path = tmp_path / f"timeline{suffix}"
+    (table.write_csv if suffix == ".csv" else table.write_parquet)(timeline, path)
+    again = table.read(path, TIMELINE)
+    pd.testing.assert_frame_equal(again, timeline, check_dtype=True, atol=1e-4)
+    with pytest.raises(DataError, match="does not exist"):
+        table.read(tmp_path / "other.csv", TIMELINE)
+
+
+def test_class_curves_count_people_not_samples() -> None:
+    kept = FaceRecords()
+    for sample in range(10):
+        add(kept, [sample], 0)
+        if sample < 2:
+            add(kept, [sample], 1)
+    smoothed = kept.rows["prob"].copy()
+    person = kept.rows["track"].astype(np.int64)
+    smoothed[person == 1, 8] = 0.2
+    times = np.arange(10) * STEP
+    tables = build_tables(times, np.arange(10), kept.rows, person, smoothed, OPTIONS)
+    curves = class_curves(tables.timeline, times)
+    assert curves["n_visible"] == [2, 1]
+    assert curves["engagement"][0] == pytest.approx(0.5)  # the mean of two people, not of seven samples
+    assert curves["engagement_lo"][1] is None  # one person has no spread between people

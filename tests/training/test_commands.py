@@ -1,0 +1,412 @@
+"""Each training command end to end on made-up faces: a few steps, files that load and say what they are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from made_up_faces import write_face
+
+from engagement.classification.classifier import build_network
+from engagement.errors import EngagementError
+from engagement.weights.store import load_weights
+from training.cli import evaluate, train
+
+TRIAL = ["--max-steps", "2", "--set", "batch_size=16", "--set", "size=32", "--accelerator", "cpu"]
+
+
+def invoke(*arguments: str | Path) -> Result:
+    command = evaluate if arguments[0] == "evaluate" else train
+    words = [str(a) for a in (arguments[1:] if command is evaluate else arguments)]
+    return CliRunner().invoke(command, words)
+
+
+def ok(*arguments: str | Path) -> Result:
+    result = invoke(*arguments)
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def error(*arguments: str | Path) -> str:
+    """The one line that the command line prints."""
+    result = invoke(*arguments)
+    if isinstance(result.exception, EngagementError):
+        return str(result.exception)
+    assert result.exit_code == 2, result.output
+    return result.output
+
+
+def card(folder: Path) -> str:
+    return (folder / "model_card.md").read_text()
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet_b0", "mobilenet_v2", "resnet18", "vgg16"])
+def test_base(backbone: str, expression_folders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = [
+        "base",
+        "--data",
+        expression_folders,
+        "--recipe",
+        "fer2013",
+        "--backbone",
+        backbone,
+        "-o",
+        out,
+    ]
+    result = ok(*arguments, *TRIAL, "--test", "--init", "")
+    assert "mean class accuracy" in result.output
+    loaded = load_weights(str(out / "model.safetensors"), "face_state")
+    record = loaded.record
+    build_network(loaded)
+    assert record.network["backbone"] == backbone
+    assert record.chip["size"] == 32
+    assert record.calibration["expression"]["temperature"] > 0
+    assert set(record.metrics["expression"]) == {"val", "test"}
+    assert record.origin["recipe"]["backbone"] == backbone
+    assert record.licence
+    figures = json.loads((out / "metrics.json").read_text())
+    assert figures == record.metrics["expression"]
+    low, high = figures["test"]["intervals"]["accuracy"]
+    assert low <= figures["test"]["accuracy"] <= high
+    for words in (
+        "Article\n  5(1)(f)",
+        "Must not be used for",
+        "Known failures",
+        "Data and terms",
+        "| fear |",
+    ):
+        assert words in card(out)
+    assert str(tmp_path) not in card(out) + json.dumps(record.origin)
+    for name in ("best.ckpt", "last.ckpt", "log/metrics.csv", "recipe.json"):
+        assert (out / name).is_file()
+
+
+def test_figures_are_those_of_the_file(expression_folders: Path, tmp_path: Path) -> None:
+    ok(
+        "base",
+        "--data",
+        expression_folders,
+        "--recipe",
+        "fer2013",
+        "--backbone",
+        "mobilenet_v2",
+        "-o",
+        tmp_path,
+        *TRIAL,
+        "--test",
+    )
+    ok(
+        "evaluate",
+        expression_folders,
+        "--checkpoint",
+        tmp_path / "model.safetensors",
+        "--json",
+        tmp_path / "again.json",
+    )
+    again = json.loads((tmp_path / "again.json").read_text())
+    said = json.loads((tmp_path / "metrics.json").read_text())["test"]
+    assert {key: again[key] for key in said} == said
+    for key in (
+        "accuracy",
+        "mean_class_accuracy",
+        "macro_f1",
+        "weighted_f1",
+        "ece",
+        "per_class",
+        "confusion",
+        "n",
+        "labels",
+    ):
+        assert key in again
+
+
+def test_the_test_split_is_left_alone_by_default(expression_folders: Path, tmp_path: Path) -> None:
+    ok(
+        "base",
+        "--data",
+        expression_folders,
+        "--recipe",
+        "fer2013",
+        "--backbone",
+        "mobilenet_v2",
+        "-o",
+        tmp_path,
+        *TRIAL,
+    )
+    assert list(json.loads((tmp_path / "metrics.json").read_text())) == ["val"]
+
+
+def test_states(daisee_folder: Path, base_file: Path, tmp_path: Path) -> None:
+    result = ok(
+        "states", "--data", daisee_folder, "--base", base_file, "-o", tmp_path, "--test", "--views", "2"
+    )
+    assert "AUC" in result.output
+    loaded = load_weights(str(tmp_path / "model.safetensors"), "face_state")
+    heads = loaded.record.network["heads"]
+    assert heads["state"]["labels"]["classes"] == ["boredom", "engagement", "confusion"]
+    assert loaded.record.calibration["expression"] == {"temperature": 1.5}
+    assert len(loaded.record.calibration["state"]["scale"]) == 3
+    found = json.loads((tmp_path / "metrics.json").read_text())["test"]
+    assert set(found["boredom"]) == {
+        "auc",
+        "balanced_accuracy",
+        "ece_balanced",
+        "positive_share",
+        "intervals",
+    }
+    assert "balanced prior" in card(tmp_path)
+    assert same_outputs(base_file, tmp_path / "model.safetensors", "expression")
+    ok(
+        "evaluate",
+        daisee_folder,
+        "--checkpoint",
+        tmp_path / "model.safetensors",
+        "--json",
+        tmp_path / "again.json",
+    )
+    assert json.loads((tmp_path / "again.json").read_text())["head"] == "state"
+
+
+def same_outputs(a: Path, b: Path, head: str) -> bool:
+    torch.manual_seed(1)
+    chips = torch.randn(4, 3, 32, 32)
+    first, second = (build_network(load_weights(str(p), "face_state")) for p in (a, b))
+    with torch.no_grad():
+        return torch.equal(first(chips).logits[head], second(chips).logits[head])
+
+
+def test_states_learned_with_hidden_units(daisee_folder: Path, base_file: Path, tmp_path: Path) -> None:
+    ok(
+        "states",
+        "--data",
+        daisee_folder,
+        "--base",
+        base_file,
+        "-o",
+        tmp_path,
+        "--views",
+        "1",
+        "--hidden",
+        "4",
+    )
+    heads = load_weights(str(tmp_path / "model.safetensors"), "face_state").record.network["heads"]
+    assert heads["state"]["hidden"] == 16  # four seeds side by side
+
+
+def test_personal_with_classes_of_ones_own(own_folders: Path, base_file: Path, tmp_path: Path) -> None:
+    ok("personal", "--data", own_folders, "--base", base_file, "-o", tmp_path)
+    record = load_weights(str(tmp_path / "personal.safetensors"), "face_state").record
+    assert set(record.network["heads"]) == {"expression", "my_classes"}
+    assert record.network["heads"]["my_classes"]["labels"]["classes"] == ["awake", "away", "tired"]
+    assert same_outputs(base_file, tmp_path / "personal.safetensors", "expression")
+    found = json.loads((tmp_path / "metrics.json").read_text())["val"]
+    assert found["accuracy"] > 0.6  # stripes are easy, also for an untrained backbone
+
+
+@pytest.fixture
+def two_expressions(tmp_path: Path) -> Path:
+    folder = tmp_path / "faces"
+    for kind, name in enumerate(("happy", "sad")):
+        for i in range(8):
+            write_face(folder / name / f"{i}.png", kind, i)
+    return folder
+
+
+def test_personal_with_some_expressions_replaces_the_head(
+    two_expressions: Path, base_file: Path, tmp_path: Path
+) -> None:
+    ok("personal", "--data", two_expressions, "--base", base_file, "-o", tmp_path / "out")
+    heads = load_weights(str(tmp_path / "out/personal.safetensors"), "face_state").record.network["heads"]
+    assert list(heads) == ["expression"]
+    assert heads["expression"]["labels"]["classes"] == ["happy", "sad"]
+
+
+def test_personal_unfrozen_leaves_out_heads_that_would_be_wrong(
+    two_expressions: Path, daisee_folder: Path, base_file: Path, tmp_path: Path
+) -> None:
+    ok("states", "--data", daisee_folder, "--base", base_file, "-o", tmp_path / "st", "--views", "1")
+    base = tmp_path / "st/model.safetensors"
+    ok(
+        "personal",
+        "--data",
+        two_expressions,
+        "--base",
+        base,
+        "-o",
+        tmp_path / "out",
+        "--unfreeze",
+        "2",
+        "--max-steps",
+        "2",
+    )
+    before, after = (
+        build_network(load_weights(str(p), "face_state"))
+        for p in (base, tmp_path / "out/personal.safetensors")
+    )
+    assert list(after.spec.heads) == ["expression"]
+    old, new = before.backbone.state_dict(), after.backbone.state_dict()
+    moved = {k.split(".")[0] for k in new if not k.endswith("tracked") and not torch.equal(old[k], new[k])}
+    assert moved == {"17", "18"}
+
+
+def test_extension(own_folders: Path, daisee_folder: Path, base_file: Path, tmp_path: Path) -> None:
+    ok("extension", "--data", own_folders, "--base", base_file, "--name", "attention", "-o", tmp_path)
+    path = tmp_path / "model.safetensors"
+    assert list(load_weights(str(path), "face_state").record.network["heads"]) == ["attention", "expression"]
+    assert same_outputs(base_file, path, "expression")
+    ok(
+        "evaluate",
+        own_folders,
+        "--checkpoint",
+        path,
+        "--split",
+        "all",
+        "--head",
+        "attention",
+        "--json",
+        tmp_path / "e.json",
+    )
+    assert json.loads((tmp_path / "e.json").read_text())["labels"] == ["awake", "away", "tired"]
+
+
+def test_captured_faces_are_divided_by_video_not_by_frame(base_file: Path, tmp_path: Path) -> None:
+    """Frames of one video stand on one side, and the box of the manifest is what the chip shows."""
+    folder, rows = tmp_path / "faces", ["file,label,group"]
+    for kind, name in enumerate(("on", "off")):
+        for video in range(3):
+            for frame in range(4):
+                write_face(folder / name / f"{video}_{frame}.png", kind, 10 * video)
+                rows.append(f"{name}/{video}_{frame}.png,{name},{name}{video}.mp4#{frame}")
+    (folder / "manifest.csv").write_text("\n".join(rows))
+    ok("personal", "--data", folder, "--base", base_file, "-o", tmp_path / "out")
+    record = load_weights(str(tmp_path / "out/personal.safetensors"), "face_state").record
+    assert record.origin["sources"] == 6
+    assert record.metrics["faces"]["val"]["n"] % 4 == 0
+
+
+@pytest.mark.shared
+def test_base_on_real_faces(unpacked: Callable[[str], Path], tmp_path: Path) -> None:
+    for i, name in enumerate(("rafdb", "fer2013")):
+        folder = unpacked(name)
+        for kind, label in enumerate(("fear", "disgust", "surprise", "angry", "neutral", "sad", "happy")):
+            write_face(folder / "train" / label / "extra.png", kind, 0)
+        out = tmp_path / str(i)
+        ok(
+            "base",
+            "--data",
+            f"{folder}:{name}" if name == "fer2013" else folder / "train",
+            "--recipe",
+            name,
+            "--backbone",
+            "mobilenet_v2",
+            "-o",
+            out,
+            *TRIAL,
+        )
+        assert load_weights(str(out / "model.safetensors"), "face_state").record.metrics
+
+
+@pytest.mark.shared
+def test_evaluate_finds_faces_in_photographs(shared_data: Path, base_file: Path, tmp_path: Path) -> None:
+    """RAF-DB's faces on a large grey ground, and one picture without a face."""
+    import cv2
+
+    from training.datasets.registry import load
+    from training.samples import read_rgb
+
+    table = load(f"{shared_data}:rafdb").part("test")
+    for i in range(4):
+        photograph = np.full((300, 400, 3), 128, np.uint8)
+        photograph[100:200, 150 + 10 * i : 250 + 10 * i] = read_rgb(table.images[i])
+        (tmp_path / "set/happy").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / f"set/happy/{i}.png"), cv2.cvtColor(photograph, cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(tmp_path / "set/happy/none.png"), np.full((300, 400, 3), 128, np.uint8))
+    result = ok(
+        "evaluate", tmp_path / "set", "--checkpoint", base_file, "--detect", "--json", tmp_path / "e.json"
+    )
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["pictures"] == 5
+    assert found["without_face"] >= 1
+    assert found["n"] + found["without_face"] == 5
+    assert "without a face, left out" in result.output
+
+
+CASES: list[tuple[list[Any], str]] = [
+    (["base", "--data", "{expr}", "--recipe", "nosuch"], "recipe 'nosuch' not found"),
+    (["base", "--data", "{expr}", "--recipe", "rafdb", "--set", "epoch=1"], "Did you mean 'epochs'"),
+    (
+        ["base", "--data", "{expr}", "--recipe", "rafdb", "--init", "nosuch.pth"],
+        "initial weights 'nosuch.pth' not found",
+    ),
+    (["base", "--data", "{own}", "--recipe", "rafdb"], "engagement train personal"),
+    (["base", "--data", "nosuch", "--recipe", "rafdb"], "'nosuch' is no data set"),
+    (["base", "--data", "{expr}", "--recipe", "rafdb", "--backbone", "resnet50"], "resnet50"),
+    (["base", "--data", "{expr}", "--recipe", "rafdb", "--limit", "0"], "--limit"),
+    (["states", "--data", "{own}", "--base", "{base}"], "not with learner states"),
+    (["states", "--data", "{daisee}", "--base", "nosuch"], "'nosuch' is neither a file nor shipped weights"),
+    (["personal", "--data", "{daisee}", "--base", "{base}"], "engagement train states"),
+    (["personal", "--data", "{one}", "--base", "{base}"], "one class ('happy')"),
+    (["personal", "--data", "{own}", "--base", "{base}", "--unfreeze", "99"], "--unfreeze 99"),
+    (["personal", "--data", "{own}", "--base", "{base}", "--test"], "has no 'test' split"),
+    (["personal", "--data", "{own}", "--base", "{notes}"], "is not a readable safetensors file"),
+    (["extension", "--data", "{own}", "--base", "{base}", "--name", "Bad Name"], "--name 'Bad Name'"),
+    (["extension", "--data", "{own}", "--base", "{base}", "--name", "expression"], "--name 'expression'"),
+    (["extension", "--data", "{own}", "--base", "{base}", "--name", "forward"], "--name 'forward'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), CASES, ids=[" ".join(map(str, c[0])) for c in CASES])
+def test_mistakes_are_named(
+    arguments: list[str],
+    message: str,
+    expression_folders: Path,
+    own_folders: Path,
+    daisee_folder: Path,
+    base_file: Path,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "one").mkdir()
+    shutil.copytree(expression_folders / "train/happy", tmp_path / "one/happy")
+    notes = tmp_path / "notes.safetensors"
+    notes.write_text("nothing")
+    places = {
+        "expr": expression_folders,
+        "own": own_folders,
+        "daisee": daisee_folder,
+        "base": base_file,
+        "one": tmp_path / "one",
+        "notes": notes,
+    }
+    words = [a.format(**places) for a in arguments]
+    assert message in error(*words, "-o", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{own}"], "has no head for the classes"),
+        (["{own}", "--head", "expression"], "does not know: awake, away, tired"),
+        (["{expr}", "--head", "mood"], "has no head 'mood'"),
+        (["{expr}", "--split", "val"], "has no 'val' split"),
+        (["{daisee}"], "has no head for the classes"),
+    ],
+)
+def test_mistakes_in_evaluation_are_named(
+    arguments: list[str],
+    message: str,
+    expression_folders: Path,
+    own_folders: Path,
+    daisee_folder: Path,
+    base_file: Path,
+) -> None:
+    places = {"expr": expression_folders, "own": own_folders, "daisee": daisee_folder}
+    assert message in error("evaluate", *(a.format(**places) for a in arguments), "--checkpoint", base_file)

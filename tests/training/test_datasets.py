@@ -1,0 +1,220 @@
+"""Readers of every layout, and the errors that name the culprit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_faces import write_face
+
+from engagement.errors import ConfigError, DataError
+from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
+from training.datasets.registry import load, prepared
+from training.samples import SampleTable, one_hot, read_rgb
+
+
+def quiet(_: str) -> None:
+    """No progress."""
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["rafdb", "fer2013", "daisee"])
+def test_official_files_hold_what_the_parquet_files_hold(
+    name: str, shared_data: Path, unpacked: Callable[[str], Path]
+) -> None:
+    folder = unpacked(name)
+    files = load(str(folder / "fer2013.csv") if name == "fer2013" else str(folder))
+    whole = load(f"{shared_data}:{name}")
+    assert files.labels == whole.labels
+    assert {s: int((files.split == s).sum()) for s in set(files.split.tolist())} == dict.fromkeys(
+        set(whole.split.tolist()), 40
+    )
+    np.testing.assert_array_equal(files.box[0], whole.box[0])
+    # The first rows of a split are the same pictures with the same labels.
+    a, b = files.part("test"), whole.part("test")
+    order = {str(i).removesuffix(".avi"): row for row, i in enumerate(b.sample_id)}
+    for row in range(10):
+        partner = order.get(str(a.sample_id[row]), row)
+        np.testing.assert_array_equal(a.target[row], b.target[partner])
+        np.testing.assert_array_equal(read_rgb(a.images[row]), read_rgb(b.images[partner]))
+
+
+@pytest.mark.shared
+def test_class_folders_may_borrow_the_framing_of_a_known_set(unpacked: Callable[[str], Path]) -> None:
+    folder = unpacked("fer2013")
+    framed, plain = load(f"{folder}:fer2013"), load(str(folder))
+    assert framed.name == "fer2013"
+    assert not np.array_equal(framed.box[0], plain.box[0])
+
+
+def test_class_folders_understand_other_names_of_the_expressions(tmp_path: Path) -> None:
+    for i, name in enumerate(("Happiness", "anger", "sad")):
+        write_face(tmp_path / name / "a.png", i, 0)
+    table = load(str(tmp_path))
+    assert table.labels == LabelSet("expression", ("angry", "happy", "sad"), "exclusive")
+    assert table.target.argmax(axis=1).tolist() == [1, 0, 2]
+
+
+def test_other_classes_are_named_after_their_folder(own_folders: Path) -> None:
+    table = load(str(own_folders))
+    assert table.labels == LabelSet("my classes", ("awake", "away", "tired"), "exclusive")
+    assert len(table) == 24
+
+
+def test_split_folders_become_splits(expression_folders: Path) -> None:
+    table = load(str(expression_folders))
+    assert table.labels == EXPRESSIONS
+    assert len(table.part("train")) == 84
+    assert len(table.part("test")) == 21
+
+
+def test_daisee_levels_become_states_and_subjects_groups(daisee_folder: Path) -> None:
+    table = load(str(daisee_folder))
+    assert table.labels == LEARNER_STATES
+    assert set(table.part("val").group.tolist()) == {"400022", "400023"}
+    assert table.target[0].tolist() == [0, 1, 0]
+
+
+def test_a_manifest_gives_groups_and_boxes(tmp_path: Path) -> None:
+    write_face(tmp_path / "a" / "1.png", 0, 0)
+    write_face(tmp_path / "b" / "2.png", 1, 0)
+    (tmp_path / "manifest.csv").write_text(
+        "file,group,box_x1,box_y1,box_x2,box_y2\na/1.png,clip#3,0.2,0.1,0.8,0.9\nb/2.png,clip#4,,,,\n"
+    )
+    table = load(str(tmp_path))
+    assert table.group.tolist() == ["clip#3", "clip#4"]
+    np.testing.assert_allclose(table.box[0], [0.2, 0.1, 0.8, 0.9])
+    assert not np.array_equal(table.box[0], table.box[1])
+
+
+def test_a_labelled_csv_is_a_data_set(tmp_path: Path) -> None:
+    for i in range(3):
+        write_face(tmp_path / "pictures" / f"{i}.png", i, 0)
+    rows = [
+        "file,label,split,person",
+        *(
+            f"pictures/{i}.png,{'up' if i else 'down'},{s},p{i}"
+            for i, s in enumerate(("train", "val", "test"))
+        ),
+    ]
+    (tmp_path / "faces.csv").write_text("\n".join(rows))
+    table = load(str(tmp_path / "faces.csv"))
+    assert table.labels.classes == ("down", "up")
+    assert table.split.tolist() == ["train", "val", "test"]
+    assert table.group.tolist() == ["p0", "p1", "p2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("label\nx\n", "no column 'file'"),
+        ("file,label\nmissing.png,x\n", r"line 2: .*missing\.png does not exist"),
+        ("file,label\nface.png,\n", "line 2: no label"),
+        ("file,label,split\nface.png,x,trian\n", "'trian' is none of train, val, test"),
+        ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,0.5,0,0.1,1\n", "line 2: the face box"),
+        ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,a,0,1,1\n", "no four numbers"),
+        ("file,label\n", "has no rows"),
+    ],
+)
+def test_a_faulty_csv_is_explained(tmp_path: Path, text: str, message: str) -> None:
+    write_face(tmp_path / "face.png", 0, 0)
+    (tmp_path / "faces.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        load(str(tmp_path / "faces.csv"))
+
+
+def test_an_empty_class_folder_is_named(own_folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(own_folders, tmp_path / "set")
+    (tmp_path / "set" / "bored").mkdir()
+    with pytest.raises(DataError, match=r"class folder .*bored holds no picture"):
+        load(str(tmp_path / "set"))
+
+
+def test_what_is_no_data_set_says_so(tmp_path: Path) -> None:
+    for reference in (str(tmp_path / "nosuch"), f"{tmp_path}:nosuch"):
+        with pytest.raises(DataError, match="is no data set"):
+            load(reference)
+    with pytest.raises(DataError, match="holds no pictures"):
+        load(str(tmp_path))
+    with pytest.raises(DataError, match="does not exist"):
+        load(f"{tmp_path / 'nosuch'}:rafdb")
+    with pytest.raises(ConfigError, match="--limit 0 is below 1"):
+        prepared(str(tmp_path), 0, False, quiet)
+
+
+def test_damaged_pictures_stop_or_are_left_out_by_name(own_folders: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(own_folders, folder)
+    (folder / "awake" / "0.png").write_bytes(b"no picture")
+    (folder / "tired" / "1.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"0\.png and 1 more cannot be decoded.*--skip-bad"):
+        prepared(str(folder), None, False, quiet)
+    said: list[str] = []
+    table = prepared(str(folder), None, True, said.append)
+    assert len(table) == 22
+    assert [Path(line.split(": ")[1]).name for line in said] == ["0.png", "1.png"]
+
+
+def table_of(groups: list[str], classes: list[int], count: int = 2) -> SampleTable:
+    n = len(groups)
+    names = tuple("abcdefg"[:count])
+    return SampleTable(
+        "made up",
+        LabelSet("made up", names, "exclusive"),
+        [b""] * n,
+        one_hot(np.array(classes), count),
+        np.array(["train"] * n),
+        np.array(groups),
+        np.zeros((n, 4), np.float32),
+        np.array([str(i) for i in range(n)]),
+    )
+
+
+def test_validation_never_divides_a_group() -> None:
+    groups = [f"video{i % 9}" for i in range(90)]
+    table = table_of(groups, [i % 2 for i in range(90)]).with_validation(0.2)
+    held = set(table.group[table.split == "val"].tolist())
+    assert held
+    assert not held & set(table.group[table.split == "train"].tolist())
+    assert set(table.part("val").target.argmax(axis=1).tolist()) == {0, 1}
+    assert 0.1 < (table.split == "val").mean() < 0.4
+
+
+def test_a_picture_keeps_its_side_when_others_join() -> None:
+    few = table_of([f"p{i}" for i in range(50)], [i % 2 for i in range(50)]).with_validation(0.2)
+    many = table_of([f"p{i}" for i in range(80)], [i % 2 for i in range(80)]).with_validation(0.2)
+    assert few.split.tolist() == many.split[:50].tolist()
+
+
+def test_one_source_cannot_be_validated() -> None:
+    with pytest.raises(DataError, match="comes from one source"):
+        table_of(["same"] * 6, [0, 1] * 3).with_validation(0.2)
+    with pytest.raises(DataError, match="all pictures of a and of b come from one source"):
+        table_of(["x", "x", "z", "z"], [0, 0, 1, 1]).with_validation(0.2)
+
+
+def test_a_class_from_one_source_is_learned_even_if_it_cannot_be_validated() -> None:
+    table = table_of(["x", "y", "z", "z"], [0, 0, 1, 1]).with_validation(0.2)
+    assert table.part("train").target.sum(axis=0).tolist() == [1, 2]
+
+
+def test_an_empty_split_is_named() -> None:
+    with pytest.raises(DataError, match=r"'made up' has no 'test' split.*It has: train"):
+        table_of(["a", "b"], [0, 1]).part("test")
+
+
+def test_a_trial_takes_some_of_each_split(expression_folders: Path) -> None:
+    small = load(str(expression_folders)).limited(5)
+    assert [int((small.split == s).sum()) for s in ("train", "test")] == [5, 5]
+
+
+def test_a_trial_and_its_validation_leave_no_class_out() -> None:
+    classes = [0] * 200 + [1] * 2
+    for i in range(20):
+        table = (
+            table_of([f"{i}/{row}" for row in range(202)], classes).limited(10, seed=i).with_validation(0.3)
+        )
+        assert (table.part("train").target.sum(axis=0) > 0).all()

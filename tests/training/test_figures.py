@@ -1,0 +1,120 @@
+"""Figures and calibration against reference implementations and known cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from engagement.classification.classifier import calibrate
+from engagement.errors import DataError
+from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
+from training.calibration import fit_platt, fit_temperature
+from training.evaluate import aligned, figures
+from training.metrics import auc, balanced_ece, bootstrap, expected_calibration_error
+from training.samples import SampleTable, one_hot
+
+RNG = np.random.default_rng(4)
+PROB = RNG.dirichlet(np.ones(7), 300).astype(np.float32)
+TRUTH = np.where(RNG.random(300) < 0.5, PROB.argmax(axis=1), RNG.integers(0, 7, 300))
+
+
+def test_exclusive_figures_agree_with_scikit_learn() -> None:
+    found = figures(PROB, one_hot(TRUTH, 7), np.arange(300).astype(str), EXPRESSIONS, draws=200)
+    guess = PROB.argmax(axis=1)
+    assert found["accuracy"] == pytest.approx(reference.accuracy_score(TRUTH, guess))
+    assert found["mean_class_accuracy"] == pytest.approx(reference.balanced_accuracy_score(TRUTH, guess))
+    assert found["macro_f1"] == pytest.approx(reference.f1_score(TRUTH, guess, average="macro"))
+    assert found["weighted_f1"] == pytest.approx(reference.f1_score(TRUTH, guess, average="weighted"))
+    assert found["confusion"] == reference.confusion_matrix(TRUTH, guess).tolist()
+    low, high = found["intervals"]["accuracy"]
+    assert low < found["accuracy"] < high
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 300), rel=0.3)
+
+
+def test_classes_that_do_not_occur_are_left_out_of_the_mean() -> None:
+    rows = TRUTH < 3
+    found = figures(PROB[rows], one_hot(TRUTH[rows], 7), np.arange(rows.sum()).astype(str), EXPRESSIONS)
+    recalls = [(PROB[rows].argmax(1)[TRUTH[rows] == c] == c).mean() for c in range(3)]
+    assert found["mean_class_accuracy"] == pytest.approx(np.mean(recalls))
+    assert list(found["per_class"]) == ["angry", "disgust", "fear"]
+
+
+def test_independent_figures_agree_with_scikit_learn_and_leave_out_unknowns() -> None:
+    prob = RNG.random((200, 3)).astype(np.float32)
+    truth = (RNG.random((200, 3)) < 0.3).astype(np.float32)
+    truth[:50, 1] = np.nan
+    found = figures(prob, truth, np.repeat(np.arange(20), 10).astype(str), LEARNER_STATES, draws=50)
+    assert found["boredom"]["auc"] == pytest.approx(reference.roc_auc_score(truth[:, 0], prob[:, 0]))
+    assert found["engagement"]["auc"] == pytest.approx(reference.roc_auc_score(truth[50:, 1], prob[50:, 1]))
+    assert found["confusion"]["balanced_accuracy"] == pytest.approx(
+        reference.balanced_accuracy_score(truth[:, 2], prob[:, 2] >= 0.5)
+    )
+    assert found["boredom"]["intervals"]["auc"][0] < found["boredom"]["auc"]
+
+
+def test_calibration_error_of_known_cases() -> None:
+    assert expected_calibration_error(np.full(100, 0.8), np.arange(100) < 80) == pytest.approx(0.0)
+    assert expected_calibration_error(np.full(100, 0.9), np.arange(100) < 50) == pytest.approx(0.4)
+    yes = np.arange(1000) < 100  # rare, yet 0.5 is right under a balanced prior
+    assert balanced_ece(np.full(1000, 0.5), yes) == pytest.approx(0.0)
+    assert np.isnan(auc(np.ones(3), np.ones(3)))
+
+
+def test_intervals_resample_whole_groups() -> None:
+    """Ten people, each all right or all wrong: the interval is that of ten draws, not of a thousand."""
+    right = np.repeat(np.arange(10) < 5, 100).astype(float)
+    people = bootstrap(lambda rows: float(right[rows].mean()), np.repeat(np.arange(10), 100))
+    rows = bootstrap(lambda rows: float(right[rows].mean()), np.arange(1000))
+    assert people[1] - people[0] > 5 * (rows[1] - rows[0])
+
+
+@pytest.mark.parametrize("true", [0.5, 2.0])
+def test_temperature_is_recovered(true: float) -> None:
+    logits = RNG.normal(0, 2, (4000, 7)).astype(np.float32)
+    prob = calibrate(logits, EXPRESSIONS, {"temperature": true})
+    drawn = (prob.cumsum(axis=1) > RNG.random((4000, 1))).argmax(axis=1)
+    assert fit_temperature(logits, one_hot(drawn, 7)) == pytest.approx(true, rel=0.1)
+
+
+def test_a_few_right_answers_do_not_make_a_model_certain() -> None:
+    logits = one_hot(np.array([0, 1, 2, 3]), 7) * 3
+    prob = calibrate(
+        logits, EXPRESSIONS, {"temperature": fit_temperature(logits, one_hot(np.array([0, 1, 2, 3]), 7))}
+    )
+    assert prob.max() < 0.95
+
+
+def test_platt_states_probabilities_under_a_balanced_prior() -> None:
+    yes = RNG.random(4000) < 0.1
+    logits = np.stack(
+        [50 * (yes + RNG.normal(0, 1, 4000)), RNG.normal(0, 1, 4000), -1.0 * yes], axis=1
+    ).astype(np.float32)
+    target = np.stack([yes, yes, yes], axis=1).astype(np.float32)
+    scale, bias = fit_platt(logits, target)
+    prob = calibrate(logits, LEARNER_STATES, {"scale": scale, "bias": bias})
+    assert balanced_ece(prob[:, 0], yes) < 0.04
+    assert abs(prob[:, 1].mean() - 0.5) < 0.02
+    assert scale[2] == 0.0  # a state that goes the wrong way says nothing rather than the opposite
+
+
+def table_with(labels: LabelSet) -> SampleTable:
+    n = len(labels)
+    text = np.array(["x"] * n)
+    return SampleTable(
+        "set", labels, [b""] * n, np.eye(n, dtype=np.float32), text, text, np.zeros((n, 4), np.float32), text
+    )
+
+
+def test_targets_follow_the_model_s_order() -> None:
+    moved = aligned(table_with(LabelSet("expression", ("surprise", "angry"), "exclusive")), EXPRESSIONS)
+    assert moved.target.argmax(axis=1).tolist() == [6, 0]
+    names = aligned(table_with(LabelSet("x", ("happiness", "Anger"), "exclusive")), EXPRESSIONS)
+    assert names.target.argmax(axis=1).tolist() == [3, 0]
+
+
+def test_classes_that_the_model_lacks_are_named() -> None:
+    with pytest.raises(DataError, match="does not know: contempt"):
+        aligned(table_with(LabelSet("x", ("happy", "contempt"), "exclusive")), EXPRESSIONS)
+    with pytest.raises(DataError, match="independent"):
+        aligned(table_with(LEARNER_STATES), EXPRESSIONS)

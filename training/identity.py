@@ -1,0 +1,187 @@
+"""The identity head: imitates a face embedding on unlabelled crops, on top of a frozen backbone.
+
+Knowledge distillation on embeddings (as in Duong et al. 2019, "ShrinkTeaNet"): the student's unit
+vector should point where the teacher's does, and pairs of faces should be as alike as the teacher
+finds them. The teacher sees the clean crop; the student sees it varied and reduced, as it will meet
+faces in the back row. No identity labels are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engagement.classification.classifier import build_network
+from engagement.classification.network import FaceStateNet
+from engagement.faces.chips import cut_chips, normalize_chips
+from engagement.types import ChipSpec, FloatArray
+from engagement.weights.store import WeightRecord, load_weights, save_weights
+from training.augment import Augmentation
+from training.chip_dataset import pixel_box
+from training.samples import SampleTable, read_rgb
+from training.teacher import TEACHER_CHIP, embed, load_teacher, teacher_box
+
+#: What the student's crops go through: mostly loss of resolution and light.
+_VARIED = Augmentation(
+    flip=0.0, shift=0.05, scale=0.1, roll_deg=6, tight=0.2, light=0.25, grey=0.1, low_resolution=0.5, jpeg=0.3
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityOptions:
+    """Options of the distillation.
+
+    Attributes:
+        per_set: at most this many pictures of each data set.
+        views: varied crops per picture.
+        dim: length of the feature; at most the teacher's 256.
+        epochs, batch_size, learning_rate: of the head's fit.
+    """
+
+    per_set: int = 10000
+    views: int = 2
+    dim: int = 256
+    epochs: int = 30
+    batch_size: int = 512
+    learning_rate: float = 2e-3
+    seed: int = 1
+
+
+def train_identity(
+    teacher_file: Path,
+    tables: Sequence[SampleTable],
+    base: str,
+    folder: Path,
+    options: IdentityOptions | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Path, dict[str, float]]:
+    """Add an identity head to a base network; its other heads stay as they are.
+
+    Args:
+        teacher_file: weights of the teacher (see training.teacher).
+        tables: pictures of faces; labels are ignored. Only train splits are used.
+        base: shipped name or file of a FaceStateNet.
+
+    Returns:
+        the weight file, and figures on held-out pictures: mean cosine to the teacher.
+    """
+    options = options or IdentityOptions()
+    torch.manual_seed(options.seed)
+    loaded = load_weights(base, "face_state")
+    source = build_network(loaded)
+    network = FaceStateNet(replace(source.spec, identity_dim=options.dim))
+    network.load_state_dict({k: v for k, v in source.state_dict().items() if not k.startswith("identity.")}, strict=False)
+    network.eval()
+    spec = ChipSpec.from_dict(dict(loaded.record.chip))
+    taps, wanted = _collect(network, teacher_file, tables, spec, options, say)
+    head, figures = _fit(taps, wanted, network, options, say)
+    assert network.identity is not None
+    network.identity.load_state_dict(head.state_dict())
+    record = loaded.record
+    path = folder / "model.safetensors"
+    save_weights(
+        path,
+        WeightRecord(
+            kind=record.kind,
+            network=network.spec.to_dict(),
+            chip=record.chip,
+            calibration=record.calibration,
+            metrics={**record.metrics, **figures},
+            licence=record.licence,
+            origin={
+                **record.origin,
+                "identity": {
+                    "teacher": "face-reidentification-retail-0095 (Open Model Zoo, Apache-2.0)",
+                    "data": [t.name for t in tables],
+                    "pictures": len(wanted),
+                },
+            },
+        ),
+        network.state_dict(),
+    )
+    return path, figures
+
+
+@torch.inference_mode()
+def _collect(
+    network: FaceStateNet,
+    teacher_file: Path,
+    tables: Sequence[SampleTable],
+    spec: ChipSpec,
+    options: IdentityOptions,
+    say: Callable[[str], None],
+) -> tuple[Tensor, Tensor]:
+    """Pooled taps (n, t) of varied crops and the teacher's embedding (n, 256) of the clean ones."""
+    teacher = load_teacher(teacher_file)
+    taps: list[Tensor] = []
+    wanted: list[FloatArray] = []
+    for table in tables:
+        part = table.part("train").limited(options.per_set, options.seed)
+        say(f"{table.name}: {len(part)} faces")
+        for start in range(0, len(part), 64):
+            clean, varied = [], []
+            for row in range(start, min(start + 64, len(part))):
+                rng = np.random.default_rng((options.seed, row))
+                rgb = read_rgb(part.images[row])
+                box = pixel_box(part.box[row], rgb)
+                clean.append(cut_chips(rgb, teacher_box(box[None]), np.zeros(1, np.float32), TEACHER_CHIP)[0])
+                for _ in range(options.views):
+                    moved, roll = _VARIED.place(box, rng)
+                    shown = _VARIED.crop_tight(rgb, box, rng)
+                    chip = cut_chips(shown, moved[None], np.array([roll], np.float32), spec)[0]
+                    varied.append(_VARIED.vary(chip, rng))
+            inputs = torch.from_numpy(normalize_chips(np.stack(varied), spec))
+            taps.append(network.trunk(inputs)[1].half())
+            wanted.append(np.repeat(embed(teacher, np.stack(clean)), options.views, axis=0))
+    return torch.cat(taps), torch.from_numpy(np.concatenate(wanted))
+
+
+def _fit(
+    taps: Tensor, wanted: Tensor, network: FaceStateNet, options: IdentityOptions, say: Callable[[str], None]
+) -> tuple[nn.Module, dict[str, float]]:
+    """Fit the head on cached taps; a twentieth of the pictures is held out."""
+    assert network.identity is not None
+    head = network.identity
+    # The last twentieth of every set is not yet separate: hold out whole pictures, never views.
+    pictures = len(taps) // options.views
+    order = np.random.default_rng(options.seed).permutation(pictures)
+    held = torch.from_numpy(order[: max(1, pictures // 20)])
+    kept = torch.from_numpy(order[max(1, pictures // 20) :])
+    rows = (kept[:, None] * options.views + torch.arange(options.views)).flatten()
+    held_rows = (held[:, None] * options.views + torch.arange(options.views)).flatten()
+    optimizer = torch.optim.AdamW(head.parameters(), lr=options.learning_rate, weight_decay=1e-3)
+    total = options.epochs * max(1, len(rows) // options.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.learning_rate, total_steps=total)
+    generator = torch.Generator().manual_seed(options.seed)
+    figures: dict[str, float] = {}
+    step = 0
+    for epoch in range(options.epochs):
+        head.train()
+        shuffled = rows[torch.randperm(len(rows), generator=generator)]
+        for start in range(0, len(shuffled) - options.batch_size + 1, options.batch_size):
+            batch = shuffled[start : start + options.batch_size]
+            target = wanted[batch][:, : options.dim]
+            out = nn.functional.normalize(head(taps[batch].float()), dim=1)
+            direct = 1 - (out * nn.functional.normalize(target, dim=1)).sum(dim=1).mean()
+            pairs = ((out @ out.T) - (wanted[batch] @ wanted[batch].T)).square().mean()
+            loss = direct + 10 * pairs
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step < total - 1:
+                schedule.step()
+            step += 1
+        if epoch % 5 == 4 or epoch == options.epochs - 1:
+            head.eval()
+            with torch.inference_mode():
+                out = nn.functional.normalize(head(taps[held_rows].float()), dim=1)
+                cosine = float((out * wanted[held_rows][:, : options.dim]).sum(dim=1).mean())
+            figures = {"identity_teacher_cosine": round(cosine, 4)}
+            say(f"epoch {epoch + 1}: mean cosine to the teacher on held-out faces {cosine:.3f}")
+    head.eval()
+    return head, figures

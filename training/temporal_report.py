@@ -1,0 +1,110 @@
+"""``docs/temporal.md`` from the figures of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_TASKS = {
+    "made": "Made-up sequences of test pictures, with the habits that the networks were trained on",
+    "shifted": "The same with other habits (every expression equally often and long, other durations)",
+    "wacv2016": "WACV-2016 test persons: real frames in order, apparent engagement",
+}
+_COLUMNS = {
+    "made": {
+        "macro_f1": "macro-F1",
+        "log_loss": "log loss",
+        "brier": "Brier",
+        "event_f1": "event F1",
+        "changes_per_min": "changes/min",
+        "state_auc": "state AUC",
+        "state_log_loss": "state log loss",
+        "state_brier": "state Brier",
+    },
+    "wacv2016": {
+        "auc_engagement": "engagement AUC",
+        "state_log_loss": "log loss",
+        "state_brier": "Brier",
+    },
+}
+_COLUMNS["shifted"] = _COLUMNS["made"]
+
+
+def _cell(entry: list[float] | None) -> str:
+    if entry is None:
+        return "–"
+    digits = 1 if entry[0] >= 10 else 3
+    return f"{entry[0]:.{digits}f} ({entry[1]:.{digits}f}–{entry[2]:.{digits}f})"
+
+
+def _table(task: str, figures: Mapping[str, Mapping[str, list[float]]]) -> str:
+    columns = _COLUMNS.get(task, _COLUMNS["made"])
+    lines = [f"## {_TASKS.get(task, task)}", ""]
+    lines += ["| smoother | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, entries in figures.items():
+        lines.append(f"| {name} | " + " | ".join(_cell(entries.get(c)) for c in columns) + " |")
+    return "\n".join([*lines, ""])
+
+
+def report(result: Mapping[str, Any]) -> str:
+    """The page as Markdown; every number comes from ``result`` (see ``evaluate_temporal``)."""
+    tables = "\n".join(_table(task, figures) for task, figures in result["tasks"].items())
+    steps = "\n".join(
+        f"| {s['name']} | {s['against']} | "
+        + " | ".join(
+            f"{s['difference'][t][0]:+.3f} ({s['difference'][t][1]:+.3f} to {s['difference'][t][2]:+.3f})"
+            for t in result["tasks"]
+        )
+        + f" | {'yes' if s['beats'] else 'no'} |"
+        for s in result["steps"]
+    )
+    heads = " | ".join(result["tasks"])
+    weights = "\n".join(f"- {k}: sha256 `{v['sha256']}`" for k, v in result["weights"].items())
+    trained = "\n".join(
+        f"engagement train temporal --model {k} --data DATA --videos VIDEOS --frame-weights FRAME -o OUT"
+        for k in result["weights"]
+    )
+    options = "".join(f" --{k} OUT/{k}.safetensors" for k in result["weights"])
+    return f"""# Smoothing over time
+
+**Default: `{result["default"]}`**, the simplest smoother that is not beaten. A smoother beats a simpler one
+if the 95 % interval of the paired difference in the overall figure lies above 0 on both made-up tasks and
+does not lie below 0 on real people. The overall figure is the mean of expression macro-F1, expression
+event-F1 and state AUC, as far as a task has them.
+
+| smoother | against | {heads} | beats it |
+|---|---|{"---|" * len(result["tasks"])}---|
+{steps}
+
+`box` has the windows that validation chose: {result["box_window_s"]:g} s for expressions and
+{result["box_state_window_s"]:g} s for learner states.
+
+{tables}
+## How to read this
+
+- Values are followed by 95 % intervals from {result["draws"]} resamplings of whole sequences
+  (expressions) and whole persons (states, WACV-2016), the same draws for every smoother. Sampling rate
+  5 Hz; only valid samples count.
+- Events are stretches of one leading expression; a predicted one counts when it overlaps a true one of the
+  same label with an IoU of at least 0.5.
+- State figures give both answers the same weight, as the scores' balanced prior does.
+- No set of ours labels a face frame by frame. The first two tasks are put together from single test pictures
+  ({result["sequences"]} sequences of 30 s each of expressions and states), held for 0.5–1.5 s, with
+  durations and transitions that are assumptions (`training/semi_markov.py`). A network can learn those
+  assumptions; the second task, which it never saw, shows how much of its lead is that. Neither shows how
+  real faces move.
+- WACV-2016 has five test persons, so its intervals are wide. The interval of its frames is not published; one
+  second is assumed. Its middle level counts as neither engaged nor not. The networks saw its training
+  persons, the box saw nothing.
+
+## Commands
+
+```
+{trained}
+python -m training.temporal_evaluation --frame-weights FRAME --data DATA{options} \\
+  -o OUT --docs docs/temporal.md
+```
+
+Frame model: `{result["frame_weights"]["name"]}`, sha256 `{result["frame_weights"]["sha256"]}`.
+{weights}
+"""
