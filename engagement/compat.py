@@ -81,6 +81,6 @@ def load_torchvision() -> ModuleType:
     library.impl("nms", _nms, "CompositeExplicitAutograd")
     _libraries.append(library)
     torchvision = importlib.import_module("torchvision")
-    extension = importlib.import_module("torchvision.extension")
+    extension: Any = importlib.import_module("torchvision.extension")
     extension._has_ops = lambda: True  # torchvision.ops.nms asks before it calls the operator
     return torchvision

@@ -26,7 +26,16 @@ from engagement.tracking.appearance import head_colours
 from engagement.tracking.cuts import CutDetector
 from engagement.tracking.persons import TrackSummary, join_tracks
 from engagement.tracking.tracker import FaceLook, FaceTracker
-from engagement.types import ByteArray, FaceDetections, FaceScores, FloatArray, Frame, IndexArray, TimeArray, VideoInfo
+from engagement.types import (
+    ByteArray,
+    FaceDetections,
+    FaceScores,
+    FloatArray,
+    Frame,
+    IndexArray,
+    TimeArray,
+    VideoInfo,
+)
 from engagement.video import open_video
 from engagement.video.prefetch import prefetch
 from engagement.video.reader import DecodeOutcome
@@ -91,7 +100,9 @@ class Analyzer:
         detector: another detector than MTCNN.
     """
 
-    def __init__(self, config: AnalysisConfig, device: str = "auto", detector: FaceDetector | None = None) -> None:
+    def __init__(
+        self, config: AnalysisConfig, device: str = "auto", detector: FaceDetector | None = None
+    ) -> None:
         self.config = config
         self.device = choose(device)
         self.detector = detector or MtcnnDetector(config.detection, self.device)
@@ -166,7 +177,9 @@ class Analyzer:
             state.tracker.update(faces, _no_look())
             return
         pose = head_pose(faces.landmarks_xy)
-        chips = [cut_chips(frame.rgb, faces.boxes_xyxy, pose[:, 2], spec) for spec in self.classifier.chip_specs]
+        chips = [
+            cut_chips(frame.rgb, faces.boxes_xyxy, pose[:, 2], spec) for spec in self.classifier.chip_specs
+        ]
         quality = assess(chips[0], faces.boxes_xyxy, pose, (frame.rgb.shape[0], frame.rgb.shape[1]))
         clock.lap("crop")
         scores = self.classifier.score(chips)

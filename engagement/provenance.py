@@ -16,7 +16,16 @@ from engagement.config import AnalysisConfig
 if TYPE_CHECKING:
     from engagement.weights.store import LoadedWeights
 
-_PACKAGES = ("torch", "torchvision", "facenet-pytorch", "av", "opencv-python-headless", "numpy", "pandas", "plotly")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "facenet-pytorch",
+    "av",
+    "opencv-python-headless",
+    "numpy",
+    "pandas",
+    "plotly",
+)
 
 
 def versions() -> dict[str, str]:

@@ -52,7 +52,13 @@ class FaceRecords:
         return self._rows[: self._n]
 
     def append(
-        self, sample: int, faces: FaceDetections, tracks: IndexArray, quality: FloatArray, pose: FloatArray, scores: FaceScores
+        self,
+        sample: int,
+        faces: FaceDetections,
+        tracks: IndexArray,
+        quality: FloatArray,
+        pose: FloatArray,
+        scores: FaceScores,
     ) -> IndexArray:
         """Add the faces of one frame; returns their row numbers."""
         n = len(faces)

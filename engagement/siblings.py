@@ -21,7 +21,9 @@ def check_sibling(name: str) -> None:
     """
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
-        raise EngagementError(f"the package '{name}' that belongs to engagement is missing", "Reinstall engagement.")
+        raise EngagementError(
+            f"the package '{name}' that belongs to engagement is missing", "Reinstall engagement."
+        )
     origin = Path(spec.origin).resolve()
     beside = Path(__file__).resolve().parent.parent
     if origin.parent.parent != beside or _owner(origin) != "engagement":
@@ -33,7 +35,9 @@ def check_sibling(name: str) -> None:
 
 def _owner(path: Path) -> str | None:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "OWNER" for t in node.targets):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id == "OWNER" for t in node.targets
+        ):
             value = node.value
             return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,9 @@ class SmoothingConfig:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ConfigError(f"--temporal '{self.method}' is unknown", f"Choose one of: {', '.join(METHODS)}")
+            raise ConfigError(
+                f"--temporal '{self.method}' is unknown", f"Choose one of: {', '.join(METHODS)}"
+            )
         if not 0 < self.window_s <= 60:
             raise ConfigError(f"--window {self.window_s} is not within 0-60 s")
         if not 0 < self.max_gap_s <= 10:
@@ -49,7 +51,7 @@ def load_smoother(config: SmoothingConfig) -> tuple[TemporalSmoother, LoadedWeig
     from temporal import build_smoother
 
     if config.method in ("none", "box"):
-        options = {"window_s": config.window_s} if config.method == "box" else {}
+        options: dict[str, Any] = {"window_s": config.window_s} if config.method == "box" else {}
         return build_smoother(config.method, **options), None
     from engagement.weights.store import load_weights
 

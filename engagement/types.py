@@ -97,11 +97,8 @@ class FaceDetections:
     def __repr__(self) -> str:
         return f"FaceDetections(frame_index={self.frame_index}, n={len(self)})"
 
-    def take(self, rows: NDArray[np.generic] | list[int]) -> FaceDetections:
+    def take(self, rows: NDArray[np.bool_] | IndexArray) -> FaceDetections:
         """The given rows (indices or mask), in that order."""
-        rows = np.asarray(rows)
-        if rows.dtype != np.bool_:
-            rows = rows.astype(np.int64)
         return FaceDetections(
             self.frame_index, self.time_s, self.boxes_xyxy[rows], self.score[rows], self.landmarks_xy[rows]
         )

@@ -6,7 +6,7 @@
   const bands = [...document.querySelectorAll("svg.band")];
   const axes = [...document.querySelectorAll("svg.axis")];
   const figures = new Map();
-  const LEFT = 46, WIDE_RIGHT = 104, NARROW_RIGHT = 10;
+  const LEFT = 46, NARROW_RIGHT = 10, PAPER = 680;
   const ORIGIN = 864e6; // time zero of the figures, ms
   const SVG = "http://www.w3.org/2000/svg";
   const touch = matchMedia("(pointer: coarse)").matches;
@@ -14,8 +14,12 @@
   let view = [0, page.duration];
   let printing = false;
 
+  // The page is laid out for the screen until it is on paper, so paper has one fixed width.
+  const widthOf = (element) => (printing ? PAPER : element.clientWidth);
   const narrow = () => innerWidth <= 760 || printing;
-  const rightMargin = () => (narrow() ? NARROW_RIGHT : WIDE_RIGHT);
+  const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+  // Wide screens have room for labels at the ends of lines.
+  const rightMargin = () => (narrow() ? NARROW_RIGHT : Math.round(6.8 * rem()));
   const clock = (s, fine) => {
     const whole = fine ? Math.floor(s) : Math.round(s);
     const two = (n) => String(n).padStart(2, "0");
@@ -43,11 +47,11 @@
 
   // ---- figures ----
   function fitted(plot, figure) {
-    const size = parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.76;
     const layout = structuredClone(figure.layout);
     layout.margin.r = rightMargin();
-    layout.font = { size, family: getComputedStyle(document.body).fontFamily };
-    Object.assign(layout.xaxis, { range: view.map(position), tickmode: "array", ...ticks(plot.clientWidth) });
+    layout.font = { size: 0.76 * rem(), family: getComputedStyle(document.body).fontFamily };
+    Object.assign(layout.xaxis, { range: view.map(position), tickmode: "array", ...ticks(widthOf(plot)) });
+    if (printing) layout.width = PAPER;
     layout.dragmode = touch ? false : "zoom";
     layout.annotations = (layout.annotations || []).filter((note) => note.name !== "end" || !narrow());
     return layout;
@@ -55,6 +59,7 @@
 
   function draw(plot) {
     const figure = figures.get(plot);
+    for (const trace of figure.data) if (trace.mode === "markers") trace.marker.size = narrow() ? 1.4 : 2.6;
     // No buttons of the library: one of them offers to put the chart on a server.
     const config = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: false, scrollZoom: false };
     return Plotly.react(plot, figure.data, fitted(plot, figure), config);
@@ -75,7 +80,7 @@
   // ---- bands ----
   function draw_band(svg) {
     const lane = page.lanes[svg.dataset.lane];
-    const width = svg.clientWidth, height = svg.clientHeight;
+    const width = widthOf(svg), height = svg.clientHeight;
     const left = LEFT, right = Math.max(left + 10, width - rightMargin());
     const scale = (right - left) / (view[1] - view[0]);
     const x = (tenths) => Math.min(right, Math.max(left, left + (tenths / 10 - view[0]) * scale));
@@ -114,11 +119,13 @@
   }
 
   function draw_axis(svg) {
-    const left = LEFT, right = Math.max(left + 10, svg.clientWidth - rightMargin());
+    const left = LEFT, right = Math.max(left + 10, widthOf(svg) - rightMargin());
     svg.replaceChildren();
-    for (const [t, label] of times(svg.clientWidth)) {
+    for (const [t, label] of times(widthOf(svg))) {
       const text = document.createElementNS(SVG, "text");
-      text.setAttribute("x", left + ((t - view[0]) / (view[1] - view[0])) * (right - left));
+      const x = left + ((t - view[0]) / (view[1] - view[0])) * (right - left);
+      text.setAttribute("x", x);
+      if (x + 1.6 * rem() > widthOf(svg)) text.style.textAnchor = "end";
       text.setAttribute("y", 18);
       text.textContent = label;
       svg.append(text);
@@ -133,7 +140,7 @@
     view = [begin, begin + length];
     busy = true;
     const drawn = plots.filter((p) => figures.has(p)).map((p) => {
-      const { tickvals, ticktext } = ticks(p.clientWidth);
+      const { tickvals, ticktext } = ticks(widthOf(p));
       return Plotly.relayout(p, { "xaxis.range": view.map(position), "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext });
     });
     Promise.all(drawn)

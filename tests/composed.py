@@ -29,7 +29,9 @@ def tile_frames(path: Path, count: int, rate: int) -> list[np.ndarray]:
 def _fit(rgb: np.ndarray) -> np.ndarray:
     width, height = TILE_WH
     scale = min(width / rgb.shape[1], height / rgb.shape[0])
-    small = cv2.resize(rgb, (int(rgb.shape[1] * scale), int(rgb.shape[0] * scale)), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        rgb, (int(rgb.shape[1] * scale), int(rgb.shape[0] * scale)), interpolation=cv2.INTER_AREA
+    )
     tile = np.full((height, width, 3), 30, np.uint8)
     y, x = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
     tile[y : y + small.shape[0], x : x + small.shape[1]] = small

@@ -88,7 +88,8 @@ class Augmentation:
             mean = chip.mean()
             chip = np.clip((chip - mean) * gain + mean + offset, 0, 255).astype(np.uint8)
         if rng.random() < self.grey:
-            chip = np.repeat(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+            grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
+            chip = np.asarray(np.repeat(grey[..., None], 3, axis=2), np.uint8)
         if rng.random() < self.erase:
             share, ratio = rng.uniform(0.02, 0.15), np.exp(rng.uniform(-0.7, 0.7))
             w, h = (max(1, min(size - 1, int(size * np.sqrt(share * r)))) for r in (ratio, 1 / ratio))
@@ -101,6 +102,18 @@ class Augmentation:
 #: Policies by name.
 POLICIES = {
     "none": Augmentation(),
+    "mild": Augmentation(
+        flip=0.5,
+        shift=0.04,
+        scale=0.08,
+        roll_deg=8,
+        tight=0.1,
+        light=0.15,
+        grey=0.1,
+        low_resolution=0.1,
+        jpeg=0.1,
+        erase=0.1,
+    ),
     "crp": Augmentation(flip=0.5, shift=0.04, roll_deg=10),
     "faces": Augmentation(
         flip=0.5,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
@@ -10,10 +12,12 @@ from engagement.types import FloatArray, TimeArray
 
 
 def fit_temperature(logits: FloatArray, target: FloatArray) -> float:
-    """The temperature that minimises cross-entropy (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+    """The temperature that minimises cross-entropy (Guo et al. 2017, "On Calibration of Modern
+    Neural Networks").
 
     Args:
-        logits: (n, classes). target: (n, classes), rows sum to 1.
+        logits: (n, classes).
+        target: (n, classes), rows sum to 1.
     """
 
     # Platt's correction: a few faces, all right, must not make the model certain.
@@ -23,14 +27,16 @@ def fit_temperature(logits: FloatArray, target: FloatArray) -> float:
     def loss(log_temperature: float) -> float:
         return float(-(target * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded").x))
+    found: Any = minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded")
+    return float(np.exp(found.x))
 
 
 def fit_platt(logits: FloatArray, target: FloatArray) -> tuple[list[float], list[float]]:
     """Scale and bias per column (Platt 1999) under a balanced prior: both answers weigh the same in total.
 
     Args:
-        logits: (n, states). target: (n, states) of 0/1, NaN where unknown.
+        logits: (n, states).
+        target: (n, states) of 0/1, NaN where unknown.
 
     Returns:
         scales (never negative: a state's order is not turned round on little data) and biases.

@@ -1,4 +1,4 @@
-"""The model card: what a weight file is, where it comes from, how good it is, what it must not be used for."""
+"""The model card: what a weight file is, where it comes from, how good it is, what it must not do."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def write_card(path: Path, record: WeightRecord, file: str, sha256: str) -> None
     """Write ``model_card.md`` for a weight file.
 
     Args:
-        record: its record; figures per head and split under ``metrics``.
-        file, sha256: of the weight file.
+        path: of the card.
+        record: of the weight file; figures per head and split under ``metrics``.
+        file: name of the weight file.
+        sha256: of the weight file.
     """
     path.write_text(card(record, file, sha256), encoding="utf-8")
 
@@ -66,8 +68,11 @@ def card(record: WeightRecord, file: str, sha256: str) -> str:
     lines += [f"- {key}: {_inline(value)}" for key, value in record.origin.items()]
     lines += ["", "## Intended use", "", _USE, "", "## Must not be used for", "", _NOT, "", "## Figures", ""]
     for head, splits in record.metrics.items():
-        for split, found in splits.items():
-            lines += _figures(head, split, found)
+        if isinstance(splits, Mapping):
+            for split, found in splits.items():
+                lines += _figures(head, split, found)
+    single = [f"- {name}: {_number(v)}" for name, v in record.metrics.items() if not isinstance(v, Mapping)]
+    lines += [*single, ""] if single else []
     lines += ["## Calibration", ""]
     for head, entry in record.calibration.items():
         lines.append(
@@ -81,10 +86,13 @@ def card(record: WeightRecord, file: str, sha256: str) -> str:
 
 
 def _data_names(origin: Mapping[str, Any]) -> list[str]:
-    names = [
-        origin.get("data"),
-        *(_data_names(origin["base"]) if isinstance(origin.get("base"), Mapping) else []),
-    ]
+    """Data sets of a model, of its identity feature, and of the model it started from."""
+    names: list[object] = [origin.get("data")]
+    identity, base = origin.get("identity"), origin.get("base")
+    if isinstance(identity, Mapping):
+        names += list(identity.get("data", []))
+    if isinstance(base, Mapping):
+        names += _data_names(base)
     return [str(n) for n in dict.fromkeys(names) if n]
 
 

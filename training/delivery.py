@@ -39,9 +39,14 @@ def deliver(
 
     Args:
         path: of the weight file.
+        network: in memory; what is written is half precision.
         head: the head that was trained.
+        chip: geometry and normalisation it was trained with.
         measured_on: split name -> table; ``val`` is there and calibrates.
+        origin: command, data, settings, initial weights.
+        licence: terms of the data and of the base.
         base: whose other heads (with their calibration and figures) are in the network.
+        say: gets one line.
 
     Returns:
         the figures of the head: split -> figures.

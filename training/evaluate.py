@@ -64,7 +64,10 @@ def figures(
     """Figures of probabilities against the truth.
 
     Args:
-        prob, target: (n, classes). groups: (n,) what intervals resample as a whole (people).
+        prob: (n, classes), 0-1.
+        target: (n, classes), as in SampleTable.
+        groups: (n,) what intervals resample as a whole (people).
+        labels: of the columns.
         draws: of the bootstrap; 0 for no intervals.
 
     Returns:
@@ -120,7 +123,7 @@ def head_for(model: Opened, table: SampleTable) -> str:
         DataError: none does.
     """
     heads = model.network.spec.heads
-    named = {"expression": "expression", "learner_state": "state"}.get(table.labels.name)
+    named = {"expression": "expression", "learner_state": "state"}.get(table.labels.name, "")
     if named in heads:
         return named
     wanted = {SYNONYMS.get(c.lower(), c) for c in table.labels.classes}

@@ -80,8 +80,10 @@ def fit_head(features: FloatArray, target: FloatArray, spec: HeadSpec, fit: Head
     """Fit a head.
 
     Args:
-        features: (views, n, d). target: (n, classes), as in SampleTable.
-        spec: ``hidden`` must be ``fit.units``. fit: how.
+        features: (views, n, d).
+        target: (n, classes), as in SampleTable.
+        spec: ``hidden`` must be ``fit.units``.
+        fit: how.
 
     Returns:
         tensors of the head, with the names they have within it; features enter unstandardised.

@@ -43,7 +43,7 @@ class IdentityOptions:
         epochs, batch_size, learning_rate: of the head's fit.
     """
 
-    per_set: int = 10000
+    per_set: int = 5000
     views: int = 2
     dim: int = 256
     epochs: int = 30
@@ -75,7 +75,8 @@ def train_identity(
     loaded = load_weights(base, "face_state")
     source = build_network(loaded)
     network = FaceStateNet(replace(source.spec, identity_dim=options.dim))
-    network.load_state_dict({k: v for k, v in source.state_dict().items() if not k.startswith("identity.")}, strict=False)
+    kept = {k: v for k, v in source.state_dict().items() if not k.startswith("identity.")}
+    network.load_state_dict(kept, strict=False)
     network.eval()
     spec = ChipSpec.from_dict(dict(loaded.record.chip))
     taps, wanted = _collect(network, teacher_file, tables, spec, options, say)
@@ -147,7 +148,7 @@ def _fit(
     """Fit the head on cached taps; a twentieth of the pictures is held out."""
     assert network.identity is not None
     head = network.identity
-    # The last twentieth of every set is not yet separate: hold out whole pictures, never views.
+    # Whole pictures are held out, never single views of one.
     pictures = len(taps) // options.views
     order = np.random.default_rng(options.seed).permutation(pictures)
     held = torch.from_numpy(order[: max(1, pictures // 20)])

@@ -29,7 +29,9 @@ def exclusive_figures(prob: FloatArray, truth: IndexArray, labels: LabelSet) -> 
     """Figures of a softmax classifier.
 
     Args:
-        prob: (n, classes). truth: (n,) class indices.
+        prob: (n, classes).
+        truth: (n,) class indices.
+        labels: of the columns.
 
     Returns:
         accuracy, mean_class_accuracy, macro_f1, weighted_f1 (over the classes that occur), ece,
@@ -126,7 +128,10 @@ def bootstrap(
     """95 % percentile interval of a figure, resampling whole groups (people) with replacement.
 
     Args:
-        figure: of row indices. groups: (n,) the group of each row.
+        figure: of row indices.
+        groups: (n,) the group of each row.
+        draws: how many resamplings.
+        seed: of the resampling.
     """
     rng = np.random.default_rng(seed)
     _, inverse = np.unique(groups, return_inverse=True)

@@ -77,7 +77,7 @@ class _History(Callback):
 
 
 class _Epochs(Callback):
-    """Tells order and augmentation which epoch it is, also where Lightning wraps the sampler (several devices)."""
+    """Tells order and augmentation which epoch it is, also where Lightning wraps the sampler."""
 
     def __init__(self, sampler: EpochSampler) -> None:
         self.sampler = sampler
@@ -129,10 +129,9 @@ def train_network(
     resume: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[FaceStateNet, Path]:
-    """:func:`train_head` for a network that exists; the recipe's backbone and init are not looked at.
+    """:func:`train_head` for a network that exists, with the chips it was made for (``chip``).
 
-    Args:
-        chip: geometry and normalisation, the network's own.
+    The recipe's backbone, init and chip geometry are not looked at.
     """
     limits = limits or Limits()
     table = table.with_validation(recipe.validation_share)

@@ -140,20 +140,41 @@ EXPRESSION_CHAIN_SHIFTED = SemiMarkov(
     transition=(1 - np.eye(7)) / 6, median_s=np.full(7, 3.0), spread=0.5, family="gamma"
 )
 
+
+def varied_chain(rng: np.random.Generator) -> SemiMarkov:
+    """A chain around EXPRESSION_CHAIN for one training sequence: another person, other habits.
+
+    A network trained on one chain learns it by heart and loses to the plain box as soon as people
+    behave otherwise. So half of all transitions come from a random preference (a flat Dirichlet draw)
+    and the durations are longer or shorter by a common and a class's own random factor.
+    """
+    c = len(EXPRESSION_CHAIN.median_s)
+    preference = np.tile(rng.dirichlet(np.ones(c)), (c, 1)) + 1e-3
+    np.fill_diagonal(preference, 0.0)
+    preference /= preference.sum(axis=1, keepdims=True)
+    share = rng.uniform(0, 1)
+    matrix = (1 - share) * EXPRESSION_CHAIN.transition + share * preference
+    factor = np.exp(rng.normal(0.1, 0.3) + rng.normal(0, 0.4, c))
+    return SemiMarkov(matrix, EXPRESSION_CHAIN.median_s * factor, float(rng.uniform(0.4, 0.8)))
+
+
 #: Median duration of a combination of learner states, seconds, and the same in the shifted task.
 STATE_MEDIAN_S, STATE_MEDIAN_SHIFTED_S = 20.0, 12.0
 
 
-def state_chain(combination: IndexArray, count: IndexArray, shifted: bool = False) -> SemiMarkov:
+def state_chain(
+    combination: IndexArray, count: IndexArray, shifted: bool = False, pace: float = 1.0
+) -> SemiMarkov:
     """A chain over the combinations of learner states that one person was seen in.
 
     Args:
         combination: (C,) bit masks, bit k for state k.
         count: (C,) pictures of each; the more, the likelier. Changes of a single state are preferred.
         shifted: shorter, gamma-distributed durations.
+        pace: durations are this many times as long.
     """
     c = len(combination)
-    median = np.full(c, STATE_MEDIAN_SHIFTED_S if shifted else STATE_MEDIAN_S)
+    median = np.full(c, (STATE_MEDIAN_SHIFTED_S if shifted else STATE_MEDIAN_S) * pace)
     family: Family = "gamma" if shifted else "lognormal"
     if c == 1:
         return SemiMarkov(np.ones((1, 1)), median, 0.6, family, 3.0)

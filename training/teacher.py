@@ -35,7 +35,7 @@ _RAISED = 0.04
 def teacher_box(box_xyxy: FloatArray) -> FloatArray:
     """The box (n, 4) moved up so that eyes and mouth stand where the teacher expects them."""
     lift = (box_xyxy[:, 3] - box_xyxy[:, 1]) * _RAISED
-    return box_xyxy - np.stack([np.zeros_like(lift), lift] * 2, axis=1)
+    return (box_xyxy - np.stack([np.zeros_like(lift), lift] * 2, axis=1)).astype(np.float32)
 
 
 class _Block(nn.Module):

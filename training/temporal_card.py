@@ -36,8 +36,8 @@ sure of. {parameters} parameters. Chosen with `--temporal {record.kind}`.
 
 The frame model had not been trained on these pictures. No set of ours labels a face frame by frame:
 sequences are drawn from semi-Markov chains (`training/semi_markov.py`) whose durations and transitions are
-assumptions, and put together from single pictures. WACV-2016 gives ordered frames of real people; its
-interval is not published, and one second is assumed.
+assumptions, varied from sequence to sequence, and put together from single pictures. WACV-2016 gives
+ordered frames of real people; its interval is not published, and one second is assumed.
 
 ## Measured on validation pictures and people
 

@@ -21,7 +21,7 @@ from temporal.conv3d import Conv3dConfig
 from training.frame_outputs import load_frame_model, pool
 from training.temporal import read_material
 from training.temporal_figures import Tally, figures, overall, resample
-from training.temporal_fit import choose_windows, held_out_runs, judge
+from training.temporal_fit import SCHEDULES, choose_windows, held_out_runs, judge, validation_runs
 from training.temporal_items import Material
 from training.temporal_report import report
 from training.temporal_sequences import LabelledRun, Pool, ordered_runs
@@ -62,7 +62,8 @@ def evaluate_temporal(
     """
     model = load_frame_model(frame_weights)
     _, validate = read_material(model, Path(data), None, folder, limit, say)
-    runs = held_out_runs(validate, 40, 101)
+    # As in training with its default seed, so that the box has the windows that the networks correct.
+    runs = validation_runs(validate, SCHEDULES["lstm"].validation_runs, 1)
     window_s, state_window_s = choose_windows(runs)
     smoothers: dict[str, TemporalSmoother] = {
         "none": build_smoother("none"),

@@ -20,7 +20,7 @@ from temporal.box import BoxSmoother, NoSmoother
 from temporal.conv3d import Conv3dConfig, Conv3dNet
 from temporal.lstm import LstmConfig, LstmNet
 from training.lightning import ModelCheckpoint, pl
-from training.semi_markov import EXPRESSION_CHAIN
+from training.semi_markov import EXPRESSION_CHAIN, EXPRESSION_CHAIN_SHIFTED
 from training.temporal_figures import Tally, figures, overall, tally
 from training.temporal_items import Material, RisingSampler, SequenceItems, collate, expression_weights
 from training.temporal_module import History, TemporalTrainer, smoother_of
@@ -66,12 +66,21 @@ SCHEDULES: Mapping[Kind, Schedule] = {
 def held_out_runs(material: Material, count: int, seed: int, shifted: bool = False) -> list[LabelledRun]:
     """``count`` sequences of expressions and as many of states at 5 Hz; fixed by the seed."""
     runs: list[LabelledRun] = []
+    chain = EXPRESSION_CHAIN_SHIFTED if shifted else EXPRESSION_CHAIN
     for i in range(count):
-        for make, source in ((expression_run, material.expression), (state_run, material.state)):
-            rng = np.random.default_rng((seed, i, int(make is state_run)))
-            run = make(source, HELD_OUT_S, AT_5_HZ, rng, shifted)
-            runs.append(replace(run, group=f"{run.source} {run.group or i}"))
+        rngs = [np.random.default_rng((seed, i, kind)) for kind in (0, 1)]
+        made = (
+            expression_run(material.expression, HELD_OUT_S, AT_5_HZ, rngs[0], chain),
+            state_run(material.state, HELD_OUT_S, AT_5_HZ, rngs[1], shifted),
+        )
+        runs += [replace(run, group=f"{run.source} {run.group or i}") for run in made]
     return runs
+
+
+def validation_runs(material: Material, count: int, seed: int) -> list[LabelledRun]:
+    """What windows and epochs are chosen on: made-up sequences, and the ordered runs where there are any."""
+    ordered = ordered_runs(material.ordered) if material.ordered is not None else []
+    return held_out_runs(material, count, seed + 100) + ordered
 
 
 def judge(smoother: TemporalSmoother, runs: Sequence[LabelledRun]) -> Tally:
@@ -128,8 +137,7 @@ def fit_network(
     Raises:
         ConfigError: the folder holds a run with other settings.
     """
-    held_out = held_out_runs(validate, schedule.validation_runs, seed + 100)
-    held_out += ordered_runs(validate.ordered) if validate.ordered is not None else []
+    held_out = validation_runs(validate, schedule.validation_runs, seed)
     windows = choose_windows(held_out)
     say(f"box windows by validation: {windows[0]} s for expressions, {windows[1]} s for states")
     pl.seed_everything(seed, verbose=False)
@@ -148,7 +156,7 @@ def fit_network(
     settings = {"kind": kind, "schedule": asdict(schedule), "network": asdict(network.config)}
     last = _begin(folder, {**settings, "steps": steps, "seed": seed}, resume)
     items = SequenceItems(fit, network.config, per_epoch * schedule.batch, seed)
-    weights = expression_weights(EXPRESSION_CHAIN.share_of_time(), schedule.balance)
+    weights = expression_weights(schedule.balance)
     module = TemporalTrainer(network, weights, held_out, schedule.learning_rate, epochs * per_epoch, seed)
     best = ModelCheckpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
     # save_last would follow the best epochs only; a resumed run needs every one.

@@ -19,6 +19,7 @@ from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig, cut_clips
 from temporal.lstm import LstmConfig, lstm_features
 from temporal.residual import observed_logits
+from training.semi_markov import varied_chain
 from training.temporal_sequences import (
     Conditions,
     LabelledRun,
@@ -115,9 +116,11 @@ class SequenceItems(Dataset[Arrays]):
             run = whole.run.rows(part)
             run = ScoreRun(run.times_s * step, run.prob, run.valid, run.chips)
             return LabelledRun(run, whole.expression[part], whole.state[part], kind, whole.group)
-        make = expression_run if kind == "expression" else state_run
-        pool = self.material.expression if kind == "expression" else self.material.state
-        return make(pool, self.duration_s, self.how, rng)
+        if kind == "expression":
+            chain = varied_chain(rng)
+            return expression_run(self.material.expression, self.duration_s, self.how, rng, chain)
+        pace = float(np.exp(rng.normal(0, 0.4)))
+        return state_run(self.material.state, self.duration_s, self.how, rng, pace=pace)
 
 
 def answer_weights(state: FloatArray | None) -> FloatArray | None:
@@ -226,8 +229,10 @@ class RisingSampler(Sampler[int]):
         return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
 
 
-def expression_weights(share: NDArray[np.floating], balance: float) -> Tensor:
-    """(7,) class weights (1 / share) ** balance, with a mean of 1 over the samples."""
+def expression_weights(balance: float, draws: int = 200) -> Tensor:
+    """(7,) class weights (1 / share of time) ** balance over training's chains; mean of 1 over samples."""
+    rng = np.random.default_rng(0)
+    share = np.mean([varied_chain(rng).share_of_time() for _ in range(draws)], axis=0)
     weight = np.maximum(share, 1e-3) ** -balance
     assert len(weight) == EXPRESSION_COUNT
     return torch.tensor(weight / float((weight * share).sum()), dtype=torch.float32)

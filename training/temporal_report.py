@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _TASKS = {
-    "made": "Made-up sequences of test pictures, with the habits that the networks were trained on",
-    "shifted": "The same with other habits (every expression equally often and long, other durations)",
+    "made": "Made-up sequences of test pictures, with habits around which training varied",
+    "shifted": "The same with habits outside training's (every expression equally often, gamma durations)",
     "wacv2016": "WACV-2016 test persons: real frames in order, apparent engagement",
 }
 _COLUMNS = {
@@ -91,8 +91,8 @@ event-F1 and state AUC, as far as a task has them.
 - No set of ours labels a face frame by frame. The first two tasks are put together from single test pictures
   ({result["sequences"]} sequences of 30 s each of expressions and states), held for 0.5–1.5 s, with
   durations and transitions that are assumptions (`training/semi_markov.py`). A network can learn those
-  assumptions; the second task, which it never saw, shows how much of its lead is that. Neither shows how
-  real faces move.
+  assumptions. Training therefore varies them from sequence to sequence (`varied_chain`), and the second
+  task has habits that training does not. Neither shows how real faces move.
 - WACV-2016 has five test persons, so its intervals are wide. The interval of its frames is not published; one
   second is assumed. Its middle level counts as neither engaged nor not. The networks saw its training
   persons, the box saw nothing.

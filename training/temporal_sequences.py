@@ -19,7 +19,6 @@ from engagement.types import ByteArray, FloatArray, IndexArray, TimeArray
 from temporal.base import ScoreRun, from_logits
 from training.semi_markov import (
     EXPRESSION_CHAIN,
-    EXPRESSION_CHAIN_SHIFTED,
     Segments,
     SemiMarkov,
     state_chain,
@@ -127,7 +126,11 @@ def sample_times(duration_s: float, how: Conditions, rng: np.random.Generator) -
 
 
 def expression_run(
-    pool: Pool, duration_s: float, how: Conditions, rng: np.random.Generator, shifted: bool = False
+    pool: Pool,
+    duration_s: float,
+    how: Conditions,
+    rng: np.random.Generator,
+    chain: SemiMarkov = EXPRESSION_CHAIN,
 ) -> LabelledRun:
     """A sequence of expressions; the learner states are unknown.
 
@@ -138,7 +141,6 @@ def expression_run(
     lacking = [EXPRESSIONS.classes[c] for c, rows in members.items() if not len(rows)]
     if lacking:
         raise DataError(f"the pool '{pool.name}' has no picture of: {', '.join(lacking)}")
-    chain = EXPRESSION_CHAIN_SHIFTED if shifted else EXPRESSION_CHAIN
     times, rows, run = _observe(pool, chain, members, duration_s, how, rng)
     state = np.full((len(times), len(LEARNER_STATES)), np.nan, np.float32)
     return LabelledRun(run, pool.expression[rows], state, pool.name, "")
@@ -150,7 +152,12 @@ def state_codes(state: FloatArray) -> IndexArray:
 
 
 def state_run(
-    pool: Pool, duration_s: float, how: Conditions, rng: np.random.Generator, shifted: bool = False
+    pool: Pool,
+    duration_s: float,
+    how: Conditions,
+    rng: np.random.Generator,
+    shifted: bool = False,
+    pace: float = 1.0,
 ) -> LabelledRun:
     """A sequence of one person's learner states; the expressions are unknown."""
     person = str(rng.choice(np.unique(pool.group)))
@@ -158,7 +165,7 @@ def state_run(
     codes = state_codes(pool.state[mine])
     kinds, counts = np.unique(codes, return_counts=True)
     members = {i: mine[codes == code] for i, code in enumerate(kinds.tolist())}
-    chain = state_chain(kinds.astype(np.int64), counts.astype(np.int64), shifted)
+    chain = state_chain(kinds.astype(np.int64), counts.astype(np.int64), shifted, pace)
     times, rows, run = _observe(pool, chain, members, duration_s, how, rng)
     return LabelledRun(run, np.full(len(times), -1, np.int64), pool.state[rows], pool.name, person)
 

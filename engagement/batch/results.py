@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -31,7 +30,9 @@ def committed(target: Path) -> Iterator[Path]:
     try:
         work.mkdir(parents=True)
     except OSError as error:
-        raise OutputError(f"{target} cannot be written ({error.strerror})", "Choose another folder with -o.") from error
+        raise OutputError(
+            f"{target} cannot be written ({error.strerror})", "Choose another folder with -o."
+        ) from error
     try:
         yield work
         _replace(work, target)
@@ -78,8 +79,10 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write JSON so that a reader finds the old or the new file, never half of one."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    temporary.write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.write_text(
+        json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+    temporary.replace(path)
 
 
 def writable(root: Path) -> None:
@@ -95,4 +98,6 @@ def writable(root: Path) -> None:
         probe.rmdir()
     except OSError as error:
         reason = "it is a file" if root.is_file() else (error.strerror or str(error))
-        raise OutputError(f"output folder {root} cannot be written ({reason})", "Choose another with -o.") from error
+        raise OutputError(
+            f"output folder {root} cannot be written ({reason})", "Choose another with -o."
+        ) from error

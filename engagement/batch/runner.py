@@ -102,7 +102,10 @@ def _one(
     names = (str(video.path), video.relative.as_posix())
     begun = time.monotonic()
     try:
-        weights = [*analyzer.classifier.weights, *([analyzer.smoother_weights] if analyzer.smoother_weights else [])]
+        weights = [
+            *analyzer.classifier.weights,
+            *([analyzer.smoother_weights] if analyzer.smoother_weights else []),
+        ]
         print_now = fingerprint(video.path, analyzer.config, weights)
         before = None if overwrite else read_summary(target)
         if before is not None and before.get("fingerprint") == print_now:
@@ -137,7 +140,10 @@ def _status(
 
 
 def _write_run(analyzer: Analyzer, root: Path, statuses: Sequence[VideoStatus], started: str) -> None:
-    weights = [*analyzer.classifier.weights, *([analyzer.smoother_weights] if analyzer.smoother_weights else [])]
+    weights = [
+        *analyzer.classifier.weights,
+        *([analyzer.smoother_weights] if analyzer.smoother_weights else []),
+    ]
     record = {
         "schema": 1,
         "engagement_version": __version__,

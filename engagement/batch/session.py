@@ -35,7 +35,12 @@ def write_session(
         extra=extra,
     )
     tables = build_tables(
-        result.sample_time_s, result.sample_frame, result.records.rows, result.person, result.smoothed, options
+        result.sample_time_s,
+        result.sample_frame,
+        result.records.rows,
+        result.person,
+        result.smoothed,
+        options,
     )
     write_parquet(tables.timeline, folder / "timeline.parquet")
     write_csv(tables.timeline, folder / "timeline.csv")
@@ -53,7 +58,9 @@ def _thumbnails(result: SessionResult) -> dict[str, list[Thumbnail]]:
     for track, index in result.person_of_track.items():
         if index >= 0:
             tracks.setdefault(person_name(index), []).append(track)
-    return {name: [Thumbnail(t.time_s, t.jpeg) for t in result.thumbnails.of(own)] for name, own in tracks.items()}
+    return {
+        name: [Thumbnail(t.time_s, t.jpeg) for t in result.thumbnails.of(own)] for name, own in tracks.items()
+    }
 
 
 def summarise(
@@ -62,10 +69,15 @@ def summarise(
     """The content of summary.json, schema 1."""
     info, outcome, times = result.info, result.outcome, result.sample_time_s
     nobody = result.person < 0
-    weights = [*analyzer.classifier.weights, *([analyzer.smoother_weights] if analyzer.smoother_weights else [])]
+    weights = [
+        *analyzer.classifier.weights,
+        *([analyzer.smoother_weights] if analyzer.smoother_weights else []),
+    ]
     known = set(analyzer.classifier.expression_classes)
     warnings = [] if outcome.complete else [f"The video was not read to its end: {outcome.reason}."]
-    if missing := [c for c in tables.timeline.columns if c.startswith("p_") and c[2:] not in known and c in _EXPRESSION]:
+    if missing := [
+        c for c in tables.timeline.columns if c.startswith("p_") and c[2:] not in known and c in _EXPRESSION
+    ]:
         names = ", ".join(c[2:] for c in missing)
         warnings.append(f"The model in use cannot name: {names}; their probability is 0 throughout.")
     return {

@@ -16,6 +16,7 @@ from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ByteArray, ChipSpec, FaceScores, FloatArray
 from engagement.weights.store import LoadedWeights, load_weights
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Loaded:
     weights: LoadedWeights
@@ -34,7 +35,9 @@ def build_network(weights: LoadedWeights) -> FaceStateNet:
     missing, extra = wanted - set(weights.tensors), set(weights.tensors) - wanted
     if missing or extra:
         culprit = sorted(missing or extra)[0]
-        raise WeightsError(f"{weights.name}: tensors do not fit the recorded network, for example '{culprit}'")
+        raise WeightsError(
+            f"{weights.name}: tensors do not fit the recorded network, for example '{culprit}'"
+        )
     network.load_state_dict(dict(weights.tensors), strict=False)
     return network.eval()
 
@@ -145,7 +148,8 @@ class FaceClassifier:
             identity.append(out.identity.float().cpu().numpy())
         widths = {name: len(head.labels) for name, head in loaded.network.spec.heads.items()}
         joined = {
-            name: np.concatenate([np.zeros((0, widths[name]), np.float32), *parts]) for name, parts in logits.items()
+            name: np.concatenate([np.zeros((0, widths[name]), np.float32), *parts])
+            for name, parts in logits.items()
         }
         return joined, np.concatenate(identity)
 

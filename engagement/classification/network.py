@@ -140,11 +140,11 @@ class FaceStateNet(nn.Module):
             raise ConfigError(f"backbone '{spec.backbone}' has no identity head", "Use efficientnet_b0.")
         self.spec = spec
         self.backbone, width = BACKBONES[spec.backbone]()
-        self.heads = nn.ModuleDict(
-            {name: _head(width, head, dropout) for name, head in spec.heads.items()}
-        )
+        self.heads = nn.ModuleDict({name: _head(width, head, dropout) for name, head in spec.heads.items()})
         self.taps = dict(_IDENTITY_TAPS.get(spec.backbone, ())) if spec.identity_dim else {}
-        self.identity = _identity_head(sum(self.taps.values()) * _IDENTITY_GRID**2, spec) if self.taps else None
+        self.identity = (
+            _identity_head(sum(self.taps.values()) * _IDENTITY_GRID**2, spec) if self.taps else None
+        )
 
     def trunk(self, chips: Tensor) -> tuple[Tensor, Tensor]:
         """Features (n, d), and the pooled taps (n, t) that the identity head reads; t may be 0."""
@@ -174,7 +174,11 @@ class FaceStateNet(nn.Module):
 
 def _identity_head(width: int, spec: NetworkSpec) -> nn.Module:
     return nn.Sequential(
-        nn.BatchNorm1d(width), nn.Linear(width, 512), nn.SiLU(), nn.Dropout(0.1), nn.Linear(512, spec.identity_dim)
+        nn.BatchNorm1d(width),
+        nn.Linear(width, 512),
+        nn.SiLU(),
+        nn.Dropout(0.1),
+        nn.Linear(512, spec.identity_dim),
     )
 
 

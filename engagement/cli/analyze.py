@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the results."
+)
 @click.option("--sample-rate", type=float, help="Frames analysed per second of video.  [default: 5]")
 @click.option("--min-face", type=int, help="Smallest face searched for, pixels of the video.  [default: 24]")
-@click.option("--min-quality", type=float, help="Crops below this (0-1) are left out of claims.  [default: 0.3]")
+@click.option(
+    "--min-quality", type=float, help="Crops below this (0-1) are left out of claims.  [default: 0.3]"
+)
 @click.option("--temporal", type=str, help="Smoothing: none, box, lstm or cnn3d.  [default: box]")
 @click.option("--window", type=float, help="Width of the box, seconds.  [default: 2]")
 @click.option("--margin", type=float, help="Lead below which a state is 'uncertain'.  [default: 0.1]")
@@ -29,7 +33,9 @@ if TYPE_CHECKING:
 @click.option("--backend", type=str, help="Video reader: auto, pyav, decord or opencv.  [default: auto]")
 @click.option("--device", type=str, default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--glob", "globs", multiple=True, help="Other files to take from folders, such as '*.ts'.")
-@click.option("--thumbnails/--no-thumbnails", default=True, help="Pictures of faces in the pages.  [default: on]")
+@click.option(
+    "--thumbnails/--no-thumbnails", default=True, help="Pictures of faces in the pages.  [default: on]"
+)
 @click.option("--overwrite", is_flag=True, help="Analyse again what is finished already.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -79,7 +85,9 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
 
     backend = given["backend"] or "auto"
     if backend not in ("auto", *BACKENDS):
-        raise ConfigError(f"--backend '{backend}' is unknown", f"Choose auto ({AUTO_BACKEND}), {', '.join(BACKENDS)}.")
+        raise ConfigError(
+            f"--backend '{backend}' is unknown", f"Choose auto ({AUTO_BACKEND}), {', '.join(BACKENDS)}."
+        )
     return resolve(
         {
             "sampling": (SamplingConfig, {"rate_hz": given["sample_rate"]}),
@@ -118,4 +126,6 @@ def _say_where(statuses: list[VideoStatus], output: Path, quiet: bool) -> None:
     if quiet:
         for status in statuses:
             if status.status in ("failed", "partial"):
-                click.echo(f"{status.input}: {status.status}: {status.reason}. {status.hint}".strip(), err=True)
+                click.echo(
+                    f"{status.input}: {status.status}: {status.reason}. {status.hint}".strip(), err=True
+                )

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from engagement.batch.runner import VideoStatus
     from engagement.video.discover import FoundVideo
 
-_MARKS = {"ok": "[green]ok[/]", "partial": "[yellow]partial[/]", "failed": "[red]failed[/]", "skipped": "skipped"}
+_MARKS = {
+    "ok": "[green]ok[/]",
+    "partial": "[yellow]partial[/]",
+    "failed": "[red]failed[/]",
+    "skipped": "skipped",
+}
 
 
 def clock(seconds: float) -> str:
@@ -44,7 +49,9 @@ class ProgressReporter:
             disable=quiet,
             transient=True,
         )
-        self._overall = self._progress.add_task("videos", total=total, note=f"0 of {total}", visible=total > 1)
+        self._overall = self._progress.add_task(
+            "videos", total=total, note=f"0 of {total}", visible=total > 1
+        )
         self._video: TaskID | None = None
         self._begun = self._run_begun = time.monotonic()
         self._done = 0
@@ -88,9 +95,13 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
     """The final table: every video with its outcome."""
     table = Table(box=None, pad_edge=False)
     for heading in ("video", "status", "persons", "length", "speed", "what happened"):
-        table.add_column(heading, overflow="fold", justify="right" if heading in ("persons", "length", "speed") else "left")
+        table.add_column(
+            heading, overflow="fold", justify="right" if heading in ("persons", "length", "speed") else "left"
+        )
     for status in statuses:
-        speed = f"{status.duration_s / status.elapsed_s:.1f}x" if status.duration_s and status.elapsed_s else ""
+        speed = (
+            f"{status.duration_s / status.elapsed_s:.1f}x" if status.duration_s and status.elapsed_s else ""
+        )
         told = ". ".join(part for part in (status.reason, status.hint) if part)
         table.add_row(
             Text(status.input),

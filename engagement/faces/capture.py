@@ -21,7 +21,7 @@ from engagement.faces.pose import head_pose
 from engagement.faces.quality import QualityConfig, assess
 from engagement.types import ChipSpec, FaceDetections, FloatArray, Frame, IndexArray
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "file",
     "source",
     "time_s",

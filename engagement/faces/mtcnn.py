@@ -62,12 +62,14 @@ class MtcnnDetector:
             size = (int(width * scale + 1), int(height * scale + 1))
             small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
             offsets, prob = self._pnet(self._tensor(np.asarray(small, np.uint8)[None]))
-            found.append(_cells(offsets[0].cpu().numpy(), prob[0, 1].cpu().numpy(), scale, self.config.thresholds[0]))
+            found.append(
+                _cells(offsets[0].cpu().numpy(), prob[0, 1].cpu().numpy(), scale, self.config.thresholds[0])
+            )
             scale *= self.config.factor
         candidates = np.concatenate(found) if found else np.zeros((0, 9), np.float32)
         candidates = candidates[suppress(candidates[:, :4], candidates[:, 4], 0.7)]
         size_wh = np.tile(candidates[:, 2:4] - candidates[:, :2], 2)
-        return _square(candidates[:, :4] + candidates[:, 5:9] * size_wh)
+        return _square((candidates[:, :4] + candidates[:, 5:9] * size_wh).astype(np.float32))
 
     def _reject(self, rgb: ByteArray, boxes: FloatArray) -> FloatArray:
         """R-Net: most candidates are no faces."""
@@ -112,7 +114,9 @@ class MtcnnDetector:
         kept = np.flatnonzero((x2 > x1) & (y2 > y1))
         crops = np.empty((len(kept), size, size, 3), np.uint8)
         for row, i in enumerate(kept):
-            crops[row] = cv2.resize(rgb[y1[i] : y2[i], x1[i] : x2[i]], (size, size), interpolation=cv2.INTER_AREA)
+            crops[row] = cv2.resize(
+                rgb[y1[i] : y2[i], x1[i] : x2[i]], (size, size), interpolation=cv2.INTER_AREA
+            )
         return crops, kept.astype(np.int64)
 
     def _forward(self, net: torch.nn.Module, crops: ByteArray) -> tuple[FloatArray, ...]:

@@ -42,14 +42,18 @@ def sharpness(chips: ByteArray) -> FloatArray:
 
     out = np.zeros(len(chips), np.float32)
     for i, chip in enumerate(chips):
-        grey = cv2.resize(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        grey = cv2.resize(
+            cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA
+        )
         values = grey.astype(np.float32)
         # The constant keeps sensor noise on a flat crop from passing for detail.
         out[i] = cv2.Laplacian(values, cv2.CV_32F).var() / (values.var() + 30.0)
     return out
 
 
-def assess(chips: ByteArray, boxes_xyxy: FloatArray, pose_deg: FloatArray, frame_hw: tuple[int, int]) -> FloatArray:
+def assess(
+    chips: ByteArray, boxes_xyxy: FloatArray, pose_deg: FloatArray, frame_hw: tuple[int, int]
+) -> FloatArray:
     """Usability of n crops of one picture.
 
     Args:
@@ -74,6 +78,7 @@ def assess(chips: ByteArray, boxes_xyxy: FloatArray, pose_deg: FloatArray, frame
         "inside": inside,
     }
     factors = [
-        np.clip((values[name] - useless) / (fine - useless), 0, 1) for name, (useless, fine) in _LIMITS.items()
+        np.clip((values[name] - useless) / (fine - useless), 0, 1)
+        for name, (useless, fine) in _LIMITS.items()
     ]
     return np.min(factors, axis=0).astype(np.float32)

@@ -13,19 +13,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engagement.reports.drawing import (
+    BAND_OPACITY,
+    ORIGIN_MS,
+    PERCENT,
+    band,
+    column,
+    end_label,
+    lighter,
+    line,
+    note,
+    positions,
+    pushed_apart,
+    rounded,
+    row_axis,
+    row_title,
+    rows_layout,
+    widened,
+)
 from engagement.reports.theme import EXPRESSION_COLORS, FEW_PEOPLE, GREY, STATES, with_alpha
 from engagement.reports.thinning import Floats, merged, pick, spans, thin, with_gaps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Time zero of the axis: 10 days after 1970. Plotly reads small whole numbers as years (5000 ms!), and
-#: 32-bit whole numbers keep pages small. The page's script knows it, too.
-ORIGIN_MS = 864_000_000
-_ROW_GAP_PX = 24
-_TOP_PX, _BOTTOM_PX = 26, 30
-_PERCENT = {"range": [-0.02, 1.02], "tickvals": [0, 0.5, 1], "ticktext": ["0\u202f%", "50\u202f%", "100\u202f%"]}
-_BAND = 0.17  # opacity
 #: A poor stretch counts as one when its parts are this close, as a share of the session.
 _FINEST = 1 / 600
 
@@ -39,8 +50,8 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
     Returns:
         JSON of the figure, None when nobody was ever visible.
     """
-    times = _column(curves, "time_s")
-    n_used, n_visible = _column(curves, "n_used"), _column(curves, "n_visible")
+    times = column(curves, "time_s")
+    n_used, n_visible = column(curves, "n_used"), column(curves, "n_visible")
     if not len(times) or not len(n_visible) == len(n_used) == len(times) or not np.nanmax(n_visible) > 0:
         return None
     step = float(curves.get("step_s") or 1.0)
@@ -49,24 +60,23 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
     traces: list[dict[str, Any]] = []
     labels: list[tuple[float, str]] = []
     for name, look in STATES.items():
-        mean, low, high = (_column(curves, f"{name}{end}") for end in ("", "_lo", "_hi"))
+        mean, low, high = (column(curves, f"{name}{end}") for end in ("", "_lo", "_hi"))
         if not len(mean) == len(low) == len(high) == len(times):
             continue
-        traces += _band(middle, np.where(enough, low, np.nan), np.where(enough, high, np.nan), with_alpha(look.color, _BAND), "y")
+        edges = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
+        traces += band(middle, *edges, with_alpha(look.color, BAND_OPACITY), "y")
         # Few people: the curve goes on, thin and without a band.
-        thin_part = np.where(_widened(~enough), mean, np.nan)
-        for values, width, alpha in ((thin_part, 1.0, 0.55), (np.where(enough, mean, np.nan), 2.6, 1.0)):
-            if np.isfinite(values).any():
-                traces.append(
-                    {
-                        **_line(middle, values, with_alpha(look.color, alpha), width),
-                        "mode": "lines" if width > 2 else "lines+markers",
-                        "marker": {"size": 2.5},
-                        "customdata": np.stack([_rounded(values), _rounded(low), _rounded(high), n_used], axis=1),
-                        "hovertemplate": _CLASS_HOVER.format(name=name) if width > 2 else _FEW_HOVER.format(name=name),
-                    }
-                )
-                traces[-1]["line"]["dash"] = look.dash
+        few, full = np.where(widened(~enough), mean, np.nan), np.where(enough, mean, np.nan)
+        for values, width, alpha, hover in ((few, 1.0, 0.55, _FEW_HOVER), (full, 2.6, 1.0, _CLASS_HOVER)):
+            if not np.isfinite(values).any():
+                continue
+            curve = line(middle, values, with_alpha(look.color, alpha), width)
+            curve["line"]["dash"] = look.dash
+            curve["customdata"] = np.stack([rounded(values), rounded(low), rounded(high), n_used], axis=1)
+            curve["hovertemplate"] = hover.format(name=name)
+            if values is few:  # a single point has no line
+                curve |= {"mode": "lines+markers", "marker": {"size": 2.5}}
+            traces.append(curve)
         last = np.flatnonzero(np.isfinite(mean))
         if len(last):
             labels.append((float(mean[last[-6:]].mean()), name))
@@ -74,7 +84,7 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
         traces.append(
             {
                 "type": "scatter",
-                "x": _ms(np.append(times, times[-1] + step)),
+                "x": positions(np.append(times, times[-1] + step)),
                 "y": np.append(values, values[-1]).astype(np.int16),
                 "yaxis": "y2",
                 "mode": "lines",
@@ -86,22 +96,24 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
         )
     most = max(4.0, float(np.nanmax(n_visible)) * 1.15)
     rows = [
-        ("y", 250, dict(_PERCENT)),
+        ("y", 250, dict(PERCENT)),
         ("y2", 62, {"range": [0, most], "nticks": 3, "tickformat": "d", "rangemode": "tozero"}),
     ]
-    figure = _layout(rows, duration_s)
-    notes = [_end_label("y", at, STATES[name].color, name) for at, name in _pushed_apart(labels)]
+    figure = rows_layout(rows, duration_s)
+    notes = [end_label("y", at, STATES[name].color, name) for at, name in pushed_apart(labels)]
     notes += [
-        {**_end_label("y2", most * 0.8, "", "visible"), "font": {"size": 11}},
-        {**_end_label("y2", most * 0.3, "", "used"), "font": {"size": 11}},
-        _row_title("y2", "people"),
+        {**end_label("y2", most * 0.8, "", "visible"), "font": {"size": 11}},
+        {**end_label("y2", most * 0.3, "", "used"), "font": {"size": 11}},
+        row_title("y2", "people"),
     ]
     shapes = []
     for number, at in enumerate(moments, 1):
         where = ORIGIN_MS + int(at * 1000)
-        shapes.append({"type": "line", "xref": "x", "yref": "paper", "x0": where, "x1": where, "y0": 0, "y1": 1})
+        shapes.append(
+            {"type": "line", "xref": "x", "yref": "paper", "x0": where, "x1": where, "y0": 0, "y1": 1}
+        )
         shapes[-1]["line"] = {"color": GREY, "width": 1, "dash": "3px,4px"}
-        notes.append({**_note("x", where, "paper", 1, str(number)), "yanchor": "bottom", "name": "moment"})
+        notes.append({**note("x", where, "paper", 1, str(number)), "yanchor": "bottom", "name": "moment"})
     return _json(traces, {**figure, "shapes": shapes, "annotations": notes})
 
 
@@ -120,24 +132,26 @@ def states_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_qua
     traces: list[dict[str, Any]] = []
     rows, notes = [], []
     for row, (name, look) in enumerate(STATES.items()):
-        axis = _axis(row)
+        axis = row_axis(row)
         raw, smooth = view.column(f"p_{name}"), view.column(f"s_{name}")
         spread = _local_spread(raw - smooth, max(3, round(10 / step_s)))
         times, values = view.thinned(np.stack([smooth, smooth - spread, smooth + spread], axis=1))
         traces += view.poor_traces(axis, duration_s)
         traces += view.dots(raw, look.color, axis)
         edges = np.clip(values[:, 1:], 0, 1)
-        traces += _band(times, edges[:, 0], edges[:, 1], with_alpha(look.color, _BAND), axis)
-        line = _line(times, values[:, 0], look.color, 1.8, axis)
-        line["customdata"] = _rounded(values[:, 0])
-        line["hovertemplate"] = f"apparent {name}: about %{{customdata}}\u202f%<extra></extra>"
-        traces.append(line)
-        rows.append((axis, 92, dict(_PERCENT)))
-        notes.append(_row_title(axis, f"apparent {name}", look.color))
-    return _json(traces, {**_layout(rows, duration_s), "annotations": notes})
+        traces += band(times, edges[:, 0], edges[:, 1], with_alpha(look.color, BAND_OPACITY), axis)
+        curve = line(times, values[:, 0], look.color, 1.8, axis)
+        curve["customdata"] = rounded(values[:, 0])
+        curve["hovertemplate"] = f"apparent {name}: about %{{customdata}}\u202f%<extra></extra>"
+        traces.append(curve)
+        rows.append((axis, 92, dict(PERCENT)))
+        notes.append(row_title(axis, f"apparent {name}", look.color))
+    return _json(traces, {**rows_layout(rows, duration_s), "annotations": notes})
 
 
-def expressions_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quality: float) -> str | None:
+def expressions_figure(
+    table: pd.DataFrame, duration_s: float, step_s: float, min_quality: float
+) -> str | None:
     """Seven thin areas above one another, one per expression."""
     view = _View(table, step_s, min_quality)
     if not view.usable:
@@ -147,17 +161,17 @@ def expressions_figure(table: pd.DataFrame, duration_s: float, step_s: float, mi
     traces: list[dict[str, Any]] = []
     rows, notes = [], []
     for row, name in enumerate(names):
-        axis = _axis(row)
-        area = _line(times, values[:, row], EXPRESSION_COLORS[name], 1.2, axis)
-        area["customdata"] = _rounded(values[:, row])
+        axis = row_axis(row)
+        area = line(times, values[:, row], EXPRESSION_COLORS[name], 1.2, axis)
+        area["customdata"] = rounded(values[:, row])
         area["hovertemplate"] = f"apparent {name}: about %{{customdata}}\u202f%<extra></extra>"
-        fill = _band(times, np.zeros(len(times)), values[:, row], _lighter(EXPRESSION_COLORS[name]), axis)
+        fill = band(times, np.zeros(len(times)), values[:, row], lighter(EXPRESSION_COLORS[name]), axis)
         traces += [*view.poor_traces(axis, duration_s), *fill, area]
         # Seven times the same scale would only be noise.
         ticks = ["0", "100\u202f%"] if row == 0 else ["", ""]
-        rows.append((axis, 34, {**_PERCENT, "tickvals": [0, 1], "ticktext": ticks}))
-        notes.append(_row_title(axis, name, EXPRESSION_COLORS[name]))
-    return _json(traces, {**_layout(rows, duration_s), "annotations": notes})
+        rows.append((axis, 34, {**PERCENT, "tickvals": [0, 1], "ticktext": ticks}))
+        notes.append(row_title(axis, name, EXPRESSION_COLORS[name]))
+    return _json(traces, {**rows_layout(rows, duration_s), "annotations": notes})
 
 
 def head_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quality: float) -> str | None:
@@ -170,24 +184,36 @@ def head_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quali
     words = ("turned", "raised")
     traces: list[dict[str, Any]] = []
     for k, dash in ((0, "solid"), (1, "3px,2px")):
-        line = _line(times, values[:, k], GREY if k else "#5B6470", 1.5, _axis(k))
-        line["hovertemplate"] = f"head {words[k]} by %{{y:.0f}}°<extra></extra>"
-        line["line"]["dash"] = dash
-        traces.append(line)
-    quality = _line(times, values[:, 2], "#5B6470", 1.2, "y3")
+        curve = line(times, values[:, k], GREY if k else "#5B6470", 1.5, row_axis(k))
+        curve["hovertemplate"] = f"head {words[k]} by %{{y:.0f}}°<extra></extra>"
+        curve["line"]["dash"] = dash
+        traces.append(curve)
+    quality = line(times, values[:, 2], "#5B6470", 1.2, "y3")
     quality["hovertemplate"] = "quality %{y:.1f}<extra></extra>"
-    below = _band(times, np.zeros(len(times)), values[:, 2], with_alpha(GREY, 0.25), "y3")
+    below = band(times, np.zeros(len(times)), values[:, 2], with_alpha(GREY, 0.25), "y3")
     traces += [*view.poor_traces("y3", duration_s), *below, quality]
     degrees = {"range": [-80, 80], "tickvals": [-45, 0, 45], "ticktext": ["−45°", "0°", "45°"]}
-    rows = [("y", 62, dict(degrees)), ("y2", 62, dict(degrees)), ("y3", 50, {**_PERCENT, "tickvals": [0, 1], "ticktext": ["0", "1"]})]
-    notes = [
-        _row_title("y", "head turned (up: to the right of the picture)"),
-        _row_title("y2", "head raised (up) or lowered"),
-        _row_title("y3", f"quality of the picture (used from {min_quality:g})"),
+    rows = [
+        ("y", 62, dict(degrees)),
+        ("y2", 62, dict(degrees)),
+        ("y3", 50, {**PERCENT, "tickvals": [0, 1], "ticktext": ["0", "1"]}),
     ]
-    limit = {"type": "line", "xref": "paper", "yref": "y3", "x0": 0, "x1": 1, "y0": min_quality, "y1": min_quality}
+    notes = [
+        row_title("y", "head turned (up: to the right of the picture)"),
+        row_title("y2", "head raised (up) or lowered"),
+        row_title("y3", f"quality of the picture (used from {min_quality:g})"),
+    ]
+    limit = {
+        "type": "line",
+        "xref": "paper",
+        "yref": "y3",
+        "x0": 0,
+        "x1": 1,
+        "y0": min_quality,
+        "y1": min_quality,
+    }
     limit["line"] = {"color": GREY, "width": 1, "dash": "dot"}
-    return _json(traces, {**_layout(rows, duration_s), "annotations": notes, "shapes": [limit]})
+    return _json(traces, {**rows_layout(rows, duration_s), "annotations": notes, "shapes": [limit]})
 
 
 class _View:
@@ -215,9 +241,17 @@ class _View:
             return []
         x = np.array([[a, a, b, b, np.nan] for a, b in parts]).ravel()
         y = np.tile([0.0, 1.0, 1.0, 0.0, np.nan], len(parts))
-        trace = _line(x, y, GREY, 0, axis)
+        trace = line(x, y, GREY, 0, axis)
         pattern = {"shape": "/", "fgcolor": GREY, "fgopacity": 0.6, "size": 6, "solidity": 0.12}
-        return [{**trace, "fill": "tozeroy", "fillcolor": "rgba(0,0,0,0)", "fillpattern": pattern, "hoverinfo": "skip"}]
+        return [
+            {
+                **trace,
+                "fill": "tozeroy",
+                "fillcolor": "rgba(0,0,0,0)",
+                "fillpattern": pattern,
+                "hoverinfo": "skip",
+            }
+        ]
 
     def dots(self, raw: Floats, color: str, axis: str) -> list[dict[str, Any]]:
         """Raw estimates, faint; grey where the picture was poor."""
@@ -228,7 +262,7 @@ class _View:
                 continue
             rows = rows[pick(len(rows))]
             dot = {"size": 2.6, "color": with_alpha(GREY if poor else color, 0.32)}
-            points = _line(self.times[rows], raw[rows], color, 0, axis)
+            points = line(self.times[rows], raw[rows], color, 0, axis)
             out.append({**points, "mode": "markers", "marker": dot, "hoverinfo": "skip"})
         return out
 
@@ -240,140 +274,6 @@ def _local_spread(residual: Floats, width: int) -> Floats:
     square = np.convolve(np.where(known, residual, 0.0) ** 2, kernel, "same")
     n = np.convolve(known.astype(float), kernel, "same")
     return np.where(known, np.sqrt(square / np.maximum(n, 1)), np.nan)
-
-
-def _widened(on: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """With the neighbours of every point, so that the thin line meets the full one."""
-    return on | np.append(on[1:], False) | np.insert(on[:-1], 0, False)
-
-
-def _column(curves: Mapping[str, Any], name: str) -> Floats:
-    values = curves.get(name)
-    if not isinstance(values, list):
-        return np.zeros(0)
-    return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)
-
-
-def _ms(times_s: Floats) -> NDArray[np.generic]:
-    """Positions on the time axis; NaN only separates outlines."""
-    ms = np.round(times_s * 1000) + ORIGIN_MS
-    return ms if np.isnan(ms).any() else ms.astype(np.int32)
-
-
-def _rounded(values: Floats) -> NDArray[np.float32]:
-    """Per cent in steps of five, for hovering."""
-    return (np.floor(values * 20 + 0.5) * 5).astype(np.float32)
-
-
-def _line(times_s: Floats, values: Floats, color: str, width: float, axis: str = "y") -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": _ms(times_s),
-        "y": np.round(values, 3).astype(np.float32),
-        "yaxis": axis,
-        "line": {"color": color, "width": width},
-        "connectgaps": False,
-    }
-
-
-def _band(times_s: Floats, low: Floats, high: Floats, fill: str, axis: str) -> list[dict[str, Any]]:
-    """Closed outlines, one per uninterrupted stretch: plotly's other ways of filling cross gaps."""
-    known = np.isfinite(low) & np.isfinite(high)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], known.view(np.int8), [0]])))
-    x: list[Floats] = []
-    y: list[Floats] = []
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
-        x += [times_s[start:end], times_s[start:end][::-1], np.array([np.nan])]
-        y += [low[start:end], high[start:end][::-1], np.array([np.nan])]
-    if not x:
-        return []
-    outline = _line(np.concatenate(x), np.concatenate(y), fill, 0, axis)
-    return [{**outline, "fill": "toself", "fillcolor": fill, "hoverinfo": "skip"}]
-
-
-def _lighter(color: str) -> str:
-    return with_alpha(color, 0.55) if color.startswith("#") else color.replace("0.6)", "0.35)")
-
-
-def _pushed_apart(labels: list[tuple[float, str]], distance: float = 0.085) -> list[tuple[float, str]]:
-    """Labels at the ends of lines, moved so that none covers another."""
-    placed: list[tuple[float, str]] = []
-    for at, name in sorted(labels):
-        placed.append((max(at, placed[-1][0] + distance) if placed else at, name))
-    excess = placed[-1][0] - 0.97 if placed else 0.0
-    return [(at - max(excess, 0.0), name) for at, name in placed]
-
-
-def _axis(row: int) -> str:
-    return "y" if row == 0 else f"y{row + 1}"
-
-
-def _note(xref: str, x: float, yref: str, y: float, text: str) -> dict[str, Any]:
-    return {"xref": xref, "x": x, "yref": yref, "y": y, "text": text, "showarrow": False}
-
-
-def _end_label(axis: str, at: float, color: str, text: str) -> dict[str, Any]:
-    """Beside the end of a line; the script shows it on wide screens only."""
-    shown = f'<span style="color:{color}">■</span> {text}' if color else text
-    return {**_note("paper", 1, axis, at, shown), "xanchor": "left", "xshift": 6, "name": "end"}
-
-
-def _row_title(axis: str, text: str, color: str = "") -> dict[str, Any]:
-    """Above the left end of a row."""
-    shown = f'<span style="color:{color}">■</span> {text}' if color else text
-    note = _note("paper", 0, f"{axis} domain", 1, shown)
-    return {**note, "xanchor": "left", "yanchor": "bottom", "name": "row", "yshift": 1}
-
-
-def _layout(rows: Sequence[tuple[str, int, dict[str, Any]]], duration_s: float) -> dict[str, Any]:
-    """Rows from top to bottom over one time axis."""
-    inner = sum(height for _, height, _ in rows) + _ROW_GAP_PX * (len(rows) - 1)
-    end = ORIGIN_MS + max(1, int(duration_s * 1000))
-    out: dict[str, Any] = {
-        "template": "none",
-        "height": inner + _TOP_PX + _BOTTOM_PX,
-        "margin": {"l": 46, "r": 104, "t": _TOP_PX, "b": _BOTTOM_PX, "pad": 0},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "showlegend": False,
-        "hovermode": "x unified",
-        "hoversubplots": "axis",
-        "dragmode": "zoom",
-        "hoverlabel": {"namelength": 0},
-        # Dates from 1970 in UTC: the only axis of plotly that labels seconds as a clock.
-        "xaxis": {
-            "type": "date",
-            "range": [ORIGIN_MS, end],
-            "minallowed": ORIGIN_MS,
-            "maxallowed": end,
-            "ticks": "outside",
-            "ticklen": 5,
-            "tickcolor": "rgba(0,0,0,0)",
-            "hoverformat": "%-H:%M:%S" if duration_s >= 3600 else "%-M:%S",
-            "anchor": rows[-1][0],
-            "showgrid": True,
-            "zeroline": False,
-            "tickangle": 0,
-            "showspikes": True,
-            "spikemode": "across",
-            "spikethickness": 1,
-            "spikedash": "solid",
-            "spikecolor": GREY,
-        },
-    }
-    top = inner
-    for axis, height, extra in rows:
-        out["yaxis" + axis[1:]] = {
-            "domain": [max(0.0, (top - height) / inner), min(1.0, top / inner)],
-            "anchor": "x",
-            "fixedrange": True,
-            "zeroline": False,
-            "showgrid": True,
-            **extra,
-        }
-        top -= height + _ROW_GAP_PX
-    return out
 
 
 def _json(traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> str:

@@ -104,7 +104,9 @@ def sparklines(curves: Mapping[str, Any]) -> list[tuple[str, str]]:
     size = -(-len(n_used) // _SPARK_POINTS) or 1
     out: list[tuple[str, str]] = []
     for name in STATES:
-        values = np.array([np.nan if v is None else float(v) for v in curves.get(name) or []], dtype=np.float64)
+        values = np.array(
+            [np.nan if v is None else float(v) for v in curves.get(name) or []], dtype=np.float64
+        )
         if not len(values) or len(values) != len(n_used):
             continue
         values[n_used < FEW_PEOPLE] = np.nan

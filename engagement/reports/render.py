@@ -79,6 +79,9 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "video": _part(summary, "video"),
         "limits": limits,
         "length": length,
+        "models": {
+            name: model for name, model in _part(summary, "models").items() if isinstance(model, Mapping)
+        },
         "trust": sentences.trust(_part(summary, "models")),
         "css": _resource("report.css"),
         "js": _resource("report.js"),
@@ -111,7 +114,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "people": people,
         "sentence": sentences.session_sentence(summary),
         "empty": sentences.empty_text(summary),
-        "moments": [{"range": _hash(m.start_s, m.end_s), "at": m.time_s, "text": sentences.moment_text(m)} for m in found],
+        "moments": [(m.time_s, _hash(m.start_s, m.end_s), sentences.moment_text(m)) for m in found],
         "window": moments.window_s(length),
         "class_figure": figures.session_figure(_part(summary, "class"), length, [m.time_s for m in found]),
         "page_data": _page_data(length, lanes, {p["key"]: p["href"] for p in people}),
@@ -128,7 +131,10 @@ def render_index(root: Path) -> Path:
     """
     run = _read_json(root / "run.json")
     rows = [_index_row(root, video) for video in run.get("videos") or [] if isinstance(video, Mapping)]
-    counts = {status: sum(row["status"] == status for row in rows) for status in ("ok", "partial", "failed", "skipped")}
+    counts = {
+        status: sum(row["status"] == status for row in rows)
+        for status in ("ok", "partial", "failed", "skipped")
+    }
     text = _render(
         "index.html",
         run=run,
@@ -153,7 +159,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
             summary = _read_json(page.with_name("summary.json"))
         except DataError:
             summary = {}
-    name = re.split(r"[\\/]", str(video.get("input") or "unnamed"))[-1]
+    name = Path(str(video.get("input") or "unnamed")).name
     return {
         "name": name,
         "place": folder if folder and Path(folder).name != folder else "",
@@ -228,9 +234,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist", "Give the folder that `engagement analyze` wrote.") from None
+        raise DataError(
+            f"{path} does not exist", "Give the folder that `engagement analyze` wrote."
+        ) from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error})", "Analyse the video again with --overwrite.") from error
+        raise DataError(
+            f"{path} cannot be read ({error})", "Analyse the video again with --overwrite."
+        ) from error
     if not isinstance(data, dict):
         raise DataError(f"{path} is not a summary", "Analyse the video again with --overwrite.")
     return data
@@ -247,7 +257,7 @@ def _script_json(text: str) -> str:
 
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704
+    return Markup(text)
 
 
 def _write(path: Path, text: str) -> Path:

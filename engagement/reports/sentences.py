@@ -9,7 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from engagement.reports.theme import FEW_PEOPLE, STATES, WEAK_AUC, about, about_percent, clock, count, duration, share
+from engagement.reports.theme import (
+    FEW_PEOPLE,
+    STATES,
+    WEAK_AUC,
+    about,
+    about_percent,
+    clock,
+    count,
+    duration,
+    share,
+)
 from engagement.timelines.moments import Moment
 
 
@@ -64,7 +74,9 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     others = ", ".join(f"{STATES[n].noun} {about_percent(means[n])}" for n in order[1:])
     lead = means[first] - means[order[1]] if len(order) > 1 else 1.0
     halfwidth = np.nan_to_num(halves[first])
-    figures = f"apparent {STATES[first].noun} {about_percent(means[first])}" + (f", {others}" if others else "")
+    figures = f"apparent {STATES[first].noun} {about_percent(means[first])}" + (
+        f", {others}" if others else ""
+    )
     if lead < max(limit, halfwidth):
         return f"No apparent state clearly led over the whole session ({figures})."
     text = f"Over the whole session people looked more {STATES[first].word} than anything else ({figures})"
@@ -183,7 +195,8 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     left = number((summary.get("left_out") or {}).get("samples")) or 0
     text = f"No face of at least {smallest:g}\u202fpx was found; try --min-face {try_next}."
     if left:
-        text = f"Faces were found in {count(int(left), 'sample')} only, too few to make a person of; try --min-face {try_next}."
+        few = count(int(left), "sample")
+        text = f"Faces were found in {few} only, too few to make a person of; try --min-face {try_next}."
     return text
 
 

@@ -39,7 +39,11 @@ def thin(times_s: Floats, values: Floats, points: int = SCREEN_POINTS) -> tuple[
 
 def pick(n: int, points: int = SCREEN_POINTS) -> NDArray[np.int64]:
     """Evenly spaced rows of n: an honest sample of raw values, where means would hide their spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, points)).round().astype(np.int64)) if n else np.zeros(0, np.int64)
+    return (
+        np.unique(np.linspace(0, n - 1, min(n, points)).round().astype(np.int64))
+        if n
+        else np.zeros(0, np.int64)
+    )
 
 
 def with_gaps(times_s: Floats, values: Floats, longest_s: float) -> tuple[Floats, Floats]:

@@ -59,7 +59,9 @@ TIMELINE: tuple[Column, ...] = (
         "usability of the crop; below the limit in run.json the sample is left out of claims",
         True,
     ),
-    Column("yaw_deg", "float", "degree", "head turned: positive when the nose points to the image's right", True),
+    Column(
+        "yaw_deg", "float", "degree", "head turned: positive when the nose points to the image's right", True
+    ),
     Column("pitch_deg", "float", "degree", "head raised: positive when the nose points up", True),
     Column("roll_deg", "float", "degree", "head tilted: positive clockwise in the image", True),
     *_scores("p", "raw"),
@@ -90,7 +92,9 @@ EVENTS: tuple[Column, ...] = (
     Column("start_s", "float", "s", "start of the event"),
     Column("end_s", "float", "s", "end of the event"),
     Column("state", "str", "", "leading apparent state, or 'uncertain' where the lead is small"),
-    Column("mean_prob", "float", "score 0-1", "mean smoothed score of that state; of the leader if uncertain"),
+    Column(
+        "mean_prob", "float", "score 0-1", "mean smoothed score of that state; of the leader if uncertain"
+    ),
 )
 
 

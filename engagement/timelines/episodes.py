@@ -47,7 +47,7 @@ def find_episodes(
         run: (n,) number of the uninterrupted stretch each sample lies in.
         step_s: sampling step; a sample stands for the time until the next one, at most this long.
     """
-    known = np.isfinite(scores).all(axis=1)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1))
     states = leading(scores, config)
     episodes: list[Episode] = []
     start = -1
@@ -60,7 +60,11 @@ def find_episodes(
             last = i - 1
             rows = slice(start, last + 1)
             follows = i < n and run[i] == run[last]
-            end = min(float(times_s[i]), float(times_s[last]) + 1.5 * step_s) if follows else times_s[last] + step_s
+            end = (
+                min(float(times_s[i]), float(times_s[last]) + 1.5 * step_s)
+                if follows
+                else times_s[last] + step_s
+            )
             best = float(np.mean(scores[rows].max(axis=1)))
             episodes.append(Episode(float(times_s[start]), float(end), str(states[start]), best))
         start = i if i < n and known[i] else -1

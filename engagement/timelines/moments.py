@@ -112,7 +112,9 @@ def _size(shift: Shift) -> float:
     return abs(shift.after - shift.before)
 
 
-def _moment(times: Floats, n_used: Floats, step: float, i: int, width: int, shifts: Sequence[Shift]) -> Moment:
+def _moment(
+    times: Floats, n_used: Floats, step: float, i: int, width: int, shifts: Sequence[Shift]
+) -> Moment:
     before, after = float(np.median(n_used[i - width : i])), float(np.median(n_used[i : i + width]))
     return Moment(
         time_s=float(times[i]),

@@ -107,7 +107,12 @@ def _stack(parts: Sequence[pd.DataFrame], columns: tuple[Any, ...]) -> pd.DataFr
 
 
 def _timeline(
-    name: str, times_s: TimeArray, frames: IndexArray, own: NDArray[np.void], smoothed: FloatArray, options: TableOptions
+    name: str,
+    times_s: TimeArray,
+    frames: IndexArray,
+    own: NDArray[np.void],
+    smoothed: FloatArray,
+    options: TableOptions,
 ) -> pd.DataFrame:
     """One row per sampled time between first and last sight; what was not observed is empty."""
     import pandas as pd

@@ -37,7 +37,7 @@ def class_curves(timeline: pd.DataFrame, times_s: TimeArray) -> dict[str, Any]:
     step = max(1.0, float(np.ceil(length / _MOST_POINTS)))
     count = int(length // step) + 1
     out: dict[str, Any] = {"step_s": step, "time_s": (np.arange(count) * step).tolist()}
-    seen = timeline[timeline["observed"]]
+    seen: Any = timeline[timeline["observed"]]
     bin_of = (seen["time_s"] // step).astype(int)
     visible = seen.groupby(bin_of)["person_id"].nunique().reindex(range(count), fill_value=0)
     columns = [f"s_{s}" for s in LEARNER_STATES.classes]
@@ -65,7 +65,7 @@ def expression_share(timeline: pd.DataFrame) -> dict[str, float]:
 
 def visibility(timeline: pd.DataFrame, n_samples: int) -> dict[str, float | int]:
     """coverage (share of samples with a face), mean_visible, max_visible."""
-    seen = timeline.loc[timeline["observed"], "frame_index"].value_counts()
+    seen: Any = timeline.loc[timeline["observed"], "frame_index"].value_counts()
     return {
         "coverage": round(len(seen) / n_samples, 4) if n_samples else 0.0,
         "mean_visible": round(float(seen.sum()) / n_samples, 2) if n_samples else 0.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engagement.errors import DataError
 from engagement.timelines.columns import Column, names
@@ -25,11 +25,11 @@ def conform(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pd.DataFrame:
     missing = [c.name for c in columns if c.name not in frame.columns]
     if missing:
         raise DataError(f"table lacks the columns {', '.join(missing)}")
-    out = frame[names(columns)].copy()
+    out: Any = frame[names(columns)].copy()
     for column in columns:
         if not column.nullable and bool(out[column.name].isna().any()):
             raise DataError(f"column '{column.name}' has empty values")
-        out[column.name] = out[column.name].astype(_PANDAS[column.dtype])  # type: ignore[call-overload]
+        out[column.name] = out[column.name].astype(_PANDAS[column.dtype])
     return out.reset_index(drop=True)
 
 
@@ -52,5 +52,7 @@ def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
 
     if not path.is_file():
         raise DataError(f"{path} does not exist", "Give the folder that `engagement analyze` wrote.")
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"person_id": str})
+    frame = (
+        pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"person_id": str})
+    )
     return conform(frame, columns)

@@ -61,7 +61,13 @@ class TrackSummary:
     colours_sum: FloatArray | None = None
 
     def add(
-        self, sample: int, box: FloatArray, score: float, quality: float, identity: FloatArray, colours: FloatArray
+        self,
+        sample: int,
+        box: FloatArray,
+        score: float,
+        quality: float,
+        identity: FloatArray,
+        colours: FloatArray,
     ) -> None:
         """Take one more sight of the face into account."""
         self.samples.append(sample)
@@ -95,11 +101,12 @@ class _Cluster:
     def of(cls, track: TrackSummary) -> _Cluster:
         assert track.identity_sum is not None and track.colours_sum is not None
         n = len(track.samples)
-        return cls([track], set(track.samples), track.identity_sum, track.weight, track.colours_sum / n, n)
+        colours = (track.colours_sum / n).astype(np.float32)
+        return cls([track], set(track.samples), track.identity_sum, track.weight, colours, n)
 
     def join(self, other: _Cluster) -> None:
         total = self.n + other.n
-        self.colours = (self.colours * self.n + other.colours * other.n) / total
+        self.colours = ((self.colours * self.n + other.colours * other.n) / total).astype(np.float32)
         self.tracks = sorted(self.tracks + other.tracks, key=lambda t: t.samples[0])
         self.seen |= other.seen
         self.identity = self.identity + other.identity
@@ -121,7 +128,9 @@ def join_tracks(tracks: Sequence[TrackSummary], config: PersonsConfig) -> dict[i
         track_id -> person index from 0 in order of first appearance, or NOBODY.
     """
     ordered = sorted(tracks, key=lambda t: (t.samples[0], t.track_id))
-    solid = [t for t in ordered if len(t.samples) >= config.min_samples and t.mean_score >= config.min_mean_score]
+    solid = [
+        t for t in ordered if len(t.samples) >= config.min_samples and t.mean_score >= config.min_mean_score
+    ]
     solid_ids = {t.track_id for t in solid}
     scraps = [t for t in ordered if t.track_id not in solid_ids]
     clusters = [_Cluster.of(t) for t in solid]
@@ -194,7 +203,12 @@ def _seat(a: _Cluster, b: _Cluster) -> float:
     for earlier, later in ((a, b), (b, a)):
         for first in earlier.tracks:
             after = [t for t in later.tracks if t.samples[0] > first.samples[-1]]
-            if not after or after[0].shot != first.shot or first.last_box is None or after[0].first_box is None:
+            if (
+                not after
+                or after[0].shot != first.shot
+                or first.last_box is None
+                or after[0].first_box is None
+            ):
                 continue
             old, new = first.last_box, after[0].first_box
             side = max(float((old[2:] - old[:2]).max()), float((new[2:] - new[:2]).max()), 1.0)

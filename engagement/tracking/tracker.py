@@ -173,19 +173,23 @@ class FaceTracker:
         growth = np.abs(np.log(np.maximum(new_side, 1) / np.maximum(side, 1)))
         far = centre / (0.35 + 1.5 * reach)
         unlike = 1 - np.stack([t.identity for t in tracks]) @ look.identity[rows].T
-        other_colours = 1 - np.sqrt(np.stack([t.colours for t in tracks])[:, None] * look.colours[rows][None]).sum(2)
+        other_colours = 1 - np.sqrt(
+            np.stack([t.colours for t in tracks])[:, None] * look.colours[rows][None]
+        ).sum(2)
         position = 0.5 * (1 - overlap) + 0.5 * np.minimum(far, 1)
         cost = 0.6 * position + 0.25 * np.clip(unlike, 0, 1) + 0.15 * other_colours
         # Far away, or of another size: not the same face. Elsewhere in the frame and unlike: a change
         # of person in the same place, as after a cut that was not noticed.
-        impossible = ((far > 1.6) & (overlap < 0.1)) | (growth > 0.7) | ((unlike > 0.75) & (other_colours > 0.5))
+        impossible = (
+            ((far > 1.6) & (overlap < 0.1)) | (growth > 0.7) | ((unlike > 0.75) & (other_colours > 0.5))
+        )
         return np.where(impossible, np.inf, cost).astype(np.float32)
 
 
 def _centres(boxes: FloatArray) -> FloatArray:
-    return (boxes[:, :2] + boxes[:, 2:4]) / 2
+    return ((boxes[:, :2] + boxes[:, 2:4]) / 2).astype(np.float32)
 
 
 def _measure(box: FloatArray) -> FloatArray:
     side = max(float(box[2] - box[0]), float(box[3] - box[1]), 1.0)
-    return np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2, np.log(side)])
+    return np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2, np.log(side)], np.float32)

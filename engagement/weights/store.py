@@ -123,30 +123,39 @@ def load_weights(reference: str, kind: str) -> LoadedWeights:
     Raises:
         WeightsError: missing, damaged, of another kind, or altered since the manifest was written.
     """
-    from safetensors import SafetensorError, safe_open
-
     name, path, expected = locate(reference)
     if not path.is_file():
         raise WeightsError(f"the shipped weights {path.name} are missing", "Reinstall the package.")
     digest = sha256_of(path)
     if expected is not None and digest != expected:
         raise WeightsError(f"{path.name} differs from the manifest (sha256 {digest[:12]}…)", "Reinstall.")
+    record, tensors = _read(path)
+    if record.kind != kind:
+        raise WeightsError(f"{path} holds a '{record.kind}' network, but '{kind}' is needed here")
+    floats = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    return LoadedWeights(name, digest, record, floats)
+
+
+def read_record(path: Path) -> WeightRecord:
+    """The record in a weight file's header; errors as in :func:`load_weights`."""
+    return _read(path, tensors=False)[0]
+
+
+def _read(path: Path, tensors: bool = True) -> tuple[WeightRecord, dict[str, Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            values = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a readable safetensors file ({error})") from error
     if _RECORD_KEY not in metadata:
         raise WeightsError(f"{path} carries no record of its labels", "Use a file `engagement train` wrote.")
     try:
-        record = WeightRecord.from_json(metadata[_RECORD_KEY])
+        return WeightRecord.from_json(metadata[_RECORD_KEY]), values
     except (ValueError, TypeError) as error:
         raise WeightsError(f"{path}: the record in the header cannot be read ({error})") from error
-    if record.kind != kind:
-        raise WeightsError(f"{path} holds a '{record.kind}' network, but '{kind}' is needed here")
-    floats = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-    return LoadedWeights(name, digest, record, floats)
 
 
 def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]) -> str:
@@ -161,7 +170,9 @@ def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]
     from safetensors.torch import save
 
     packed = {
-        key: value.detach().cpu().to(torch.float16 if value.is_floating_point() and value.ndim >= 2 else value.dtype)
+        key: value.detach()
+        .cpu()
+        .to(torch.float16 if value.is_floating_point() and value.ndim >= 2 else value.dtype)
         .contiguous()
         for key, value in tensors.items()
         if not key.endswith("num_batches_tracked")

@@ -58,7 +58,9 @@ def test_two_calls_and_two_orders_agree(detector: FaceDetector, portrait: np.nda
     assert np.array_equal(first.boxes_xyxy, again.boxes_xyxy)
 
 
-def test_refine_finds_the_face_near_a_guess_and_nothing_elsewhere(detector: FaceDetector, portrait: np.ndarray) -> None:
+def test_refine_finds_the_face_near_a_guess_and_nothing_elsewhere(
+    detector: FaceDetector, portrait: np.ndarray
+) -> None:
     true = detector.detect(portrait).boxes_xyxy[:1]
     side = true[0, 2] - true[0, 0]
     found = detector.refine(portrait, true + side * 0.1)
@@ -91,7 +93,9 @@ def test_same_boxes_as_the_library(shared_videos: Path, name: str) -> None:
         for frame in select(reader.tickets(), 0.7):
             boxes, prob = library.detect(frame.rgb)[:2]
             faces = ours.detect(frame.rgb)
-            theirs = np.array([b for b, p in zip(boxes, prob, strict=True) if p > 0.95], np.float32).reshape(-1, 4)
+            theirs = np.array([b for b, p in zip(boxes, prob, strict=True) if p > 0.95], np.float32).reshape(
+                -1, 4
+            )
             sure = faces.boxes_xyxy[faces.score > 0.95]
             every = np.array(list(boxes), np.float32).reshape(-1, 4)
             total, mine = total + len(theirs), mine + len(sure)

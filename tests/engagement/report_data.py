@@ -108,8 +108,13 @@ def fabricate(n_persons: int, duration_s: float, rate_hz: float = 5.0, seed: int
                 "frame_index": np.arange(len(times)) * 5,
                 "observed": observed,
                 **numbers,
-                **{f"p_{c}": raw[:, i] for i, c in enumerate((*EXPRESSIONS.classes, *LEARNER_STATES.classes))},
-                **{f"s_{c}": smooth[:, i] for i, c in enumerate((*EXPRESSIONS.classes, *LEARNER_STATES.classes))},
+                **{
+                    f"p_{c}": raw[:, i] for i, c in enumerate((*EXPRESSIONS.classes, *LEARNER_STATES.classes))
+                },
+                **{
+                    f"s_{c}": smooth[:, i]
+                    for i, c in enumerate((*EXPRESSIONS.classes, *LEARNER_STATES.classes))
+                },
             }
         )
         table.loc[~observed, table.columns[4:]] = np.nan
@@ -181,7 +186,12 @@ def summary_of(data: dict[str, Any], file: str, rate_hz: float = 5.0, **changes:
         "class": class_curves(data["timeline"], times),
         "expression_share": expression_share(data["timeline"]),
         "models": {
-            "face_state": {"name": "face_state", "sha256": "ab49edf7" * 8, "licence": "Apache-2.0", "metrics": METRICS}
+            "face_state": {
+                "name": "face_state",
+                "sha256": "ab49edf7" * 8,
+                "licence": "Apache-2.0",
+                "metrics": METRICS,
+            }
         },
         "warnings": [],
         **changes,

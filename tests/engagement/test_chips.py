@@ -24,7 +24,9 @@ def cut(rgb: np.ndarray, box: tuple[float, float, float, float], roll: float = 0
     h=st.floats(8, 300),
     roll=st.floats(-180, 180),
 )
-def test_one_scale_for_both_axes_and_centre_to_centre(x: float, y: float, w: float, h: float, roll: float) -> None:
+def test_one_scale_for_both_axes_and_centre_to_centre(
+    x: float, y: float, w: float, h: float, roll: float
+) -> None:
     matrix = chip_matrix(np.array([x, y, x + w, y + h], np.float32), roll, SPEC)
     linear = matrix[:, :2].astype(float)
     scale = SPEC.size / (max(w, h) * SPEC.margin)
@@ -70,7 +72,9 @@ def test_edges_are_padded_not_clamped() -> None:
 
 
 def test_zero_faces_and_normalisation() -> None:
-    none = cut_chips(np.zeros((50, 50, 3), np.uint8), np.zeros((0, 4), np.float32), np.zeros(0, np.float32), SPEC)
+    none = cut_chips(
+        np.zeros((50, 50, 3), np.uint8), np.zeros((0, 4), np.float32), np.zeros(0, np.float32), SPEC
+    )
     assert none.shape == (0, 96, 96, 3)
     chips = np.zeros((2, 96, 96, 3), np.uint8)
     chips[1] = 255

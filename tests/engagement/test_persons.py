@@ -28,7 +28,9 @@ def colours(person: int) -> np.ndarray:
     return values / values.sum()
 
 
-def summary(track: int, person: int, samples: range, x: float = 100, shot: int = 0, score: float = 0.99) -> TrackSummary:
+def summary(
+    track: int, person: int, samples: range, x: float = 100, shot: int = 0, score: float = 0.99
+) -> TrackSummary:
     out = TrackSummary(track, shot)
     for sample in samples:
         box = np.array([x, 100, x + 60, 180], np.float32)
@@ -98,14 +100,18 @@ def test_nobody_is_in_two_places_and_ids_follow_first_sight(spans: list[tuple[in
 
 def look(*people: int) -> FaceLook:
     return FaceLook(
-        np.stack([face(p) for p in people]), np.stack([colours(p) for p in people]), np.ones(len(people), np.float32)
+        np.stack([face(p) for p in people]),
+        np.stack([colours(p) for p in people]),
+        np.ones(len(people), np.float32),
     )
 
 
 def frame(index: int, *x: float, score: float = 0.99, step: float = 0.2) -> FaceDetections:
     boxes = np.array([[v, 100, v + 60, 180] for v in x], np.float32)
     n = len(x)
-    return FaceDetections(index, index * step, boxes, np.full(n, score, np.float32), np.zeros((n, 5, 2), np.float32))
+    return FaceDetections(
+        index, index * step, boxes, np.full(n, score, np.float32), np.zeros((n, 5, 2), np.float32)
+    )
 
 
 def test_two_people_who_cross_keep_their_tracks() -> None:

@@ -15,7 +15,9 @@ ANGLES = st.tuples(st.floats(-70, 70), st.floats(-50, 50), st.floats(-80, 80))
 
 
 @given(pose=ANGLES, scale=st.floats(0.05, 20), x=st.floats(-1000, 1000), y=st.floats(-1000, 1000))
-def test_a_projected_model_gives_its_own_pose(pose: tuple[float, float, float], scale: float, x: float, y: float) -> None:
+def test_a_projected_model_gives_its_own_pose(
+    pose: tuple[float, float, float], scale: float, x: float, y: float
+) -> None:
     landmarks = project(pose, scale).astype(np.float64) + [x, y]
     assert np.allclose(head_pose(landmarks[None])[0], pose, atol=0.5)
 
@@ -51,7 +53,9 @@ def test_roll_of_a_photograph_turned_by_a_known_angle(turn: int) -> None:
     height, width = rgb.shape[:2]
     # OpenCV turns counter-clockwise for positive angles.
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -turn, 1.0)
-    turned = np.asarray(cv2.warpAffine(rgb, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    turned = np.asarray(
+        cv2.warpAffine(rgb, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
     pose = head_pose(detector.detect(turned).landmarks_xy)[0]
     assert pose[2] - upright[2] == pytest.approx(turn, abs=4)
 

@@ -15,8 +15,8 @@ data_option = click.option(
     "--data",
     required=True,
     metavar="REF",
-    help="Folder of class folders, RAF-DB's or DAiSEE's official folder, FER2013's CSV, or FOLDER:SET for Parquet files "
-    "(SET: rafdb, fer2013, daisee, wacv2016).",
+    help="Folder of class folders, RAF-DB's or DAiSEE's official folder, FER2013's CSV, or FOLDER:SET "
+    "for Parquet files (SET: rafdb, fer2013, daisee, wacv2016).",
 )
 out_option = click.option(
     "-o",

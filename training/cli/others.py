@@ -61,28 +61,39 @@ def temporal(
 @click.option("--data", required=True, multiple=True, metavar="REF", help="Faces without names; repeatable.")
 @options.base_option
 @options.out_option
-@options.steps_option
 @options.seed_option
 @options.limit_option
+@options.skip_option
 def identity(
     teacher: Path,
     data: tuple[str, ...],
     base: str,
     out: Path,
-    max_steps: int | None,
     seed: int | None,
     limit: int | None,
+    skip_bad: bool,
 ) -> None:
-    """Teach a base model the feature by which people are followed through a video."""
-    from training.identity import train_identity
+    """Teach a base model the feature by which people are followed through a video.
 
-    train_identity(
-        teacher,
-        data,
-        base,
-        out,
-        max_steps=max_steps or -1,
-        seed=1 if seed is None else seed,
-        limit=limit,
-        say=options.say,
+    Other heads stay as they are. Writes model.safetensors and model_card.md.
+    """
+    from engagement.weights.store import load_weights, sha256_of
+    from training.cards import write_card
+    from training.datasets.registry import prepared
+    from training.identity import IdentityOptions, train_identity
+
+    tables = [prepared(reference, limit, skip_bad, options.say) for reference in data]
+    chosen = IdentityOptions(seed=1 if seed is None else seed)
+    path, figures = train_identity(teacher, tables, base_reference(base), out, chosen, options.say)
+    write_card(
+        out / "model_card.md", load_weights(str(path), "face_state").record, path.name, sha256_of(path)
     )
+    for name, value in figures.items():
+        options.say(f"{name}: {value:.4f}")
+
+
+def base_reference(base: str) -> str:
+    """``default`` as the shipped name that it stands for."""
+    from engagement.classification.options import DEFAULT_WEIGHTS
+
+    return DEFAULT_WEIGHTS if base == "default" else base

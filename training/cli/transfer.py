@@ -18,7 +18,7 @@ from training.cli import options
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Also train this many of the backbone's last stages. Slower; needs more pictures; other heads suffer.",
+    help="Also train this many of the backbone's last stages; its other heads are then left out.",
 )
 @options.test_option
 @options.steps_option

@@ -63,7 +63,7 @@ def fer2013(folder: Path) -> SampleTable:
 
 
 def daisee(folder: Path) -> SampleTable:
-    """DAiSEE: boredom, engagement, confusion as 0/1 at the levels of training.datasets.daisee.PRESENT; group = subject."""
+    """DAiSEE: boredom, engagement, confusion as 0/1 at the levels of daisee.PRESENT; group = subject."""
     frame = _read([folder / "daisee_faces.parquet"])
     target = np.stack([frame[c] >= PRESENT[c] for c in LEARNER_STATES.classes], axis=1)
     return _table("daisee", frame, LEARNER_STATES, target.astype(np.float32), frame["subject"].tolist())

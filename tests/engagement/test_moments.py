@@ -1,0 +1,92 @@
+"""Moments: real shifts are found, noise and comings and goings are not taken for them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engagement.labels import LEARNER_STATES
+from engagement.timelines.moments import MAX_MOMENTS, find_moments, window_s
+
+
+def curves(
+    values: dict[str, np.ndarray], half: float = 0.06, n_used: np.ndarray | None = None, step: float = 5.0
+):
+    """The ``class`` part of a summary from means."""
+    n = len(next(iter(values.values())))
+    used = np.full(n, 12) if n_used is None else n_used
+    out = {"step_s": step, "time_s": (np.arange(n) * step).tolist(), "n_used": used.tolist()}
+    for state in LEARNER_STATES.classes:
+        mean = values.get(state, np.full(n, 0.4))
+        out[state] = [None if not np.isfinite(v) else float(v) for v in mean]
+        out[f"{state}_lo"] = [None if v is None else v - half for v in out[state]]
+        out[f"{state}_hi"] = [None if v is None else v + half for v in out[state]]
+    return out
+
+
+def step_at(n: int, at: int, before: float, after: float) -> np.ndarray:
+    return np.where(np.arange(n) < at, before, after)
+
+
+def test_finds_a_lasting_shift_where_it_is() -> None:
+    found = find_moments(curves({"boredom": step_at(400, 150, 0.3, 0.6)}))
+    assert len(found) == 1
+    assert found[0].time_s == pytest.approx(150 * 5, abs=10)
+    assert [(s.state, round(s.before, 1), round(s.after, 1), s.clear) for s in found[0].shifts] == [
+        ("boredom", 0.3, 0.6, True)
+    ]
+    assert found[0].n_people == 12
+    assert not found[0].other_people
+
+
+def test_states_that_shift_together_are_one_moment() -> None:
+    both = {"boredom": step_at(400, 150, 0.3, 0.7), "engagement": step_at(400, 150, 0.7, 0.4)}
+    (moment,) = find_moments(curves(both))
+    assert [s.state for s in moment.shifts] == ["boredom", "engagement"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_of_people_is_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    people = 0.5 + 0.15 * rng.normal(size=(12, 400))
+    half = 1.96 * 0.15 / np.sqrt(12)
+    assert find_moments(curves({"engagement": people.mean(axis=0)}, half)) == []
+
+
+def test_a_shift_within_its_uncertainty_is_nothing() -> None:
+    assert find_moments(curves({"boredom": step_at(400, 150, 0.3, 0.45)}, half=0.2)) == []
+
+
+def test_a_short_spike_is_nothing() -> None:
+    spike = np.full(400, 0.4)
+    spike[200:204] = 0.9
+    assert find_moments(curves({"boredom": spike})) == []
+
+
+def test_few_people_and_gaps_give_nothing() -> None:
+    shift = {"boredom": step_at(400, 150, 0.3, 0.7)}
+    assert find_moments(curves(shift, n_used=np.full(400, 2))) == []
+    shift["boredom"][130:170] = np.nan
+    assert find_moments(curves(shift)) == []
+
+
+def test_says_when_other_people_may_explain_it() -> None:
+    used = np.where(np.arange(400) < 150, 12, 6)
+    (moment,) = find_moments(curves({"boredom": step_at(400, 150, 0.3, 0.7)}, n_used=used))
+    assert moment.other_people
+
+
+def test_at_most_eight_apart_and_in_order() -> None:
+    blocks = np.repeat(np.tile([0.2, 0.8], 10), 60)
+    found = find_moments(curves({"engagement": blocks}))
+    times = [m.time_s for m in found]
+    assert len(found) == MAX_MOMENTS
+    assert times == sorted(times)
+    assert np.diff(times).min() >= window_s(len(blocks) * 5.0)
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"time_s": []}, {"time_s": [0, 1], "n_used": [3]}, {"time_s": [0, 1], "n_used": [3, 3]}]
+)
+def test_missing_parts_give_nothing(broken: dict) -> None:
+    assert find_moments(broken) == []

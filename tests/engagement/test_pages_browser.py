@@ -1,0 +1,129 @@
+"""Pages in a real browser: plots appear, nothing complains, nothing scrolls sideways on a phone."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from engagement.reports.render import render_index, render_session, write_assets
+from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder, write_run
+
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it or name it in CHROMIUM"),
+]
+
+#: Measures a page from inside, in an iframe of a phone's width, and writes the result into its title.
+PROBE = """<script>addEventListener("load", () => setTimeout(() => {
+  const wide = [...document.querySelectorAll("body *")]
+    .filter((e) => !e.closest(".sr, .skip, .tip, svg svg") && e.getBoundingClientRect().right > innerWidth + 1)
+    .map((e) => e.tagName + "." + (e.getAttribute("class") || ""));
+  parent.postMessage(JSON.stringify({ inner: innerWidth, scroll: document.documentElement.scrollWidth, wide }), "*");
+}, 1500));</script>"""
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pages")
+    write_assets(root)
+    data = fabricate(4, 60)
+    folder = root / "week #1 50%" / "a b"
+    name = "a very_long_name_without_a_place_to_break_it_" * 3 + "<b>.mp4"
+    write_folder(folder, data, summary_of(data, name))
+    render_session(folder, root, portraits(list(data["persons"]["person_id"]), 60))
+    rows = [
+        {
+            "input": f"/v/{name}",
+            "output": "week #1 50%/a b",
+            "status": "ok",
+            "duration_s": 60.0,
+            "n_persons": 4,
+        },
+        {
+            "input": "/v/bad.mp4",
+            "output": "bad",
+            "status": "failed",
+            "reason": "no video stream " * 8,
+            "hint": "Try.",
+        },
+    ]
+    write_run(root, rows)
+    render_index(root)
+    return root
+
+
+def page(output: Path, name: str) -> Path:
+    folder = output / "week #1 50%" / "a b"
+    return {"index": output / "index.html", "session": folder / "session.html"}.get(
+        name, folder / "persons" / f"{name}.html"
+    )
+
+
+def browse(path: Path, profile: Path, fragment: str = "") -> tuple[str, list[str]]:
+    """The document after its scripts ran, and what the console said."""
+    assert CHROMIUM is not None
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    command += [f"--user-data-dir={profile}", "--window-size=1280,900", "--virtual-time-budget=10000"]
+    command += ["--enable-logging=stderr", "--dump-dom", path.as_uri() + fragment]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.mark.parametrize(("name", "plots", "bands"), [("session", 1, 4), ("P02", 3, 1)])
+def test_plots_appear_and_nothing_complains(
+    output: Path, tmp_path: Path, name: str, plots: int, bands: int
+) -> None:
+    dom, console = browse(page(output, name), tmp_path)
+    assert console == []
+    assert 'data-ready="yes"' in dom
+    # Each figure of plotly has three layers of main-svg.
+    assert len(re.findall(r'class="plot js-plotly-plot"', dom)) == plots
+    assert len(re.findall(r'<svg class="main-svg"', dom)) >= 2 * plots
+    assert len(re.findall(r'<svg class="band[^>]*>(?=<path)', dom)) == bands
+    assert "modebar-btn" not in dom  # one of its buttons would put the chart on a server
+
+
+def test_a_link_to_a_time_zooms_every_plot(output: Path, tmp_path: Path) -> None:
+    dom, console = browse(page(output, "session"), tmp_path, "#t=20-40")
+    assert console == []
+    assert "Shown: 0:15–0:45" in dom
+    shown = set(re.findall(r'class="xtick"><text[^>]*>([^<]+)<', dom))
+    axis = re.search(r'<svg class="axis".*?</svg>', dom, re.S)
+    assert axis
+    assert shown
+    assert shown == set(re.findall(r">(\d+:\d\d)</text>", axis.group()))
+    assert 'href="persons/P01.html#t=15-45"' in dom
+
+
+@pytest.mark.parametrize("name", ["session", "P02", "index"])
+def test_nothing_scrolls_sideways_on_a_phone(output: Path, tmp_path: Path, name: str) -> None:
+    original = page(output, name)
+    copy = original.with_name("probe.html")
+    text = original.read_text(encoding="utf-8").replace("<details", "<details open")
+    copy.write_text(text.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        '<!doctype html><title>-</title><script>addEventListener("message", (e) => { document.title = e.data; });'
+        f'</script><iframe src="{copy.as_uri()}" style="width:360px;height:800px;border:0"></iframe>',
+        encoding="utf-8",
+    )
+    try:
+        dom, _ = browse(frame, tmp_path / "profile")
+    finally:
+        copy.unlink()
+    found = re.search(r"<title>(.*?)</title>", dom, re.S)
+    assert found
+    measured = json.loads(html.unescape(found.group(1)))
+    assert measured["inner"] == 360
+    assert measured["scroll"] <= 360, measured["wide"]
+    assert not [e for e in measured["wide"] if not e.startswith(("g.", "path.", "text.", "rect.", "tspan."))]

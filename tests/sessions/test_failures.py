@@ -1,0 +1,173 @@
+"""Bad input, refused output, interruption, what is done already: clear messages, right exit status, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engagement.batch import runner
+from tests import faulty_media, media
+from tests.sessions.command import Run
+
+Command = Callable[..., Run]
+FAST = ("--sample-rate", 1, "--min-face", 80)
+
+
+def statuses(out: Path) -> dict[str, dict[str, Any]]:
+    run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    return {Path(v["input"]).name: v for v in run["videos"]}
+
+
+def test_one_bad_file_stops_nothing(tmp_path: Path, engagement: Command) -> None:
+    good = media.steady(tmp_path).path
+    cut = faulty_media.cut_mkv(tmp_path).path
+    bad = [faulty_media.empty(tmp_path), faulty_media.text(tmp_path), faulty_media.sound_only(tmp_path)]
+    missing = tmp_path / "gone.mp4"
+    out = tmp_path / "out"
+    ended = engagement("analyze", *bad, missing, cut, good, "-o", out, *FAST)
+    assert ended.status == 1
+    found = statuses(out)
+    assert found[good.name]["status"] == "ok"
+    assert found[cut.name]["status"] == "partial"
+    assert found[cut.name]["reason"]
+    for path in [*bad, missing]:
+        assert found[path.name]["status"] == "failed"
+        assert found[path.name]["reason"]
+        assert path.name in ended.err.replace("\n", "").replace(" ", "") or path.stem[:8] in ended.err
+    assert "Traceback" not in ended.err
+    kept = out / found[cut.name]["output"] / "summary.json"
+    assert not json.loads(kept.read_text(encoding="utf-8"))["video"]["complete"]
+
+
+def test_nothing_but_missing_paths_is_wrong_usage(tmp_path: Path, engagement: Command) -> None:
+    ended = engagement("analyze", tmp_path / "gone.mp4", "-o", tmp_path / "out")
+    assert ended.status == 2
+    assert "gone.mp4" in ended.err
+    assert "does not exist" in ended.err
+
+
+def test_no_face_is_a_result(tmp_path: Path, engagement: Command) -> None:
+    clip = media.steady(tmp_path).path
+    out = tmp_path / "out"
+    assert engagement("analyze", clip, "-o", out, *FAST).status == 0
+    page = (out / clip.stem / "session.html").read_text(encoding="utf-8")
+    assert "--min-face" in page
+    assert (out / clip.stem / "timeline.csv").read_text(encoding="utf-8").count("\n") == 1
+
+
+def test_same_names_in_different_folders_stay_apart(tmp_path: Path, engagement: Command) -> None:
+    clip = media.steady(tmp_path).path
+    for room in ("a", "b"):
+        (tmp_path / "in" / room).mkdir(parents=True)
+        shutil.copy(clip, tmp_path / "in" / room / "talk.mp4")
+    shutil.copy(clip, tmp_path / "in" / "a" / "talk.MOV")
+    out = tmp_path / "out"
+    assert engagement("analyze", tmp_path / "in", "-o", out, *FAST).status == 0
+    assert len(list(out.rglob("summary.json"))) == 3
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_unreadable_file_and_unwritable_output(tmp_path: Path, engagement: Command) -> None:
+    clip = media.steady(tmp_path).path
+    clip.chmod(0)
+    assert engagement("analyze", clip, "-o", tmp_path / "out", *FAST).status == 1
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    ended = engagement("analyze", clip, "-o", locked / "out", *FAST)
+    assert ended.status == 1
+    assert "cannot be written" in ended.err
+
+
+def test_an_output_that_is_a_file_is_refused_before_any_work(tmp_path: Path, engagement: Command) -> None:
+    clip = media.steady(tmp_path).path
+    taken = tmp_path / "taken"
+    taken.write_text("mine", encoding="utf-8")
+    ended = engagement("analyze", clip, "-o", taken, *FAST)
+    assert ended.status == 1
+    assert str(taken) in ended.err.replace("\n", "")
+    assert "it is a file" in ended.err
+    assert taken.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--sample-rate", 0), "--sample-rate"),
+        (("--min-face", 3), "--min-face 3"),
+        (("--temporal", "magic"), "none, box, lstm, cnn3d"),
+        (("--margin", 2, "--min-face", 3), "--min-face 3"),
+        (("--margin", 2, "--min-face", 3), "--margin 2"),
+        (("--backend", "vlc"), "pyav"),
+        (("--device", "tpu"), "--device"),
+        (("--checkpoint", "nowhere.safetensors"), "nowhere.safetensors"),
+    ],
+)
+def test_wrong_options_name_option_value_and_remedy(
+    tmp_path: Path, engagement: Command, options: tuple[object, ...], words: str
+) -> None:
+    clip = media.steady(tmp_path).path
+    ended = engagement("analyze", clip, "-o", tmp_path / "out", *options)
+    assert ended.status in (1, 2)
+    assert words in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_finished_videos_are_skipped_until_something_changes(tmp_path: Path, engagement: Command) -> None:
+    clip = media.steady(tmp_path).path
+    out = tmp_path / "out"
+    engagement("analyze", clip, "-o", out, *FAST)
+    before = (out / clip.stem / "timeline.parquet").stat().st_mtime_ns
+    engagement("analyze", clip, "-o", out, *FAST)
+    assert statuses(out)[clip.name]["status"] == "skipped"
+    assert (out / clip.stem / "timeline.parquet").stat().st_mtime_ns == before
+    engagement("analyze", clip, "-o", out, *FAST, "--margin", 0.2)
+    assert statuses(out)[clip.name]["status"] == "ok"
+    engagement("analyze", clip, "-o", out, *FAST, "--margin", 0.2, "--overwrite")
+    assert statuses(out)[clip.name]["status"] == "ok"
+
+
+def test_interruption_leaves_finished_videos_and_exits_130(
+    tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = media.steady(tmp_path).path, media.webm(tmp_path).path
+    genuine = runner.Analyzer.analyze_video
+
+    def interrupted(self: Any, path: Path, progress: Any) -> Any:
+        if path.name == second.name:
+            raise KeyboardInterrupt
+        return genuine(self, path, progress)
+
+    monkeypatch.setattr(runner.Analyzer, "analyze_video", interrupted)
+    out = tmp_path / "out"
+    ended = engagement("analyze", first, second, "-o", out, *FAST)
+    assert ended.status == 130
+    assert (out / first.stem / "summary.json").is_file()
+    assert statuses(out)[first.name]["status"] == "ok"
+    assert not list(out.rglob(".engagement-partial*"))
+
+
+def test_a_fault_of_ours_is_one_line_and_the_others_go_on(
+    tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = media.steady(tmp_path).path, media.webm(tmp_path).path
+    genuine = runner.Analyzer.analyze_video
+
+    def broken(self: Any, path: Path, progress: Any) -> Any:
+        if path.name == first.name:
+            raise ZeroDivisionError("made up")
+        return genuine(self, path, progress)
+
+    monkeypatch.setattr(runner.Analyzer, "analyze_video", broken)
+    out = tmp_path / "out"
+    ended = engagement("analyze", first, second, "-o", out, *FAST)
+    assert ended.status == 1
+    assert "Traceback" not in ended.err
+    assert statuses(out)[first.name]["reason"].startswith("ZeroDivisionError")
+    assert statuses(out)[second.name]["status"] == "ok"
+    assert "Traceback" in engagement("analyze", first, "-o", out, *FAST, "--debug", "--overwrite").err

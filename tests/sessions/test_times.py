@@ -1,0 +1,112 @@
+"""Times and boxes are the container's: uneven frame times, rotation, memory that does not grow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+
+from engagement.geometry import iou_matrix
+from tests.sessions.command import Run
+
+Command = Callable[..., Run]
+
+
+def container_times(path: Path) -> np.ndarray:
+    """Presentation times of every frame by PyAV, from the first one."""
+    with av.open(str(path)) as container:
+        times = [
+            float(f.pts * f.time_base) for f in container.decode(video=0) if f.pts is not None and f.time_base
+        ]
+    return np.array(times) - times[0]
+
+
+def ffmpeg(*args: object) -> None:
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, args)], check=True)
+
+
+def test_times_of_a_variable_frame_rate(sample_videos: Path, sample_results: Path) -> None:
+    true = container_times(sample_videos / "video_call.mp4")
+    assert np.ptp(np.diff(true)) > 0.02, "the clip was meant to have uneven frame times"
+    timeline = pd.read_parquet(sample_results / "video_call" / "timeline.parquet")
+    assert np.allclose(timeline["time_s"], true[timeline["frame_index"]], atol=1e-6)
+    # A grid point is served by the first frame at or after it.
+    grid = np.ceil(np.round(timeline["time_s"].to_numpy() * 5, 3) - 1) / 5
+    previous = true[np.maximum(timeline["frame_index"] - 1, 0)]
+    assert ((previous < grid + 0.2) | (timeline["frame_index"] == 0)).all()
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_boxes_of_a_rotated_recording_are_in_the_displayed_orientation(
+    tmp_path: Path, sample_videos: Path, engagement: Command, degrees: int
+) -> None:
+    upright, turned = tmp_path / "upright.mp4", tmp_path / "turned.mp4"
+    ffmpeg("-i", sample_videos / "crossing.mp4", "-t", 1.2, "-an", "-crf", 18, upright)
+    # Stored turned the other way, and marked so that players turn it back.
+    back = {90: "transpose=2", 180: "hflip,vflip", 270: "transpose=1"}[degrees]
+    ffmpeg("-i", upright, "-vf", back, "-crf", 18, tmp_path / "stored.mp4")
+    # FFmpeg counts display rotation counter-clockwise.
+    ffmpeg("-display_rotation", 360 - degrees, "-i", tmp_path / "stored.mp4", "-c", "copy", turned)
+    assert engagement("analyze", upright, turned, "-o", tmp_path / "out").status == 0
+    straight, rotated = (
+        pd.read_parquet(tmp_path / "out" / n / "timeline.parquet") for n in ("upright", "turned")
+    )
+    video = json.loads((tmp_path / "out" / "turned" / "summary.json").read_text(encoding="utf-8"))["video"]
+    assert (video["width"], video["height"], video["rotation_deg"]) == (960, 540, degrees)
+    assert np.allclose(rotated["time_s"].unique(), straight["time_s"].unique(), atol=1e-3)
+    both = straight.merge(rotated, on=["person_id", "frame_index"], suffixes=("", "_r"))
+    assert len(both) == len(straight) > 10
+    corners = ["x1", "y1", "x2", "y2"]
+    ious = iou_matrix(
+        both[corners].to_numpy(np.float32), both[[f"{c}_r" for c in corners]].to_numpy(np.float32)
+    ).diagonal()
+    assert ious.min() > 0.75
+    poses = both[["roll_deg", "roll_deg_r"]].to_numpy()
+    assert np.abs(poses[:, 0] - poses[:, 1]).max() < 10
+
+
+_PEAK = """
+import resource, sys
+from engagement.cli import main
+sys.argv = ["engagement", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0, end.code
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_length(tmp_path: Path, sample_videos: Path) -> None:
+    """The same clip once and ten times: peak memory of the whole process."""
+    once, tenfold = tmp_path / "once.mp4", tmp_path / "tenfold.mp4"
+    ffmpeg("-i", sample_videos / "crossing.mp4", "-t", 4, "-vf", "scale=480:-2", "-an", once)
+    ffmpeg("-stream_loop", 9, "-i", once, "-c", "copy", tenfold)
+    peaks = []
+    for clip in (once, tenfold):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                _PEAK,
+                "analyze",
+                clip,
+                "-o",
+                tmp_path / "out",
+                "-q",
+                "--sample-rate",
+                "3",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        peaks.append(int(done.stdout.split()[-1]))
+    assert peaks[1] <= 1.1 * peaks[0]
