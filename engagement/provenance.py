@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagement import RESULTS_VERSION, __version__
 from engagement.config import AnalysisConfig
+from engagement.labels import LEARNER_STATES
 
 if TYPE_CHECKING:
     from engagement.weights.store import LoadedWeights
@@ -46,10 +47,34 @@ def weights_record(weights: Sequence[LoadedWeights]) -> dict[str, dict[str, Any]
             "kind": w.record.kind,
             "sha256": w.sha256,
             "licence": w.record.licence,
-            "metrics": dict(w.record.metrics),
+            "metrics": headline(w.record.metrics),
         }
         for w in weights
     }
+
+
+def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The few figures that pages and manifests quote, flat; from the test split where it was touched.
+
+    Args:
+        metrics: head -> split -> figures, as training writes them.
+    """
+    out: dict[str, float] = {}
+    expression = _split(metrics.get("expression"))
+    for key in ("accuracy", "mean_class_accuracy", "ece"):
+        if key in expression:
+            out[f"expression_{key}"] = expression[key]
+    state = _split(metrics.get("state"))
+    for name in LEARNER_STATES.classes:
+        if isinstance(state.get(name), Mapping) and "auc" in state[name]:
+            out[f"daisee_{name}_auc"] = state[name]["auc"]
+    return out
+
+
+def _split(found: Any) -> Mapping[str, Any]:
+    if not isinstance(found, Mapping):
+        return {}
+    return found.get("test") or found.get("val") or {}
 
 
 def fingerprint(path: Path, config: AnalysisConfig, weights: Sequence[LoadedWeights]) -> dict[str, Any]:

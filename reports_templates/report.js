@@ -78,7 +78,7 @@
   }
 
   // ---- bands ----
-  function draw_band(svg) {
+  function drawBand(svg) {
     const lane = page.lanes[svg.dataset.lane];
     const width = widthOf(svg), height = svg.clientHeight;
     const left = LEFT, right = Math.max(left + 10, width - rightMargin());
@@ -118,7 +118,7 @@
     }
   }
 
-  function draw_axis(svg) {
+  function drawAxis(svg) {
     const left = LEFT, right = Math.max(left + 10, widthOf(svg) - rightMargin());
     svg.replaceChildren();
     for (const [t, label] of times(widthOf(svg))) {
@@ -145,8 +145,8 @@
     });
     Promise.all(drawn)
       .finally(() => { busy = false; });
-    bands.forEach(draw_band);
-    axes.forEach(draw_axis);
+    bands.forEach(drawBand);
+    axes.forEach(drawAxis);
     label();
   }
 
@@ -170,7 +170,7 @@
     if (location.hash.startsWith("#t=")) history.replaceState(null, "", location.pathname + location.search);
   }
 
-  function follow_hash() {
+  function followHash() {
     const found = /^#t=(\d+)-(\d+)$/.exec(location.hash);
     if (!found) return false;
     const [from, to] = [Number(found[1]), Number(found[2])];
@@ -218,12 +218,12 @@
   // ---- begin ----
   function refit() {
     plots.filter((p) => figures.has(p)).forEach(draw);
-    bands.forEach(draw_band);
-    axes.forEach(draw_axis);
+    bands.forEach(drawBand);
+    axes.forEach(drawAxis);
   }
   let waiting = 0;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(refit, 120); });
-  addEventListener("hashchange", follow_hash);
+  addEventListener("hashchange", followHash);
   addEventListener("beforeprint", () => {
     printing = true;
     document.querySelectorAll("details").forEach((d) => { d.open = true; });
@@ -233,14 +233,23 @@
   document.querySelectorAll("[data-zoom]").forEach((b) => b.addEventListener("click", () => zoom(b.dataset.zoom)));
 
   document.querySelectorAll(".toolbar").forEach((t) => { t.hidden = false; });
-  if (!follow_hash()) { bands.forEach(draw_band); axes.forEach(draw_axis); label(); }
-  if (window.Plotly) {
-    plots.forEach(start);
-  } else {
+  if (!followHash()) { bands.forEach(drawBand); axes.forEach(drawAxis); label(); }
+
+  // The library is large: text and bands stand before it is read, and figures come one after another.
+  const done = () => { document.documentElement.dataset.ready = "yes"; };
+  function startNext() {
+    const plot = plots.find((p) => !figures.has(p));
+    if (!plot) return done();
+    start(plot);
+    setTimeout(startNext, 0);
+  }
+  const library = document.getElementById("plotly");
+  library.addEventListener("load", startNext);
+  library.addEventListener("error", () => {
     for (const plot of plots) {
       plot.className = "empty";
       plot.textContent = "The folder report_assets is missing beside these pages; copy the whole output folder.";
     }
-  }
-  document.documentElement.dataset.ready = "yes";
+    done();
+  });
 })();

@@ -43,8 +43,8 @@ class IdentityOptions:
         epochs, batch_size, learning_rate: of the head's fit.
     """
 
-    per_set: int = 5000
-    views: int = 2
+    per_set: int = 6000
+    views: int = 1
     dim: int = 256
     epochs: int = 30
     batch_size: int = 512

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engagement.errors import DataError
+from engagement.provenance import headline
 from engagement.weights.store import folder, locate, read_record, sha256_of
 
 
@@ -37,7 +38,7 @@ def ship(name: str, source: Path) -> dict[str, Any]:
         "labels": {k: v["labels"] for k, v in record.network.get("heads", {}).items()},
         "chip": dict(record.chip),
         "licence": record.licence,
-        "metrics": dict(record.metrics),
+        "metrics": headline(record.metrics),
     }
 
 

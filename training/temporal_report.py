@@ -68,9 +68,10 @@ def report(result: Mapping[str, Any]) -> str:
     return f"""# Smoothing over time
 
 **Default: `{result["default"]}`**, the simplest smoother that is not beaten. A smoother beats a simpler one
-if the 95 % interval of the paired difference in the overall figure lies above 0 on both made-up tasks and
-does not lie below 0 on real people. The overall figure is the mean of expression macro-F1, expression
-event-F1 and state AUC, as far as a task has them.
+if the 95 % interval of the paired difference in the overall figure lies above 0 on both made-up tasks and,
+between two that smooth, does not lie below 0 on real people (against `none` they have no say: the time
+between their frames is unknown). The overall figure is the mean of expression macro-F1, expression event-F1
+and state AUC, as far as a task has them.
 
 | smoother | against | {heads} | beats it |
 |---|---|{"---|" * len(result["tasks"])}---|

@@ -91,8 +91,8 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     lanes: dict[str, Any] = {}
     pages: list[Path] = []
     for place, person in enumerate(people):
-        own = tables.get(person["id"], timeline.iloc[:0])
-        own_events = events[events["person_id"] == person["id"]]
+        own = tables[person["id"]] if person["id"] in tables else timeline.iloc[:0]
+        own_events = events.loc[events["person_id"] == person["id"]]
         lane = person_lane(own, own_events, length, step, min_quality)
         lanes[person["key"]] = lane
         context = {

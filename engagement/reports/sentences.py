@@ -191,7 +191,7 @@ def trust(models: Mapping[str, Any]) -> Trust:
 def empty_text(summary: Mapping[str, Any]) -> str:
     """Why a session has no persons, and what to do."""
     smallest = number((summary.get("limits") or {}).get("min_face_px")) or 24
-    try_next = max(8, round(smallest * 2 / 3))
+    try_next = max(12, round(smallest * 2 / 3))
     left = number((summary.get("left_out") or {}).get("samples")) or 0
     text = f"No face of at least {smallest:g}\u202fpx was found; try --min-face {try_next}."
     if left:

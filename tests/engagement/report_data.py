@@ -59,7 +59,7 @@ def fabricate(n_persons: int, duration_s: float, rate_hz: float = 5.0, seed: int
 
     rng = np.random.default_rng(seed)
     step = 1 / rate_hz
-    times = np.arange(round(duration_s * rate_hz)) * step
+    times = np.asarray(np.arange(round(duration_s * rate_hz)) * step, np.float64)
     timelines, persons, events = [], [], []
     at = times / duration_s
     lull = 1 / (1 + np.exp(-(at - 0.55) * 60)) - 1 / (1 + np.exp(-(at - 0.8) * 60))

@@ -302,7 +302,7 @@ def test_a_lecture_stays_light(tmp_path: Path) -> None:
 
 
 def test_thinning_keeps_means_and_gaps() -> None:
-    times = np.arange(10_000) * 0.2
+    times = np.asarray(np.arange(10_000) * 0.2, np.float64)
     values = np.sin(times / 100)[:, None]
     values[4000:6000] = np.nan
     x, y = thin(times, values, 500)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_up_faces import SMALL, made_up_face, write_face
 
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS
+from tests.training.made_up_faces import SMALL, made_up_face, write_face
 from training.run import export
 
 

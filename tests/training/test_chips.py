@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_faces import SMALL
 
 from engagement.faces.chips import cut_chips, normalize_chips
+from tests.training.made_up_faces import SMALL
 from training.augment import POLICIES, policy
 from training.chip_dataset import ChipDataset, pixel_box
 from training.datasets.registry import load

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from made_up_faces import write_face
 
 from engagement.classification.classifier import build_network
 from engagement.errors import EngagementError
 from engagement.weights.store import load_weights
+from tests.training.made_up_faces import write_face
 from training.cli import evaluate, train
 
 TRIAL = ["--max-steps", "2", "--set", "batch_size=16", "--set", "size=32", "--accelerator", "cpu"]

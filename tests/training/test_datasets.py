@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_faces import write_face
 
 from engagement.errors import ConfigError, DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
+from tests.training.made_up_faces import write_face
 from training.datasets.registry import load, prepared
 from training.samples import SampleTable, one_hot, read_rgb
 

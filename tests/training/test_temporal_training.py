@@ -50,9 +50,6 @@ def test_the_box_beats_nothing_where_frames_are_noisy(tmp_path: Path) -> None:
     assert result["steps"][0]["against"] == "none"
     value, low, high = result["tasks"]["made"]["box"]["overall"]
     assert low <= value <= high
-    # On people who change from frame to frame it does harm, and then it is not chosen.
-    fickle = ordered_runs(made_up_pool("wacv2016", True, 5))
-    assert compare(smoothers, {"made": runs, "wacv2016": fickle}, 60)["default"] == "none"
     # A smoother that is the simpler one again beats nobody.
     same = compare({"box": BoxSmoother(2.0), "lstm": BoxSmoother(2.0)}, tasks, 20)
     assert same["default"] == "box"
@@ -83,7 +80,10 @@ def test_the_box_beats_nothing_where_frames_are_noisy(tmp_path: Path) -> None:
     ],
 )
 def test_what_beating_means(made: tuple, shifted: tuple, real: tuple, expected: bool) -> None:
-    assert beats({"made": made, "shifted": shifted, "wacv2016": real}) is expected
+    difference = {"made": made, "shifted": shifted, "wacv2016": real}
+    assert beats(difference, "box") is expected
+    # The time between real people's frames is unknown: no veto against smoothing as such.
+    assert beats(difference, "none") is (expected or real[2] < 0)
 
 
 SMALL = Schedule(steps=6, batch=4, learning_rate=1e-2, epoch_steps=3, validation_runs=2)
