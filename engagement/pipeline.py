@@ -119,9 +119,11 @@ class Analyzer:
         Raises:
             VideoError: nothing of it can be decoded.
         """
-        extra = tuple(c for labels in self.classifier.extra_heads.values() for c in labels.classes)
         state = _State(
-            FaceRecords(extra), FaceTracker(self.config.tracking), ThumbnailKeeper(), self._clips()
+            FaceRecords(self.classifier.extra_columns),
+            FaceTracker(self.config.tracking),
+            ThumbnailKeeper(),
+            self._clips(),
         )
         with open_video(path, self.config.backend) as reader:
             frames = select(reader.tickets(), self.config.sampling.rate_hz)

@@ -26,11 +26,13 @@ class SmoothingConfig:
 
     Attributes:
         method: one of METHODS.
+        weights: file of a network that ``engagement train temporal`` wrote; empty for the shipped one.
         window_s: width of the box.
         max_gap_s: a person not seen for longer is not smoothed over.
     """
 
     method: str = "box"
+    weights: str = ""
     window_s: float = 2.0
     max_gap_s: float = 0.6
 
@@ -38,6 +40,11 @@ class SmoothingConfig:
         if self.method not in METHODS:
             raise ConfigError(
                 f"--temporal '{self.method}' is unknown", f"Choose one of: {', '.join(METHODS)}"
+            )
+        if self.weights and self.method not in ("lstm", "cnn3d"):
+            raise ConfigError(
+                f"--temporal-weights {self.weights} cannot be used with --temporal {self.method}",
+                "Add --temporal lstm or --temporal cnn3d.",
             )
         if not 0 < self.window_s <= 60:
             raise ConfigError(f"--window {self.window_s} is not within 0-60 s")
@@ -55,7 +62,7 @@ def load_smoother(config: SmoothingConfig) -> tuple[TemporalSmoother, LoadedWeig
         return build_smoother(config.method, **options), None
     from engagement.weights.store import load_weights
 
-    weights = load_weights(config.method, config.method)
+    weights = load_weights(config.weights or config.method, config.method)
     return build_smoother(config.method, (weights.record.network, weights.tensors)), weights
 
 

@@ -5,7 +5,10 @@
   const plots = [...document.querySelectorAll(".plot")];
   const bands = [...document.querySelectorAll("svg.band")];
   const axes = [...document.querySelectorAll("svg.axis")];
-  const figures = new Map();
+  // Heights are known before the library is read, so that nothing jumps when it is.
+  const figures = new Map(plots.map((p) => [p, JSON.parse(document.getElementById(p.dataset.figure).textContent)]));
+  for (const [plot, figure] of figures) plot.style.minHeight = figure.layout.height + "px";
+  const drawn = new Set();
   const LEFT = 46, NARROW_RIGHT = 10, PAPER = 680;
   const ORIGIN = 864e6; // time zero of the figures, ms
   const SVG = "http://www.w3.org/2000/svg";
@@ -66,9 +69,7 @@
   }
 
   function start(plot) {
-    const figure = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
-    figures.set(plot, figure);
-    plot.style.minHeight = figure.layout.height + "px";
+    drawn.add(plot);
     draw(plot);
     plot.on("plotly_relayout", (change) => {
       const range = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
@@ -139,11 +140,11 @@
     const begin = Math.min(Math.max(0, from), page.duration - length);
     view = [begin, begin + length];
     busy = true;
-    const drawn = plots.filter((p) => figures.has(p)).map((p) => {
+    const changes = [...drawn].map((p) => {
       const { tickvals, ticktext } = ticks(widthOf(p));
       return Plotly.relayout(p, { "xaxis.range": view.map(position), "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext });
     });
-    Promise.all(drawn)
+    Promise.all(changes)
       .finally(() => { busy = false; });
     bands.forEach(drawBand);
     axes.forEach(drawAxis);
@@ -217,7 +218,7 @@
 
   // ---- begin ----
   function refit() {
-    plots.filter((p) => figures.has(p)).forEach(draw);
+    drawn.forEach(draw);
     bands.forEach(drawBand);
     axes.forEach(drawAxis);
   }
@@ -238,7 +239,7 @@
   // The library is large: text and bands stand before it is read, and figures come one after another.
   const done = () => { document.documentElement.dataset.ready = "yes"; };
   function startNext() {
-    const plot = plots.find((p) => !figures.has(p));
+    const plot = plots.find((p) => !drawn.has(p));
     if (!plot) return done();
     start(plot);
     setTimeout(startNext, 0);

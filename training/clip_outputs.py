@@ -37,7 +37,7 @@ def face_run(model: FrameModel, path: Path, chip_px: int, detector: MtcnnDetecto
                 chips.append(np.zeros((model.chip.size, model.chip.size, 3), np.uint8))
                 continue
             area = np.prod(faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2], axis=1)
-            one = faces.take([int(area.argmax())])
+            one = faces.take(np.array([area.argmax()], np.int64))
             roll = head_pose(one.landmarks_xy)[:, 2]
             chips.append(cut_chips(frame.rgb, one.boxes_xyxy, roll, model.chip)[0])
     valid = np.array(found, np.bool_)

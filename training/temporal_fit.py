@@ -58,8 +58,8 @@ class Schedule:
 
 
 SCHEDULES: Mapping[Kind, Schedule] = {
-    "lstm": Schedule(steps=1000, batch=20, learning_rate=3e-3),
-    "cnn3d": Schedule(steps=1000, batch=12, learning_rate=2e-3),
+    "lstm": Schedule(steps=500, batch=20, learning_rate=3e-3),
+    "cnn3d": Schedule(steps=500, batch=12, learning_rate=2e-3),
 }
 
 

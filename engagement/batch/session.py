@@ -26,13 +26,12 @@ def write_session(
         folder: where the files are written now. root: depth of the final place, for links between pages.
     """
     config = analyzer.config
-    extra = tuple(c for labels in analyzer.classifier.extra_heads.values() for c in labels.classes)
     options = TableOptions(
         step_s=1 / config.sampling.rate_hz,
         min_quality=config.quality.min_quality,
         max_gap_s=config.smoothing.max_gap_s,
         episodes=config.episodes,
-        extra=extra,
+        extra=analyzer.classifier.extra_columns,
     )
     tables = build_tables(
         result.sample_time_s,

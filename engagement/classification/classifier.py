@@ -98,6 +98,11 @@ class FaceClassifier:
         return [loaded.weights for loaded in self._networks]
 
     @property
+    def extra_columns(self) -> tuple[str, ...]:
+        """``head_class`` for every class of the further heads, in the order of the scores."""
+        return tuple(f"{name}_{c}" for name, labels in self.extra_heads.items() for c in labels.classes)
+
+    @property
     def chip_specs(self) -> list[ChipSpec]:
         """Chip geometry of each network in use; :meth:`score` wants chips for each."""
         return [loaded.chip for loaded in self._networks]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     "--min-quality", type=float, help="Crops below this (0-1) are left out of claims.  [default: 0.3]"
 )
 @click.option("--temporal", type=str, help="Smoothing: none, box, lstm or cnn3d.  [default: box]")
+@click.option("--temporal-weights", type=str, help="Weights of lstm or cnn3d instead of the shipped ones.")
 @click.option("--window", type=float, help="Width of the box, seconds.  [default: 2]")
 @click.option("--margin", type=float, help="Lead below which a state is 'uncertain'.  [default: 0.1]")
 @click.option("--identity", type=str, help="auto joins tracks to persons, off does not.  [default: auto]")
@@ -93,7 +94,14 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
             "sampling": (SamplingConfig, {"rate_hz": given["sample_rate"]}),
             "detection": (MtcnnConfig, {"min_face_px": given["min_face"]}),
             "quality": (QualityConfig, {"min_quality": given["min_quality"]}),
-            "smoothing": (SmoothingConfig, {"method": given["temporal"], "window_s": given["window"]}),
+            "smoothing": (
+                SmoothingConfig,
+                {
+                    "method": given["temporal"],
+                    "weights": given["temporal_weights"],
+                    "window_s": given["window"],
+                },
+            ),
             "episodes": (EpisodesConfig, {"state_margin": given["margin"]}),
             "persons": (PersonsConfig, {"identity": given["identity"]}),
             "classifier": (ClassifierConfig, {"checkpoint": given["checkpoint"]}),

@@ -288,9 +288,9 @@ def _json(traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> str:
 
 def script_name() -> str:
     """File name of the script that draws the figures."""
-    from plotly import __version__ as version
+    from importlib.metadata import version
 
-    return f"plotly-{version}.min.js"
+    return f"plotly-{version('plotly')}.min.js"
 
 
 def script_text() -> str:

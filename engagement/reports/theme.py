@@ -51,7 +51,7 @@ FEW_PEOPLE = 3
 WEAK_AUC = 0.65
 
 NOTICE = (
-    "These are estimates of apparent expression made by a computer, with their uncertainty. "
+    "Estimates of apparent expression made by a computer, with their uncertainty. "
     "They do not show what anybody felt, understood or learned."
 )
 

@@ -24,7 +24,7 @@ from temporal.box import BoxSmoother, NoSmoother
 from temporal.conv3d import Conv3dConfig
 from temporal.lstm import LstmConfig
 from tests import media
-from tests.training.made_up_pools import PX, made_up_material, made_up_pool
+from tests.training.made_up_pools import PX, made_up_material
 from training.clip_outputs import clip_runs, face_run
 from training.frame_outputs import load_frame_model, pool
 from training.temporal import train_temporal
@@ -206,7 +206,7 @@ def test_the_largest_face_of_a_clip_is_followed(tmp_path: Path) -> None:
     assert not run.chips[~run.valid].any()
     with open_video(clip.path) as video:
         first = next(iter(video.tickets())).frame().rgb
-    large = EverySecondFrame().detect(first, 0, 0.0).take([1])
+    large = EverySecondFrame().detect(first, 0, 0.0).take(np.array([1], np.int64))
     roll = head_pose(large.landmarks_xy)[:, 2]
     chip = cut_chips(first, large.boxes_xyxy, roll, model.chip)
     np.testing.assert_allclose(run.prob[0], from_logits(model.logits(chip))[0], atol=1e-4)
