@@ -114,11 +114,11 @@ class _Cluster:
         self.n = total
 
 
-# Log-likelihood ratios, fitted on tracks of known people by benchmarks/identity.py.
-_FACE_SLOPE, _FACE_ZERO, _FACE_FULL_WEIGHT = 18.0, 0.45, 1.0
-_COLOUR_SLOPE, _COLOUR_ZERO = 6.0, 0.72
+# Log-likelihood ratios, fitted on pieces of known people by benchmarks/identity.py. One clip keeps its
+# light and clothes throughout, so the slope found for colours is far too sure of itself.
+_FACE_SLOPE, _FACE_ZERO, _FACE_LIMIT, _FACE_FULL_WEIGHT = 20.0, 0.42, 5.0, 1.0
+_COLOUR_SLOPE, _COLOUR_ZERO, _COLOUR_LIMIT = 10.0, 0.82, 2.0
 _SEAT_SAME, _SEAT_REACH = 2.0, 1.0
-_LLR_LIMIT = 5.0
 
 
 def join_tracks(tracks: Sequence[TrackSummary], config: PersonsConfig) -> dict[int, int]:
@@ -179,7 +179,7 @@ def likeness(a: _Cluster, b: _Cluster) -> float:
     """Log-likelihood ratio that two clusters are one person; minus infinity if seen together."""
     if not a.seen.isdisjoint(b.seen):
         return -np.inf
-    return float(np.clip(_face(a, b), -_LLR_LIMIT, _LLR_LIMIT) + _colour(a, b) + _seat(a, b))
+    return _face(a, b) + _colour(a, b) + _seat(a, b)
 
 
 def _face(a: _Cluster, b: _Cluster) -> float:
@@ -189,12 +189,12 @@ def _face(a: _Cluster, b: _Cluster) -> float:
     cosine = float(a.identity @ b.identity) / length
     # A few poor crops are weak evidence, for and against.
     trust = min(1.0, min(a.weight, b.weight) / _FACE_FULL_WEIGHT)
-    return _FACE_SLOPE * (cosine - _FACE_ZERO) * trust
+    return trust * float(np.clip(_FACE_SLOPE * (cosine - _FACE_ZERO), -_FACE_LIMIT, _FACE_LIMIT))
 
 
 def _colour(a: _Cluster, b: _Cluster) -> float:
     alike = float(np.sqrt(a.colours * b.colours).sum())
-    return _COLOUR_SLOPE * (alike - _COLOUR_ZERO)
+    return float(np.clip(_COLOUR_SLOPE * (alike - _COLOUR_ZERO), -_COLOUR_LIMIT, _COLOUR_LIMIT))
 
 
 def _seat(a: _Cluster, b: _Cluster) -> float:
