@@ -29,7 +29,8 @@ def ship(name: str, source: Path) -> dict[str, Any]:
     record = read_record(source)
     target = folder() / f"{name}.safetensors"
     shutil.copyfile(source, target)
-    shutil.copyfile(cards[0], folder() / f"{name}.md")
+    card = cards[0].read_text(encoding="utf-8").replace(source.name, target.name)
+    (folder() / f"{name}.md").write_text(card, encoding="utf-8")
     return {
         "file": target.name,
         "card": f"{name}.md",

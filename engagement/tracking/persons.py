@@ -125,7 +125,7 @@ def join_tracks(tracks: Sequence[TrackSummary], config: PersonsConfig) -> dict[i
     """Which person each track belongs to.
 
     Returns:
-        track_id -> person index from 0 in order of first appearance, or NOBODY.
+        track_id -> person index from 0 in order of first appearance (then from left to right), or NOBODY.
     """
     ordered = sorted(tracks, key=lambda t: (t.samples[0], t.track_id))
     solid = [
@@ -138,9 +138,16 @@ def join_tracks(tracks: Sequence[TrackSummary], config: PersonsConfig) -> dict[i
         clusters = _agglomerate(clusters)
         for scrap in scraps:
             _adopt(scrap, clusters)
-    clusters.sort(key=lambda c: (min(c.seen), c.tracks[0].track_id))
+    clusters.sort(key=_first_seen)
     person = {t.track_id: i for i, cluster in enumerate(clusters) for t in cluster.tracks}
     return {t.track_id: person.get(t.track_id, NOBODY) for t in ordered}
+
+
+def _first_seen(cluster: _Cluster) -> tuple[int, float, int]:
+    """Order of ids: by first sight, people seen at once from left to right."""
+    first = cluster.tracks[0]
+    left = 0.0 if first.first_box is None else float(first.first_box[0])
+    return first.samples[0], left, first.track_id
 
 
 def _agglomerate(clusters: list[_Cluster]) -> list[_Cluster]:
