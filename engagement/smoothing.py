@@ -27,13 +27,15 @@ class SmoothingConfig:
     Attributes:
         method: one of METHODS.
         weights: file of a network that ``engagement train temporal`` wrote; empty for the shipped one.
-        window_s: width of the box.
+        window_s, state_window_s: width of the box for expressions and for learner states; chosen on
+            validation sequences (docs/temporal.md).
         max_gap_s: a person not seen for longer is not smoothed over.
     """
 
     method: str = "box"
     weights: str = ""
-    window_s: float = 2.0
+    window_s: float = 3.0
+    state_window_s: float = 5.0
     max_gap_s: float = 0.6
 
     def __post_init__(self) -> None:
@@ -46,8 +48,9 @@ class SmoothingConfig:
                 f"--temporal-weights {self.weights} cannot be used with --temporal {self.method}",
                 "Add --temporal lstm or --temporal cnn3d.",
             )
-        if not 0 < self.window_s <= 60:
-            raise ConfigError(f"--window {self.window_s} is not within 0-60 s")
+        for width in (self.window_s, self.state_window_s):
+            if not 0 < width <= 60:
+                raise ConfigError(f"--window {width} is not within 0-60 s")
         if not 0 < self.max_gap_s <= 10:
             raise ConfigError(f"smoothing.max_gap_s {self.max_gap_s} is not within 0-10 s")
 
@@ -58,8 +61,8 @@ def load_smoother(config: SmoothingConfig) -> tuple[TemporalSmoother, LoadedWeig
     from temporal import build_smoother
 
     if config.method in ("none", "box"):
-        options: dict[str, Any] = {"window_s": config.window_s} if config.method == "box" else {}
-        return build_smoother(config.method, **options), None
+        options: dict[str, Any] = {"window_s": config.window_s, "state_window_s": config.state_window_s}
+        return build_smoother(config.method, **(options if config.method == "box" else {})), None
     from engagement.weights.store import load_weights
 
     weights = load_weights(config.weights or config.method, config.method)

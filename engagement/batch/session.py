@@ -115,6 +115,7 @@ def summarise(
         "temporal": {
             "method": config.smoothing.method,
             "window_s": config.smoothing.window_s,
+            "state_window_s": config.smoothing.state_window_s,
             "max_gap_s": config.smoothing.max_gap_s,
         },
         "class": class_curves(tables.timeline, times),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--temporal", type=str, help="Smoothing: none, box, lstm or cnn3d.  [default: box]")
 @click.option("--temporal-weights", type=str, help="Weights of lstm or cnn3d instead of the shipped ones.")
-@click.option("--window", type=float, help="Width of the box, seconds.  [default: 2]")
+@click.option("--window", type=float, help="Width of the box, seconds.  [default: 3; states 5]")
 @click.option("--margin", type=float, help="Lead below which a state is 'uncertain'.  [default: 0.1]")
 @click.option("--identity", type=str, help="auto joins tracks to persons, off does not.  [default: auto]")
 @click.option("--checkpoint", type=str, help="Weights to score faces with: shipped name or file.")
@@ -100,6 +100,7 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
                     "method": given["temporal"],
                     "weights": given["temporal_weights"],
                     "window_s": given["window"],
+                    "state_window_s": given["window"],
                 },
             ),
             "episodes": (EpisodesConfig, {"state_margin": given["margin"]}),

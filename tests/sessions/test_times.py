@@ -43,17 +43,31 @@ def test_times_of_a_variable_frame_rate(sample_videos: Path, sample_results: Pat
     assert ((previous < grid + 0.2) | (timeline["frame_index"] == 0)).all()
 
 
+def write_turned(source: Path, target: Path, degrees: int) -> None:
+    """The same recording stored anticlockwise, and marked so that players turn it back clockwise."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as made:
+        stream = made.add_stream("libx264", rate=30, options={"crf": "12"})
+        shown = given.streams.video[0]
+        size = (shown.width, shown.height) if degrees == 180 else (shown.height, shown.width)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.time_base = shown.time_base
+        stream.codec_context.time_base = shown.time_base
+        stream.set_display_rotation(-degrees)
+        for frame in given.decode(shown):
+            stored = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), degrees // 90))
+            turned = av.VideoFrame.from_ndarray(stored, format="rgb24")
+            turned.pts, turned.time_base = frame.pts, frame.time_base
+            made.mux(stream.encode(turned))
+        made.mux(stream.encode(None))
+
+
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_boxes_of_a_rotated_recording_are_in_the_displayed_orientation(
     tmp_path: Path, sample_videos: Path, engagement: Command, degrees: int
 ) -> None:
     upright, turned = tmp_path / "upright.mp4", tmp_path / "turned.mp4"
     ffmpeg("-i", sample_videos / "crossing.mp4", "-t", 1.2, "-an", "-crf", 18, upright)
-    # Stored turned the other way, and marked so that players turn it back.
-    back = {90: "transpose=2", 180: "hflip,vflip", 270: "transpose=1"}[degrees]
-    ffmpeg("-i", upright, "-vf", back, "-crf", 18, tmp_path / "stored.mp4")
-    # FFmpeg counts display rotation counter-clockwise.
-    ffmpeg("-display_rotation", 360 - degrees, "-i", tmp_path / "stored.mp4", "-c", "copy", turned)
+    write_turned(upright, turned, degrees)
     assert engagement("analyze", upright, turned, "-o", tmp_path / "out").status == 0
     straight, rotated = (
         pd.read_parquet(tmp_path / "out" / n / "timeline.parquet") for n in ("upright", "turned")
