@@ -42,7 +42,7 @@ def main() -> None:
     """Entry point: one clear line for each error, and exit status 0, 1 (failed), 2 (usage) or 130."""
     debug = "--debug" in sys.argv
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="engagement", standalone_mode=False)
     except click.Abort:
         click.echo("interrupted", err=True)
         sys.exit(130)

@@ -79,8 +79,11 @@ def test_identity(
 
 
 @pytest.mark.parametrize("model", ["lstm", "cnn3d"])
-def test_temporal(model: str, shared_data: Path, sample_videos: Path, tmp_path: Path) -> None:
-    args = ("--model", model, "--data", shared_data, "--max-steps", 2, "--limit", 60)
+def test_temporal(
+    model: str, shared_data: Path, shared_videos: Path, sample_videos: Path, tmp_path: Path
+) -> None:
+    few = ("--max-steps", 2, "--limit", 60)
+    args = ("--model", model, "--data", shared_data, "--videos", shared_videos, *few)
     assert run_command("train", "temporal", *args, "-o", tmp_path / "run") == 0
     (weights,) = (tmp_path / "run").rglob(f"{model}.safetensors")
     clip = sample_videos / f"{CLIP}.mp4"
