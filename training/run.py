@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from engagement.weights.store import WeightRecord, save_weights
 from training.augment import policy
 from training.calibration import fit_platt, fit_temperature
 from training.chip_dataset import ChipDataset
+from training.history import History
 from training.initial import initialise
 from training.lightning import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, pl
 from training.lightning_module import EpochSampler, HeadTrainer, class_weights, loader
@@ -43,37 +42,6 @@ class Limits:
     strategy: str = "auto"
     num_nodes: int = 1
     accelerator: str = "auto"
-
-
-class _History(Callback):
-    """Figures of every epoch: said as they come, kept in the checkpoint, written to ``log/metrics.csv``.
-
-    Lightning's CSVLogger starts its file anew when a run is resumed; these rows travel in the checkpoint,
-    so the file of a resumed run is that of an uninterrupted one.
-    """
-
-    def __init__(self, file: Path, say: Callable[[str], None]) -> None:
-        self.file, self.say, self.start = file, say, time.monotonic()
-        self.rows: list[dict[str, float]] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = list(state_dict["rows"])
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
-        self.rows.append({"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **figures})
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(self.rows[-1]), restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        text = ", ".join(
-            f"{k.removeprefix('val_')} {v:.4f}" for k, v in figures.items() if k.startswith("val_")
-        )
-        self.say(f"epoch {trainer.current_epoch + 1}: {text} ({time.monotonic() - self.start:.0f} s)")
 
 
 class _Epochs(Callback):
@@ -157,7 +125,7 @@ def train_network(
         best,
         latest,
         _Epochs(sampler),
-        _History(folder / "log" / "metrics.csv", say),
+        History(folder / "log" / "metrics.csv", say),
     ]
     if recipe.ema:
         # Not from the first step: the mean would carry the initial weights along. Trials end sooner.

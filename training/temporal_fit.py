@@ -19,11 +19,12 @@ from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother, NoSmoother
 from temporal.conv3d import Conv3dConfig, Conv3dNet
 from temporal.lstm import LstmConfig, LstmNet
+from training.history import History
 from training.lightning import ModelCheckpoint, pl
 from training.semi_markov import EXPRESSION_CHAIN, EXPRESSION_CHAIN_SHIFTED
 from training.temporal_figures import Tally, figures, overall, tally
 from training.temporal_items import Material, RisingSampler, SequenceItems, collate, expression_weights
-from training.temporal_module import History, TemporalTrainer, smoother_of
+from training.temporal_module import TemporalTrainer, smoother_of
 from training.temporal_sequences import AT_5_HZ, LabelledRun, expression_run, ordered_runs, state_run
 
 Kind = Literal["lstm", "cnn3d"]
@@ -167,7 +168,7 @@ def fit_network(
         max_epochs=epochs,
         accelerator="cpu",
         devices=1,
-        callbacks=[best, latest, History(folder / "log" / "metrics.csv", say)],
+        callbacks=[best, latest, History(folder / "log" / "metrics.csv", say, "step")],
         logger=False,
         gradient_clip_val=1.0,
         enable_progress_bar=False,

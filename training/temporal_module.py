@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,7 +11,7 @@ from torch import Tensor, nn
 from temporal.base import EXPRESSION_COUNT, TemporalSmoother
 from temporal.conv3d import Conv3dNet, Conv3dSmoother
 from temporal.lstm import LstmNet, LstmSmoother
-from training.lightning import Callback, pl
+from training.lightning import pl
 from training.temporal_figures import Tally, figures, overall, tally
 from training.temporal_sequences import LabelledRun
 
@@ -113,35 +110,3 @@ class TemporalTrainer(pl.LightningModule):
             optimizer, self.learning_rate, total_steps=self.steps, pct_start=0.1
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class History(Callback):
-    """Figures of every epoch: said as they come, kept in the checkpoint, written to a CSV file.
-
-    The rows travel in the checkpoint, so a resumed run writes the file of an uninterrupted one.
-
-    Args:
-        file: the CSV file.
-        say: takes one line per epoch.
-    """
-
-    def __init__(self, file: Path, say: Callable[[str], None]) -> None:
-        self.file, self.say, self.start = file, say, time.monotonic()
-        self.rows: list[dict[str, float]] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = list(state_dict["rows"])
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        figure = {k: round(float(v), 5) for k, v in sorted(trainer.callback_metrics.items())}
-        self.rows.append({"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **figure})
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(self.rows[-1]), restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        text = ", ".join(f"{k.removeprefix('val_')} {v:.4f}" for k, v in figure.items())
-        self.say(f"step {trainer.global_step}: {text} ({time.monotonic() - self.start:.0f} s)")

@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
 from engagement.classification.classifier import build_network
-from engagement.errors import EngagementError
 from engagement.weights.store import load_weights
+from tests.training.invoking import ok
 from tests.training.made_up_faces import write_face
-from training.cli import evaluate, train
 
 TRIAL = ["--max-steps", "2", "--set", "batch_size=16", "--set", "size=32", "--accelerator", "cpu"]
-
-
-def invoke(*arguments: str | Path) -> Result:
-    command = evaluate if arguments[0] == "evaluate" else train
-    words = [str(a) for a in (arguments[1:] if command is evaluate else arguments)]
-    return CliRunner().invoke(command, words)
-
-
-def ok(*arguments: str | Path) -> Result:
-    result = invoke(*arguments)
-    if result.exception is not None:
-        raise result.exception
-    return result
-
-
-def error(*arguments: str | Path) -> str:
-    """The one line that the command line prints."""
-    result = invoke(*arguments)
-    if isinstance(result.exception, EngagementError):
-        return str(result.exception)
-    assert result.exit_code == 2, result.output
-    return result.output
 
 
 def card(folder: Path) -> str:
@@ -338,75 +312,3 @@ def test_evaluate_finds_faces_in_photographs(shared_data: Path, base_file: Path,
     assert found["without_face"] >= 1
     assert found["n"] + found["without_face"] == 5
     assert "without a face, left out" in result.output
-
-
-CASES: list[tuple[list[Any], str]] = [
-    (["base", "--data", "{expr}", "--recipe", "nosuch"], "recipe 'nosuch' not found"),
-    (["base", "--data", "{expr}", "--recipe", "rafdb", "--set", "epoch=1"], "Did you mean 'epochs'"),
-    (
-        ["base", "--data", "{expr}", "--recipe", "rafdb", "--init", "nosuch.pth"],
-        "initial weights 'nosuch.pth' not found",
-    ),
-    (["base", "--data", "{own}", "--recipe", "rafdb"], "engagement train personal"),
-    (["base", "--data", "nosuch", "--recipe", "rafdb"], "'nosuch' is no data set"),
-    (["base", "--data", "{expr}", "--recipe", "rafdb", "--backbone", "resnet50"], "resnet50"),
-    (["base", "--data", "{expr}", "--recipe", "rafdb", "--limit", "0"], "--limit"),
-    (["states", "--data", "{own}", "--base", "{base}"], "not with learner states"),
-    (["states", "--data", "{daisee}", "--base", "nosuch"], "'nosuch' is neither a file nor shipped weights"),
-    (["personal", "--data", "{daisee}", "--base", "{base}"], "engagement train states"),
-    (["personal", "--data", "{one}", "--base", "{base}"], "one class ('happy')"),
-    (["personal", "--data", "{own}", "--base", "{base}", "--unfreeze", "99"], "--unfreeze 99"),
-    (["personal", "--data", "{own}", "--base", "{base}", "--test"], "has no 'test' split"),
-    (["personal", "--data", "{own}", "--base", "{notes}"], "is not a readable safetensors file"),
-    (["extension", "--data", "{own}", "--base", "{base}", "--name", "Bad Name"], "--name 'Bad Name'"),
-    (["extension", "--data", "{own}", "--base", "{base}", "--name", "expression"], "--name 'expression'"),
-    (["extension", "--data", "{own}", "--base", "{base}", "--name", "forward"], "--name 'forward'"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), CASES, ids=[" ".join(map(str, c[0])) for c in CASES])
-def test_mistakes_are_named(
-    arguments: list[str],
-    message: str,
-    expression_folders: Path,
-    own_folders: Path,
-    daisee_folder: Path,
-    base_file: Path,
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "one").mkdir()
-    shutil.copytree(expression_folders / "train/happy", tmp_path / "one/happy")
-    notes = tmp_path / "notes.safetensors"
-    notes.write_text("nothing")
-    places = {
-        "expr": expression_folders,
-        "own": own_folders,
-        "daisee": daisee_folder,
-        "base": base_file,
-        "one": tmp_path / "one",
-        "notes": notes,
-    }
-    words = [a.format(**places) for a in arguments]
-    assert message in error(*words, "-o", tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["{own}"], "has no head for the classes"),
-        (["{own}", "--head", "expression"], "does not know: awake, away, tired"),
-        (["{expr}", "--head", "mood"], "has no head 'mood'"),
-        (["{expr}", "--split", "val"], "has no 'val' split"),
-        (["{daisee}"], "has no head for the classes"),
-    ],
-)
-def test_mistakes_in_evaluation_are_named(
-    arguments: list[str],
-    message: str,
-    expression_folders: Path,
-    own_folders: Path,
-    daisee_folder: Path,
-    base_file: Path,
-) -> None:
-    places = {"expr": expression_folders, "own": own_folders, "daisee": daisee_folder}
-    assert message in error("evaluate", *(a.format(**places) for a in arguments), "--checkpoint", base_file)

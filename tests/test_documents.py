@@ -1,0 +1,31 @@
+"""What documents say of the program is what the program says of itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def test_the_columns_document_is_current() -> None:
+    command = [sys.executable, "-m", "engagement", "columns", "--markdown"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert printed.strip() in (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), target
+
+
+def test_the_readmes_first_screen_has_two_commands() -> None:
+    first = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1].strip().splitlines()
+    assert [line.split("#")[0].strip() for line in first] == ["make demo", "make test"]

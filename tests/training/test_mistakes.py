@@ -1,0 +1,82 @@
+"""A mistake is named: what is wrong, in which option or file, and what to do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training.invoking import error
+
+CASES: list[tuple[list[Any], str]] = [
+    (["base", "--data", "{expr}", "--recipe", "nosuch"], "recipe 'nosuch' not found"),
+    (["base", "--data", "{expr}", "--recipe", "rafdb", "--set", "epoch=1"], "Did you mean 'epochs'"),
+    (
+        ["base", "--data", "{expr}", "--recipe", "rafdb", "--init", "nosuch.pth"],
+        "initial weights 'nosuch.pth' not found",
+    ),
+    (["base", "--data", "{own}", "--recipe", "rafdb"], "engagement train personal"),
+    (["base", "--data", "nosuch", "--recipe", "rafdb"], "'nosuch' is no data set"),
+    (["base", "--data", "{expr}", "--recipe", "rafdb", "--backbone", "resnet50"], "resnet50"),
+    (["base", "--data", "{expr}", "--recipe", "rafdb", "--limit", "0"], "--limit"),
+    (["states", "--data", "{own}", "--base", "{base}"], "not with learner states"),
+    (["states", "--data", "{daisee}", "--base", "nosuch"], "'nosuch' is neither a file nor shipped weights"),
+    (["personal", "--data", "{daisee}", "--base", "{base}"], "engagement train states"),
+    (["personal", "--data", "{one}", "--base", "{base}"], "one class ('happy')"),
+    (["personal", "--data", "{own}", "--base", "{base}", "--unfreeze", "99"], "--unfreeze 99"),
+    (["personal", "--data", "{own}", "--base", "{base}", "--test"], "has no 'test' split"),
+    (["personal", "--data", "{own}", "--base", "{notes}"], "is not a readable safetensors file"),
+    (["extension", "--data", "{own}", "--base", "{base}", "--name", "Bad Name"], "--name 'Bad Name'"),
+    (["extension", "--data", "{own}", "--base", "{base}", "--name", "expression"], "--name 'expression'"),
+    (["extension", "--data", "{own}", "--base", "{base}", "--name", "forward"], "--name 'forward'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), CASES, ids=[" ".join(map(str, c[0])) for c in CASES])
+def test_mistakes_are_named(
+    arguments: list[str],
+    message: str,
+    expression_folders: Path,
+    own_folders: Path,
+    daisee_folder: Path,
+    base_file: Path,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "one").mkdir()
+    shutil.copytree(expression_folders / "train/happy", tmp_path / "one/happy")
+    notes = tmp_path / "notes.safetensors"
+    notes.write_text("nothing")
+    places = {
+        "expr": expression_folders,
+        "own": own_folders,
+        "daisee": daisee_folder,
+        "base": base_file,
+        "one": tmp_path / "one",
+        "notes": notes,
+    }
+    words = [a.format(**places) for a in arguments]
+    assert message in error(*words, "-o", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{own}"], "has no head for the classes"),
+        (["{own}", "--head", "expression"], "does not know: awake, away, tired"),
+        (["{expr}", "--head", "mood"], "has no head 'mood'"),
+        (["{expr}", "--split", "val"], "has no 'val' split"),
+        (["{daisee}"], "has no head for the classes"),
+    ],
+)
+def test_mistakes_in_evaluation_are_named(
+    arguments: list[str],
+    message: str,
+    expression_folders: Path,
+    own_folders: Path,
+    daisee_folder: Path,
+    base_file: Path,
+) -> None:
+    places = {"expr": expression_folders, "own": own_folders, "daisee": daisee_folder}
+    assert message in error("evaluate", *(a.format(**places) for a in arguments), "--checkpoint", base_file)
