@@ -70,10 +70,16 @@ def sweep(root: Path) -> None:
 
 def read_summary(folder: Path) -> dict[str, Any] | None:
     """The summary of a finished result, None when there is none or it is damaged."""
+    return read_json(folder / SUMMARY)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, None when there is none."""
     try:
-        return json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

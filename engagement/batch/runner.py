@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from engagement import __version__
-from engagement.batch.results import committed, read_summary, sweep, write_json
+from engagement.batch.results import committed, read_json, read_summary, sweep, write_json
 from engagement.batch.session import write_session
 from engagement.config import AnalysisConfig
 from engagement.errors import EngagementError
@@ -139,6 +139,13 @@ def _status(
     )
 
 
+def _earlier(root: Path, statuses: Sequence[VideoStatus]) -> list[dict[str, Any]]:
+    """Videos of earlier runs into the same folder whose results are still there: the index goes on listing them."""
+    now = {status.output for status in statuses}
+    before = (read_json(root / "run.json") or {}).get("videos", [])
+    return [v for v in before if v["output"] and v["output"] not in now and read_summary(root / v["output"])]
+
+
 def _write_run(analyzer: Analyzer, root: Path, statuses: Sequence[VideoStatus], started: str) -> None:
     weights = [
         *analyzer.classifier.weights,
@@ -153,7 +160,7 @@ def _write_run(analyzer: Analyzer, root: Path, statuses: Sequence[VideoStatus], 
         "config": analyzer.config.to_dict(),
         "versions": versions(),
         "weights": weights_record(weights),
-        "videos": [asdict(status) for status in statuses],
+        "videos": [*_earlier(root, statuses), *(asdict(status) for status in statuses)],
     }
     write_json(root / "run.json", record)
     write_assets(root)

@@ -132,6 +132,17 @@ def test_finished_videos_are_skipped_until_something_changes(tmp_path: Path, eng
     assert statuses(out)[clip.name]["status"] == "ok"
 
 
+def test_a_second_run_into_the_same_folder_keeps_the_first(tmp_path: Path, engagement: Command) -> None:
+    first, second = media.steady(tmp_path).path, media.webm(tmp_path).path
+    out = tmp_path / "out"
+    engagement("analyze", first, "-o", out, *FAST)
+    engagement("analyze", second, "-o", out, *FAST)
+    assert {name: v["status"] for name, v in statuses(out).items()} == {first.name: "ok", second.name: "ok"}
+    index = (out / "index.html").read_text(encoding="utf-8")
+    assert f"{first.stem}/session.html" in index
+    assert f"{second.stem}/session.html" in index
+
+
 def test_interruption_leaves_finished_videos_and_exits_130(
     tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
