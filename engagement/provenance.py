@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engagement import RESULTS_VERSION, __version__
 from engagement.config import AnalysisConfig
 from engagement.labels import LEARNER_STATES
+from engagement.weights.store import manifest
 
 if TYPE_CHECKING:
     from engagement.weights.store import LoadedWeights
@@ -48,9 +49,16 @@ def weights_record(weights: Sequence[LoadedWeights]) -> dict[str, dict[str, Any]
             "sha256": w.sha256,
             "licence": w.record.licence,
             "metrics": headline(w.record.metrics),
+            "card": _card(w),
         }
         for w in weights
     }
+
+
+def _card(weights: LoadedWeights) -> str:
+    """File name of a shipped model's card, empty for a user's own file."""
+    entry = manifest().get(weights.name, {})
+    return str(entry.get("card", "")) if entry.get("sha256") == weights.sha256 else ""
 
 
 def headline(metrics: Mapping[str, Any]) -> dict[str, float]:

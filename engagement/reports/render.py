@@ -39,8 +39,12 @@ class Thumbnail:
 
 
 def write_assets(root: Path) -> None:
-    """Put the script that draws the figures where all pages of a run find it."""
+    """Put the script that draws the figures, and the models' cards, where all pages of a run find them."""
     from engagement.reports.figures import script_name, script_text
+    from engagement.weights import store
+
+    for card in sorted(store.folder().glob("*.md")):
+        _write(root / _ASSETS / card.name, card.read_text(encoding="utf-8"))
 
     target, text = root / _ASSETS / script_name(), script_text()
     if not (target.is_file() and target.stat().st_size == len(text.encode())):

@@ -114,6 +114,8 @@ def test_run_index_and_pages(sample_results: Path) -> None:
         page = (sample_results / clip / "session.html").read_text(encoding="utf-8")
         assert f"{clip}/session.html" in index
         assert "data:image/jpeg" in page
+        assert 'href="../report_assets/face_state.md"' in page
         assert len(list((sample_results / clip / "persons").glob("P*.html"))) >= 2
         assert "http://" not in page.replace("http://www.w3.org", "")
+    assert (sample_results / "report_assets" / "face_state.md").is_file()
     assert not list(sample_results.rglob(".engagement-partial*"))
