@@ -40,6 +40,7 @@ from engagement.video import open_video
 from engagement.video.prefetch import prefetch
 from engagement.video.reader import DecodeOutcome
 from engagement.video.sampling import select
+from engagement.weights.store import LoadedWeights
 
 _AHEAD = 4  # decoded frames that may wait: enough to hide a slow frame, little memory
 #: A face found by looking where a track vanished must be this sure: the place was chosen by us.
@@ -108,6 +109,11 @@ class Analyzer:
         self.detector = detector or MtcnnDetector(config.detection, self.device)
         self.classifier = FaceClassifier(config.classifier, self.device)
         self.smoother, self.smoother_weights = load_smoother(config.smoothing)
+
+    @property
+    def weights(self) -> list[LoadedWeights]:
+        """Every weight file in use: the classifier's, then the smoother's if it has any."""
+        return [*self.classifier.weights, *([self.smoother_weights] if self.smoother_weights else [])]
 
     def analyze_video(self, path: Path, progress: Progress = lambda _time, _of: None) -> SessionResult:
         """Decode, detect, track, join and score one video.

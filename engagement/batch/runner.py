@@ -102,11 +102,7 @@ def _one(
     names = (str(video.path), video.relative.as_posix())
     begun = time.monotonic()
     try:
-        weights = [
-            *analyzer.classifier.weights,
-            *([analyzer.smoother_weights] if analyzer.smoother_weights else []),
-        ]
-        print_now = fingerprint(video.path, analyzer.config, weights)
+        print_now = fingerprint(video.path, analyzer.config, analyzer.weights)
         before = None if overwrite else read_summary(target)
         if before is not None and before.get("fingerprint") == print_now:
             return _status(names, "skipped", before, reason="finished before, nothing changed")
@@ -147,10 +143,6 @@ def _earlier(root: Path, statuses: Sequence[VideoStatus]) -> list[dict[str, Any]
 
 
 def _write_run(analyzer: Analyzer, root: Path, statuses: Sequence[VideoStatus], started: str) -> None:
-    weights = [
-        *analyzer.classifier.weights,
-        *([analyzer.smoother_weights] if analyzer.smoother_weights else []),
-    ]
     record = {
         "schema": 1,
         "engagement_version": __version__,
@@ -159,7 +151,7 @@ def _write_run(analyzer: Analyzer, root: Path, statuses: Sequence[VideoStatus], 
         "device": analyzer.device,
         "config": analyzer.config.to_dict(),
         "versions": versions(),
-        "weights": weights_record(weights),
+        "weights": weights_record(analyzer.weights),
         "videos": [*_earlier(root, statuses), *(asdict(status) for status in statuses)],
     }
     write_json(root / "run.json", record)

@@ -68,10 +68,6 @@ def summarise(
     """The content of summary.json, schema 1."""
     info, outcome, times = result.info, result.outcome, result.sample_time_s
     nobody = result.person < 0
-    weights = [
-        *analyzer.classifier.weights,
-        *([analyzer.smoother_weights] if analyzer.smoother_weights else []),
-    ]
     known = set(analyzer.classifier.expression_classes)
     warnings = [] if outcome.complete else [f"The video was not read to its end: {outcome.reason}."]
     if missing := [
@@ -120,7 +116,7 @@ def summarise(
         },
         "class": class_curves(tables.timeline, times),
         "expression_share": expression_share(tables.timeline),
-        "models": weights_record(weights),
+        "models": weights_record(analyzer.weights),
         "warnings": warnings,
     }
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from engagement.errors import WeightsError
 from engagement.weights.store import load_weights
 from temporal import SMOOTHERS, build_smoother
 from temporal.base import EXPRESSION_COUNT, SCORE_COUNT, ScoreRun, TemporalSmoother, from_logits, to_logits
@@ -44,12 +43,7 @@ def _cnn3d(shaken: bool) -> TemporalSmoother:
 
 
 def _shipped(kind: str) -> TemporalSmoother:
-    try:
-        loaded = load_weights(kind, kind)
-    except WeightsError as error:
-        if "is neither a file" in str(error) or "no weights are installed" in str(error):
-            pytest.skip(f"no {kind} weights are shipped")
-        raise
+    loaded = load_weights(kind, kind)
     return build_smoother(kind, (loaded.record.network, loaded.tensors))
 
 
