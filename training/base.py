@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from engagement.classification.network import HeadSpec
-from engagement.errors import DataError
+from engagement.errors import DataError, WeightsError
 from engagement.labels import EXPRESSIONS
+from engagement.weights.store import load_weights
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.evaluate import aligned
-from training.recipe import read_recipe
+from training.recipe import Recipe, read_recipe
 from training.run import Limits, expression_spec, train_head
+from training.samples import SampleTable, joined
 
 Say = Callable[[str], None]
 
@@ -25,7 +27,8 @@ class BaseRun:
     """What the command was asked to do.
 
     Attributes:
-        data: reference of the data set (see ``training.datasets.registry.load``).
+        data: references of data sets (see ``training.datasets.registry.load``). The first one's splits
+            validate and test; of the others the train split alone is used.
         recipe: name or file.
         overrides: recipe keys that differ; None values do not count.
         out: folder of the results.
@@ -36,7 +39,7 @@ class BaseRun:
         command: for the record.
     """
 
-    data: str
+    data: tuple[str, ...]
     recipe: str
     out: Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -59,14 +62,9 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
         ConfigError: the recipe is not valid.
     """
     recipe = read_recipe(run.recipe, run.overrides)
-    table = prepared(run.data, run.limit, run.skip_bad, say).with_validation(recipe.validation_share)
-    if table.labels.name != EXPRESSIONS.name:
-        raise DataError(
-            f"'{run.data}' is labelled with {table.labels.name} ({', '.join(table.labels.classes)}), not with the "
-            f"expressions that a base model learns: {', '.join(EXPRESSIONS.classes)}",
-            "For other or fewer classes use `engagement train personal` or `engagement train extension`.",
-        )
-    table = aligned(table, EXPRESSIONS)
+    table = joined(
+        [_expressions(data, run, recipe, first=i == 0, say=say) for i, data in enumerate(run.data)]
+    )
     measured_on = {"val": table.part("val"), **({"test": table.part("test")} if run.test else {})}
     spec = expression_spec(recipe.backbone, HeadSpec(EXPRESSIONS))
     network, _ = train_head(
@@ -77,9 +75,41 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
         "data": table.name,
         "train_faces": len(table.part("train")),
         "init": Path(recipe.init).name or "random",
-        "recipe": {**recipe.to_dict(), "init": Path(recipe.init).name},
+        "recipe": {
+            **recipe.to_dict(),
+            "init": Path(recipe.init).name,
+            "teacher": Path(recipe.teacher).name,
+        },
     }
     path = run.out / "model.safetensors"
     return deliver(
-        path, network, "expression", recipe.chip, measured_on, origin, licence_text(table.name), say=say
+        path,
+        network,
+        "expression",
+        recipe.chip,
+        measured_on,
+        origin,
+        licence_text(table.name, _licence_of(recipe.init)),
+        say=say,
     )
+
+
+def _expressions(data: str, run: BaseRun, recipe: Recipe, first: bool, say: Say) -> SampleTable:
+    """One of the run's data sets in the order of EXPRESSIONS; whole, or its train split."""
+    table = prepared(data, run.limit, run.skip_bad, say).with_validation(recipe.validation_share)
+    if table.labels.name != EXPRESSIONS.name:
+        raise DataError(
+            f"'{data}' is labelled with {table.labels.name} ({', '.join(table.labels.classes)}), not with the "
+            f"expressions that a base model learns: {', '.join(EXPRESSIONS.classes)}",
+            "For other or fewer classes use `engagement train personal` or `engagement train extension`.",
+        )
+    table = aligned(table, EXPRESSIONS)
+    return table if first else table.part("train")
+
+
+def _licence_of(init: str) -> str:
+    """Terms that initial weights of our own bring along; empty for others."""
+    try:
+        return load_weights(init, "face_state").record.licence if init.endswith(".safetensors") else ""
+    except WeightsError:
+        return ""

@@ -53,10 +53,22 @@ class HeadTrainer(pl.LightningModule):
         recipe: rates, weights, freezing.
         weights: (classes,) per class (exclusive), or (2, classes) for the answers no and yes.
         steps: optimiser steps of the whole run.
+        embeddings: (n, d) unit vectors of the training rows that the features should also tell, with the
+            recipe's weight ``imitate``; the projection that says them is not part of the network.
     """
 
-    def __init__(self, network: FaceStateNet, head: str, recipe: Recipe, weights: Tensor, steps: int) -> None:
+    def __init__(
+        self,
+        network: FaceStateNet,
+        head: str,
+        recipe: Recipe,
+        weights: Tensor,
+        steps: int,
+        embeddings: Tensor | None = None,
+    ) -> None:
         super().__init__()
+        self.embeddings = embeddings
+        self.projection = None if embeddings is None else nn.Linear(network.width, embeddings.shape[1])
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head, self.recipe, self.steps = head, recipe, steps
         self.exclusive = network.spec.heads[head].labels.kind == "exclusive"
@@ -95,7 +107,13 @@ class HeadTrainer(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
         # Checkpoints do not hold torch's generator: dropout of a resumed run must be that of an unbroken one.
         torch.manual_seed((self.recipe.seed * 1009 + self.global_rank) * 1_000_003 + self.global_step)
-        loss = self.loss(self(batch[0]), batch[1])
+        out = self.network(batch[0].contiguous(memory_format=torch.channels_last))
+        loss = self.loss(out.logits[self.head], batch[1])
+        if self.projection is not None and self.embeddings is not None:
+            wanted = self.embeddings[batch[2].cpu()].to(loss.device)
+            alike = nn.functional.cosine_similarity(self.projection(out.features), wanted)
+            self.log("train_cosine", alike.mean(), on_step=False, on_epoch=True, batch_size=len(alike))
+            loss = loss + self.recipe.imitate * (1 - alike.mean())
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[0]))
         return loss
 
@@ -120,11 +138,12 @@ class HeadTrainer(pl.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for name, parameter in self.network.named_parameters():
-            if parameter.requires_grad and (
-                name.startswith("backbone") or name.startswith(f"heads.{self.head}.")
+        for name, parameter in self.named_parameters():
+            in_backbone = name.startswith("network.backbone.")
+            if parameter.requires_grad and name.startswith(
+                ("network.backbone.", f"network.heads.{self.head}.", "projection.")
             ):
-                key = (name.startswith("backbone"), parameter.ndim >= 2)
+                key = (in_backbone, parameter.ndim >= 2)
                 groups.setdefault(key, []).append(parameter)
         rates, settings = [], []
         for (in_backbone, decays), parameters in groups.items():

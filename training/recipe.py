@@ -36,6 +36,8 @@ class Recipe:
         ema: decay of the weights' running mean per step; 0 for none.
         dropout: before the head.
         validation_share: of the train split, when the set has no validation split.
+        teacher, imitate: file of a face embedding (see training.teacher), and the weight of imitating it
+            beside the labels, from the backbone's features: teaches a backbone faces.
         patience: epochs without a better validation score before the run stops; 0 for never.
         seed: of weights, order and augmentation.
     """
@@ -57,6 +59,8 @@ class Recipe:
     ema: float = 0.998
     dropout: float = 0.3
     validation_share: float = 0.1
+    teacher: str = ""
+    imitate: float = 0.0
     patience: int = 0
     seed: int = 1
 
@@ -95,6 +99,11 @@ class Recipe:
                 (
                     not 0 < self.validation_share < 1,
                     f"validation_share {self.validation_share} is not within 0-1",
+                ),
+                (self.imitate < 0, f"imitate {self.imitate} is below 0"),
+                (
+                    bool(self.imitate) != bool(self.teacher),
+                    f"imitate {self.imitate} and teacher '{self.teacher}' need each other",
                 ),
                 (not 0 <= self.balance <= 1, f"balance {self.balance} is not within 0-1"),
             )

@@ -26,6 +26,7 @@ from training.lightning import Callback, EarlyStopping, EMAWeightAveraging, Mode
 from training.lightning_module import EpochSampler, HeadTrainer, class_weights, loader
 from training.recipe import Recipe
 from training.samples import SampleTable
+from training.teacher import embed_table, load_teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,11 @@ def train_network(
     steps = len(batches) * recipe.epochs
     if limits.max_steps > 0:
         steps = min(steps, limits.max_steps)
-    module = HeadTrainer(network, head, recipe, _loss_weights(train, recipe), steps)
+    wanted: torch.Tensor | None = None
+    if recipe.imitate:
+        say(f"{recipe.teacher}: looking at {len(train)} faces")
+        wanted = torch.from_numpy(embed_table(load_teacher(Path(recipe.teacher)), train))
+    module = HeadTrainer(network, head, recipe, _loss_weights(train, recipe), steps, wanted)
     best = ModelCheckpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
     # save_last would follow the best epochs only; a resumed run needs every one.
     latest = ModelCheckpoint(folder, "last", enable_version_counter=False)

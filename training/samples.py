@@ -208,6 +208,28 @@ class SampleTable:
         return self.rows(np.setdiff1d(np.arange(len(self)), bad))
 
 
+def joined(tables: Sequence[SampleTable]) -> SampleTable:
+    """Tables of the same labels as one, named ``a+b``; groups of different tables stay apart."""
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    different = [t.name for t in tables if t.labels != first.labels]
+    if different:
+        raise DataError(f"data sets '{first.name}' and '{different[0]}' are labelled differently")
+    rolls = [np.zeros(len(t), np.float32) if t.roll_deg is None else t.roll_deg for t in tables]
+    return SampleTable(
+        name="+".join(t.name for t in tables),
+        labels=first.labels,
+        images=[image for t in tables for image in t.images],
+        target=np.concatenate([t.target for t in tables]),
+        split=np.concatenate([t.split for t in tables]),
+        group=np.concatenate([np.char.add(f"{t.name}/", t.group.astype(np.str_)) for t in tables]),
+        box=np.concatenate([t.box for t in tables]),
+        sample_id=np.concatenate([t.sample_id for t in tables]),
+        roll_deg=np.concatenate(rolls),
+    )
+
+
 def _fraction(name: str) -> float:
     """A number in 0-1 that depends on the name alone."""
     return int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:4], "big") / 2**32

@@ -13,7 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from engagement.errors import WeightsError
+from engagement.faces.chips import cut_chips
 from engagement.types import ByteArray, ChipSpec, FloatArray
+from training.chip_dataset import pixel_box
+from training.samples import SampleTable, read_rgb
 
 #: (in, expanded, out, stride, residual) of each block.
 _BLOCKS = (
@@ -105,6 +108,19 @@ def load_teacher(path: Path) -> Teacher:
     except (RuntimeError, KeyError) as error:
         raise WeightsError(f"{path} is not the teacher network ({str(error).splitlines()[0]})") from error
     return teacher.eval()
+
+
+def embed_table(teacher: Teacher, table: SampleTable, batch: int = 64) -> FloatArray:
+    """The teacher's view of every picture, unvaried; float32 (n, 256)."""
+    parts = []
+    for start in range(0, len(table), batch):
+        chips = []
+        for row in range(start, min(start + batch, len(table))):
+            rgb = read_rgb(table.images[row])
+            box = teacher_box(pixel_box(table.box[row], rgb)[None])
+            chips.append(cut_chips(rgb, box, np.zeros(1, np.float32), TEACHER_CHIP)[0])
+        parts.append(embed(teacher, np.stack(chips), batch))
+    return np.concatenate(parts)
 
 
 @torch.inference_mode()

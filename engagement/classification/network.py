@@ -140,6 +140,7 @@ class FaceStateNet(nn.Module):
             raise ConfigError(f"backbone '{spec.backbone}' has no identity head", "Use efficientnet_b0.")
         self.spec = spec
         self.backbone, width = BACKBONES[spec.backbone]()
+        self.width = width
         self.heads = nn.ModuleDict({name: _head(width, head, dropout) for name, head in spec.heads.items()})
         self.taps = dict(_IDENTITY_TAPS.get(spec.backbone, ())) if spec.identity_dim else {}
         self.identity = (

@@ -10,7 +10,7 @@ from training.cli import options
 
 
 @click.command()
-@options.data_option
+@options.several_data_option
 @click.option(
     "--recipe", required=True, metavar="NAME|FILE", help="Shipped recipe (rafdb, fer2013) or a TOML file."
 )
@@ -36,7 +36,7 @@ from training.cli import options
 @options.skip_option
 @options.lightning_options
 def base(
-    data: str,
+    data: tuple[str, ...],
     recipe: str,
     changes: tuple[str, ...],
     backbone: str | None,

@@ -18,6 +18,14 @@ data_option = click.option(
     help="Folder of class folders, RAF-DB's or DAiSEE's official folder, FER2013's CSV, or FOLDER:SET "
     "for Parquet files (SET: rafdb, fer2013, daisee, wacv2016).",
 )
+several_data_option = click.option(
+    "--data",
+    required=True,
+    multiple=True,
+    metavar="REF",
+    help="Folder of class folders, RAF-DB's official folder, FER2013's CSV, or FOLDER:SET for Parquet files "
+    "(SET: rafdb, fer2013, ferplus). Repeatable: the first one validates and tests, the others only train.",
+)
 out_option = click.option(
     "-o",
     "--out",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engagement.errors import DataError
-from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
+from engagement.labels import EXPRESSIONS, LEARNER_STATES, SYNONYMS, LabelSet
 from engagement.types import FloatArray
 from training.datasets.daisee import PRESENT
 from training.datasets.framing import boxes_for
 from training.samples import SampleTable, one_hot
+
+#: Columns of votes; the last three are no expression of ours.
+FERPLUS_VOTES = (
+    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear"),
+    *("contempt", "unknown", "NF"),
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +67,31 @@ def fer2013(folder: Path) -> SampleTable:
     frame = _read([folder / f"fer2013_{s}.parquet" for s in ("train", "val", "test")])
     index = frame["label"].map(EXPRESSIONS.index).to_numpy(dtype=np.int64)
     return _table("fer2013", frame, EXPRESSIONS, one_hot(index, 7), frame["name"].tolist())
+
+
+def ferplus(folder: Path) -> SampleTable:
+    """FER2013's pictures with the votes of FERPlus (Barsoum et al. 2016) as soft labels.
+
+    As its authors did, a single vote for a class counts as a slip, and pictures that most found to show no
+    face, or nothing they could name, are left out; so are those most called contempt, which has no column
+    here, and training pictures that have an exact copy in the other splits.
+    """
+    frame = _read([folder / f"fer2013_{s}.parquet" for s in ("train", "val", "test")])
+    votes = frame[list(FERPLUS_VOTES)].to_numpy(dtype=np.float32, copy=True)
+    votes[votes <= 1] = 0
+    ours = votes[:, : len(EXPRESSIONS)]
+    order = [EXPRESSIONS.classes.index(SYNONYMS.get(c, c)) for c in FERPLUS_VOTES[: len(EXPRESSIONS)]]
+    target = np.zeros_like(ours)
+    target[:, order] = ours / np.maximum(ours.sum(axis=1, keepdims=True), 1)
+    kept = ours.max(axis=1) > votes[:, len(EXPRESSIONS) :].max(axis=1)
+    duplicates = folder / "fer2013_duplicates.json"
+    if duplicates.is_file():
+        copies = json.loads(duplicates.read_text(encoding="utf-8"))[
+            "training_rows_with_a_copy_in_a_test_split"
+        ]
+        kept &= ~((frame["split"] == "train") & frame["row"].isin(copies)).to_numpy()
+    table = _table("ferplus", frame, EXPRESSIONS, target, frame["name"].tolist())
+    return table.rows(np.flatnonzero(kept))
 
 
 def daisee(folder: Path) -> SampleTable:

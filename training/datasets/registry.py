@@ -14,6 +14,7 @@ from training.samples import SampleTable
 PARQUET_SETS = {
     "rafdb": (parquet.rafdb, "rafdb_train.parquet"),
     "fer2013": (parquet.fer2013, "fer2013_train.parquet"),
+    "ferplus": (parquet.ferplus, "fer2013_train.parquet"),
     "daisee": (parquet.daisee, "daisee_faces.parquet"),
     "wacv2016": (parquet.wacv2016, "wacv2016_engagement.parquet"),
 }

@@ -34,6 +34,11 @@ TERMS: Mapping[str, Terms] = {
         "Noisy labels (people agree with about 65 %); 288 test pictures have an exact copy in the train split; "
         "grey, 48 px.",
     ),
+    "ferplus": Terms(
+        "FER2013's pictures (I. Goodfellow et al., ICML 2013 workshop) with FERPlus votes (E. Barsoum et al., ICMI 2016)",
+        "pictures research only, no licence is stated; labels MIT",
+        "Ten votes a picture; few of disgust and fear; grey, 48 px.",
+    ),
     "daisee": Terms(
         "DAiSEE (A. Gupta et al., arXiv:1609.01885), one face crop per ten-second clip",
         "research only; cite the paper",
@@ -59,5 +64,5 @@ def terms_of(name: str) -> Terms:
 
 def licence_text(name: str, base: str = "") -> str:
     """Licence of a model that was trained on a data set, and of the base it started from."""
-    own = f"{name}: {terms_of(name).licence}"
-    return f"{base}; {own}" if base and own not in base else own
+    own = [f"{part}: {terms_of(part).licence}" for part in name.split("+")]
+    return "; ".join(([base] if base else []) + [text for text in own if text not in base])
