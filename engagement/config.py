@@ -8,7 +8,7 @@ from typing import Any
 
 from engagement.classification.options import ClassifierConfig
 from engagement.errors import ConfigError
-from engagement.faces.options import MtcnnConfig
+from engagement.faces.options import MtcnnConfig, SearchConfig
 from engagement.faces.quality import QualityConfig
 from engagement.smoothing import SmoothingConfig
 from engagement.timelines.episodes import EpisodesConfig
@@ -23,6 +23,7 @@ class AnalysisConfig:
 
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     detection: MtcnnConfig = field(default_factory=MtcnnConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     persons: PersonsConfig = field(default_factory=PersonsConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)

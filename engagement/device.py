@@ -23,3 +23,16 @@ def choose(name: str) -> str:
     if not there[name]:
         raise ConfigError(f"--device {name}: this machine has none", "Use --device auto.")
     return name
+
+
+def one_thread_each() -> None:
+    """One thread per call of torch and OpenCV.
+
+    The stages of an analysis run beside each other and keep the cores busy; threads inside the small
+    operations would cost more than they bring, and sums would depend on their number.
+    """
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)

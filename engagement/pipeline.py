@@ -3,48 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from engagement.classification.classifier import FaceClassifier
 from engagement.clips import ClipScores
 from engagement.config import AnalysisConfig
-from engagement.device import choose
-from engagement.faces.chips import cut_chips
+from engagement.description import Described, FaceDescriber
+from engagement.device import choose, one_thread_each
 from engagement.faces.detector import FaceDetector
 from engagement.faces.mtcnn import MtcnnDetector
-from engagement.faces.pose import head_pose
-from engagement.faces.quality import assess
-from engagement.geometry import iou_matrix
+from engagement.faces.search import FaceFinder
 from engagement.records import FaceRecords
 from engagement.smoothing import load_smoother, smooth_persons
+from engagement.stopwatch import Stopwatch
 from engagement.thumbnails import ThumbnailKeeper
-from engagement.tracking.appearance import head_colours
-from engagement.tracking.cuts import CutDetector
 from engagement.tracking.persons import TrackSummary, join_tracks
 from engagement.tracking.tracker import FaceLook, FaceTracker
-from engagement.types import (
-    ByteArray,
-    FaceDetections,
-    FaceScores,
-    FloatArray,
-    Frame,
-    IndexArray,
-    TimeArray,
-    VideoInfo,
-)
+from engagement.types import FloatArray, IndexArray, TimeArray, VideoInfo
 from engagement.video import open_video
 from engagement.video.prefetch import prefetch
 from engagement.video.reader import DecodeOutcome
 from engagement.video.sampling import select
 from engagement.weights.store import LoadedWeights
 
-_AHEAD = 4  # decoded frames that may wait: enough to hide a slow frame, little memory
-#: A face found by looking where a track vanished must be this sure: the place was chosen by us.
-_SEARCH_SCORE = 0.85
+T = TypeVar("T")
+
+#: Items that may wait between two stages: hides slow ones, holds few pictures.
+_AHEAD = 3
 
 Progress = Callable[[float, float | None], None]
 
@@ -77,18 +68,24 @@ class SessionResult:
 
 
 @dataclass(slots=True, eq=False)
-class _State:
-    """What grows while a video is read."""
+class Segment:
+    """All that was read from a video, or from a stretch of it, before anybody is told apart. No pictures
+    but thumbnails.
 
+    Attributes:
+        times, frames: time and frame index of each sampled frame.
+        summaries: track id -> its summary. Tracks, shots and samples count from 0 within the segment.
+        seconds: work by stage, in seconds; stages overlap in time.
+    """
+
+    info: VideoInfo
+    outcome: DecodeOutcome
     records: FaceRecords
-    tracker: FaceTracker
     thumbnails: ThumbnailKeeper
-    clips: ClipScores
-    cuts: CutDetector = field(default_factory=CutDetector)
     summaries: dict[int, TrackSummary] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
-    shot: int = 0
+    shots: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -106,6 +103,7 @@ class Analyzer:
     ) -> None:
         self.config = config
         self.device = choose(device)
+        one_thread_each()
         self.detector = detector or MtcnnDetector(config.detection, self.device)
         self.classifier = FaceClassifier(config.classifier, self.device)
         self.smoother, self.smoother_weights = load_smoother(config.smoothing)
@@ -125,147 +123,102 @@ class Analyzer:
         Raises:
             VideoError: nothing of it can be decoded.
         """
-        state = _State(
-            FaceRecords(self.classifier.extra_columns),
-            FaceTracker(self.config.tracking),
-            ThumbnailKeeper(),
-            self._clips(),
-        )
-        with open_video(path, self.config.backend) as reader:
-            frames = select(reader.tickets(), self.config.sampling.rate_hz)
-            with prefetch(frames, _AHEAD) as ahead:
-                for frame in ahead:
-                    self._take(frame, state)
-                    progress(frame.time_s, reader.info.duration_s)
-                state.seconds["decode (own thread)"] = ahead.producing_s
-            info, outcome = reader.info, reader.outcome
-        state.clips.finish(state.records)
+        return self.finish(self.read(path, progress))
+
+    def read(self, path: Path, progress: Progress = lambda _time, _of: None) -> Segment:
+        """Decode, find, describe and track. The stages run in threads of their own, a few frames apart.
+
+        Raises:
+            VideoError: nothing of the video can be decoded.
+        """
+        tracker = FaceTracker(self.config.tracking)
+        clips = ClipScores(self.smoother, self.config.smoothing.max_gap_s)
+        finder = FaceFinder(self.detector, self.config.search)
+        describer = FaceDescriber(self.classifier)
+        with ExitStack() as stack:
+            reader = stack.enter_context(open_video(path, self.config.backend))
+            segment = Segment(
+                reader.info, reader.outcome, FaceRecords(self.classifier.extra_columns), ThumbnailKeeper()
+            )
+            watch = Stopwatch(segment.seconds)
+
+            def stage(name: str, items: Iterable[T]) -> Iterator[T]:
+                return stack.enter_context(prefetch(watch.over(name, items), _AHEAD))
+
+            frames = stage("decode", select(reader.tickets(), self.config.sampling.rate_hz))
+            sightings = stage("find", finder.find(watch.waiting(frames)))
+            described = stage("describe", describer.describe(watch.waiting(sightings)))
+            for item in watch.over("track", self._tracked(watch.waiting(described), tracker, clips, segment)):
+                progress(item.sighting.frame.time_s, reader.info.duration_s)
+            segment.outcome = reader.outcome
+        clips.finish(segment.records)
+        return segment
+
+    def finish(self, segment: Segment) -> SessionResult:
+        """Join tracks to persons, and smooth each person's scores."""
+        rows = segment.records.rows
         started = time.perf_counter()
-        person_of_track = join_tracks(list(state.summaries.values()), self.config.persons)
-        state.seconds["persons"] = time.perf_counter() - started
-        person = np.array([person_of_track.get(int(t), -1) for t in state.records.rows["track"]], np.int64)
-        times = np.asarray(state.times, np.float64)
+        person_of_track = join_tracks(list(segment.summaries.values()), self.config.persons)
+        segment.seconds["persons"] = time.perf_counter() - started
+        person = np.array([person_of_track.get(int(t), -1) for t in rows["track"]], np.int64)
+        times = np.asarray(segment.times, np.float64)
         smoothed = smooth_persons(
-            self.smoother,
-            times,
-            state.records.rows,
-            person,
-            self.config.smoothing,
-            self.config.quality.min_quality,
+            self.smoother, times, rows, person, self.config.smoothing, self.config.quality.min_quality
         )
         return SessionResult(
-            info,
-            outcome,
+            segment.info,
+            segment.outcome,
             times,
-            np.asarray(state.frames, np.int64),
-            state.records,
+            np.asarray(segment.frames, np.int64),
+            segment.records,
             person,
             smoothed,
-            state.thumbnails,
+            segment.thumbnails,
             person_of_track,
-            state.seconds,
+            segment.seconds,
         )
 
-    def _clips(self) -> ClipScores:
-        return ClipScores(self.smoother, self.config.smoothing.max_gap_s)
-
-    def _take(self, frame: Frame, state: _State) -> None:
-        """Everything that needs the picture; afterwards it is gone."""
-        sample = len(state.times)
-        state.times.append(frame.time_s)
-        state.frames.append(frame.index)
-        clock = _Clock(state.seconds)
-        if state.cuts.is_cut(frame.rgb):
-            state.tracker.cut()
-            state.shot += 1
-        faces = self.detector.detect(frame.rgb, frame.index, frame.time_s)
-        faces = self._search(frame, faces, state.tracker)
-        clock.lap("detect")
-        if not len(faces):
-            state.tracker.update(faces, _no_look())
-            return
-        pose = head_pose(faces.landmarks_xy)
-        chips = [
-            cut_chips(frame.rgb, faces.boxes_xyxy, pose[:, 2], spec) for spec in self.classifier.chip_specs
-        ]
-        quality = assess(chips[0], faces.boxes_xyxy, pose, (frame.rgb.shape[0], frame.rgb.shape[1]))
-        clock.lap("crop")
-        scores = self.classifier.score(chips)
-        clock.lap("classify")
-        look = FaceLook(scores.identity, head_colours(frame.rgb, faces.boxes_xyxy), quality)
-        tracks = state.tracker.update(faces, look)
-        self._keep(sample, frame, faces, tracks, look, pose, chips[0], scores, state)
-        clock.lap("track")
-
-    def _search(self, frame: Frame, faces: FaceDetections, tracker: FaceTracker) -> FaceDetections:
-        """Look again where a known face should be and none was found."""
-        expected = tracker.expected(frame.time_s)
-        if len(expected) and len(faces):
-            expected = expected[iou_matrix(expected, faces.boxes_xyxy).max(axis=1) < 0.2]
-        if not len(expected):
-            return faces
-        found = self.detector.refine(frame.rgb, expected, frame.index, frame.time_s)
-        found = found.take(found.score >= _SEARCH_SCORE)
-        if len(found) and len(faces):
-            found = found.take(iou_matrix(found.boxes_xyxy, faces.boxes_xyxy).max(axis=1) < 0.3)
-        if not len(found):
-            return faces
-        return FaceDetections(
-            frame.index,
-            frame.time_s,
-            np.concatenate([faces.boxes_xyxy, found.boxes_xyxy]),
-            # Found because we looked there: it may continue a track, but not begin one.
-            np.concatenate([faces.score, np.minimum(found.score, self.config.tracking.new_score - 1e-3)]),
-            np.concatenate([faces.landmarks_xy, found.landmarks_xy]),
-        )
-
-    def _keep(
-        self,
-        sample: int,
-        frame: Frame,
-        faces: FaceDetections,
-        tracks: IndexArray,
-        look: FaceLook,
-        pose: FloatArray,
-        chips: ByteArray,
-        scores: FaceScores,
-        state: _State,
-    ) -> None:
-        kept = np.flatnonzero(tracks >= 0)
-        for row in kept:
-            track = int(tracks[row])
-            summary = state.summaries.setdefault(track, TrackSummary(track, state.shot))
-            summary.add(
+    def _tracked(
+        self, described: Iterable[Described], tracker: FaceTracker, clips: ClipScores, segment: Segment
+    ) -> Iterator[Described]:
+        """Put every face on a track and keep what is known of it; afterwards its picture is gone."""
+        for item in described:
+            frame, faces = item.sighting.frame, item.sighting.faces
+            sample = len(segment.times)
+            segment.times.append(frame.time_s)
+            segment.frames.append(frame.index)
+            if item.sighting.new_shot:
+                tracker.cut()
+                segment.shots += 1
+            look = FaceLook(item.scores.identity, item.colours, item.quality)
+            tracks = tracker.update(faces, look)
+            kept = np.flatnonzero(tracks >= 0)
+            for row in kept:
+                self._sum_up(sample, item, int(row), int(tracks[row]), segment)
+            rows = segment.records.append(
                 sample,
-                faces.boxes_xyxy[row],
-                float(faces.score[row]),
-                float(look.quality[row]),
-                look.identity[row],
-                look.colours[row],
+                faces.take(kept),
+                tracks[kept],
+                item.quality[kept],
+                item.pose[kept],
+                item.scores.take(kept),
             )
-            if self.config.thumbnails:
-                state.thumbnails.offer(
-                    track, frame.time_s, frame.rgb, faces.boxes_xyxy[row], float(look.quality[row]), pose[row]
-                )
-        rows = state.records.append(
-            sample, faces.take(kept), tracks[kept], look.quality[kept], pose[kept], scores.take(kept)
+            valid = item.quality[kept] >= self.config.quality.min_quality
+            clips.take(frame.time_s, item.chips[kept], tracks[kept], rows, valid, segment.records)
+            yield item
+
+    def _sum_up(self, sample: int, item: Described, row: int, track: int, segment: Segment) -> None:
+        frame, faces = item.sighting.frame, item.sighting.faces
+        quality = float(item.quality[row])
+        segment.summaries.setdefault(track, TrackSummary(track, segment.shots)).add(
+            sample,
+            faces.boxes_xyxy[row],
+            float(faces.score[row]),
+            quality,
+            item.scores.identity[row],
+            item.colours[row],
         )
-        valid = look.quality[kept] >= self.config.quality.min_quality
-        state.clips.take(frame.time_s, chips[kept], tracks[kept], rows, valid, state.records)
-
-
-class _Clock:
-    """Adds the time between laps to a table."""
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self._seconds, self._last = seconds, time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self._seconds[name] = self._seconds.get(name, 0.0) + now - self._last
-        self._last = now
-
-
-def _no_look() -> FaceLook:
-    nothing = np.zeros((0, 0), np.float32)
-    return FaceLook(nothing, nothing, np.zeros(0, np.float32))
+        if self.config.thumbnails:
+            segment.thumbnails.offer(
+                track, frame.time_s, frame.rgb, faces.boxes_xyxy[row], quality, item.pose[row]
+            )

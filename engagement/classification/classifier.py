@@ -17,6 +17,10 @@ from engagement.types import ByteArray, ChipSpec, FaceScores, FloatArray
 from engagement.weights.store import LoadedWeights, load_weights
 
 
+#: Chips per forward pass: as fast as any larger number on a CPU core, and enough for a GPU.
+_CHUNK = {"cpu": 8, "cuda": 64}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Loaded:
     weights: LoadedWeights
@@ -142,15 +146,18 @@ class FaceClassifier:
     def _forward(self, loaded: _Loaded, chips: ByteArray) -> tuple[dict[str, FloatArray], FloatArray]:
         logits: dict[str, list[FloatArray]] = {name: [] for name in loaded.network.spec.heads}
         identity: list[FloatArray] = [np.zeros((0, loaded.network.spec.identity_dim), np.float32)]
-        for start in range(0, max(len(chips), 1), self.config.batch_size):
-            own = chips[start : start + self.config.batch_size]
-            if not len(own):
-                continue
-            batch = torch.from_numpy(normalize_chips(own, loaded.chip)).to(self.device)
-            out = loaded.network(batch.contiguous(memory_format=torch.channels_last))
+        size = _CHUNK.get(self.device.type, _CHUNK["cuda"])
+        for start in range(0, len(chips), size):
+            own = chips[start : start + size]
+            # Always full: libraries sum in another order for another number of pictures, and a face's
+            # scores must not depend on how many others are looked at with it.
+            batch = np.zeros((size, *own.shape[1:]), np.uint8)
+            batch[: len(own)] = own
+            inputs = torch.from_numpy(normalize_chips(batch, loaded.chip)).to(self.device)
+            out = loaded.network(inputs.contiguous(memory_format=torch.channels_last))
             for name, values in out.logits.items():
-                logits[name].append(values.float().cpu().numpy())
-            identity.append(out.identity.float().cpu().numpy())
+                logits[name].append(values[: len(own)].float().cpu().numpy())
+            identity.append(out.identity[: len(own)].float().cpu().numpy())
         widths = {name: len(head.labels) for name, head in loaded.network.spec.heads.items()}
         joined = {
             name: np.concatenate([np.zeros((0, widths[name]), np.float32), *parts])

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 @click.option("--sample-rate", type=float, help="Frames analysed per second of video.  [default: 5]")
 @click.option("--min-face", type=int, help="Smallest face searched for, pixels of the video.  [default: 24]")
 @click.option(
+    "--scan-every",
+    type=float,
+    help="Seconds between searches of the whole picture; known faces are followed in between.  [default: 1]",
+)
+@click.option(
     "--min-quality", type=float, help="Crops below this (0-1) are left out of claims.  [default: 0.3]"
 )
 @click.option("--temporal", type=str, help="Smoothing: none, box, lstm or cnn3d.  [default: box]")
@@ -76,7 +81,7 @@ def analyze(inputs: tuple[Path, ...], output: Path, globs: tuple[str, ...], **gi
 def _config(given: dict[str, Any]) -> AnalysisConfig:
     from engagement.classification.options import ClassifierConfig
     from engagement.config import resolve
-    from engagement.faces.options import MtcnnConfig
+    from engagement.faces.options import MtcnnConfig, SearchConfig
     from engagement.faces.quality import QualityConfig
     from engagement.smoothing import SmoothingConfig
     from engagement.timelines.episodes import EpisodesConfig
@@ -92,6 +97,7 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
     return resolve(
         {
             "sampling": (SamplingConfig, {"rate_hz": given["sample_rate"]}),
+            "search": (SearchConfig, {"scan_every_s": given["scan_every"]}),
             "detection": (MtcnnConfig, {"min_face_px": given["min_face"]}),
             "quality": (QualityConfig, {"min_quality": given["min_quality"]}),
             "smoothing": (

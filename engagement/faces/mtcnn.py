@@ -7,6 +7,8 @@ ask "is there still a face here?". ``tests/contracts/test_detectors.py`` holds b
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -18,6 +20,10 @@ from engagement.types import ByteArray, FaceDetections, FloatArray, IndexArray
 _CELL = 12  # side of what P-Net sees, pixels
 _STRIDE = 2
 _CHUNK = 256  # crops per forward pass: bounds memory, changes no result
+#: An expected face that O-Net is this sure of needs no search.
+_SURE = 0.9
+#: Window searched around an expected face, in its sides, and the face sizes looked for, in expected ones.
+_WINDOW, _SIZES = 2.2, (0.71, 1.0, 1.41)
 
 
 class MtcnnDetector:
@@ -36,20 +42,28 @@ class MtcnnDetector:
 
         self.config = config or MtcnnConfig()
         self.device = torch.device(device)
-        self._pnet, self._rnet, self._onet = (net().eval().to(self.device) for net in (PNet, RNet, ONet))
+        # Channels last: two to three times faster on a CPU, same numbers but for the last bit.
+        self._pnet, self._rnet, self._onet = (
+            net().eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for net in (PNet, RNet, ONet)
+        )
 
     @torch.inference_mode()
     def detect(self, rgb: ByteArray, frame_index: int = 0, time_s: float = 0.0) -> FaceDetections:
         boxes = self._propose(rgb)
         boxes = self._reject(rgb, boxes)
-        return self._finish(rgb, boxes, frame_index, time_s)
+        return _best(self._output(rgb, boxes), None, self.config.thresholds[2], frame_index, time_s)
 
     @torch.inference_mode()
     def refine(
         self, rgb: ByteArray, boxes_xyxy: FloatArray, frame_index: int = 0, time_s: float = 0.0
     ) -> FaceDetections:
         guesses = _square(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4))
-        return self._finish(rgb, guesses, frame_index, time_s)
+        direct = self._output(rgb, guesses)
+        sure = direct.score >= _SURE
+        candidates = self._reject(rgb, self._propose_near(rgb, direct.guess[~sure]))
+        searched = self._output(rgb, candidates)
+        return _best(direct, searched, self.config.thresholds[2], frame_index, time_s)
 
     def _propose(self, rgb: ByteArray) -> FloatArray:
         """P-Net over the pyramid: candidate squares (n, 4)."""
@@ -66,10 +80,7 @@ class MtcnnDetector:
                 _cells(offsets[0].cpu().numpy(), prob[0, 1].cpu().numpy(), scale, self.config.thresholds[0])
             )
             scale *= self.config.factor
-        candidates = np.concatenate(found) if found else np.zeros((0, 9), np.float32)
-        candidates = candidates[suppress(candidates[:, :4], candidates[:, 4], 0.7)]
-        size_wh = np.tile(candidates[:, 2:4] - candidates[:, :2], 2)
-        return _square((candidates[:, :4] + candidates[:, 5:9] * size_wh).astype(np.float32))
+        return _candidates(found)
 
     def _reject(self, rgb: ByteArray, boxes: FloatArray) -> FloatArray:
         """R-Net: most candidates are no faces."""
@@ -82,26 +93,42 @@ class MtcnnDetector:
         pick = suppress(boxes, score, 0.7)
         return _square(_shift(boxes[pick], offsets[pick]))
 
-    def _finish(self, rgb: ByteArray, boxes: FloatArray, frame_index: int, time_s: float) -> FaceDetections:
-        """O-Net: final boxes, scores, landmarks."""
+    def _propose_near(self, rgb: ByteArray, guesses: FloatArray) -> FloatArray:
+        """P-Net on a window around each guess at three sizes of the face: candidate squares (n, 4)."""
+        import cv2
+
+        if not len(guesses):
+            return np.zeros((0, 4), np.float32)
+        centre, side = (guesses[:, :2] + guesses[:, 2:]) / 2, guesses[:, 2] - guesses[:, 0]
+        reach = np.maximum(np.ceil(side * _WINDOW / 2), _CELL // 2).astype(int)
+        corner = np.round(centre).astype(int) - reach[:, None]
+        windows = [_window(rgb, int(x), int(y), 2 * int(r)) for (x, y), r in zip(corner, reach, strict=True)]
+        found: list[FloatArray] = []
+        for size in _SIZES:
+            px = round(_WINDOW * _CELL / size)
+            small = [cv2.resize(window, (px, px), interpolation=cv2.INTER_AREA) for window in windows]
+            offsets, prob = self._forward(self._pnet, np.stack(small).astype(np.uint8))
+            for i in range(len(windows)):
+                cells = _cells(
+                    offsets[i], prob[i, 1], px / (2.0 * float(reach[i])), self.config.thresholds[0]
+                )
+                cells[:, :4] += np.tile(corner[i], 2)
+                found.append(cells)
+        return _candidates(found)
+
+    def _output(self, rgb: ByteArray, boxes: FloatArray) -> _Output:
+        """O-Net on squares: its say on each that lies in the picture."""
         crops, kept = self._crops(rgb, boxes, 48)
         if not len(kept):
-            return FaceDetections.none(frame_index, time_s)
+            none = np.zeros((0, 4), np.float32)
+            return _Output(none, none, np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
         offsets, points, prob = self._forward(self._onet, crops)
-        good = prob[:, 1] > self.config.thresholds[2]
-        boxes, score, offsets, points = boxes[kept][good], prob[good, 1], offsets[good], points[good]
+        boxes = boxes[kept]
         side = boxes[:, 2:4] - boxes[:, :2] + 1
         x = side[:, :1] * points[:, :5] + boxes[:, :1] - 1
         y = side[:, 1:] * points[:, 5:] + boxes[:, 1:2] - 1
-        boxes = _shift(boxes, offsets)
-        pick = suppress(boxes, score, 0.7, of_smaller=True)
-        return FaceDetections(
-            frame_index,
-            time_s,
-            boxes[pick].astype(np.float32),
-            score[pick].astype(np.float32),
-            np.stack([x, y], axis=2)[pick].astype(np.float32),
-        )
+        landmarks = np.stack([x, y], axis=2).astype(np.float32)
+        return _Output(boxes, _shift(boxes, offsets), prob[:, 1].astype(np.float32), landmarks)
 
     def _crops(self, rgb: ByteArray, boxes: FloatArray, size: int) -> tuple[ByteArray, IndexArray]:
         """Squares cut at the frame's edge, as the networks were run by their authors, and which they are."""
@@ -125,7 +152,50 @@ class MtcnnDetector:
 
     def _tensor(self, pictures: ByteArray) -> torch.Tensor:
         batch = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device)
+        # A view of pictures in rows of pixels is in channels-last order already.
         return (batch.permute(0, 3, 1, 2).float() - 127.5) * 0.0078125
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Output:
+    """O-Net's say on n squares: the square, the box in it, the score, the landmarks."""
+
+    guess: FloatArray
+    box: FloatArray
+    score: FloatArray
+    landmarks: FloatArray
+
+
+def _best(
+    first: _Output, second: _Output | None, threshold: float, frame_index: int, time_s: float
+) -> FaceDetections:
+    """Faces among the outputs, each once, best first."""
+    both = [first] if second is None else [first, second]
+    boxes, score, landmarks = (
+        np.concatenate([getattr(part, name) for part in both]) for name in ("box", "score", "landmarks")
+    )
+    good = score > threshold
+    boxes, score, landmarks = boxes[good], score[good], landmarks[good]
+    pick = suppress(boxes, score, 0.7, of_smaller=True)
+    return FaceDetections(frame_index, time_s, boxes[pick], score[pick], landmarks[pick])
+
+
+def _window(rgb: ByteArray, x: int, y: int, side: int) -> ByteArray:
+    """A square of the picture; what lies outside repeats the edge."""
+    height, width = rgb.shape[:2]
+    rows = np.clip(np.arange(y, y + side), 0, height - 1)
+    columns = np.clip(np.arange(x, x + side), 0, width - 1)
+    if rows[0] == y and rows[-1] == y + side - 1 and columns[0] == x and columns[-1] == x + side - 1:
+        return rgb[y : y + side, x : x + side]
+    return np.ascontiguousarray(rgb[rows][:, columns])
+
+
+def _candidates(found: list[FloatArray]) -> FloatArray:
+    """P-Net's cells of all scales as squares (n, 4), overlapping ones removed."""
+    cells = np.concatenate(found) if found else np.zeros((0, 9), np.float32)
+    cells = cells[suppress(cells[:, :4], cells[:, 4], 0.7)]
+    size_wh = np.tile(cells[:, 2:4] - cells[:, :2], 2)
+    return _square((cells[:, :4] + cells[:, 5:9] * size_wh).astype(np.float32))
 
 
 def _cells(offsets: FloatArray, prob: FloatArray, scale: float, threshold: float) -> FloatArray:

@@ -27,3 +27,25 @@ class MtcnnConfig:
                 f"--min-face {self.min_face_px} is not within 12-1000 pixels",
                 "MTCNN sees nothing below 12 px; 24 suits the back rows of a 720p recording.",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchConfig:
+    """How the faces of a recording are searched for (see ``engagement.faces.search``).
+
+    Attributes:
+        scan_every_s: seconds between scans of the whole picture; 0 scans every sample.
+        keep_looking_s: a face that vanished is looked for in its place for so long, in every sample,
+        remember_s: and for so long whenever the picture is scanned.
+    """
+
+    scan_every_s: float = 1.0
+    keep_looking_s: float = 2.0
+    remember_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.scan_every_s <= 10:
+            raise ConfigError(
+                f"--scan-every {self.scan_every_s} is not within 0-10 s",
+                "0 scans every sample; 1 finds as many faces in a recording, several times faster.",
+            )

@@ -1,0 +1,209 @@
+"""Faces of a recording, frame by frame: the whole picture now and then, known faces in between.
+
+A full scan costs as much as looking again at a hundred known faces. So the picture is scanned about
+once a second; in the samples between, every known face is looked for where it should be. A face that a
+scan finds anew is followed backwards through the samples since the scan before, so that nobody is seen
+later than with a scan of every sample; one that vanished is looked for where it was last, more finely
+than a scan does. This needs the future, as a recording has it: up to one scan interval of frames waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from engagement.faces.detector import FaceDetector
+from engagement.faces.options import SearchConfig
+from engagement.geometry import iou_matrix
+from engagement.types import FaceDetections, FloatArray, Frame, IndexArray
+from engagement.video.cuts import CutDetector
+
+#: Frames that may wait for the next scan: bounds memory at high sample rates.
+_MOST_WAITING = 8
+#: A face found by looking where one is expected must be this sure: the place was chosen by us.
+_EXPECTED_SCORE = 0.85
+#: Two boxes further apart than this, in sides, or less alike in size, are not one face a sample later.
+_FARTHEST, _SIZE_RATIO = 0.8, 1.7
+#: Known faces that are remembered; beyond, the one unseen for longest is forgotten.
+_MOST_KNOWN = 128
+
+
+@dataclass(slots=True, eq=False)
+class Sighting:
+    """One sampled frame with its faces.
+
+    Attributes:
+        new_shot: a cut lies before this frame.
+    """
+
+    frame: Frame
+    faces: FaceDetections
+    new_shot: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """A face seen before: its box, its centre's velocity in pixels per second, when it was seen."""
+
+    box: FloatArray
+    velocity: FloatArray
+    seen_s: float
+
+    def at(self, time_s: float) -> FloatArray:
+        """Where it is expected; motion fades, since people stop as readily as they start."""
+        step = time_s - self.seen_s
+        shift = self.velocity * float(np.sign(step)) * min(abs(step), 0.5) * 0.7
+        return (self.box + np.tile(shift, 2)).astype(np.float32)
+
+
+class FaceFinder:
+    """Finds the faces of successive frames. One object for one video.
+
+    Args:
+        detector: scans pictures and looks again at known places.
+        config: how often to scan, how long to look for who vanished.
+    """
+
+    def __init__(self, detector: FaceDetector, config: SearchConfig | None = None) -> None:
+        self.detector = detector
+        self.config = config or SearchConfig()
+        self._known: list[_Known] = []
+        self._cuts = CutDetector()
+
+    def find(self, frames: Iterable[Frame]) -> Iterator[Sighting]:
+        """Every frame with its faces, in order.
+
+        Args:
+            frames: in order of time; their pictures are held for at most one scan interval.
+        """
+        waiting: list[Sighting] = []
+        for frame in frames:
+            cut = self._cuts.is_cut(frame.rgb)
+            if cut:
+                self._known.clear()
+            due = not waiting or cut or len(waiting) >= _MOST_WAITING
+            if due or frame.time_s - waiting[0].frame.time_s >= self.config.scan_every_s - 1e-6:
+                sighting = Sighting(frame, self._scan(frame), cut)
+                late = self._update(sighting)
+                if not cut:
+                    self._backwards(waiting, sighting, late)
+                yield from waiting
+                waiting = [sighting]
+            else:
+                sighting = Sighting(frame, self._look(frame, self._expected(frame, within_s=True)), False)
+                self._update(sighting)
+                waiting.append(sighting)
+        yield from waiting
+
+    def _scan(self, frame: Frame) -> FaceDetections:
+        """The whole picture, and a closer look where a known face was not found."""
+        faces = self.detector.detect(frame.rgb, frame.index, frame.time_s)
+        missed = self._expected(frame, within_s=False)
+        if len(missed) and len(faces):
+            missed = missed[iou_matrix(missed, faces.boxes_xyxy).max(axis=1) < 0.2]
+        return _together(faces, self._look(frame, missed))
+
+    def _expected(self, frame: Frame, within_s: bool) -> FloatArray:
+        """Where known faces should be, (n, 4)."""
+        limit = self.config.keep_looking_s if within_s else self.config.remember_s
+        boxes = [k.at(frame.time_s) for k in self._known if frame.time_s - k.seen_s <= limit]
+        return np.stack(boxes) if boxes else np.zeros((0, 4), np.float32)
+
+    def _look(self, frame: Frame, boxes: FloatArray) -> FaceDetections:
+        if not len(boxes):
+            return FaceDetections.none(frame.index, frame.time_s)
+        found = self.detector.refine(frame.rgb, boxes, frame.index, frame.time_s)
+        return found.take(found.score >= _EXPECTED_SCORE)
+
+    def _update(self, sighting: Sighting) -> IndexArray:
+        """Move the known faces on; returns the rows of faces that the sample before did not show."""
+        frame, faces = sighting.frame, sighting.faces
+        expected = (
+            np.stack([k.at(frame.time_s) for k in self._known])
+            if self._known
+            else np.zeros((0, 4), np.float32)
+        )
+        late: list[int] = []
+        kept: list[_Known] = []
+        matches = _match(expected, faces.boxes_xyxy)
+        last_s = max((k.seen_s for k in self._known), default=-np.inf)
+        for known, row in zip(self._known, matches.tolist(), strict=True):
+            if row < 0:
+                if frame.time_s - known.seen_s <= self.config.remember_s:
+                    kept.append(known)
+                continue
+            if known.seen_s < last_s:
+                late.append(row)
+            box = faces.boxes_xyxy[row]
+            step = max(frame.time_s - known.seen_s, 1e-6)
+            velocity = (_centre(box) - _centre(known.box)) / step
+            kept.append(_Known(box, ((known.velocity + velocity) / 2).astype(np.float32), frame.time_s))
+        for row in sorted(set(range(len(faces))) - set(matches.tolist())):
+            late.append(row)
+            kept.append(_Known(faces.boxes_xyxy[row], np.zeros(2, np.float32), frame.time_s))
+        kept.sort(key=lambda k: -k.seen_s)
+        self._known = kept[:_MOST_KNOWN]
+        return np.asarray(sorted(late), np.int64)
+
+    def _backwards(self, waiting: list[Sighting], found: Sighting, rows: IndexArray) -> None:
+        """Follow faces that a scan found back through the frames that wait."""
+        following = [
+            _Known(found.faces.boxes_xyxy[row], np.zeros(2, np.float32), found.frame.time_s) for row in rows
+        ]
+        for sighting in reversed(waiting):
+            if not following:
+                return
+            frame, there = sighting.frame, sighting.faces.boxes_xyxy
+            expected = np.stack([k.at(frame.time_s) for k in following])
+            faces = self._look(frame, expected)
+            if len(faces) and len(there):
+                faces = faces.take(iou_matrix(faces.boxes_xyxy, there).max(axis=1) < 0.3)
+            further: list[_Known] = []
+            for known, row in zip(following, _match(expected, faces.boxes_xyxy).tolist(), strict=True):
+                if row >= 0:
+                    box = faces.boxes_xyxy[row]
+                    step = max(known.seen_s - frame.time_s, 1e-6)
+                    velocity = ((_centre(known.box) - _centre(box)) / step).astype(np.float32)
+                    further.append(_Known(box, velocity, frame.time_s))
+            sighting.faces = _together(sighting.faces, faces)
+            following = further
+            if sighting.new_shot:
+                return
+
+
+def _match(expected: FloatArray, found: FloatArray) -> IndexArray:
+    """Row of ``found`` (n, 4) that each of ``expected`` (k, 4) is, -1 for none; the nearest pairs first."""
+    out = np.full(len(expected), -1, np.int64)
+    if not len(expected) or not len(found):
+        return out
+    side = (expected[:, 2:] - expected[:, :2]).max(axis=1)[:, None]
+    other = (found[:, 2:] - found[:, :2]).max(axis=1)[None]
+    distance = np.linalg.norm(_centre(expected)[:, None] - _centre(found)[None], axis=2) / np.maximum(side, 1)
+    ratio = np.maximum(side, other) / np.maximum(np.minimum(side, other), 1)
+    distance = np.where((distance <= _FARTHEST) & (ratio <= _SIZE_RATIO), distance, np.inf)
+    while np.isfinite(distance).any():
+        i, j = np.unravel_index(int(np.argmin(distance)), distance.shape)
+        out[i] = j
+        distance[i, :] = distance[:, j] = np.inf
+    return out
+
+
+def _centre(boxes: FloatArray) -> FloatArray:
+    return ((boxes[..., :2] + boxes[..., 2:]) / 2).astype(np.float32)
+
+
+def _together(faces: FaceDetections, more: FaceDetections) -> FaceDetections:
+    """Both, without those of ``more`` that ``faces`` has already."""
+    if len(more) and len(faces):
+        more = more.take(iou_matrix(more.boxes_xyxy, faces.boxes_xyxy).max(axis=1) < 0.3)
+    if not len(more):
+        return faces
+    return FaceDetections(
+        faces.frame_index,
+        faces.time_s,
+        np.concatenate([faces.boxes_xyxy, more.boxes_xyxy]),
+        np.concatenate([faces.score, more.score]),
+        np.concatenate([faces.landmarks_xy, more.landmarks_xy]),
+    )
