@@ -12,6 +12,7 @@ from engagement.faces.options import MtcnnConfig, SearchConfig
 from engagement.faces.quality import QualityConfig
 from engagement.smoothing import SmoothingConfig
 from engagement.timelines.episodes import EpisodesConfig
+from engagement.timelines.presence import PresenceConfig
 from engagement.tracking.persons import PersonsConfig
 from engagement.tracking.tracker import TrackingConfig
 from engagement.video.sampling import SamplingConfig
@@ -32,6 +33,8 @@ class AnalysisConfig:
     episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
     backend: str = "auto"
     thumbnails: bool = True
+    #: Who is shown. Decides no figure of a person, so a change redoes the pages, not the analysis; None: as before.
+    presence: PresenceConfig | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -92,7 +92,8 @@ def fingerprint(path: Path, config: AnalysisConfig, weights: Sequence[LoadedWeig
     changed would take as long as decoding them.
     """
     status = path.stat()
-    settings = json.dumps(config.to_dict(), sort_keys=True)
+    deciding = {key: value for key, value in config.to_dict().items() if key != "presence"}
+    settings = json.dumps(deciding, sort_keys=True)
     return {
         "results_version": RESULTS_VERSION,
         "file_size": status.st_size,

@@ -59,7 +59,17 @@ def _replace(work: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-_OURS = {"session.html", "persons", "timeline.parquet", "timeline.csv", "persons.csv", "events.csv", SUMMARY}
+_OURS = {
+    "session.html",
+    "persons",
+    "timeline.parquet",
+    "timeline.csv",
+    "samples.parquet",
+    "persons.csv",
+    "events.csv",
+    "unedited",
+    SUMMARY,
+}
 
 
 def sweep(root: Path) -> None:

@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 @click.option(
     "--thumbnails/--no-thumbnails", default=True, help="Pictures of faces in the pages.  [default: on]"
 )
+@click.option(
+    "--min-presence",
+    metavar="SECONDS|PERCENT",
+    help="Leave people seen for less out of pages and class curves: 10s, 5%.  [default: show everyone]",
+)
 @click.option("--overwrite", is_flag=True, help="Analyse again what is finished already.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -85,6 +90,7 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
     from engagement.faces.quality import QualityConfig
     from engagement.smoothing import SmoothingConfig
     from engagement.timelines.episodes import EpisodesConfig
+    from engagement.timelines.presence import parse_presence
     from engagement.tracking.persons import PersonsConfig
     from engagement.video import AUTO_BACKEND, BACKENDS
     from engagement.video.sampling import SamplingConfig
@@ -115,6 +121,7 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
         },
         backend=backend,
         thumbnails=given["thumbnails"],
+        presence=parse_presence(given["min_presence"]) if given["min_presence"] else None,
     )
 
 

@@ -15,13 +15,19 @@ Dtype = Literal["str", "float", "int", "bool"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: ``unit`` is empty for names; a ``nullable`` column is empty where nothing was observed."""
+    """One column: ``unit`` is empty for names; a ``nullable`` column is empty where nothing is known.
+
+    Attributes:
+        default: what its absence means in tables of a version that did not have it yet; None where a table
+            without it cannot be read.
+    """
 
     name: str
     dtype: Dtype
     unit: str
     meaning: str
     nullable: bool = False
+    default: bool | str | None = None
 
 
 def _scores(prefix: str, what: str) -> tuple[Column, ...]:
@@ -69,7 +75,8 @@ TIMELINE: tuple[Column, ...] = (
 )
 
 PERSONS: tuple[Column, ...] = (
-    Column("person_id", "str", "", "person within this session"),
+    Column("person_id", "str", "", "person within this session; stays the same whatever the name"),
+    Column("name", "str", "", "display name from the names file", True, ""),
     Column("first_s", "float", "s", "first time seen"),
     Column("last_s", "float", "s", "last time seen"),
     Column("observed_s", "float", "s", "time observed: number of samples seen times the sampling step"),
@@ -85,6 +92,18 @@ PERSONS: tuple[Column, ...] = (
     ),
     Column("top_expression", "str", "", "expression with the highest mean smoothed probability", True),
     Column("top_expression_prob", "float", "probability 0-1", "that mean", True),
+    Column(
+        "shown",
+        "bool",
+        "",
+        "whether pages and class curves include the person (not: hidden, or below --min-presence)",
+        default=True,
+    ),
+)
+
+SAMPLES: tuple[Column, ...] = (
+    Column("time_s", "float", "s", "presentation time of a sampled frame, whether or not anybody was seen"),
+    Column("frame_index", "int", "frame", "position of the frame in the stream, from 0"),
 )
 
 EVENTS: tuple[Column, ...] = (

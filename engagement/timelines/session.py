@@ -54,6 +54,7 @@ def build_tables(
     person: IndexArray,
     smoothed: FloatArray,
     options: TableOptions,
+    names: Sequence[str] | None = None,
 ) -> SessionTables:
     """Tables of one video.
 
@@ -62,6 +63,7 @@ def build_tables(
         rows: the records of the faces (see FaceRecords), in order of time.
         person: (len(rows),) index of the person from 0, -1 for nobody.
         smoothed: (len(rows), 10), NaN where nothing is claimed.
+        names: id of each person; P01, P02 … when not given.
     """
     import pandas as pd
 
@@ -70,7 +72,7 @@ def build_tables(
     events: list[dict[str, Any]] = []
     for index in range(int(person.max(initial=-1)) + 1):
         own = rows[person == index]
-        name = person_name(index)
+        name = names[index] if names else person_name(index)
         seen = own["sample"]
         times = times_s[seen]
         run = find_runs(times, options.max_gap_s)
@@ -176,6 +178,7 @@ def _person(
         "median_face_px": float(np.median(side)),
         "top_expression": EXPRESSIONS.classes[top] if top >= 0 else None,
         "top_expression_prob": float(means[top]) if top >= 0 else np.nan,
+        "shown": True,
     }
     for i, state in enumerate(LEARNER_STATES.classes):
         out[f"mean_{state}"] = float(means[_E + i])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagement.errors import DataError
-from engagement.timelines.columns import Column, names
+from engagement.timelines.columns import TIMELINE, Column, names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,19 @@ def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
 
     if not path.is_file():
         raise DataError(f"{path} does not exist", "Give the folder that `engagement analyze` wrote.")
-    frame = (
-        pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"person_id": str})
-    )
+    if path.suffix == ".parquet":
+        frame = pd.read_parquet(path)
+    else:
+        # Nobody called "Null" or "NA" loses the name, and "007" stays what it is.
+        text = {c.name: str for c in columns if c.dtype == "str"}
+        frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])  # type: ignore[arg-type]
+    for column in columns:
+        if column.name not in frame.columns and column.default is not None:
+            frame[column.name] = pd.NA if column.nullable else column.default
     return conform(frame, columns)
+
+
+def further_columns(frame: pd.DataFrame) -> list[str]:
+    """Columns of a timeline beyond the documented ones: raw scores of further heads, in order."""
+    known = set(names(TIMELINE))
+    return [str(c) for c in frame.columns if c not in known]

@@ -1,0 +1,66 @@
+"""Who was there long enough to be shown: ``--min-presence``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORM = re.compile(r"(\d+(?:[.,]\d+)?)\s*(%|s|sec|seconds|m|min|minutes)?", re.IGNORECASE)
+#: Both figures come from a table with four decimals.
+_SLACK = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceConfig:
+    """The least that somebody must have been seen to appear in pages and class curves.
+
+    Attributes:
+        min_s: seconds in which the face was found.
+        min_share: share of the session's samples in which it was found, 0-1.
+    """
+
+    min_s: float = 0.0
+    min_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_share <= 1:
+            raise ConfigError(f"--min-presence {self.min_share:.0%} is not within 0-100 %", "Try 5%.")
+        if not 0 <= self.min_s < float("inf"):
+            raise ConfigError(f"--min-presence {self.min_s} s is no length of time", "Try 10s.")
+
+    def __str__(self) -> str:
+        return (
+            f"{self.min_share * 100:g}\u202f% of the session" if self.min_share else f"{self.min_s:g}\u202fs"
+        )
+
+    def keeps(self, persons: pd.DataFrame) -> NDArray[np.bool_]:
+        """Which rows of the table of persons were seen for long enough."""
+        long_enough = persons["observed_s"].to_numpy(float) >= self.min_s - _SLACK
+        return long_enough & (persons["session_share"].to_numpy(float) >= self.min_share - _SLACK)
+
+
+def parse_presence(text: str) -> PresenceConfig:
+    """``10``, ``10s``, ``2 min`` or ``5%``.
+
+    Raises:
+        ConfigError: something else.
+    """
+    found = _FORM.fullmatch(text.strip())
+    if not found:
+        raise ConfigError(
+            f"--min-presence '{text}' is neither a time nor a share",
+            "Write seconds or a share of the session, such as 10s or 5%.",
+        )
+    value, unit = float(found[1].replace(",", ".")), (found[2] or "s").lower()
+    if unit == "%":
+        return PresenceConfig(min_share=value / 100)
+    return PresenceConfig(min_s=value * (60 if unit.startswith("m") else 1))
