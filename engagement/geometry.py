@@ -7,6 +7,9 @@ import numpy as np
 from engagement.types import FloatArray, IndexArray
 
 
+_BLOCK = 256  # boxes that are held against all others at once: bounds memory
+
+
 def _overlap(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:4], b[None, :, 2:4])
@@ -34,11 +37,16 @@ def suppress(boxes: FloatArray, score: FloatArray, threshold: float, of_smaller:
         int64 indices of the kept boxes, best score first; ties in the order given.
     """
     order = np.argsort(-score, kind="stable")
+    ranked = boxes[order]
     keep: list[int] = []
-    while len(order):
-        best, rest = order[0], order[1:]
-        keep.append(int(best))
-        inter, area_best, area_rest = _overlap(boxes[best : best + 1], boxes[rest])
-        whole = np.minimum(area_best[0], area_rest) if of_smaller else area_best[0] + area_rest - inter[0]
-        order = rest[inter[0] / np.maximum(whole, 1e-9) <= threshold]
+    alive = np.ones(len(order), bool)
+    for start in range(0, len(order), _BLOCK):
+        rows = start + np.flatnonzero(alive[start : start + _BLOCK])
+        inter, area, others = _overlap(ranked[rows], ranked[start:])
+        whole = np.minimum(area[:, None], others) if of_smaller else area[:, None] + others - inter
+        drops = inter / np.maximum(whole, 1e-9) > threshold
+        for i, row in enumerate(rows.tolist()):
+            if alive[row]:
+                keep.append(int(order[row]))
+                alive[row + 1 :] &= ~drops[i, row + 1 - start :]
     return np.asarray(keep, np.int64)

@@ -24,8 +24,9 @@ from engagement.video.cuts import CutDetector
 _MOST_WAITING = 8
 #: A face found by looking where one is expected must be this sure: the place was chosen by us.
 _EXPECTED_SCORE = 0.85
-#: Two boxes further apart than this, in sides, or less alike in size, are not one face a sample later.
-_FARTHEST, _SIZE_RATIO = 0.8, 1.7
+#: Largest distance in sides, and largest ratio of sizes, between a face and itself a sample later: where
+#: it was expected, and then, among what is left, in a walk past the camera.
+_REACHES = ((0.8, 1.7), (2.5, 1.35))
 #: Known faces that are remembered; beyond, the one unseen for longest is forgotten.
 _MOST_KNOWN = 128
 
@@ -182,11 +183,12 @@ def _match(expected: FloatArray, found: FloatArray) -> IndexArray:
     other = (found[:, 2:] - found[:, :2]).max(axis=1)[None]
     distance = np.linalg.norm(_centre(expected)[:, None] - _centre(found)[None], axis=2) / np.maximum(side, 1)
     ratio = np.maximum(side, other) / np.maximum(np.minimum(side, other), 1)
-    distance = np.where((distance <= _FARTHEST) & (ratio <= _SIZE_RATIO), distance, np.inf)
-    while np.isfinite(distance).any():
-        i, j = np.unravel_index(int(np.argmin(distance)), distance.shape)
-        out[i] = j
-        distance[i, :] = distance[:, j] = np.inf
+    for farthest, largest in _REACHES:
+        near = np.where((distance <= farthest) & (ratio <= largest), distance, np.inf)
+        while np.isfinite(near).any():
+            i, j = np.unravel_index(int(np.argmin(near)), near.shape)
+            out[i] = j
+            near[i, :] = near[:, j] = distance[i, :] = distance[:, j] = np.inf
     return out
 
 
