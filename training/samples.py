@@ -18,6 +18,9 @@ from engagement.types import ByteArray, FloatArray, IndexArray
 #: An encoded picture in memory, or the file it lies in.
 ImageSource = bytes | Path
 
+#: How many damaged pictures an error names.
+_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleTable:
@@ -184,7 +187,7 @@ class SampleTable:
             say: gets one line for each of them.
 
         Raises:
-            DataError: naming the damaged pictures.
+            DataError: naming the damaged pictures, or that none is left without them.
         """
         bad: list[int] = []
         for row, source in enumerate(self.images):
@@ -194,18 +197,23 @@ class SampleTable:
                 bad.append(row)
         if not bad:
             return self
-        names = [
-            str(source) if isinstance(source := self.images[i], Path) else str(self.sample_id[i]) for i in bad
-        ]
+        names = [self.name_of(row) for row in bad]
+        if len(bad) == len(self):
+            raise DataError(f"data set '{self.name}': no picture can be decoded, {names[0]} to begin with")
         if not skip_bad:
-            more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+            more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
             raise DataError(
-                f"data set '{self.name}': {names[0]}{more} cannot be decoded as a picture",
-                "Remove it, or leave such pictures out with --skip-bad.",
+                f"data set '{self.name}': {', '.join(names[:_NAMED])}{more} cannot be decoded as pictures",
+                "Remove or replace them, or leave them out with --skip-bad.",
             )
         for name in names:
             say(f"skipped, not a readable picture: {name}")
         return self.rows(np.setdiff1d(np.arange(len(self)), bad))
+
+    def name_of(self, row: int) -> str:
+        """Of a picture, for messages: its file, or its name in the table."""
+        source = self.images[row]
+        return str(source) if isinstance(source, Path) else f"{self.sample_id[row]} of '{self.name}'"
 
 
 def joined(tables: Sequence[SampleTable]) -> SampleTable:

@@ -21,14 +21,24 @@ def quiet(_: str) -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["rafdb", "fer2013", "daisee"])
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("rafdb", "{folder}"),
+        ("rafdb", "{folder}:rafdb"),
+        ("fer2013", "{folder}/fer2013.csv"),
+        ("fer2013", "{folder}"),
+        ("daisee", "{folder}"),
+        ("wacv2016", "{folder}"),
+    ],
+)
 def test_official_files_hold_what_the_parquet_files_hold(
-    name: str, shared_data: Path, unpacked: Callable[[str], Path]
+    name: str, reference: str, shared_data: Path, unpacked: Callable[[str], Path]
 ) -> None:
-    folder = unpacked(name)
-    files = load(str(folder / "fer2013.csv") if name == "fer2013" else str(folder))
+    files = load(reference.format(folder=unpacked(name)))
     whole = load(f"{shared_data}:{name}")
     assert files.labels == whole.labels
+    assert files.name == whole.name
     assert {s: int((files.split == s).sum()) for s in set(files.split.tolist())} == dict.fromkeys(
         set(whole.split.tolist()), 40
     )
@@ -39,13 +49,16 @@ def test_official_files_hold_what_the_parquet_files_hold(
     for row in range(10):
         partner = order.get(str(a.sample_id[row]), row)
         np.testing.assert_array_equal(a.target[row], b.target[partner])
-        np.testing.assert_array_equal(read_rgb(a.images[row]), read_rgb(b.images[partner]))
+        # unpack.py makes WACV's pictures grey by another rounding.
+        np.testing.assert_allclose(
+            read_rgb(a.images[row]).astype(int),
+            read_rgb(b.images[partner]).astype(int),
+            atol=1 if name == "wacv2016" else 0,
+        )
 
 
-@pytest.mark.shared
-def test_class_folders_may_borrow_the_framing_of_a_known_set(unpacked: Callable[[str], Path]) -> None:
-    folder = unpacked("fer2013")
-    framed, plain = load(f"{folder}:fer2013"), load(str(folder))
+def test_class_folders_may_borrow_the_framing_of_a_known_set(expression_folders: Path) -> None:
+    framed, plain = load(f"{expression_folders}:fer2013"), load(str(expression_folders))
     assert framed.name == "fer2013"
     assert not np.array_equal(framed.box[0], plain.box[0])
 
@@ -150,7 +163,7 @@ def test_damaged_pictures_stop_or_are_left_out_by_name(own_folders: Path, tmp_pa
     shutil.copytree(own_folders, folder)
     (folder / "awake" / "0.png").write_bytes(b"no picture")
     (folder / "tired" / "1.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"0\.png and 1 more cannot be decoded.*--skip-bad"):
+    with pytest.raises(DataError, match=r"0\.png, .*1\.png cannot be decoded.*--skip-bad"):
         prepared(str(folder), None, False, quiet)
     said: list[str] = []
     table = prepared(str(folder), None, True, said.append)

@@ -15,16 +15,17 @@ data_option = click.option(
     "--data",
     required=True,
     metavar="REF",
-    help="Folder of class folders, RAF-DB's or DAiSEE's official folder, FER2013's CSV, or FOLDER:SET "
-    "for Parquet files (SET: rafdb, fer2013, daisee, wacv2016).",
+    help="Folder of class folders, a data set's official folder or CSV, or FOLDER:SET (SET: rafdb, fer2013, "
+    "fer2013_clean, ferplus, affectnet7, affectnet8, daisee, wacv2016; see docs/datasets.md).",
 )
 several_data_option = click.option(
     "--data",
     required=True,
     multiple=True,
     metavar="REF",
-    help="Folder of class folders, RAF-DB's official folder, FER2013's CSV, or FOLDER:SET for Parquet files "
-    "(SET: rafdb, fer2013, ferplus). Repeatable: the first one validates and tests, the others only train.",
+    help="Folder of class folders, a data set's official folder or CSV, or FOLDER:SET (SET: rafdb, fer2013, "
+    "fer2013_clean, ferplus, affectnet7, affectnet8; see docs/datasets.md). Repeatable: the first one validates "
+    "and tests, the others only train.",
 )
 out_option = click.option(
     "-o",

@@ -1,16 +1,15 @@
-"""Data sets as ordinary files: class folders, RAF-DB's official layout, FER2013's CSV."""
+"""Data sets as ordinary files: class folders, a CSV of pictures, RAF-DB's official layout."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from engagement.errors import DataError
-from engagement.labels import EXPRESSIONS, SYNONYMS, LabelSet
+from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, SYNONYMS, LabelSet
 from engagement.types import FloatArray
 from training.datasets.framing import boxes_for
 from training.datasets.manifest import read_rows
@@ -26,36 +25,58 @@ _SPLITS = {
     "test": "test",
 }
 _RAF_CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
-_FER_CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-_FER_USAGE = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
+#: Sets whose class folders may be numbered -> names of the numbers.
+_NUMBERED: Mapping[str, Mapping[str, str]] = {
+    "rafdb": {str(i): name for i, name in enumerate(_RAF_CLASSES, 1)},
+}
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file())
+def pictures(folder: Path, first: bool = False) -> list[Path]:
+    """Pictures anywhere below a folder, sorted; with ``first`` any one of them, without reading them all."""
+    found: Iterator[Path] = (p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file())
+    return [p for p in [next(found, None)] if p] if first else sorted(found)
 
 
-def class_folders(folder: Path, labels: LabelSet | None = None, name: str | None = None) -> SampleTable:
+def class_folders(
+    folder: Path,
+    labels: LabelSet | None = None,
+    name: str | None = None,
+    numbered: Mapping[str, str] | None = None,
+) -> SampleTable:
     """``[split/]class/picture``: any set of classes.
 
     The folders' names are the classes, in alphabetical order, unless ``labels`` gives the order;
-    other names of our seven expressions are understood (``anger``, ``Happiness``). ``manifest.csv``
+    other names of our expressions are understood (``anger``, ``Happiness``). ``manifest.csv``
     (written by ``engagement faces capture``) gives source and face box of each picture.
 
+    Args:
+        folder: of the class folders, or of train, val and test folders with class folders.
+        labels: classes and their order; folders must be among them.
+        name: of the set, which decides the framing; the folder's by default.
+        numbered: what numbers as folder names stand for; by default what they do in the set ``name``.
+
     Raises:
-        DataError: no pictures, an empty class folder, or a folder that is none of ``labels``.
+        DataError: no pictures, an empty class or split folder, or a folder that is none of ``labels``.
     """
+    numbers = numbered or _NUMBERED.get(name or "", {})
     roots = [(split, folder / key) for key, split in _SPLITS.items() if (folder / key).is_dir()]
-    roots = roots or [("train", folder)]
+    divided = bool(roots)
     listed: list[Labelled] = []
-    empty: list[Path] = []
-    for split, root in roots:
-        for child in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
-            found = _pictures(child)
-            listed += [Labelled(picture, child.name.lower(), split) for picture in found]
+    for split, root in roots or [("train", folder)]:
+        classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        if divided and not classes:
+            raise DataError(
+                f"the split folder {root} holds no class folder", "Expected class/picture.jpg in it."
+            )
+        for child in classes:
+            found = pictures(child)
             if not found:
-                empty.append(child)
-    if empty:
-        raise DataError(f"the class folder {empty[0]} holds no picture", "Fill it, or remove it.")
+                raise DataError(f"the class folder {child} holds no picture", "Fill it, or remove it.")
+            if numbers and child.name.isdigit() and child.name not in numbers:
+                known = ", ".join(f"{number} {label}" for number, label in numbers.items())
+                raise DataError(f"{child} is no class of '{name}'", f"Its numbers are {known}.")
+            label = numbers.get(child.name, child.name).lower()
+            listed += [Labelled(picture, label, split) for picture in found]
     if not listed:
         raise DataError(f"{folder} holds no pictures in class folders", "Expected class/picture.jpg.")
     manifest = folder / "manifest.csv"
@@ -105,11 +126,18 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
     if all(label in SYNONYMS for label in found):
         for item in listed:
             item.label = SYNONYMS[item.label]
-        ordered = tuple(c for c in EXPRESSIONS.classes if c in {item.label for item in listed})
+        there = {item.label for item in listed}
+        ordered = tuple(c for c in EXPRESSIONS_8.classes if c in there)
         found_set = LabelSet(EXPRESSIONS.name, ordered, "exclusive")
     else:
         found_set = LabelSet(name, tuple(found), "exclusive")
     labels = labels or found_set
+    unknown = sorted({item.label for item in listed} - set(labels.classes))
+    if unknown:
+        raise DataError(
+            f"{folder} has classes that '{labels.name}' does not know: {', '.join(unknown)}",
+            f"Known classes: {', '.join(labels.classes)}",
+        )
     box = boxes_for(name, len(listed))
     for i, item in enumerate(listed):
         if item.box is not None:
@@ -130,47 +158,24 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
 def rafdb(folder: Path) -> SampleTable:
     """RAF-DB's official layout: EmoLabel/list_patition_label.txt and Image/aligned."""
     listing = folder / "EmoLabel" / "list_patition_label.txt"
+    aligned = folder / "Image" / "aligned"
+    if not aligned.is_dir():
+        raise DataError(
+            f"{aligned} does not exist", f"Unpack RAF-DB's aligned pictures beside {listing.parent}."
+        )
     rows: list[tuple[Path, str, str]] = []
     for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), 1):
         parts = line.split()
         if len(parts) != 2 or not parts[1].isdigit() or not 1 <= int(parts[1]) <= 7:
             raise DataError(f"{listing}, line {number}: expected 'name.jpg 1…7', found '{line}'")
         stem = Path(parts[0]).stem
+        if not stem.startswith(("train", "test")):
+            raise DataError(f"{listing}, line {number}: '{parts[0]}' begins with neither train nor test")
         split = "test" if stem.startswith("test") else "train"
-        rows.append(
-            (folder / "Image" / "aligned" / f"{stem}_aligned.jpg", _RAF_CLASSES[int(parts[1]) - 1], split)
-        )
+        rows.append((aligned / f"{stem}_aligned.jpg", _RAF_CLASSES[int(parts[1]) - 1], split))
+    if not rows:
+        raise DataError(f"{listing} is empty")
     return _of_rows("rafdb", rows)
-
-
-def fer2013_csv(path: Path) -> SampleTable:
-    """FER2013's original CSV (emotion, pixels, Usage); pictures are re-encoded without loss."""
-    import cv2
-
-    images: list[bytes] = []
-    index: list[int] = []
-    split: list[str] = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            try:
-                pixels = np.array(row["pixels"].split(), np.uint8).reshape(48, 48)
-                index.append(EXPRESSIONS.index(_FER_CLASSES[int(row["emotion"])]))
-                split.append(_FER_USAGE[row["Usage"]])
-            except (KeyError, ValueError, IndexError) as error:
-                raise DataError(f"{path}, line {number}: not a FER2013 row ({error})") from error
-            images.append(cv2.imencode(".png", pixels)[1].tobytes())
-    names = np.array([f"row{i}" for i in range(len(images))], dtype=np.str_)
-    target = one_hot(np.array(index, np.int64), 7)
-    return SampleTable(
-        "fer2013",
-        EXPRESSIONS,
-        images,
-        target,
-        np.array(split, dtype=np.str_),
-        names,
-        boxes_for("fer2013", len(images)),
-        names,
-    )
 
 
 def _of_rows(name: str, rows: Sequence[tuple[Path, str, str]]) -> SampleTable:

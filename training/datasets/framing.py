@@ -17,6 +17,7 @@ from engagement.types import FloatArray
 FRAMINGS: Mapping[str, tuple[float, float, float, float]] = {
     "rafdb": (-0.02, -0.15, 0.97, 1.06),
     "fer2013": (0.11, 0.00, 0.89, 1.04),
+    "fer2013_clean": (0.11, 0.00, 0.89, 1.04),
     "ferplus": (0.11, 0.00, 0.89, 1.04),
     "daisee": (0.01, 0.01, 1.03, 1.00),
     "wacv2016": (0.06, 0.02, 0.87, 1.01),

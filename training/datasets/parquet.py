@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engagement.errors import DataError
-from engagement.labels import EXPRESSIONS, LEARNER_STATES, SYNONYMS, LabelSet
+from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import FloatArray
+from training.datasets.copies import without_copies
 from training.datasets.daisee import PRESENT
 from training.datasets.framing import boxes_for
+from training.datasets.votes import FERPLUS_VOTES, soft_labels
+from training.datasets.wacv2016 import LEVELS as WACV_LEVELS
 from training.samples import SampleTable, one_hot
-
-#: Columns of votes; the last three are no expression of ours.
-FERPLUS_VOTES = (
-    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear"),
-    *("contempt", "unknown", "NF"),
-)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: WACV-2016's three levels of apparent engagement.
-WACV_LEVELS = LabelSet("engagement_level", ("not_engaged", "nominally_engaged", "very_engaged"), "exclusive")
 
 
 def _read(files: Sequence[Path]) -> pd.DataFrame:
     import pandas as pd
 
+    frames = []
     for file in files:
         if not file.is_file():
             raise DataError(f"{file} does not exist")
-    return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+        try:
+            frames.append(pd.read_parquet(file))
+        except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+            raise DataError(f"{file} is not a readable Parquet file ({error})") from error
+        lacking = {"image", "split"} - set(frames[-1].columns)
+        if lacking:
+            raise DataError(f"{file} has no column '{min(lacking)}'")
+    return pd.concat(frames, ignore_index=True)
 
 
 def _table(
@@ -69,29 +71,20 @@ def fer2013(folder: Path) -> SampleTable:
     return _table("fer2013", frame, EXPRESSIONS, one_hot(index, 7), frame["name"].tolist())
 
 
-def ferplus(folder: Path) -> SampleTable:
-    """FER2013's pictures with the votes of FERPlus (Barsoum et al. 2016) as soft labels.
+def fer2013_clean(folder: Path) -> SampleTable:
+    """FER2013 without pictures that have an exact copy on the other side of the split."""
+    return replace(without_copies(fer2013(folder), folder, ("train", "val", "test")), name="fer2013_clean")
 
-    As its authors did, a single vote for a class counts as a slip, and pictures that most found to show no
-    face, or nothing they could name, are left out; so are those most called contempt, which has no column
-    here, and training pictures that have an exact copy in the other splits.
+
+def ferplus(folder: Path) -> SampleTable:
+    """FER2013's pictures with the votes of FERPlus as soft labels; see :func:`votes.soft_labels`.
+
+    Training pictures that have an exact copy in the other splits are left out.
     """
     frame = _read([folder / f"fer2013_{s}.parquet" for s in ("train", "val", "test")])
-    votes = frame[list(FERPLUS_VOTES)].to_numpy(dtype=np.float32, copy=True)
-    votes[votes <= 1] = 0
-    ours = votes[:, : len(EXPRESSIONS)]
-    order = [EXPRESSIONS.classes.index(SYNONYMS.get(c, c)) for c in FERPLUS_VOTES[: len(EXPRESSIONS)]]
-    target = np.zeros_like(ours)
-    target[:, order] = ours / np.maximum(ours.sum(axis=1, keepdims=True), 1)
-    kept = ours.max(axis=1) > votes[:, len(EXPRESSIONS) :].max(axis=1)
-    duplicates = folder / "fer2013_duplicates.json"
-    if duplicates.is_file():
-        copies = json.loads(duplicates.read_text(encoding="utf-8"))[
-            "training_rows_with_a_copy_in_a_test_split"
-        ]
-        kept &= ~((frame["split"] == "train") & frame["row"].isin(copies)).to_numpy()
-    table = _table("ferplus", frame, EXPRESSIONS, target, frame["name"].tolist())
-    return table.rows(np.flatnonzero(kept))
+    target, kept = soft_labels(frame[list(FERPLUS_VOTES)].to_numpy(dtype=np.float32))
+    table = _table("ferplus", frame, EXPRESSIONS, target, frame["name"].tolist()).rows(kept)
+    return without_copies(table, folder, ("train",))
 
 
 def daisee(folder: Path) -> SampleTable:
@@ -104,5 +97,23 @@ def daisee(folder: Path) -> SampleTable:
 def wacv2016(folder: Path) -> SampleTable:
     """WACV-2016: three levels of engagement; group = person; rows in the order of the frames."""
     frame = _read([folder / "wacv2016_engagement.parquet"]).sort_values(["subject", "frame"])
+    frame["name"] = frame["clip"] + "/" + frame["frame"].map("{:05d}".format)
     target = one_hot(frame["engagement"].to_numpy(dtype=np.int64), 3)
     return _table("wacv2016", frame, WACV_LEVELS, target, frame["subject"].tolist())
+
+
+def student_states(folder: Path, split: str = "split_frame") -> SampleTable:
+    """Acted states at a webcam, made to show how a leaking split flatters.
+
+    Args:
+        folder: of student_states_demo.parquet.
+        split: ``split_frame`` (random over frames: neighbours of every test frame are in train) or
+            ``split_subject`` (whole people).
+    """
+    frame = _read([folder / "student_states_demo.parquet"])
+    labels = LabelSet("student_state", tuple(frame.groupby("label")["state"].first()), "exclusive")
+    frame["split"] = frame[split]
+    frame["name"] = frame["clip"] + "/" + frame["frame"].map("{:05d}".format)
+    name = "student_states_demo" + ("" if split == "split_frame" else "_subject")
+    target = one_hot(frame["label"].to_numpy(dtype=np.int64), len(labels))
+    return _table(name, frame, labels, target, frame["subject"].tolist())

@@ -1,66 +1,173 @@
-"""Which reader a path needs."""
+"""Which reader a reference needs. Every set that can be named, and every layout that is recognised, stands here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engagement.errors import ConfigError, DataError
 from engagement.labels import LabelSet
-from training.datasets import daisee, files, parquet
+from training.datasets import affectnet, daisee, fer2013, files, parquet, wacv2016
 from training.samples import SampleTable
 
-#: Name of a set of Parquet files -> its reader and the file that shows it is there.
-PARQUET_SETS = {
-    "rafdb": (parquet.rafdb, "rafdb_train.parquet"),
-    "fer2013": (parquet.fer2013, "fer2013_train.parquet"),
-    "ferplus": (parquet.ferplus, "fer2013_train.parquet"),
-    "daisee": (parquet.daisee, "daisee_faces.parquet"),
-    "wacv2016": (parquet.wacv2016, "wacv2016_engagement.parquet"),
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One form in which a data set lies on a disk.
+
+    Attributes:
+        looked_for: in words, for the message when nothing is found.
+        there: whether a folder has this form; reads no more than it must.
+        read: the reader.
+    """
+
+    looked_for: str
+    there: Callable[[Path], bool]
+    read: Callable[[Path], SampleTable]
+
+
+def _file(name: str, read: Callable[[Path], SampleTable]) -> Layout:
+    return Layout(name, lambda folder: (folder / name).is_file(), read)
+
+
+def _class_folders(name: str) -> Layout:
+    return Layout(
+        "class folders ([train/|val/|test/]class/picture)",
+        _has_folders,
+        lambda f: files.class_folders(f, None, name),
+    )
+
+
+def _has_folders(folder: Path) -> bool:
+    return any(p.is_dir() and not p.name.startswith(".") for p in folder.iterdir())
+
+
+def _affectnet(classes: int) -> tuple[Layout, ...]:
+    read = partial(affectnet.load, classes=classes)
+    return (
+        Layout("train_set/annotations", affectnet.has_sets, read),
+        Layout("training.csv (subDirectory_filePath, face_x, …)", affectnet.has_lists, read),
+        Layout("class folders named by expression or 0-7", _has_folders, read),
+    )
+
+
+_FER_PARQUET = "fer2013_train.parquet"
+_FER_CLASSES = Layout("train/ and test/ with class folders", _has_folders, fer2013.official)
+_STATES = "student_states_demo.parquet"
+
+#: Name of a set -> the layouts in which ``FOLDER:NAME`` is looked for, in this order.
+SETS: Mapping[str, tuple[Layout, ...]] = {
+    "rafdb": (
+        _file("rafdb_train.parquet", parquet.rafdb),
+        _file("EmoLabel/list_patition_label.txt", files.rafdb),
+        _class_folders("rafdb"),
+    ),
+    "fer2013": (
+        _file(_FER_PARQUET, parquet.fer2013),
+        _file("fer2013.csv", fer2013.official),
+        _FER_CLASSES,
+    ),
+    "fer2013_clean": (
+        _file(_FER_PARQUET, parquet.fer2013_clean),
+        _file("fer2013.csv", fer2013.clean),
+        Layout(_FER_CLASSES.looked_for, _has_folders, fer2013.clean),
+    ),
+    "ferplus": (_file(_FER_PARQUET, parquet.ferplus), _file("fer2013new.csv", fer2013.ferplus)),
+    "affectnet7": _affectnet(7),
+    "affectnet8": _affectnet(8),
+    "daisee": (
+        _file("daisee_faces.parquet", parquet.daisee),
+        _file("Labels/TrainLabels.csv", daisee.official),
+        _class_folders("daisee"),
+    ),
+    "wacv2016": (
+        _file("wacv2016_engagement.parquet", parquet.wacv2016),
+        Layout("labels.csv (subject, frame, engagement, split)", wacv2016.is_official, wacv2016.official),
+        _class_folders("wacv2016"),
+    ),
+    "student_states_demo": (_file(_STATES, parquet.student_states),),
+    "student_states_demo_subject": (_file(_STATES, partial(parquet.student_states, split="split_subject")),),
 }
+
+#: Layouts that a folder is recognised by without a name.
+_KNOWN = (
+    _file("EmoLabel/list_patition_label.txt", files.rafdb),
+    _file("Labels/TrainLabels.csv", daisee.official),
+    _file("fer2013.csv", fer2013.official),
+    Layout("labels.csv of WACV-2016", wacv2016.is_official, wacv2016.official),
+    Layout(
+        "train|test/class/Training_…|PublicTest_…|PrivateTest_…",
+        fer2013.are_kaggle_folders,
+        fer2013.kaggle_folders,
+    ),
+)
 
 
 def load(reference: str, labels: LabelSet | None = None) -> SampleTable:
     """A data set by path.
 
     Args:
-        reference: ``FOLDER:SET`` for a set of Parquet files (``data:rafdb``) or for class folders framed
-            as that set's pictures are; RAF-DB's or DAiSEE's official folder; FER2013's CSV; a CSV with
-            columns file and label; a folder of class folders.
+        reference: ``FOLDER:SET`` with SET one of :data:`SETS`, in any layout of that set; a folder in the
+            official layout of RAF-DB, DAiSEE, FER2013 or WACV-2016; FER2013's CSV; a CSV with columns file
+            and label; a folder of class folders.
         labels: class order that class folders must follow; by default what is found.
 
     Raises:
-        DataError: nothing readable there.
+        DataError: nothing readable there, with what was looked for.
     """
     folder, _, name = reference.rpartition(":")
-    if folder and name in PARQUET_SETS:
-        reader, marker = PARQUET_SETS[name]
-        if (Path(folder) / marker).is_file() or not Path(folder).is_dir():
-            return reader(Path(folder))
-        return _folder(Path(folder), labels, name)
+    if folder and name in SETS:
+        return _named(Path(folder), name)
     path = Path(reference)
     if path.suffix.lower() == ".csv" and path.is_file():
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
             header = file.readline().strip().replace(" ", "").lower().split(",")
-        return files.fer2013_csv(path) if "pixels" in header else files.labelled_csv(path, labels)
-    present = [key for key, (_, marker) in PARQUET_SETS.items() if (path / marker).is_file()]
-    if present:
-        choices = ", ".join(f"{path}:{key}" for key in present)
-        raise DataError(f"{path} holds several data sets", f"Name one: {choices}")
+        return fer2013.from_csv(path) if "pixels" in header else files.labelled_csv(path, labels)
     if path.is_dir():
-        return _folder(path, labels, None)
+        return _recognised(path, labels)
     raise DataError(
         f"'{reference}' is no data set",
-        f"Give a folder of class folders, a CSV, or FOLDER:SET with SET one of {', '.join(PARQUET_SETS)}.",
+        "Give a folder of class folders, a data set's official folder, a CSV, "
+        f"or FOLDER:SET with SET one of {', '.join(SETS)}.",
     )
 
 
-def _folder(path: Path, labels: LabelSet | None, name: str | None) -> SampleTable:
-    if (path / "EmoLabel" / "list_patition_label.txt").is_file():
-        return files.rafdb(path)
-    if (path / "Labels" / "TrainLabels.csv").is_file():
-        return daisee.official(path)
-    return files.class_folders(path, labels, name)
+def _named(folder: Path, name: str) -> SampleTable:
+    if not folder.is_dir():
+        raise DataError(f"{folder} does not exist", f"Give the folder of '{name}'.")
+    for layout in SETS[name]:
+        if layout.there(folder):
+            return layout.read(folder)
+    looked_for = "; ".join(layout.looked_for for layout in SETS[name])
+    raise DataError(f"{folder} does not hold the data set '{name}'", f"Looked for {looked_for}.")
+
+
+def _recognised(folder: Path, labels: LabelSet | None) -> SampleTable:
+    present = [
+        key
+        for key, layouts in SETS.items()
+        if layouts[0].looked_for.endswith(".parquet") and layouts[0].there(folder)
+    ]
+    if present:
+        choices = ", ".join(f"{folder}:{key}" for key in present)
+        raise DataError(f"{folder} holds Parquet files of several data sets", f"Name one: {choices}")
+    if affectnet.has_sets(folder) or affectnet.has_lists(folder):
+        raise DataError(
+            f"{folder} holds AffectNet, which has seven or eight classes",
+            f"Name one: {folder}:affectnet7 (without contempt) or {folder}:affectnet8",
+        )
+    for layout in _KNOWN:
+        if layout.there(folder):
+            return layout.read(folder)
+    if not _has_folders(folder):
+        looked_for = "; ".join(layout.looked_for for layout in _KNOWN)
+        raise DataError(
+            f"{folder} holds no pictures in class folders",
+            f"Looked for [train/|val/|test/]class/picture; {looked_for}.",
+        )
+    return files.class_folders(folder, labels)
 
 
 def prepared(data: str, limit: int | None, skip_bad: bool, say: Callable[[str], None]) -> SampleTable:

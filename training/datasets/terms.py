@@ -34,10 +34,25 @@ TERMS: Mapping[str, Terms] = {
         "Noisy labels (people agree with about 65 %); 288 test pictures have an exact copy in the train split; "
         "grey, 48 px.",
     ),
+    "fer2013_clean": Terms(
+        "FER2013 (I. Goodfellow et al., ICML 2013 workshop) without pictures that have an exact copy across its splits",
+        "research only; no licence is stated for the pictures",
+        "Noisy labels (people agree with about 65 %); near copies across the splits remain; grey, 48 px.",
+    ),
     "ferplus": Terms(
         "FER2013's pictures (I. Goodfellow et al., ICML 2013 workshop) with FERPlus votes (E. Barsoum et al., ICMI 2016)",
         "pictures research only, no licence is stated; labels MIT",
         "Ten votes a picture; few of disgust and fear; grey, 48 px.",
+    ),
+    "affectnet7": Terms(
+        "AffectNet without contempt (A. Mollahosseini, B. Hasani, M. Mahoor, IEEE TAC 2019)",
+        "non-commercial research only; no redistribution of the pictures",
+        "Pictures from the web, most labelled by one person; figures are for its validation pictures.",
+    ),
+    "affectnet8": Terms(
+        "AffectNet with contempt (A. Mollahosseini, B. Hasani, M. Mahoor, IEEE TAC 2019)",
+        "non-commercial research only; no redistribution of the pictures",
+        "Pictures from the web, most labelled by one person; figures are for its validation pictures.",
     ),
     "daisee": Terms(
         "DAiSEE (A. Gupta et al., arXiv:1609.01885), one face crop per ten-second clip",
