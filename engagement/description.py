@@ -17,7 +17,7 @@ from engagement.types import ByteArray, FaceScores, FloatArray
 
 #: Frames whose faces are scored together, unless this many faces are there sooner: enough to keep the
 #: network busy, few enough to hold in memory. The scores are the same however frames are grouped.
-_FRAMES, _FACES = 4, 16
+_FRAMES, _FACES = 8, 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
