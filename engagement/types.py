@@ -46,6 +46,22 @@ class VideoInfo:
     backend: str
 
 
+@dataclass(frozen=True, slots=True)
+class TimeSpan:
+    """A stretch of a video that is analysed by itself.
+
+    Attributes:
+        start_s, end_s: seconds from the first frame; the end does not belong to it, None is the video's end.
+    """
+
+    start_s: float
+    end_s: float | None
+
+    def __post_init__(self) -> None:
+        _require(self.start_s >= 0, f"a span starts at {self.start_s} s")
+        _require(self.end_s is None or self.end_s > self.start_s, f"a span ends at {self.end_s} s")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded frame.

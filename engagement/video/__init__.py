@@ -30,12 +30,13 @@ AUTO_BACKEND = "pyav"
 __all__ = ["AUTO_BACKEND", "BACKENDS", "open_video"]
 
 
-def open_video(path: str | Path, backend: str = "auto") -> VideoReader:
+def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> VideoReader:
     """Opens a video file and decodes its first frame.
 
     Args:
         path: the file.
         backend: one of BACKENDS, or "auto". A named backend is used or fails; nothing replaces it.
+        threads: decoding threads, 0 for as many as there are cores; the pictures are the same.
 
     Returns:
         A reader; use it as a context manager.
@@ -60,4 +61,4 @@ def open_video(path: str | Path, backend: str = "auto") -> VideoReader:
             f"Video backend {name} cannot be loaded ({error})",
             f"Install it with 'pip install {distribution}', or choose {others}",
         ) from error
-    return reader_class(Path(path))
+    return reader_class(Path(path), threads)

@@ -19,6 +19,7 @@ class PresentationClock:
 
     Args:
         default_step_s: distance assumed for a frame without time stamp while no other is known.
+        origin_s: time stamp of the stream's first frame, where reading begins later than that.
 
     Attributes:
         times_s: the times given out, 8 bytes for each frame.
@@ -26,13 +27,14 @@ class PresentationClock:
         restarts: how often the stream's clock started anew.
     """
 
-    def __init__(self, default_step_s: float = 0.04) -> None:
+    def __init__(self, default_step_s: float = 0.04, origin_s: float | None = None) -> None:
         self.times_s = array("d")
         self.dropped = 0
         self.restarts = 0
         self.longest_step_s = 0.0
         self._step_s = default_step_s
-        self._origin_s: float | None = None
+        self._origin_s = origin_s
+        self._begins_later = origin_s is not None
 
     @property
     def last_s(self) -> float:
@@ -54,9 +56,12 @@ class PresentationClock:
             Seconds from the first frame, or None when the frame must be left out.
         """
         if not self.times_s:
-            self._origin_s = stamp_s
-            self.times_s.append(0.0)
-            return 0.0
+            if self._begins_later and self._origin_s is not None and stamp_s is not None:
+                self.times_s.append(round(stamp_s - self._origin_s, 9))
+            else:
+                self._origin_s = stamp_s
+                self.times_s.append(0.0)
+            return self.times_s[0]
         last = self.times_s[-1]
         if stamp_s is None:
             time_s = last + self._step_s

@@ -48,8 +48,9 @@ class DecordReader(VideoReader):
     exact_times = False
     detects_truncation = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = 0) -> None:
         super().__init__()
+        self._threads = threads
         self._path = require_readable(path)
         if _lacks_frame_index(self._path):
             raise VideoError(
@@ -68,7 +69,7 @@ class DecordReader(VideoReader):
     def _open(self) -> Any:
         try:
             with _silenced():
-                return decord.VideoReader(str(self._path), ctx=decord.cpu(0), num_threads=0)
+                return decord.VideoReader(str(self._path), ctx=decord.cpu(0), num_threads=self._threads)
         except (decord.DECORDError, RuntimeError, AssertionError) as error:
             raise not_a_video(self._path, "or it has no video stream") from error
 

@@ -48,10 +48,11 @@ class OpenCvReader(VideoReader):
     exact_times = False
     detects_truncation = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = 0) -> None:
         super().__init__()
         self._path = require_readable(path)
-        capture = _open(self._path)
+        self._threads = threads
+        capture = self._open()
         try:
             stamps = [_stamp(capture) for _ in range(_PROBED_FRAMES) if capture.grab()]
             if not stamps:
@@ -91,7 +92,7 @@ class OpenCvReader(VideoReader):
     def tickets(self) -> Iterator[FrameTicket]:
         self._outcome = UNFINISHED
         clock = PresentationClock(self._step_s)
-        capture = _open(self._path)
+        capture = self._open()
         try:
             while capture.grab():
                 stamp_s = _stamp(capture) if self._stamped else None
@@ -125,7 +126,7 @@ class OpenCvReader(VideoReader):
         index = max(bisect_right(self._times, time_s + _TIME_EPSILON_S) - 1, 0)
         target_s = self._times[index]
         if self._seeker is None:
-            self._seeker = _open(self._path)
+            self._seeker = self._open()
         # OpenCV seeks by mean rate and lands elsewhere; the stamp of the frame it lands on is right.
         for back_s in _STEPS_BACK_S if self._seekable else ():
             if back_s and back_s - _STEPS_BACK_S[0] > target_s:
@@ -150,6 +151,9 @@ class OpenCvReader(VideoReader):
                 return ticket.frame()
         raise VideoError(f"{self._path}: no frame can be decoded at {target_s:.2f} s")
 
+    def _open(self) -> cv2.VideoCapture:
+        return _open(self._path, self._threads)
+
     def _loader(self, capture: cv2.VideoCapture) -> Callable[[], ByteArray]:
         size = (self._info.width, self._info.height)
 
@@ -167,11 +171,12 @@ class OpenCvReader(VideoReader):
         return load
 
 
-def _open(path: Path) -> cv2.VideoCapture:
+def _open(path: Path, threads: int) -> cv2.VideoCapture:
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        options = [cv2.CAP_PROP_N_THREADS, threads] if threads else []
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, options)
     finally:
         cv2.utils.logging.setLogLevel(level)
     if not capture.isOpened():

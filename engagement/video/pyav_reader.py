@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from engagement.types import ByteArray, Frame, VideoInfo
 from engagement.video.clock import RESTART_S, PresentationClock, judge
 from engagement.video.reader import (
     UNFINISHED,
+    DecodeOutcome,
     FrameTicket,
     VideoReader,
     no_video_stream,
@@ -58,9 +59,10 @@ class PyAvReader(VideoReader):
     exact_times = True
     detects_truncation = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = 0) -> None:
         super().__init__()
         self._path = require_readable(path)
+        self._threads = threads
         # Slices, because whole-frame threads must be filled anew after every seek.
         self._container, self._stream = _open(self._path, "SLICE")
         try:
@@ -99,23 +101,91 @@ class PyAvReader(VideoReader):
     def tickets(self) -> Iterator[FrameTicket]:
         self._outcome = UNFINISHED
         clock, reading = self._new_clock(), _Reading()
-        container, stream = _open(self._path)
+        container, stream = self._reopen()
         with container:
             for frame in _decode(container, stream, reading, watch_sound=not self._end_is_the_streams):
                 time_s = clock.tick(self._stamp(frame))
                 if time_s is not None:
                     yield FrameTicket(len(clock.times_s) - 1, time_s, self._loader(frame))
+        self._outcome = self._judge(clock, reading)
+        self._remember(clock)
+
+    def splittable(self) -> bool:
+        # FFmpeg finds its place in these by guessing, and may lose frames at the end.
+        if self._by_dts or self._container.format.name == "mpeg":
+            return False
+        clock, unstamped = self._packet_clock()
+        return not (unstamped or clock.dropped or clock.restarts)
+
+    def tickets_from(self, start_s: float) -> Generator[FrameTicket, None, None]:
+        self._outcome = UNFINISHED
+        clock, reading, ended = (
+            PresentationClock(self._nominal_step_s, self._first_stamp_s),
+            _Reading(),
+            False,
+        )
+        container, stream = self._reopen()
+        try:
+            for frame in self._sought(container, stream, reading, start_s):
+                stamp_s = self._stamp(frame)
+                if not clock.times_s and (
+                    stamp_s is None or round(stamp_s - self._first_stamp_s, 9) < start_s
+                ):
+                    continue
+                time_s = clock.tick(stamp_s)
+                if time_s is not None:
+                    yield FrameTicket(len(clock.times_s) - 1, time_s, self._loader(frame))
+            ended = True
+        finally:
+            container.close()
+            self._outcome = (
+                self._judge(clock, reading) if ended else judge(clock, None, reading.damaged, reading.failure)
+            )
+
+    def _sought(
+        self, container: InputContainer, stream: VideoStream, reading: _Reading, start_s: float
+    ) -> Iterator[VideoFrame]:
+        """Frames from a key frame at or before a time, or from the first where none is found."""
+        watch = not self._end_is_the_streams
+        if start_s <= 0:
+            yield from _decode(container, stream, reading, watch)
+            return
+        assert stream.time_base is not None
+        for back_s in _STEPS_BACK_S:
+            stamp = round((self._first_stamp_s + max(start_s - back_s, 0)) / stream.time_base)
+            try:
+                container.seek(stamp, stream=stream)
+            except av.error.FFmpegError:
+                continue
+            reading.damaged, reading.failure = 0, ""
+            frames = _decode(container, stream, reading, watch)
+            first = next(frames, None)
+            stamp_s = None if first is None else self._stamp(first)
+            if first is not None and stamp_s is not None and stamp_s <= self._first_stamp_s + start_s:
+                yield first
+                yield from frames
+                return
+        # Nothing leads to the middle: from the start, in a file opened anew.
+        reading.damaged, reading.failure = 0, ""
+        again, stream = self._reopen()
+        with again:
+            yield from _decode(again, stream, reading, watch)
+
+    def _judge(self, clock: PresentationClock, reading: _Reading) -> DecodeOutcome:
+        """What a pass that met the end of the stream says of it."""
         end = self._declared_end_s
         if end is not None and not self._end_is_the_streams:
             sound_end = reading.sound_end_s - self._first_stamp_s
             # The sound reaches the end of the file, so the file is whole and the pictures just end earlier.
             end = None if sound_end > end - 0.5 else end
-        self._outcome = judge(clock, end, reading.damaged, reading.failure)
-        self._remember(clock)
+        return judge(clock, end, reading.damaged, reading.failure)
+
+    def _reopen(self) -> tuple[InputContainer, VideoStream]:
+        return _open(self._path, threads=self._threads)
 
     def frame_at(self, time_s: float) -> Frame:
         if self._times is None:
-            self._remember(self._packet_clock())
+            self._remember(self._packet_clock()[0])
         assert self._times is not None
         index = max(bisect_right(self._times, time_s + _TIME_EPSILON_S) - 1, 0)
         target_s = self._times[index]
@@ -181,16 +251,17 @@ class PyAvReader(VideoReader):
                 raise VideoError(f"{self._path}: no frame can be decoded at {target_s:.2f} s")
             return Frame(best[0], best[1], self._loader(best[2])())
 
-    def _packet_clock(self) -> PresentationClock:
-        """Times of all frames as the packets tell them, without decoding."""
+    def _packet_clock(self) -> tuple[PresentationClock, int]:
+        """Times of all frames as the packets tell them, without decoding; and how many packets do not."""
         container, stream = _open(self._path)
         stamps: list[float] = []
-        restarted, previous = False, None
+        restarted, previous, unstamped = False, None, 0
         with container:
             try:
                 for packet in container.demux(stream):
                     stamp = packet.dts if self._by_dts or packet.pts is None else packet.pts
                     if stamp is None or packet.size == 0 or packet.is_discard or packet.is_corrupt:
+                        unstamped += stamp is None and packet.size > 0
                         continue
                     stamps.append(float(stamp * packet.time_base))
                     if packet.dts is not None:
@@ -203,7 +274,7 @@ class PyAvReader(VideoReader):
         for stamp_s in stamps if restarted else sorted(stamps):
             clock.tick(stamp_s)
         clock.restarts += restarted
-        return clock
+        return clock, unstamped
 
     def _remember(self, clock: PresentationClock) -> None:
         self._times = clock.times_s or array("d", [0.0])
@@ -254,7 +325,7 @@ class _Cursor:
     time_s: float = float("-inf")
 
 
-def _open(path: Path, threads: str = "AUTO") -> tuple[InputContainer, VideoStream]:
+def _open(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[InputContainer, VideoStream]:
     try:
         # Files only: a playlist that calls itself .mp4 must not reach for the network.
         container = av.open(str(path), "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
@@ -263,7 +334,8 @@ def _open(path: Path, threads: str = "AUTO") -> tuple[InputContainer, VideoStrea
     for stream in container.streams.video:
         cover = Disposition.attached_pic | Disposition.timed_thumbnails
         if not stream.disposition & cover and stream.codec_context is not None:
-            stream.thread_type = threads
+            stream.thread_type = kind
+            stream.codec_context.thread_count = threads
             return container, stream
     found_none = not len(container.streams)
     container.close()

@@ -10,7 +10,7 @@ stored pixels. A stream that changes its picture size is scaled to the size of i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -91,6 +91,21 @@ class VideoReader(ABC):
         A file that was cut short or is damaged does not raise: what can be decoded is given, and
         `outcome` says what is missing.
         """
+
+    def splittable(self) -> bool:
+        """Whether `tickets_from` may be used: times alone say where in the stream a frame is.
+
+        Reads the container's packets once, without decoding. A backend that cannot tell says no.
+        """
+        return False
+
+    def tickets_from(self, start_s: float) -> Generator[FrameTicket, None, None]:
+        """The frames at or after a time, with the times that `tickets` gives them.
+
+        The index counts from the first of them. `outcome` is that of what was read, also where the caller
+        stops early. Only for a stream that is `splittable`.
+        """
+        raise NotImplementedError(f"{self.backend} cannot begin in the middle of a stream")
 
     @abstractmethod
     def frame_at(self, time_s: float) -> Frame:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 from engagement.errors import ConfigError
-from engagement.types import Frame
-from engagement.video.reader import FrameTicket
+from engagement.types import Frame, TimeSpan
+from engagement.video.reader import FrameTicket, VideoReader
 
 GRID_TOLERANCE_S = 0.0006
 """A frame this much before a grid point counts as on it: Matroska rounds times to a millisecond."""
 
 HIGHEST_RATE_HZ = 120.0
+
+LEAD_S, TAIL_S = 6.0, 4.0
+"""What is read before and after a span: the search for faces, tracks and smoothing need a past and a future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,43 @@ class SamplingConfig:
             )
 
 
-def select(tickets: Iterable[FrameTicket], rate_hz: float) -> Iterator[Frame]:
+def grid_cell(time_s: float, rate_hz: float) -> int:
+    """The latest grid point k at or before a time. Of a cell's frames the first is sampled."""
+    return math.floor((time_s + GRID_TOLERANCE_S) * rate_hz)
+
+
+def within(time_s: float, span: TimeSpan | None, rate_hz: float) -> bool:
+    """Whether a sampled time belongs to a span, whose ends lie on the grid."""
+    if span is None:
+        return True
+    cell = grid_cell(time_s, rate_hz)
+    return grid_cell(span.start_s, rate_hz) <= cell and (
+        span.end_s is None or cell < grid_cell(span.end_s, rate_hz)
+    )
+
+
+def select_span(reader: VideoReader, rate_hz: float, span: TimeSpan | None) -> Iterator[Frame]:
+    """The frames that `select` gives, of a span with its lead-in and tail; all of them without a span.
+
+    Neighbouring spans share at least one frame, also where the stream has a gap at their border. The index
+    counts from the first frame read.
+    """
+    if span is None:
+        yield from select(reader.tickets(), rate_hz)
+        return
+    first = max(grid_cell(span.start_s, rate_hz) - math.ceil(LEAD_S * rate_hz), 0)
+    last = math.inf
+    if span.end_s is not None:
+        last = grid_cell(span.end_s, rate_hz) + math.ceil(TAIL_S * rate_hz)
+    start_s = first / rate_hz - 2 * GRID_TOLERANCE_S
+    with closing(reader.tickets_from(start_s)) as tickets:
+        for frame in select(tickets, rate_hz, first):
+            yield frame
+            if grid_cell(frame.time_s, rate_hz) >= last:
+                return
+
+
+def select(tickets: Iterable[FrameTicket], rate_hz: float, first_cell: int = 0) -> Iterator[Frame]:
     """The first frame at or after each point of the grid k / rate_hz, each frame at most once.
 
     Grid points within a gap of the stream are skipped, not made up for. A stream slower than the rate
@@ -44,10 +84,11 @@ def select(tickets: Iterable[FrameTicket], rate_hz: float) -> Iterator[Frame]:
     Args:
         tickets: in order of time; drawn one at a time.
         rate_hz: above 0.
+        first_cell: grid point to begin at.
     """
-    next_point = 0
+    next_point = first_cell
     for ticket in tickets:
-        position = (ticket.time_s + GRID_TOLERANCE_S) * rate_hz
-        if position >= next_point:
-            next_point = math.floor(position) + 1
+        cell = grid_cell(ticket.time_s, rate_hz)
+        if cell >= next_point:
+            next_point = cell + 1
             yield ticket.frame()

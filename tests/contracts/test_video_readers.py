@@ -203,6 +203,39 @@ def test_random_access_leaves_the_outcome_alone(backend: str, name: str, shelf: 
         assert outcome.complete
 
 
+@pytest.mark.parametrize("name", [*media.WHOLE_CLIPS, *faulty_media.CUT_CLIPS, "damaged", "restarted_clock"])
+def test_reading_from_the_middle_gives_the_frames_of_the_whole(backend: str, name: str, shelf: Shelf) -> None:
+    """Same times, pictures and outcome; the index counts from the first frame given."""
+    if fault(backend, name) == REFUSED:
+        return
+    clip = shelf(name)
+    with open_video(clip.path, backend) as reader:
+        if not reader.splittable():
+            unsought = ("avi_without_pts", "avi_mpeg4", "program_stream", "restarted_clock")
+            assert backend != "pyav" or name in unsought
+            return
+        whole = [(t.time_s, media.read_code(t.load())) for t in reader.tickets()]
+        outcome = reader.outcome
+    last_s = whole[-1][0]
+    for start_s in {min(start, last_s) for start in (0.0, 0.001, 0.5, 0.77, 1.2, last_s)}:
+        with open_video(clip.path, backend, threads=1) as reader:
+            part = [(t.index, t.time_s, media.read_code(t.load())) for t in reader.tickets_from(start_s)]
+            assert [p[1:] for p in part] == [w for w in whole if w[0] >= start_s]
+            assert [p[0] for p in part] == list(range(len(part)))
+            if name != "damaged" or start_s == 0:  # what is damaged may lie before
+                found = reader.outcome
+                assert (found.complete, found.reason) == (outcome.complete, outcome.reason)
+
+
+def test_reading_left_in_the_middle_is_whole_as_far_as_it_went(shelf: Shelf) -> None:
+    with open_video(shelf("b_frames").path, "pyav") as reader:
+        tickets = reader.tickets_from(0.4)
+        assert [t.index for t in islice(tickets, 5)] == [0, 1, 2, 3, 4]
+        assert not reader.outcome.complete
+        tickets.close()
+        assert reader.outcome.complete
+
+
 def test_closing_twice_is_harmless(backend: str, shelf: Shelf) -> None:
     reader = open_video(shelf("steady").path, backend)
     reader.frame_at(0.1)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engagement.errors import ConfigError
-from engagement.video.reader import FrameTicket
-from engagement.video.sampling import GRID_TOLERANCE_S, SamplingConfig, select
+from engagement.types import Frame, TimeSpan, VideoInfo
+from engagement.video.reader import FrameTicket, VideoReader
+from engagement.video.sampling import GRID_TOLERANCE_S, SamplingConfig, select, select_span, within
 
 PIXEL = np.zeros((1, 1, 3), np.uint8)
 
@@ -33,6 +34,32 @@ def chosen(times: list[float], rate_hz: float) -> list[float]:
 # Steps of at least 2 ms: no camera is faster, and each frame is then distinct from its neighbours.
 steps = st.lists(st.floats(0.002, 3.0), min_size=0, max_size=120)
 rates = st.sampled_from([0.2, 1.0, 4.0, 5.0, 12.5, 30.0, 120.0])
+
+
+class Stream(VideoReader):
+    """A reader of nothing but times."""
+
+    backend, exact_times, detects_truncation = "made up", True, True
+
+    def __init__(self, times: list[float]) -> None:
+        super().__init__()
+        self.times = times
+
+    @property
+    def info(self) -> VideoInfo:
+        raise NotImplementedError
+
+    def tickets(self) -> Iterator[FrameTicket]:
+        return tickets(self.times)
+
+    def tickets_from(self, start_s: float) -> Generator[FrameTicket, None, None]:
+        yield from tickets([t for t in self.times if t >= start_s])
+
+    def frame_at(self, time_s: float) -> Frame:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
 
 
 def times_of(steps: list[float]) -> list[float]:
@@ -112,3 +139,22 @@ def test_the_bounds_of_the_rate() -> None:
     assert SamplingConfig().rate_hz == 5.0
     assert SamplingConfig(120).rate_hz == 120
     assert SamplingConfig(0.01).rate_hz == 0.01
+
+
+@given(steps, rates, st.lists(st.integers(1, 400), max_size=4, unique=True))
+def test_spans_together_give_every_sample_once_and_neighbours_share_one(
+    steps: list[float], rate_hz: float, borders: list[int]
+) -> None:
+    times = times_of(steps)
+    edges = [0, *sorted(borders)]
+    spans = [
+        TimeSpan(a / rate_hz, b / rate_hz if b else None)
+        for a, b in zip(edges, [*edges[1:], None], strict=True)
+    ]
+    read = [[f.time_s for f in select_span(Stream(times), rate_hz, span)] for span in spans]
+    own = [[t for t in part if within(t, span, rate_hz)] for part, span in zip(read, spans, strict=True)]
+    assert [t for part in own for t in part] == chosen(times, rate_hz)
+    before: set[float] = set(read[0])
+    for part in read[1:]:
+        assert not part or before & set(part)
+        before |= set(part)
