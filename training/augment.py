@@ -5,7 +5,7 @@ a resumed run sees the same pictures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,7 +27,11 @@ class Augmentation:
         grey: probability of losing colour.
         low_resolution: probability of being reduced to 24-64 px first.
         jpeg: probability of strong JPEG compression.
-        erase: probability of a grey rectangle over 2-15 % of the chip.
+        crop_px: largest shift of the cut chip in its own pixels, its edge repeated outside (a padded crop).
+        saturation: largest relative change of the colours' strength.
+        erase: probability of a grey rectangle over a share of the chip.
+        erase_share: smallest and largest share.
+        mixup, cutmix: parameter of the Beta distribution with which batches are mixed, see training.mixing.
     """
 
     flip: float = 0.0
@@ -39,7 +43,12 @@ class Augmentation:
     grey: float = 0.0
     low_resolution: float = 0.0
     jpeg: float = 0.0
+    crop_px: int = 0
+    saturation: float = 0.0
     erase: float = 0.0
+    erase_share: tuple[float, float] = (0.02, 0.15)
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def place(self, box: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, float]:
         """A varied box (pixels) and the roll to undo, in degrees."""
@@ -74,6 +83,11 @@ class Augmentation:
         size = chip.shape[0]
         if rng.random() < self.flip:
             chip = np.ascontiguousarray(chip[:, ::-1])
+        if self.crop_px:
+            pad = self.crop_px
+            x, y = rng.integers(0, 2 * pad + 1, 2)
+            padded = cv2.copyMakeBorder(chip, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+            chip = np.asarray(padded[y : y + size, x : x + size], np.uint8)
         if rng.random() < self.low_resolution:
             small = int(rng.integers(24, 65))
             reduced = cv2.resize(chip, (small, small), interpolation=cv2.INTER_AREA)
@@ -87,11 +101,15 @@ class Augmentation:
             gain, offset = 1 + rng.uniform(-self.light, self.light), rng.uniform(-self.light, self.light) * 96
             mean = chip.mean()
             chip = np.clip((chip - mean) * gain + mean + offset, 0, 255).astype(np.uint8)
+        if self.saturation:
+            factor = 1 + rng.uniform(-self.saturation, self.saturation)
+            luma = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+            chip = np.clip(luma + (chip - luma) * factor, 0, 255).astype(np.uint8)
         if rng.random() < self.grey:
             grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
             chip = np.asarray(np.repeat(grey[..., None], 3, axis=2), np.uint8)
         if rng.random() < self.erase:
-            share, ratio = rng.uniform(0.02, 0.15), np.exp(rng.uniform(-0.7, 0.7))
+            share, ratio = rng.uniform(*self.erase_share), np.exp(rng.uniform(-0.7, 0.7))
             w, h = (max(1, min(size - 1, int(size * np.sqrt(share * r)))) for r in (ratio, 1 / ratio))
             x, y = int(rng.integers(0, size - w)), int(rng.integers(0, size - h))
             chip = chip.copy()
@@ -99,7 +117,10 @@ class Augmentation:
         return chip
 
 
-#: Policies by name.
+# Crop, rotate, flip: what most work on FER2013 does.
+_CRP = Augmentation(flip=0.5, crop_px=4, roll_deg=10)
+
+#: Policies by name. ``faces`` is the one behind the shipped weights, ``mild`` its last epochs.
 POLICIES = {
     "none": Augmentation(),
     "mild": Augmentation(
@@ -114,7 +135,10 @@ POLICIES = {
         jpeg=0.1,
         erase=0.1,
     ),
-    "crp": Augmentation(flip=0.5, shift=0.04, roll_deg=10),
+    "crp": _CRP,
+    "crp_color": replace(_CRP, light=0.2, saturation=0.3),
+    "crp_cutout": replace(_CRP, erase=0.5, erase_share=(0.01, 0.11)),
+    "mix": replace(_CRP, mixup=0.2, cutmix=1.0),
     "faces": Augmentation(
         flip=0.5,
         shift=0.06,

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engagement.classification.network import HeadSpec
+from engagement.classification.network import HeadSpec, NetworkSpec
+from engagement.classification.options import DEFAULT_WEIGHTS
 from engagement.errors import DataError, WeightsError
-from engagement.labels import EXPRESSIONS
+from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, SYNONYMS, LabelSet
 from engagement.weights.store import load_weights
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.evaluate import aligned
 from training.recipe import Recipe, read_recipe
-from training.run import Limits, expression_spec, train_head
+from training.run import Limits, leads, train_head
 from training.samples import SampleTable, joined
 
 Say = Callable[[str], None]
@@ -55,21 +56,25 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     """Train, calibrate, measure, write.
 
     Returns:
-        figures of the expression head: split -> figures.
+        figures of the expression head: split -> figures. Empty in processes of a joint run that do not lead.
 
     Raises:
         DataError: the data are not expressions, or a split or class is empty.
         ConfigError: the recipe is not valid.
     """
     recipe = read_recipe(run.recipe, run.overrides)
-    table = joined(
-        [_expressions(data, run, recipe, first=i == 0, say=say) for i, data in enumerate(run.data)]
-    )
+    say = say if leads() else lambda _: None
+    tables = [_prepared(data, run, recipe, say) for data in run.data]
+    labels = expression_labels(tables[0])
+    # The documented columns are those of the seven, so a head of the eight is one more head to `analyze`.
+    head = "expression" if labels == EXPRESSIONS else "expression8"
+    tables = [aligned(table, labels) for table in tables]
+    table = joined([tables[0], *(other.part("train") for other in tables[1:])])
     measured_on = {"val": table.part("val"), **({"test": table.part("test")} if run.test else {})}
-    spec = expression_spec(recipe.backbone, HeadSpec(EXPRESSIONS))
-    network, _ = train_head(
-        table, "expression", spec, recipe, run.out, limits=run.limits, resume=run.resume, say=say
-    )
+    spec = NetworkSpec(recipe.backbone, {head: HeadSpec(labels)})
+    network, _ = train_head(table, head, spec, recipe, run.out, limits=run.limits, resume=run.resume, say=say)
+    if not leads():
+        return {}
     origin = {
         "command": run.command,
         "data": table.name,
@@ -79,37 +84,43 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
             **recipe.to_dict(),
             "init": Path(recipe.init).name,
             "teacher": Path(recipe.teacher).name,
+            "distil": [Path(file).name for file in recipe.distil],
         },
     }
     path = run.out / "model.safetensors"
-    return deliver(
-        path,
-        network,
-        "expression",
-        recipe.chip,
-        measured_on,
-        origin,
-        licence_text(table.name, _licence_of(recipe.init)),
-        say=say,
+    bases = dict.fromkeys(filter(None, map(_licence_of, (recipe.init, *recipe.distil))))
+    licence = licence_text(table.name, "; ".join(bases))
+    return deliver(path, network, head, recipe.chip, measured_on, origin, licence, say=say)
+
+
+def expression_labels(table: SampleTable) -> LabelSet:
+    """The classes a base model learns from a set: the seven expressions, or AffectNet's eight.
+
+    Raises:
+        DataError: the set is labelled with something else.
+    """
+    names = {SYNONYMS.get(c.lower(), c) for c in table.labels.classes}
+    if table.labels.kind == "exclusive":
+        if names == set(EXPRESSIONS_8.classes):
+            return EXPRESSIONS_8
+        if names == set(EXPRESSIONS.classes) or table.labels.name == EXPRESSIONS.name:
+            return EXPRESSIONS
+    raise DataError(
+        f"'{table.name}' is labelled with {table.labels.name} ({', '.join(table.labels.classes)}), not with the "
+        f"expressions that a base model learns: {', '.join(EXPRESSIONS.classes)}",
+        "For other or fewer classes use `engagement train personal` or `engagement train extension`.",
     )
 
 
-def _expressions(data: str, run: BaseRun, recipe: Recipe, first: bool, say: Say) -> SampleTable:
-    """One of the run's data sets in the order of EXPRESSIONS; whole, or its train split."""
-    table = prepared(data, run.limit, run.skip_bad, say).with_validation(recipe.validation_share)
-    if table.labels.name != EXPRESSIONS.name:
-        raise DataError(
-            f"'{data}' is labelled with {table.labels.name} ({', '.join(table.labels.classes)}), not with the "
-            f"expressions that a base model learns: {', '.join(EXPRESSIONS.classes)}",
-            "For other or fewer classes use `engagement train personal` or `engagement train extension`.",
-        )
-    table = aligned(table, EXPRESSIONS)
-    return table if first else table.part("train")
+def _prepared(data: str, run: BaseRun, recipe: Recipe, say: Say) -> SampleTable:
+    return prepared(data, run.limit, run.skip_bad, say).with_validation(recipe.validation_share)
 
 
-def _licence_of(init: str) -> str:
-    """Terms that initial weights of our own bring along; empty for others."""
+def _licence_of(weights: str) -> str:
+    """Terms that weights of our own bring along; empty for others."""
     try:
-        return load_weights(init, "face_state").record.licence if init.endswith(".safetensors") else ""
+        name = DEFAULT_WEIGHTS if weights == "default" else weights
+        ours = name == DEFAULT_WEIGHTS or name.endswith(".safetensors")
+        return load_weights(name, "face_state").record.licence if ours else ""
     except WeightsError:
         return ""

@@ -40,6 +40,8 @@ class History(Callback):
         figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **figures}
         self.rows.append(row)
+        if not trainer.is_global_zero:
+            return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(row), restval="")

@@ -10,16 +10,11 @@ from urllib.error import URLError
 import torch
 from torch import Tensor
 
+from engagement.classification.backbones import BACKBONES
 from engagement.classification.network import FaceStateNet
 from engagement.compat import load_torchvision
 from engagement.errors import WeightsError
 
-_HUB = {
-    "efficientnet_b0": "EfficientNet_B0_Weights",
-    "mobilenet_v2": "MobileNet_V2_Weights",
-    "resnet18": "ResNet18_Weights",
-    "vgg16": "VGG16_Weights",
-}
 #: What a torchvision state dict calls its classifier; a backbone has none.
 _CLASSIFIERS = ("classifier.", "fc.")
 
@@ -31,18 +26,26 @@ def initialise(network: FaceStateNet, init: str) -> str:
         network: changed in place.
         init: empty (random), ``hub``, or a file (safetensors, or a state dict saved by torch) with
             torchvision's names (``features.0.0.weight``, ``layer1.…``) or a FaceStateNet's own
-            (``backbone.…``, heads included).
+            (``backbone.…``, heads included). A grey backbone takes the weights of its sibling in colour: on
+            a grey picture the kernels of the three channels act as their sum.
 
     Returns:
         a description for the model card.
 
     Raises:
-        WeightsError: the hub cannot be reached, the file is damaged, or it lacks backbone tensors.
+        WeightsError: the hub cannot be reached or has none for this backbone, the file is damaged, or it
+            lacks backbone tensors.
     """
     if not init:
         return "random"
     if init == "hub":
-        weights = getattr(load_torchvision().models, _HUB[network.spec.backbone]).DEFAULT
+        name = BACKBONES[network.spec.backbone].hub
+        if not name:
+            raise WeightsError(
+                f"torchvision has no weights for '{network.spec.backbone}'",
+                "Start from random ones: --init ''.",
+            )
+        weights = getattr(load_torchvision().models, name).DEFAULT
         _fill(network, _from_hub(network, weights), str(weights))
         return f"torchvision {weights}"
     path = Path(init)
@@ -55,6 +58,10 @@ def initialise(network: FaceStateNet, init: str) -> str:
 def _fill(network: FaceStateNet, state: Mapping[str, Tensor], source: str) -> None:
     own = network.state_dict()
     renamed = {_own_name(k): v.float() if v.is_floating_point() else v for k, v in state.items()}
+    if network.grey:
+        first = next(k for k, v in own.items() if v.ndim == 4)
+        if first in renamed and renamed[first].shape[1:2] == (3,):
+            renamed[first] = renamed[first].sum(dim=1, keepdim=True)
     fitting = {k: v for k, v in renamed.items() if k in own and own[k].shape == v.shape}
     needed = [k for k in own if k.startswith("backbone.") and not k.endswith("num_batches_tracked")]
     lacking = [k for k in needed if k not in fitting]

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Sampler
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.utils.data import DataLoader
 
 from engagement.classification.network import FaceStateNet
 from engagement.types import FloatArray
+from training.augment import policy
 from training.chip_dataset import ChipDataset
+from training.distillation import distillation_loss
 from training.lightning import pl
 from training.metrics import auc
+from training.mixing import draw_mixture
+from training.optimization import Sam, make_optimizer, make_schedule, parameter_groups
 from training.recipe import Recipe
+from training.sampling import EpochSampler, ShareSampler
 
 
 def class_weights(target: FloatArray, balance: float) -> Tensor:
@@ -23,23 +31,6 @@ def class_weights(target: FloatArray, balance: float) -> Tensor:
     count = np.maximum(np.nansum(target, axis=0), 1.0)
     weight = (count.sum() / count) ** balance
     return torch.tensor(weight / float((weight * count).sum() / count.sum()), dtype=torch.float32)
-
-
-class EpochSampler(Sampler[int]):
-    """A random order that depends on (seed, epoch) alone, so that a resumed run goes on as it would have."""
-
-    def __init__(self, dataset: ChipDataset, seed: int) -> None:
-        self.dataset, self.seed, self.epoch = dataset, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = self.dataset.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(np.random.default_rng((self.seed, self.epoch)).permutation(len(self.dataset)).tolist())
 
 
 class HeadTrainer(pl.LightningModule):
@@ -55,6 +46,7 @@ class HeadTrainer(pl.LightningModule):
         steps: optimiser steps of the whole run.
         embeddings: (n, d) unit vectors of the training rows that the features should also tell, with the
             recipe's weight ``imitate``; the projection that says them is not part of the network.
+        taught: (n, classes) what the recipe's teachers say of the training rows (see training.distillation).
     """
 
     def __init__(
@@ -65,25 +57,32 @@ class HeadTrainer(pl.LightningModule):
         weights: Tensor,
         steps: int,
         embeddings: Tensor | None = None,
+        taught: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.embeddings = embeddings
+        self.embeddings, self.taught = embeddings, taught
         self.projection = None if embeddings is None else nn.Linear(network.width, embeddings.shape[1])
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head, self.recipe, self.steps = head, recipe, steps
         self.exclusive = network.spec.heads[head].labels.kind == "exclusive"
+        self.mixing = policy(recipe.augmentation)
         self.register_buffer("weights", weights)
-        self._seen: list[tuple[Tensor, Tensor]] = []
-        for stage in self._frozen():
+        self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
+        # What thaws later has to be known to optimiser and strategy from the start.
+        for stage in self.frozen(recipe.epochs):
             stage.requires_grad_(False)
 
-    def _frozen(self) -> list[nn.Module]:
-        stages = list(self.network.backbone)
-        return stages if self.recipe.freeze < 0 else stages[: self.recipe.freeze]
+    def frozen(self, epoch: int) -> list[nn.Module]:
+        """The backbone's stages that are frozen in an epoch."""
+        stages, count = list(self.network.backbone), self.recipe.frozen_stages(epoch)
+        return stages if count < 0 else stages[:count]
 
     def on_train_epoch_start(self) -> None:
-        for stage in self._frozen():
-            stage.eval()
+        still = set(self.frozen(self.current_epoch))
+        for stage in self.network.backbone:
+            # Evaluation mode: BatchNorm's statistics stay, dropout rests.
+            stage.train(stage not in still)
+            stage.requires_grad_(stage not in still)
 
     def forward(self, chips: Tensor) -> Tensor:
         return self.network(chips.contiguous(memory_format=torch.channels_last)).logits[self.head]
@@ -105,24 +104,57 @@ class HeadTrainer(pl.LightningModule):
         return (each * weight).sum() / known.sum().clamp(min=1)
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
+        recipe, chips, target, rows = self.recipe, batch[0], batch[1], batch[2].cpu()
         # Checkpoints do not hold torch's generator: dropout of a resumed run must be that of an unbroken one.
-        torch.manual_seed((self.recipe.seed * 1009 + self.global_rank) * 1_000_003 + self.global_step)
-        out = self.network(batch[0].contiguous(memory_format=torch.channels_last))
-        loss = self.loss(out.logits[self.head], batch[1])
+        torch.manual_seed((recipe.seed * 1009 + self.global_rank) * 1_000_003 + self.global_step)
+        rng = np.random.default_rng((recipe.seed, self.global_rank, self.global_step))
+        mixture = draw_mixture(self.mixing, len(chips), chips.shape[-1], rng, chips.device)
+        taught = None if self.taught is None else self.taught[rows].to(chips.device)
+        if mixture is not None:
+            chips, target = mixture.pictures(chips), mixture.targets(target)
+            taught = None if taught is None else mixture.targets(taught)
+        second = self._at_sams_second_pass()
+        with _statistics_kept(self.network) if second else nullcontext():
+            out = self.network(chips.contiguous(memory_format=torch.channels_last))
+        loss = self.loss(out.logits[self.head], target)
+        figures = {}
+        if taught is not None:
+            apart = distillation_loss(out.logits[self.head].float(), taught, recipe.distil_temperature)
+            figures["train_distil"] = apart
+            loss = (1 - recipe.distil_weight) * loss + recipe.distil_weight * apart
         if self.projection is not None and self.embeddings is not None:
-            wanted = self.embeddings[batch[2].cpu()].to(loss.device)
+            wanted = self.embeddings[rows].to(loss.device)
             alike = nn.functional.cosine_similarity(self.projection(out.features), wanted)
-            self.log("train_cosine", alike.mean(), on_step=False, on_epoch=True, batch_size=len(alike))
-            loss = loss + self.recipe.imitate * (1 - alike.mean())
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[0]))
+            figures["train_cosine"] = alike.mean()
+            loss = loss + recipe.imitate * (1 - alike.mean())
+        figures["train_loss"] = loss
+        if not second:
+            for name, value in figures.items():
+                self.log(
+                    name, value, on_step=False, on_epoch=True, batch_size=len(chips), sync_dist=self._many()
+                )
         return loss
 
+    def _at_sams_second_pass(self) -> bool:
+        optimizer = self.optimizers(use_pl_optimizer=False) if self.recipe.sam else None
+        return isinstance(optimizer, Sam) and optimizer.displaced
+
+    def _many(self) -> bool:
+        return self.trainer.world_size > 1
+
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> None:
-        self._seen.append((self(batch[0]).cpu(), batch[1].cpu()))
+        self._seen.append((self(batch[0]).float().cpu(), batch[1].cpu(), batch[2].cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        logits, target = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
+        seen = list(self._seen)
         self._seen.clear()
+        if self._many():  # every process measures all shares, so that all decide alike
+            shares: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(shares, seen)
+            seen = [part for share in shares for part in share]
+        logits, target, row = (torch.cat(parts) for parts in zip(*seen, strict=True))
+        if self._many():
+            logits, target = logits[row.argsort()], target[row.argsort()]
         self.log("val_loss", self.loss(logits.to(self.device), target.to(self.device)))
         if self.exclusive:
             hit = (logits.argmax(1) == target.argmax(1)).float()
@@ -131,47 +163,60 @@ class HeadTrainer(pl.LightningModule):
             self.log("val_accuracy", hit.mean(), prog_bar=True)
             self.log("val_mean_class", torch.stack(recall).mean(), prog_bar=True)
             # Both figures count: the one that users see and the one that rare classes feel.
-            self.log("val_score", (hit.mean() + torch.stack(recall).mean()) / 2)
+            score = float((hit.mean() + torch.stack(recall).mean()) / 2)
         else:
             areas = [auc(logits[:, i].numpy(), target[:, i].numpy() > 0.5) for i in range(target.shape[1])]
-            self.log("val_score", float(np.nanmean(areas)), prog_bar=True)
+            score = float(np.nanmean(areas))
+        self.log("val_score", score, prog_bar=True)
+        schedule = None if self.trainer.sanity_checking else self.lr_schedulers()
+        if isinstance(schedule, ReduceLROnPlateau):
+            # Here and not by Lightning, whose turn comes after the checkpoint is written.
+            schedule.step(score)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step()
 
     def configure_optimizers(self) -> dict[str, Any]:
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for name, parameter in self.named_parameters():
-            in_backbone = name.startswith("network.backbone.")
-            if parameter.requires_grad and name.startswith(
-                ("network.backbone.", f"network.heads.{self.head}.", "projection.")
-            ):
-                key = (in_backbone, parameter.ndim >= 2)
-                groups.setdefault(key, []).append(parameter)
-        rates, settings = [], []
-        for (in_backbone, decays), parameters in groups.items():
-            rate = self.recipe.learning_rate * (self.recipe.backbone_rate if in_backbone else 1.0)
-            rates.append(rate)
-            # Decay pulls weights towards zero; on biases and BatchNorm that only shifts the activations.
-            decay = self.recipe.weight_decay if decays else 0.0
-            settings.append({"params": parameters, "lr": rate, "weight_decay": decay})
-        optimizer = torch.optim.AdamW(settings)
-        warmup = self.recipe.warmup
-        if abs(warmup * self.steps - 1) < 1e-6:
-            warmup *= 1.5  # OneCycleLR divides by the length of its rise less one step
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, rates, total_steps=self.steps, pct_start=warmup, div_factor=10, final_div_factor=1000
-        )
+        trained = ("network.backbone.", f"network.heads.{self.head}.", "projection.")
+        frozen = {id(p) for stage in self.frozen(self.recipe.epochs) for p in stage.parameters()}
+        named = [
+            (name, p)
+            for name, p in self.named_parameters()
+            if name.startswith(trained) and id(p) not in frozen
+        ]
+        optimizer = make_optimizer(parameter_groups(named, self.recipe), self.recipe)
+        schedule = make_schedule(optimizer, self.recipe, self.steps)
+        if isinstance(schedule, ReduceLROnPlateau):
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val_score"}}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def loader(
-    dataset: ChipDataset, recipe: Recipe, sampler: EpochSampler | None = None, workers: int = 0
-) -> DataLoader[Any]:
-    """Batches: in the sampler's order for training, in the table's order without one.
+@contextmanager
+def _statistics_kept(network: nn.Module) -> Iterator[None]:
+    """BatchNorm normalises by the batch but does not count it: SAM's second pass is at weights nobody uses."""
+    found = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [m.momentum for m in found]
+    for module in found:
+        module.momentum = 0.0
+    try:
+        yield
+    finally:
+        for module, momentum in zip(found, momenta, strict=True):
+            module.momentum = momentum
 
-    The last short batch is dropped in training, because BatchNorm needs pictures to average over.
+
+def loader(dataset: ChipDataset, recipe: Recipe, sampler: EpochSampler, workers: int = 0) -> DataLoader[Any]:
+    """Batches for training, in the sampler's order.
+
+    The last short batch is dropped, because BatchNorm needs pictures to average over.
     """
-    if sampler is None:
-        return DataLoader(dataset, batch_size=128, num_workers=workers)
-    short = len(dataset) < recipe.batch_size
+    short = len(sampler) < recipe.batch_size
     return DataLoader(
         dataset, batch_size=recipe.batch_size, sampler=sampler, drop_last=not short, num_workers=workers
     )
+
+
+def validation_loader(dataset: ChipDataset, processes: int = 1) -> DataLoader[Any]:
+    """Batches of every row once, shared out among processes."""
+    return DataLoader(dataset, batch_size=128, sampler=ShareSampler(len(dataset), processes))

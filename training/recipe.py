@@ -12,7 +12,7 @@ from typing import Any
 
 from engagement.errors import ConfigError
 from engagement.types import ChipSpec
-from training.augment import POLICIES
+from training.recipe_rules import complaints
 
 _HALF = (0.5, 0.5, 0.5)
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -23,21 +23,41 @@ class Recipe:
     """One training run.
 
     Attributes:
-        backbone: a key of ``engagement.classification.network.BACKBONES``.
+        backbone: a key of ``engagement.classification.backbones.BACKBONES``.
         size, margin: chip geometry (see ChipSpec).
         init: path of initial weights, ``hub`` (torchvision's ImageNet weights), or empty for random.
+        mode: ``finetune`` trains all but the first ``freeze`` stages; ``feature_extraction`` the head alone.
+        freeze: number of the backbone's stages that stay as they are, BatchNorm's statistics included; -1 for
+            all of them.
+        unfreeze_epoch: after so many epochs feature extraction turns into fine-tuning, and fine-tuning
+            frees its frozen stages; 0 for never.
         augmentation: name of a policy.
-        epochs, batch_size, learning_rate, weight_decay: of AdamW; decay on matrices only.
+        epochs, batch_size: pictures per step and device.
+        optimizer: ``adamw`` (decay apart from the gradient), ``adam`` or ``sgd``; decay on matrices only.
+        learning_rate, weight_decay: the largest rate of the schedule.
+        momentum, nesterov: of SGD.
         backbone_rate: learning rate of the backbone relative to the heads'.
-        warmup: share of the steps in which the OneCycle schedule rises.
+        schedule: ``onecycle`` (Smith 2018: rises from a tenth, falls to a ten-thousandth), ``cosine`` (linear
+            rise, falls to 0), ``plateau`` (falls when the validation score no longer rises), ``constant``.
+        warmup: share of the steps in which OneCycle and cosine rise.
+        plateau_factor, plateau_patience: the plateau's rate is multiplied by the factor after more epochs
+            than the patience without a better score.
+        gradient_clip: largest norm of the gradient; 0 for no limit.
+        precision: Lightning's: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
+        sam: distance of sharpness-aware minimisation (Foret et al. 2021; 0.05 is usual); 0 for none. Each
+            step then costs two.
         label_smoothing: 0-1.
-        balance: 0 weighs pictures equally, 1 classes equally, between them partly.
-        freeze: number of the backbone's stages that stay as they are; -1 for all of them.
+        balance: weights in the loss: 0 weighs pictures equally, 1 classes equally, between them partly.
+        sampling: ``shuffle`` (every picture once per epoch) or ``balanced`` (as many pictures, drawn so that
+            every class is as frequent as the others).
         ema: decay of the weights' running mean per step; 0 for none.
         dropout: before the head.
         validation_share: of the train split, when the set has no validation split.
         teacher, imitate: file of a face embedding (see training.teacher), and the weight of imitating it
             beside the labels, from the backbone's features: teaches a backbone faces.
+        distil: weight files whose averaged, calibrated expression probabilities the head imitates beside the
+            labels (Hinton et al. 2015).
+        distil_weight, distil_temperature: share of that in the loss, and how much it is softened.
         patience: epochs without a better validation score before the run stops; 0 for never.
         seed: of weights, order and augmentation.
     """
@@ -46,21 +66,36 @@ class Recipe:
     size: int = 96
     margin: float = 0.9
     init: str = ""
+    mode: str = "finetune"
+    freeze: int = 0
+    unfreeze_epoch: int = 0
     augmentation: str = "faces"
     epochs: int = 8
     batch_size: int = 64
+    optimizer: str = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
+    momentum: float = 0.9
+    nesterov: bool = True
     backbone_rate: float = 1.0
+    schedule: str = "onecycle"
     warmup: float = 0.1
+    plateau_factor: float = 0.5
+    plateau_patience: int = 2
+    gradient_clip: float = 1.0
+    precision: str = "32-true"
+    sam: float = 0.0
     label_smoothing: float = 0.1
     balance: float = 0.5
-    freeze: int = 0
+    sampling: str = "shuffle"
     ema: float = 0.998
     dropout: float = 0.3
     validation_share: float = 0.1
     teacher: str = ""
     imitate: float = 0.0
+    distil: tuple[str, ...] = ()
+    distil_weight: float = 0.5
+    distil_temperature: float = 2.0
     patience: int = 0
     seed: int = 1
 
@@ -71,58 +106,34 @@ class Recipe:
             return ChipSpec(self.size, self.margin, *_IMAGENET)
         return ChipSpec(self.size, self.margin, _HALF, _HALF)
 
-    def __post_init__(self) -> None:
-        from engagement.classification.network import BACKBONES
+    def frozen_stages(self, epoch: int) -> int:
+        """How many of the backbone's first stages are frozen in an epoch (counted from 0); -1 for all."""
+        begun = bool(self.unfreeze_epoch) and epoch >= self.unfreeze_epoch
+        if self.mode == "feature_extraction":
+            return self.freeze if begun else -1
+        return 0 if begun else self.freeze
 
-        wrong = [
-            message
-            for bad, message in (
-                (
-                    self.backbone not in BACKBONES,
-                    f"backbone '{self.backbone}' is none of {', '.join(BACKBONES)}",
-                ),
-                (
-                    self.augmentation not in POLICIES,
-                    f"augmentation '{self.augmentation}' is none of {', '.join(POLICIES)}",
-                ),
-                (not 32 <= self.size <= 512, f"size {self.size} is not within 32-512"),
-                (not 0.5 <= self.margin <= 2, f"margin {self.margin} is not within 0.5-2"),
-                (self.epochs < 1, f"epochs {self.epochs} is below 1"),
-                (self.batch_size < 2, f"batch_size {self.batch_size} is below 2"),
-                (self.learning_rate <= 0, f"learning_rate {self.learning_rate} is not above 0"),
-                (not 0 <= self.ema < 1, f"ema {self.ema} is not within 0-1"),
-                (
-                    not 0 <= self.label_smoothing < 1,
-                    f"label_smoothing {self.label_smoothing} is not within 0-1",
-                ),
-                (not 0 < self.warmup < 1, f"warmup {self.warmup} is not within 0-1"),
-                (
-                    not 0 < self.validation_share < 1,
-                    f"validation_share {self.validation_share} is not within 0-1",
-                ),
-                (self.imitate < 0, f"imitate {self.imitate} is below 0"),
-                (
-                    bool(self.imitate) != bool(self.teacher),
-                    f"imitate {self.imitate} and teacher '{self.teacher}' need each other",
-                ),
-                (not 0 <= self.balance <= 1, f"balance {self.balance} is not within 0-1"),
-            )
-            if bad
-        ]
+    def __post_init__(self) -> None:
+        wrong = complaints(self)
         if wrong:
-            raise ConfigError("the recipe is not valid: " + "; ".join(wrong))
+            raise ConfigError(_WRONG + "; ".join(wrong))
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values, as JSON gives them back."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+_WRONG = "the recipe is not valid: "
 
 
 def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """A recipe by name of a shipped one or by path, with overrides applied.
 
     Raises:
-        ConfigError: no such recipe, unknown keys (with the nearest valid name), values of another type.
+        ConfigError: no such recipe; or one message with all that is wrong: unknown keys (with the nearest
+            valid name), values of another type or outside their range, keys that contradict each other.
     """
-    from engagement.classification.network import BACKBONES
+    from engagement.classification.backbones import BACKBONES
 
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
@@ -140,14 +151,26 @@ def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     backbone = str(given.get("backbone", values.get("backbone", Recipe.backbone)))
     # A table [vgg16] in a recipe holds what differs for that backbone.
     tables = {key: values.pop(key) for key in [k for k, v in values.items() if isinstance(v, dict)]}
-    for key in tables:
-        if key not in BACKBONES:
-            raise ConfigError(
-                f"recipe '{name}': table [{key}] is no backbone", f"Known: {', '.join(BACKBONES)}"
-            )
+    wrong = [
+        f"table [{key}] is no backbone (known: {', '.join(BACKBONES)})"
+        for key in tables
+        if key not in BACKBONES
+    ]
     values.update(tables.get(backbone, {}))
     values.update(given)
-    return Recipe(**{key: _typed(key, value) for key, value in values.items()})
+    typed: dict[str, Any] = {}
+    for key, value in values.items():
+        try:
+            typed[key] = _typed(key, value)
+        except ConfigError as error:
+            wrong.append(str(error))
+    try:
+        recipe = Recipe(**typed)
+    except ConfigError as error:
+        raise ConfigError(_WRONG + "; ".join([*wrong, error.message.removeprefix(_WRONG)])) from error
+    if wrong:
+        raise ConfigError(_WRONG + "; ".join(wrong))
+    return recipe
 
 
 def shipped_recipes() -> list[str]:
@@ -168,16 +191,24 @@ def parse_overrides(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def _typed(key: str, value: Any) -> Any:
-    types = {field.name: field.type for field in fields(Recipe)}
+    types = {field.name: str(field.type) for field in fields(Recipe)}
     if key not in types:
         near = difflib.get_close_matches(key, types, 1)
         raise ConfigError(
             f"unknown recipe key '{key}'",
             f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(types)}",
         )
-    kind = {"int": int, "float": float, "str": str}[str(types[key])]
+    kind, text = types[key], str(value)
     try:
-        return kind(value)
-    except ValueError as error:
-        kinds = {int: "a whole number", float: "a number", str: "text"}
-        raise ConfigError(f"recipe key '{key}': '{value}' is not {kinds[kind]}") from error
+        if kind == "int":
+            return int(text)  # of the text: a fraction is refused, not cut off
+        if kind == "float":
+            return float(text)
+        if kind == "bool":
+            return {"true": True, "false": False}[text.lower()]
+    except (ValueError, KeyError):
+        kinds = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+        raise ConfigError(f"recipe key '{key}': '{value}' is not {kinds[kind]}") from None
+    if kind == "str":
+        return text
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else tuple(filter(None, text.split(",")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import warnings
@@ -14,28 +15,45 @@ import numpy as np
 import torch
 
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
-from engagement.errors import ConfigError, DataError
-from engagement.types import ChipSpec, FloatArray
+from engagement.errors import BackendUnavailable, ConfigError, DataError
+from engagement.types import ChipSpec
 from engagement.weights.store import WeightRecord, save_weights
 from training.augment import policy
 from training.calibration import fit_platt, fit_temperature
 from training.chip_dataset import ChipDataset
+from training.distillation import teacher_probabilities
 from training.history import History
 from training.initial import initialise
-from training.lightning import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, pl
-from training.lightning_module import EpochSampler, HeadTrainer, class_weights, loader
+from training.lightning import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    MisconfigurationException,
+    ModelCheckpoint,
+    TensorBoardLogger,
+    pl,
+    rank_zero_only,
+)
+from training.lightning_module import HeadTrainer, class_weights, loader, validation_loader
+from training.prediction import predict
 from training.recipe import Recipe
 from training.samples import SampleTable
+from training.sampling import EpochSampler
 from training.teacher import embed_table, load_teacher
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a run is done; the defaults do all of it.
+    """How much of a run is done, on what, and who is told; the defaults do all of it.
 
     Attributes:
         max_steps: optimiser steps, -1 for no limit (trials).
         devices, strategy, num_nodes, accelerator: Lightning's.
+        tensorboard: also write figures for TensorBoard into the run's folder.
+
+    Raises:
+        BackendUnavailable: TensorBoard is asked for and not installed.
     """
 
     max_steps: int = -1
@@ -43,6 +61,23 @@ class Limits:
     strategy: str = "auto"
     num_nodes: int = 1
     accelerator: str = "auto"
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tensorboard and not importlib.util.find_spec("tensorboard"):
+            raise BackendUnavailable(
+                "--tensorboard needs the package 'tensorboard', which is not installed",
+                "pip install 'engagement[tensorboard]', or leave the option out: log/metrics.csv has the figures.",
+            )
+
+
+def leads() -> bool:
+    """Whether this process is the one that speaks and writes: the only one, or the first of several."""
+    return rank_zero_only.rank == 0
+
+
+def _nobody(_: str) -> None:
+    """Takes what the processes that do not lead would say."""
 
 
 class _Epochs(Callback):
@@ -103,13 +138,18 @@ def train_network(
     The recipe's backbone, init and chip geometry are not looked at.
     """
     limits = limits or Limits()
+    say = say if leads() else _nobody
     table = table.with_validation(recipe.validation_share)
     train, validation = table.part("train"), table.part("val")
-    last = _begin(folder, recipe, train, limits, resume)
+    # How many processes there will be has to be known before the trainer that starts them.
+    processes = _trainer(recipe, limits).world_size
+    if len(train) < processes:
+        raise DataError(f"data set '{train.name}': {len(train)} faces to train for {processes} processes")
+    last = _begin(folder, recipe, train, limits, processes, resume)
     say(f"{table.name}: {len(train)} faces to train, {len(validation)} to validate")
     pl.seed_everything(recipe.seed, verbose=False)
     dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
-    sampler = EpochSampler(dataset, recipe.seed)
+    sampler = EpochSampler(dataset, recipe.seed, processes, recipe.sampling == "balanced")
     batches = loader(dataset, recipe, sampler)
     if last is not None:
         # Lightning draws a resumed run's first batches before it tells the sampler which epoch it is.
@@ -122,7 +162,10 @@ def train_network(
     if recipe.imitate:
         say(f"{recipe.teacher}: looking at {len(train)} faces")
         wanted = torch.from_numpy(embed_table(load_teacher(Path(recipe.teacher)), train))
-    module = HeadTrainer(network, head, recipe, _loss_weights(train, recipe), steps, wanted)
+    taught: torch.Tensor | None = None
+    if recipe.distil:
+        taught = torch.from_numpy(teacher_probabilities(recipe.distil, train, recipe.distil_temperature, say))
+    module = HeadTrainer(network, head, recipe, _loss_weights(train, recipe), steps, wanted, taught)
     best = ModelCheckpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
     # save_last would follow the best epochs only; a resumed run needs every one.
     latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
@@ -138,12 +181,14 @@ def train_network(
         callbacks.append(EMAWeightAveraging(decay=recipe.ema, update_starting_at_step=start))
     if recipe.patience:
         callbacks.append(EarlyStopping("val_score", mode="max", patience=recipe.patience))
-    held_out = loader(ChipDataset(validation, chip), recipe)
+    if limits.tensorboard:
+        callbacks.append(LearningRateMonitor())
+    held_out = validation_loader(ChipDataset(validation, chip), processes)
     module.train()  # frozen stages go back to evaluation mode at each epoch's start
     with warnings.catch_warnings():
         # About things that are meant: a folder that holds the run to go on with, no worker processes.
         warnings.simplefilter("ignore")
-        trainer = _trainer(recipe, limits, callbacks, steps)
+        trainer = _trainer(recipe, limits, callbacks, steps, folder)
         trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
     chosen = folder / "best.ckpt"
     # Our own file of this run, with Lightning's state beside the tensors.
@@ -151,7 +196,9 @@ def train_network(
     return module.network.eval().cpu(), chosen
 
 
-def _begin(folder: Path, recipe: Recipe, train: SampleTable, limits: Limits, resume: bool) -> Path | None:
+def _begin(
+    folder: Path, recipe: Recipe, train: SampleTable, limits: Limits, processes: int, resume: bool
+) -> Path | None:
     """Write what is being run; the checkpoint to go on from, if there is one.
 
     Raises:
@@ -162,10 +209,13 @@ def _begin(folder: Path, recipe: Recipe, train: SampleTable, limits: Limits, res
         "recipe": recipe.to_dict(),
         "data": {"name": train.name, "train": len(train), "first": str(train.sample_id[0])},
         "max_steps": limits.max_steps,
+        "processes": processes,
     }
     last, record = folder / "last.ckpt", folder / "run.json"
     if last.is_file() and resume:
-        begun = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else asked
+        begun: dict[str, Any] = asked
+        if record.is_file():
+            begun = {"processes": 1, **json.loads(record.read_text(encoding="utf-8"))}
         different = [k for k in asked if begun.get(k) != asked[k]]
         if "recipe" in different:
             # A recipe written before a key existed had that key's default.
@@ -177,32 +227,60 @@ def _begin(folder: Path, recipe: Recipe, train: SampleTable, limits: Limits, res
                 f"{folder} holds a run that differs in: {', '.join(different)}",
                 "Start anew with --no-resume, or choose another folder with -o.",
             )
-    elif not resume:
+    if not leads():
+        return last if resume and last.is_file() else None
+    if not resume:
         for name in ("last.ckpt", "best.ckpt"):
             (folder / name).unlink(missing_ok=True)
     record.write_text(json.dumps(asked, indent=1), encoding="utf-8")
     (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1), encoding="utf-8")
-    return last if last.is_file() else None
+    return last if resume and last.is_file() else None
 
 
-def _trainer(recipe: Recipe, limits: Limits, callbacks: list[Callback], steps: int) -> pl.Trainer:
+def _trainer(
+    recipe: Recipe,
+    limits: Limits,
+    callbacks: list[Callback] | None = None,
+    steps: int = 0,
+    folder: Path | None = None,
+) -> pl.Trainer:
+    """The trainer of a run; without callbacks, steps and folder one that only tells how many processes it has.
+
+    Raises:
+        ConfigError: Lightning cannot do what the limits say.
+    """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    return pl.Trainer(
-        max_epochs=recipe.epochs,
-        max_steps=limits.max_steps,
-        # A trial that ends within the first epoch is validated all the same.
-        limit_train_batches=steps if limits.max_steps > 0 else None,
-        accelerator=limits.accelerator,
-        devices=limits.devices,
-        strategy=limits.strategy,
-        num_nodes=limits.num_nodes,
-        callbacks=callbacks,
-        logger=False,
-        gradient_clip_val=1.0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+    strategy = limits.strategy
+    if strategy == "ddp" and recipe.unfreeze_epoch:
+        strategy = "ddp_find_unused_parameters_true"  # what thaws later has no gradient before
+    try:
+        return pl.Trainer(
+            max_epochs=recipe.epochs,
+            max_steps=limits.max_steps,
+            # A trial that ends within the first epoch is validated all the same.
+            limit_train_batches=steps if limits.max_steps > 0 and steps else None,
+            accelerator=limits.accelerator,
+            devices=limits.devices,
+            strategy=strategy,
+            num_nodes=limits.num_nodes,
+            precision=recipe.precision,  # type: ignore[arg-type]
+            callbacks=callbacks,
+            logger=TensorBoardLogger(folder, "log", "tensorboard")
+            if folder and limits.tensorboard
+            else False,
+            gradient_clip_val=recipe.gradient_clip or None,
+            use_distributed_sampler=False,  # the samplers share the rows out themselves
+            enable_checkpointing=bool(callbacks),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        asked = f"--accelerator {limits.accelerator} --devices {limits.devices} --strategy {limits.strategy}"
+        raise ConfigError(
+            f"Lightning cannot train with {asked} --num-nodes {limits.num_nodes}: {str(error).splitlines()[0]}",
+            "Leave these options out to train on what is found here.",
+        ) from error
 
 
 def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:
@@ -215,22 +293,6 @@ def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:
         return class_weights(train.target, recipe.balance)
     share = np.clip(np.nanmean(train.target, axis=0), 0.01, 0.99)
     return torch.tensor(np.stack([0.5 / (1 - share), 0.5 / share]), dtype=torch.float32)
-
-
-@torch.inference_mode()
-def predict(
-    network: FaceStateNet, table: SampleTable, spec: ChipSpec, batch: int = 128
-) -> dict[str, FloatArray]:
-    """Logits of every head and ``features`` for every row, without augmentation; float32 (n, …)."""
-    dataset = ChipDataset(table, spec)
-    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parts: dict[str, list[FloatArray]] = {}
-    for start in range(0, len(dataset), batch):
-        chips = torch.stack([dataset[i][0] for i in range(start, min(start + batch, len(dataset)))])
-        out = network(chips.contiguous(memory_format=torch.channels_last))
-        for name, value in {**out.logits, "features": out.features}.items():
-            parts.setdefault(name, []).append(value.numpy())
-    return {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def calibration_of(

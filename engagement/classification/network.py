@@ -5,13 +5,13 @@ A plain ``nn.Module``: training wraps it in Lightning, inference loads it from s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from engagement.compat import load_torchvision
+from engagement.classification.backbones import BACKBONES, to_grey
 from engagement.errors import ConfigError
 from engagement.labels import LabelSet
 
@@ -46,7 +46,7 @@ class NetworkSpec:
     """What is needed to build a FaceStateNet; travels with the weights.
 
     Attributes:
-        backbone: a key of BACKBONES.
+        backbone: a key of ``backbones.BACKBONES``.
         heads: name -> head. The names ``expression`` and ``state`` fill the documented columns.
         identity_dim: length of the identity feature, 0 for none.
     """
@@ -78,7 +78,7 @@ class NetworkOutput:
     """Outputs for n chips.
 
     Attributes:
-        features: (n, d) pooled backbone features.
+        features: (n, d) backbone features, pooled over places.
         logits: head name -> (n, classes), uncalibrated.
         identity: (n, identity_dim), unit length; (n, 0) without an identity head.
     """
@@ -87,35 +87,6 @@ class NetworkOutput:
     logits: dict[str, Tensor]
     identity: Tensor
 
-
-def _efficientnet_b0() -> tuple[nn.Sequential, int]:
-    return load_torchvision().models.efficientnet_b0(weights=None).features, 1280
-
-
-def _mobilenet_v2() -> tuple[nn.Sequential, int]:
-    return load_torchvision().models.mobilenet_v2(weights=None).features, 1280
-
-
-def _resnet18() -> tuple[nn.Sequential, int]:
-    net = load_torchvision().models.resnet18(weights=None)
-    parts = [(name, module) for name, module in net.named_children() if name not in ("avgpool", "fc")]
-    features = nn.Sequential()
-    for name, module in parts:
-        features.add_module(name, module)
-    return features, 512
-
-
-def _vgg16() -> tuple[nn.Sequential, int]:
-    return load_torchvision().models.vgg16(weights=None).features, 512
-
-
-#: Name -> feature extractor (convolutional part of torchvision's model) and its feature length.
-BACKBONES: Mapping[str, Callable[[], tuple[nn.Sequential, int]]] = {
-    "efficientnet_b0": _efficientnet_b0,
-    "mobilenet_v2": _mobilenet_v2,
-    "resnet18": _resnet18,
-    "vgg16": _vgg16,
-}
 
 #: Where the identity head taps the backbone: (index of the stage, its channels).
 _IDENTITY_TAPS: Mapping[str, tuple[tuple[int, int], ...]] = {"efficientnet_b0": ((3, 40), (5, 112))}
@@ -139,8 +110,9 @@ class FaceStateNet(nn.Module):
         if spec.identity_dim and spec.backbone not in _IDENTITY_TAPS:
             raise ConfigError(f"backbone '{spec.backbone}' has no identity head", "Use efficientnet_b0.")
         self.spec = spec
-        self.backbone, width = BACKBONES[spec.backbone]()
-        self.width = width
+        made = BACKBONES[spec.backbone]
+        width = made.width
+        self.backbone, self.width, self.size, self.grey = made.build(), width, made.size, made.grey
         self.heads = nn.ModuleDict({name: _head(width, head, dropout) for name, head in spec.heads.items()})
         self.taps = dict(_IDENTITY_TAPS.get(spec.backbone, ())) if spec.identity_dim else {}
         self.identity = (
@@ -149,15 +121,20 @@ class FaceStateNet(nn.Module):
 
     def trunk(self, chips: Tensor) -> tuple[Tensor, Tensor]:
         """Features (n, d), and the pooled taps (n, t) that the identity head reads; t may be 0."""
+        if self.size and chips.shape[-1] != self.size:
+            raise ConfigError(
+                f"backbone '{self.spec.backbone}' takes chips of {self.size} px, not of {chips.shape[-1]}",
+                f"Set size = {self.size} in the recipe.",
+            )
         tapped: list[Tensor] = []
-        x = chips
+        x = to_grey(chips) if self.grey else chips
         for index, stage in enumerate(self.backbone):
             x = stage(x)
             if index in self.taps:
                 grid = nn.functional.adaptive_avg_pool2d(x, _IDENTITY_GRID)
                 # Unit length per tap, so that neither drowns the other.
                 tapped.append(nn.functional.normalize(grid.flatten(1), dim=1))
-        features = x.mean(dim=(2, 3))
+        features = x.mean(dim=(2, 3)) if x.ndim == 4 else x
         return features, torch.cat(tapped, 1) if tapped else features.new_zeros(len(x), 0)
 
     def forward(self, chips: Tensor) -> NetworkOutput:

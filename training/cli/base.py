@@ -8,18 +8,27 @@ import click
 
 from training.cli import options
 
+#: Keys of engagement.classification.backbones.BACKBONES, which would import torch here.
+BACKBONE_NAMES = (
+    *("efficientnet_b0", "efficientnet_b0_grey", "mobilenet_v2", "resnet18", "vgg16"),
+    *("lenet", "cnn_bn", "cnn_dropblock"),
+)
+
 
 @click.command()
 @options.several_data_option
 @click.option(
-    "--recipe", required=True, metavar="NAME|FILE", help="Shipped recipe (rafdb, fer2013) or a TOML file."
+    "--recipe",
+    required=True,
+    metavar="NAME|FILE",
+    help="Shipped recipe (rafdb, fer2013, finetune …) or a TOML file.",
 )
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one key of the recipe; repeatable."
 )
 @click.option(
     "--backbone",
-    type=click.Choice(["efficientnet_b0", "mobilenet_v2", "resnet18", "vgg16"]),
+    type=click.Choice(BACKBONE_NAMES),
     help="Instead of the recipe's.",
 )
 @click.option(
@@ -35,6 +44,9 @@ from training.cli import options
 )
 @options.skip_option
 @options.lightning_options
+@click.option(
+    "--tensorboard", is_flag=True, help="Also write log/tensorboard (wants engagement[tensorboard])."
+)
 def base(
     data: tuple[str, ...],
     recipe: str,
@@ -52,11 +64,13 @@ def base(
     num_nodes: int,
     strategy: str,
     accelerator: str,
+    tensorboard: bool,
 ) -> None:
     """Train an expression model.
 
     Eight combinations are known to work: efficientnet_b0, mobilenet_v2, resnet18 or vgg16 on RAF-DB or
-    FER2013. Writes model.safetensors, metrics.json, model_card.md, checkpoints and log into the folder.
+    FER2013; the small networks for 48 px have recipes of their own. Writes model.safetensors, metrics.json,
+    model_card.md, checkpoints and log into the folder.
     """
     from training.base import BaseRun, train_base
     from training.cli.tables import show
@@ -64,9 +78,8 @@ def base(
     from training.run import Limits
 
     overrides = {**parse_overrides(changes), "backbone": backbone, "init": init, "seed": seed}
-    limits = Limits(
-        max_steps or -1, int(devices) if devices.isdigit() else devices, strategy, num_nodes, accelerator
-    )
+    count = int(devices) if devices.isdigit() else devices
+    limits = Limits(max_steps or -1, count, strategy, num_nodes, accelerator, tensorboard)
     run = BaseRun(data, recipe, out, overrides, limits, limit, test, skip_bad, resume, options.command_line())
     for split, found in train_base(run, options.say).items():
         show(f"expression, {split}", found)

@@ -1,0 +1,77 @@
+"""Knowledge distillation (Hinton et al. 2015): what stronger models say of the training faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from torch import Tensor, nn
+
+from engagement.classification.classifier import calibrate
+from engagement.errors import ConfigError
+from engagement.labels import LabelSet
+from engagement.types import FloatArray
+from training.opened import Opened, open_network
+from training.prediction import predict
+from training.samples import SampleTable
+
+
+def teacher_probabilities(
+    files: Sequence[str],
+    table: SampleTable,
+    temperature: float,
+    say: Callable[[str], None] = lambda _: None,
+) -> FloatArray:
+    """Averaged, softened probabilities of some models for every face, unvaried.
+
+    Each model looks at the chips it was made for, and its own calibration comes before the softening: an
+    overconfident one shall not outvote the others.
+
+    Args:
+        files: weight files (or ``default``) with a head of the table's classes, in whatever order.
+        table: n faces with exclusive labels.
+        temperature: logits are divided by it; above 1 tells more of the unlikely classes.
+        say: gets one line per file.
+
+    Returns:
+        float32 (n, classes) in the table's order, rows sum to 1.
+
+    Raises:
+        ConfigError: a model has no head of these classes.
+        WeightsError: a file is missing or damaged.
+    """
+    total = np.zeros((len(table), len(table.labels)), np.float32)
+    for file in files:
+        model = open_network(file)
+        head, labels = _head(model, table)
+        say(f"teacher {model.name}: looking at {len(table)} faces")
+        logits = predict(model.network, table, model.chip)[head]
+        prob = calibrate(logits / temperature, labels, dict(model.record.calibration.get(head, {})))
+        total += prob[:, [labels.index(name) for name in table.labels.classes]]
+    return np.asarray(total / len(files), np.float32)
+
+
+def distillation_loss(logits: Tensor, prob: Tensor, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence of softened predictions from the teachers', times temperature squared.
+
+    The square keeps the gradients as large as those of the labels (Hinton et al. 2015, section 2).
+
+    Args:
+        logits: (n, classes) of the student.
+        prob: (n, classes) of :func:`teacher_probabilities`, softened alike.
+        temperature: of both.
+    """
+    softened = nn.functional.log_softmax(logits / temperature, dim=1)
+    return nn.functional.kl_div(softened, prob, reduction="batchmean") * temperature**2
+
+
+def _head(model: Opened, table: SampleTable) -> tuple[str, LabelSet]:
+    heads = model.network.spec.heads
+    for name, head in heads.items():
+        if head.labels.kind == table.labels.kind and set(head.labels.classes) == set(table.labels.classes):
+            return name, head.labels
+    have = "; ".join(f"{name}: {', '.join(head.labels.classes)}" for name, head in heads.items())
+    raise ConfigError(
+        f"distil: {model.name} has no head of the classes {', '.join(table.labels.classes)}",
+        f"Choose a teacher that has. This one has {have}",
+    )
