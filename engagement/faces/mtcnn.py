@@ -22,6 +22,8 @@ _STRIDE = 2
 _CHUNK = 256  # crops per forward pass: bounds memory, changes no result
 #: An expected face that O-Net is this sure of needs no search.
 _SURE = 0.9
+#: Where a face was expected, less is asked of it than where none was: the caller knows what else speaks for it.
+_EXPECTED = 0.4
 #: Window searched around an expected face, in its sides, and the face sizes looked for, in expected ones.
 _WINDOW, _SIZES = 5.0, (0.71, 1.0, 1.41)
 
@@ -63,7 +65,7 @@ class MtcnnDetector:
         sure = direct.score >= _SURE
         candidates = self._reject(rgb, self._propose_near(rgb, direct.guess[~sure]))
         searched = self._output(rgb, candidates)
-        return _best(direct, searched, self.config.thresholds[2], frame_index, time_s)
+        return _best(direct, searched, _EXPECTED, frame_index, time_s)
 
     def _propose(self, rgb: ByteArray) -> FloatArray:
         """P-Net over the pyramid: candidate squares (n, 4)."""

@@ -22,8 +22,8 @@ from engagement.video.cuts import CutDetector
 
 #: Frames that may wait for the next scan: bounds memory at high sample rates.
 _MOST_WAITING = 8
-#: A face found by looking where one is expected must be this sure: the place was chosen by us.
-_EXPECTED_SCORE = 0.85
+#: Least score of a face found just where it was expected, and of one found elsewhere near by.
+_IN_PLACE_SCORE, _NEAR_BY_SCORE = 0.5, 0.85
 #: Largest distance in sides, and largest ratio of sizes, between a face and itself a sample later: where
 #: it was expected, and then, among what is left, in a walk past the camera.
 _REACHES = ((0.8, 1.7), (2.5, 1.35))
@@ -116,7 +116,8 @@ class FaceFinder:
         if not len(boxes):
             return FaceDetections.none(frame.index, frame.time_s)
         found = self.detector.refine(frame.rgb, boxes, frame.index, frame.time_s)
-        return found.take(found.score >= _EXPECTED_SCORE)
+        in_place = iou_matrix(found.boxes_xyxy, boxes).max(axis=1) >= 0.5
+        return found.take(found.score >= np.where(in_place, _IN_PLACE_SCORE, _NEAR_BY_SCORE))
 
     def _update(self, sighting: Sighting) -> IndexArray:
         """Move the known faces on; returns the rows of faces that the sample before did not show."""
