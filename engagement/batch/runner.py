@@ -13,6 +13,7 @@ from engagement import __version__
 from engagement.batch.results import committed, read_json, read_summary, sweep, write_json
 from engagement.batch.session import write_session
 from engagement.config import AnalysisConfig
+from engagement.corrections.folder import bring_up_to_date
 from engagement.errors import EngagementError
 from engagement.pipeline import Analyzer
 from engagement.provenance import fingerprint, versions, weights_record
@@ -105,10 +106,14 @@ def _one(
         print_now = fingerprint(video.path, analyzer.config, analyzer.weights)
         before = None if overwrite else read_summary(target)
         if before is not None and before.get("fingerprint") == print_now:
+            before = bring_up_to_date(target, root, analyzer.config.presence)
+        else:
+            before = None
+        if before is not None:
             return _status(names, "skipped", before, reason="finished before, nothing changed")
         result = analyzer.analyze_video(video.path, reporter.video_at)
         with committed(target) as folder:
-            summary = write_session(analyzer, result, folder, root, print_now)
+            summary = write_session(analyzer, result, folder, target, root, print_now)
     except EngagementError as error:
         on_error(error)
         return VideoStatus(*names, "failed", error.message, error.hint, elapsed_s=time.monotonic() - begun)

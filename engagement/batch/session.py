@@ -5,25 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from engagement import __version__
 from engagement.batch.results import SUMMARY, write_json
 from engagement.config import AnalysisConfig
+from engagement.corrections.analysis import Corrections
+from engagement.corrections.carry import Carried
+from engagement.corrections.folder import write_tables
 from engagement.labels import EXPRESSIONS
 from engagement.pipeline import Analyzer, SessionResult
 from engagement.provenance import weights_record
 from engagement.reports.render import Thumbnail, render_session
-from engagement.timelines.session import SessionTables, TableOptions, build_tables, person_name
+from engagement.timelines.columns import SAMPLES
+from engagement.timelines.session import SessionTables, TableOptions, build_tables
 from engagement.timelines.summary import class_curves, expression_share, visibility
-from engagement.timelines.table import write_csv, write_parquet
+from engagement.timelines.table import conform, write_parquet
 
 
 def write_session(
-    analyzer: Analyzer, result: SessionResult, folder: Path, root: Path, fingerprint: dict[str, Any]
+    analyzer: Analyzer,
+    result: SessionResult,
+    folder: Path,
+    target: Path,
+    root: Path,
+    fingerprint: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write everything of one video into ``folder``; returns its summary.
+    """Write everything of one video into ``folder``, corrected by the names file of ``root``; returns its summary.
 
     Args:
-        folder: where the files are written now. root: depth of the final place, for links between pages.
+        folder: where the files are written now, beside ``target``, where they go; an earlier result there
+            tells who is who for the names file.
+        root: the output folder.
     """
     config = analyzer.config
     options = TableOptions(
@@ -33,30 +46,26 @@ def write_session(
         episodes=config.episodes,
         extra=analyzer.classifier.extra_columns,
     )
-    tables = build_tables(
-        result.sample_time_s,
-        result.sample_frame,
-        result.records.rows,
-        result.person,
-        result.smoothed,
-        options,
-    )
-    write_parquet(tables.timeline, folder / "timeline.parquet")
-    write_csv(tables.timeline, folder / "timeline.csv")
-    write_csv(tables.persons, folder / "persons.csv")
-    write_csv(tables.events, folder / "events.csv")
+    rows, times = result.records.rows, result.sample_time_s
+    corrections = Corrections.of(root, target, result.info.path.name)
+    who = corrections.carry_over(fingerprint, times, rows, result.person)
+    tables = build_tables(times, result.sample_frame, rows, who.person, result.smoothed, options, who.names)
+    write_tables(tables, folder)
+    samples = pd.DataFrame({"time_s": times, "frame_index": result.sample_frame})
+    write_parquet(conform(samples, SAMPLES), folder / "samples.parquet")
     summary = summarise(analyzer, result, tables, config)
     summary["fingerprint"] = fingerprint
     write_json(folder / SUMMARY, summary)
-    render_session(folder, root, _thumbnails(result))
+    summary, pictures = corrections.apply(folder, who, config.presence, _thumbnails(result, who))
+    render_session(folder, root, pictures)
     return summary
 
 
-def _thumbnails(result: SessionResult) -> dict[str, list[Thumbnail]]:
+def _thumbnails(result: SessionResult, who: Carried) -> dict[str, list[Thumbnail]]:
     tracks: dict[str, list[int]] = {}
     for track, index in result.person_of_track.items():
-        if index >= 0:
-            tracks.setdefault(person_name(index), []).append(track)
+        if index >= 0 and who.index_of[index] >= 0:
+            tracks.setdefault(who.names[who.index_of[index]], []).append(track)
     return {
         name: [Thumbnail(t.time_s, t.jpeg) for t in result.thumbnails.of(own)] for name, own in tracks.items()
     }
@@ -98,6 +107,7 @@ def summarise(
             "last_s": float(times[-1]) if len(times) else None,
         },
         "n_persons": len(tables.persons),
+        "n_shown": len(tables.persons),
         **visibility(tables.timeline, len(times)),
         "left_out": {
             "tracks": sum(1 for index in result.person_of_track.values() if index < 0),
@@ -110,6 +120,7 @@ def summarise(
         },
         "temporal": {
             "method": config.smoothing.method,
+            "weights": config.smoothing.weights,
             "window_s": config.smoothing.window_s,
             "state_window_s": config.smoothing.state_window_s,
             "max_gap_s": config.smoothing.max_gap_s,

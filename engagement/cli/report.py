@@ -1,29 +1,106 @@
-"""``engagement report``: pages again from saved tables, without any model."""
+"""``engagement report``: pages again from saved tables, without video or model; corrections applied."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from engagement.errors import DataError
 
+if TYPE_CHECKING:
+    from engagement.corrections.file import NamesFile
+    from engagement.corrections.plan import Plan
+
 
 @click.command()
 @click.argument("output", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def report(output: Path) -> None:
+@click.option(
+    "--names",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Names, merges, splits, opt-outs; becomes OUTPUT/names.txt.  [default: OUTPUT/names.txt, if any]",
+)
+@click.option(
+    "--min-presence",
+    metavar="SECONDS|PERCENT",
+    help="Leave people seen for less out of pages and class curves: 10s, 5%; 0 shows everyone.  [default: as before]",
+)
+@click.option(
+    "--thumbnails/--no-thumbnails",
+    default=True,
+    help="Keep the pictures that the pages hold, or remove them.  [default: keep]",
+)
+def report(output: Path, names: Path | None, min_presence: str | None, thumbnails: bool) -> None:
     """Write the pages of OUTPUT (a folder that `engagement analyze` wrote) again from its tables.
 
-    Pictures of faces are not kept in the tables, so pages written again have none.
+    Corrections in OUTPUT/names.txt are applied: `P03: Ana`, `merge P05 into P03`, `split P02 at 12:30 into
+    P02 and P09`, `hide P07`. They can be taken back by changing the file and calling this again. `opt out
+    P08` cannot: it deletes everything about that person. Without a names file everybody is as analysed.
     """
-    from engagement.reports.render import render_index, render_session, write_assets
+    from engagement.corrections.file import read_names
+    from engagement.corrections.folder import adopt, correct_folder, names_of
+    from engagement.reports.render import render_index, write_assets
+    from engagement.timelines.presence import parse_presence
 
-    folders = sorted(path.parent for path in output.rglob("summary.json"))
+    presence = parse_presence(min_presence) if min_presence else None
+    folders = sorted(path.parent for path in output.rglob("summary.json") if not _under_way(path, output))
     if not folders:
         raise DataError(f"{output} holds no results", "Give the folder that `engagement analyze -o` wrote.")
+    given = read_names(names) if names else names_of(output)
+    plans = _plans(given, folders, output)
+    if names:
+        adopt(names, output)
     write_assets(output)
-    for folder in folders:
-        render_session(folder, output, {})
+    for folder, (plan, state) in plans.items():
+        correct_folder(folder, output, plan, presence, state, pictures=thumbnails)
+        if note := _note(plan):
+            click.echo(f"{folder.relative_to(output)}: {note}")
     if (output / "run.json").is_file():
         render_index(output)
     click.echo(f"{len(folders)} sessions written again: {output / 'index.html'}")
+
+
+def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tuple[Plan, str]]:
+    """What the file means for each result, before anything is written.
+
+    Raises:
+        ConfigError: naming every mistake of the file.
+        DataError: a result is damaged, or too old to be corrected like this.
+    """
+    from engagement.corrections.file import raise_mistakes
+    from engagement.corrections.folder import plan_folder, require_samples, state_of, video_of
+
+    videos = {video_of(folder, output): folder for folder in folders}
+    lines, mistakes = names.lines_of(list(videos))
+    plans: dict[Path, tuple[Plan, str]] = {}
+    for video, folder in videos.items():
+        plan, wrong = plan_folder(folder, lines[video])
+        plans[folder] = plan, state_of(lines[video])
+        mistakes += wrong
+    raise_mistakes(names.path, mistakes)
+    for folder, (plan, _) in plans.items():
+        require_samples(folder, plan)
+    return plans
+
+
+def _note(plan: Plan) -> str:
+    """What was done to one session, in a line; empty for nothing."""
+    from engagement.reports.theme import count
+
+    parts = [
+        count(len(plan.names), "name") if plan.names else "",
+        f"{len(plan.merged)} merged" if plan.merged else "",
+        f"{len(plan.splits)} split" if plan.splits else "",
+        f"{len(plan.hidden)} hidden (still in the tables)" if plan.hidden else "",
+        "everything about who opted out was deleted" if plan.erases.any() else "",
+    ]
+    if plan.taken_back:
+        back = ", ".join(sorted(plan.taken_back))
+        parts.append(f"{back} opted out earlier and was deleted: `engagement analyze` brings them back")
+    return ", ".join(part for part in parts if part)
+
+
+def _under_way(path: Path, output: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(output).parts)

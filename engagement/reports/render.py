@@ -32,10 +32,14 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small square JPEG of a face, and when it was taken."""
+    """A small square JPEG of a face, when it was taken, and of whom in the eyes of the analysis.
+
+    ``source`` differs from the person it is shown for after a merge or a split; empty where it does not.
+    """
 
     time_s: float
     jpeg: bytes
+    source: str = ""
 
 
 def write_assets(root: Path) -> None:
@@ -57,7 +61,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     Args:
         folder: holds the tables and summary.json; the pages go there.
         root: the output folder of the run, with the shared script and the index.
-        thumbnails: pictures of each person, by name; a person may have none.
+        thumbnails: pictures of each person, by id; a person may have none.
 
     Returns:
         The pages, the session's first. Pages of persons that an earlier run left are removed.
@@ -87,10 +91,12 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
             name: model for name, model in _part(summary, "models").items() if isinstance(model, Mapping)
         },
         "trust": sentences.trust(_part(summary, "models")),
+        "edits": sentences.edits(summary),
         "css": _resource("report.css"),
         "js": _resource("report.js"),
     }
-    people = _people(persons, thumbnails, length)
+    shown: Any = persons[persons["shown"]]
+    people = _people(shown, thumbnails, length)
     tables = {str(name): rows for name, rows in timeline.groupby("person_id", sort=False)}
     lanes: dict[str, Any] = {}
     pages: list[Path] = []
@@ -118,6 +124,8 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "people": people,
         "sentence": sentences.session_sentence(summary),
         "empty": sentences.empty_text(summary),
+        "not_shown": sentences.not_shown(summary),
+        "warnings": sentences.warnings(summary),
         "moments": [(m.time_s, _hash(m.start_s, m.end_s), sentences.moment_text(m)) for m in found],
         "window": moments.window_s(length),
         "class_figure": figures.session_figure(_part(summary, "class"), length, [m.time_s for m in found]),
@@ -172,9 +180,13 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
         "reason": str(video.get("reason") or ""),
         "hint": str(video.get("hint") or ""),
         "duration_s": sentences.number(video.get("duration_s")),
-        "n_persons": sentences.number(video.get("n_persons")),
-        "coverage": sentences.number(video.get("coverage")),
-        "warnings": [str(w) for w in summary.get("warnings") or []],
+        # The summary is the newer: people may be merged or left out since the run.
+        "n_persons": sentences.number(
+            summary.get("n_shown", summary.get("n_persons", video.get("n_persons")))
+        ),
+        "coverage": sentences.number(summary.get("coverage", video.get("coverage"))),
+        "names": [str(n) for n in _part(_part(summary, "corrections"), "names").values()],
+        "warnings": sentences.warnings(summary),
         "sparks": sparklines(_part(summary, "class")),
     }
 
@@ -191,14 +203,17 @@ def _people(
             {
                 "src": "data:image/jpeg;base64," + base64.b64encode(t.jpeg).decode("ascii"),
                 "time_s": t.time_s,
+                "source": t.source or name,
                 "range": _hash(t.time_s - 15, t.time_s + 15),
             }
-            for t in list(thumbnails.get(name, ()))[:4]
+            for t in thumbnails.get(name, ())
         ]
+        called = row.get("name")
         people.append(
             {
                 **{str(key): value for key, value in row.items()},
                 "id": name,
+                "label": str(called) if isinstance(called, str) and called else name,
                 "key": f"lane-{place}",
                 "file": f"{stem}.html",
                 "href": f"persons/{_url(stem)}.html",

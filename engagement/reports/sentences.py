@@ -41,7 +41,7 @@ def number(value: object) -> float | None:
 def session_sentence(summary: Mapping[str, Any]) -> str:
     """How the session went, in two or three sentences."""
     length = duration(session_length(summary))
-    people = int(number(summary.get("n_persons")) or 0)
+    people = int(number(summary.get("n_shown", summary.get("n_persons"))) or 0)
     visible = number(summary.get("mean_visible"))
     if not people:
         return f"Nobody was found in {length} of video."
@@ -49,6 +49,50 @@ def session_sentence(summary: Mapping[str, Any]) -> str:
     if visible is not None and people > 1:
         start += f", on average about {max(1, round(visible))} of them visible at a time"
     return f"{start}. {_states_sentence(summary)}"
+
+
+def warnings(summary: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before anything else."""
+    wrong = (summary.get("corrections") or {}).get("mistakes") or []
+    return [
+        *map(str, summary.get("warnings") or []),
+        *(f"This line of the names file was not applied: {text}" for text in wrong),
+    ]
+
+
+def not_shown(summary: Mapping[str, Any]) -> str:
+    """How many people the page leaves out, and why; empty for none."""
+    left = int(number(summary.get("n_persons")) or 0) - int(
+        number(summary.get("n_shown", summary.get("n_persons"))) or 0
+    )
+    if left <= 0:
+        return ""
+    hidden = len((summary.get("corrections") or {}).get("hidden") or [])
+    passing = (summary.get("presence") or {}) or None
+    reasons = []
+    if passing:
+        span = number(passing.get("min_share"))
+        least = share(span) + " of the session" if span else f"{number(passing.get('min_s')) or 0:g}\u202fs"
+        reasons.append(f"seen for less than {least}")
+    if hidden:
+        reasons.append("hidden by the names file" if not passing else f"hidden by the names file ({hidden})")
+    return (
+        f"{count(left, 'person is', 'people are')} left out of this page and of the curves: "
+        f"{' or '.join(reasons)}. Their figures stand in the tables."
+    )
+
+
+def edits(summary: Mapping[str, Any]) -> str:
+    """What was corrected by hand; empty for nothing."""
+    done = summary.get("corrections") or {}
+    parts = [
+        count(len(done.get("names") or ()), "name given", "names given"),
+        count(len(done.get("merged") or ()), "person merged into another", "people merged into others"),
+        count(len(done.get("splits") or ()), "person split", "people split"),
+        "who opted out is left out of everything",
+    ]
+    present = [bool(done.get(key)) for key in ("names", "merged", "splits", "opted_out")]
+    return "; ".join(part for part, there in zip(parts, present, strict=True) if there)
 
 
 def _states_sentence(summary: Mapping[str, Any]) -> str:
@@ -193,6 +237,8 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     smallest = number((summary.get("limits") or {}).get("min_face_px")) or 24
     try_next = max(12, round(smallest * 2 / 3))
     left = number((summary.get("left_out") or {}).get("samples")) or 0
+    if number(summary.get("n_persons")):
+        return "Everybody who was found is left out; see the names file and --min-presence."
     text = f"No face of at least {smallest:g}\u202fpx was found; try --min-face {try_next}."
     if left:
         few = count(int(left), "sample")

@@ -1,0 +1,91 @@
+"""Corrections on the way from an analysis to its results on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.batch.results import SUMMARY, read_summary, write_json
+from engagement.corrections.carry import Carried, carry_over
+from engagement.corrections.file import Line, Video, described
+from engagement.corrections.folder import (
+    Pictures,
+    names_of,
+    owned,
+    plan_folder,
+    recorded_presence,
+    state_of,
+    write_corrected,
+)
+from engagement.timelines.presence import PresenceConfig
+from engagement.types import IndexArray, TimeArray
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What the names file of an output folder says of one video.
+
+    Attributes:
+        path: the names file. lines: those of this video. target: where an earlier result may lie.
+    """
+
+    path: Path
+    lines: list[Line]
+    target: Path
+
+    @classmethod
+    def of(cls, root: Path, target: Path, file: str) -> Corrections:
+        """Read the names file of ``root`` for the video ``file`` with results in ``target``.
+
+        Raises:
+            ConfigError: it has lines that are not understood.
+        """
+        names = names_of(root)
+        video = Video(target.relative_to(root).as_posix(), file)
+        return cls(names.path, names.lines_for(video), target)
+
+    def carry_over(
+        self,
+        fingerprint: dict[str, Any],
+        times_s: TimeArray,
+        rows: NDArray[np.void],
+        person: IndexArray,
+    ) -> Carried:
+        """The ids of the people of a new analysis; see :func:`engagement.corrections.carry.carry_over`."""
+        return carry_over(self.target, self.lines, fingerprint, times_s, rows, person)
+
+    def apply(
+        self, folder: Path, who: Carried, presence: PresenceConfig | None, pictures: Pictures
+    ) -> tuple[dict[str, Any], Pictures]:
+        """Correct the uncorrected results just written into ``folder``.
+
+        A line that cannot be applied is left out and named on the pages: hours of work are not thrown away
+        for it.
+
+        Returns:
+            The summary, and the pictures by whose they are.
+        """
+        summary = read_summary(folder) or {}
+        presence = presence or recorded_presence(read_summary(self.target) or {})
+        if who.opted_out:
+            summary["corrections"] = {"opted_out": who.opted_out}
+        if who.left_out:
+            summary["warnings"] = [*summary.get("warnings", []), _LEFT_OUT.format(n=who.left_out)]
+        if who.opted_out or who.left_out:
+            write_json(folder / SUMMARY, summary)
+        if not self.lines and presence == PresenceConfig():
+            return summary, pictures
+        plan, mistakes = plan_folder(folder, self.lines)
+        wrong = [described(self.path, m) for m in mistakes]
+        summary = write_corrected(folder, folder, plan, presence, state_of(self.lines), wrong)
+        return summary, owned(plan, pictures)
+
+
+_LEFT_OUT = (
+    "{n} found now whom the earlier result does not know: left out, since somebody opted out of that and nothing "
+    "is kept to tell who it was. To see everybody, analyse into another folder."
+)

@@ -1,0 +1,150 @@
+"""Who is who after a video was analysed again: people keep the ids that a names file speaks of.
+
+Other settings, weights or versions may number people differently. Where a names file speaks of a video,
+faces of the earlier result and of the new one that lie on one another at the same time tell which person is
+which. Numbers on disk are enough for that; no picture or face feature is kept for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.batch.results import read_summary
+from engagement.corrections.file import Line, Merge, Name, OptOut, Split, order
+from engagement.corrections.folder import source_of
+from engagement.geometry import iou_matrix
+from engagement.timelines.session import person_name
+from engagement.tracking.assignment import assign
+from engagement.types import IndexArray, TimeArray
+
+#: Boxes overlapping by this much are of the same face.
+_IOU = 0.4
+#: Share of the samples that both results have of a person in which their boxes must agree.
+_AGREE = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """Persons of a new analysis under the ids of an earlier one.
+
+    Attributes:
+        person: (n,) index of the person of each face, as ``names`` lists them; -1 for nobody.
+        names: id of each.
+        index_of: for each person of the analysis its index in ``names``; -1 for who is left out.
+        opted_out: ids that opted out of the earlier result and are therefore not among these.
+        left_out: how many people the earlier result does not know, any of whom may have opted out of it.
+    """
+
+    person: IndexArray
+    names: list[str]
+    index_of: list[int]
+    opted_out: list[str] = field(default_factory=list)
+    left_out: int = 0
+
+
+def carry_over(
+    target: Path,
+    lines: Sequence[Line],
+    fingerprint: dict[str, Any],
+    times_s: TimeArray,
+    rows: NDArray[np.void],
+    person: IndexArray,
+) -> Carried:
+    """Ids for a new analysis; those it gives by itself unless a names file speaks of others.
+
+    Args:
+        target: where the earlier result lies, if there is one.
+        lines: of the names file, for this video.
+        times_s: (n_samples,). rows: the records of the faces. person: (len(rows),), from 0, -1 for nobody.
+    """
+    import pandas as pd
+
+    earlier = read_summary(target)
+    count = int(person.max(initial=-1)) + 1
+    as_found = Carried(person, [person_name(i) for i in range(count)], list(range(count)))
+    if not lines or not earlier or earlier.get("fingerprint") == fingerprint or not count:
+        return as_found
+    columns = ["person_id", "time_s", "observed", "x1", "y1", "x2", "y2"]
+    try:
+        old = pd.read_parquet(source_of(target), columns=columns)
+    except (OSError, ValueError):
+        return as_found
+    old = old[old["observed"]]
+    if old.empty:
+        return as_found
+    ids = sorted({str(p) for p in old["person_id"]}, key=order)
+    partner = _partners(old, ids, times_s, rows, person, count)
+    opts_out = any(isinstance(line, OptOut) for line in lines)
+    gone = list((earlier.get("corrections") or {}).get("opted_out", [])) if opts_out else []
+    spoken = [p for line in lines for p in _mentioned(line)]
+    free = max((order(p)[0] for p in (*ids, *gone, *spoken)), default=0) + 1
+    names: list[str] = []
+    index_of: list[int] = []
+    left_out = 0
+    for index in range(count):
+        if index not in partner and gone:  # nothing is kept to tell who of them it is
+            index_of.append(-1)
+            left_out += 1
+            continue
+        index_of.append(len(names))
+        if index in partner:
+            names.append(ids[partner[index]])
+        else:
+            names.append(f"P{free:02d}")
+            free += 1
+    moved = np.array([*index_of, -1], np.int64)[person]
+    return Carried(moved, names, index_of, gone, left_out)
+
+
+def _partners(
+    old: Any, ids: list[str], times_s: TimeArray, rows: NDArray[np.void], person: IndexArray, count: int
+) -> dict[int, int]:
+    """New person -> earlier person; boxes must agree in half of the samples that both have."""
+    number = {p: i for i, p in enumerate(ids)}
+    hits, common = np.zeros((count, len(ids))), np.zeros((count, len(ids)))
+    when = old["time_s"].to_numpy(np.float64)
+    boxes = old[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
+    whose = old["person_id"].map(number).to_numpy(np.int64)
+    in_time = np.argsort(when, kind="stable")
+    moments, starts = np.unique(when[in_time], return_index=True)
+    ends = np.append(starts[1:], len(when))
+    slack = 0.5 * float(np.median(np.diff(times_s))) + 1e-3 if len(times_s) > 1 else 0.1
+    samples, firsts = np.unique(rows["sample"], return_index=True)
+    lasts = np.append(firsts[1:], len(rows))
+    for sample, first, last in zip(samples, firsts, lasts, strict=True):
+        own = np.arange(first, last)[person[first:last] >= 0]
+        near = _nearest(moments, float(times_s[sample]))
+        if abs(moments[near] - times_s[sample]) > slack or not len(own):
+            continue
+        theirs = in_time[starts[near] : ends[near]]
+        met = np.ix_(person[own], whose[theirs])
+        hits[met] += iou_matrix(rows["box"][own], boxes[theirs]) > _IOU
+        common[met] += 1
+    enough = (hits > 0) & (hits >= _AGREE * common)
+    return dict(assign(np.where(enough, -hits, np.inf).astype(np.float32)))
+
+
+def _nearest(moments: TimeArray, at: float) -> int:
+    right = int(np.searchsorted(moments, at))
+    around = [i for i in (right - 1, right) if 0 <= i < len(moments)]
+    return min(around, key=lambda i: abs(moments[i] - at))
+
+
+def _pairs(agree: NDArray[np.float64]) -> dict[int, int]:
+    raise NotImplementedError
+
+
+def _mentioned(line: Line) -> tuple[str, ...]:
+    if isinstance(line, Name):
+        return (line.person,)
+    if isinstance(line, Merge):
+        return (*line.sources, line.target)
+    if isinstance(line, Split):
+        return tuple(p for p in (line.person, line.first, line.second) if p)
+    return line.people

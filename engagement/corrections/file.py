@@ -1,0 +1,383 @@
+"""The names file: a text that a teacher writes. Forgiving in form, strict in meaning.
+
+``docs/corrections.md`` describes it with an example. Nothing here knows any results: whether the people
+exist is seen in ``plan``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engagement.errors import ConfigError
+
+#: In an output folder, applied by ``analyze`` and ``report`` alike.
+NAMES_FILE = "names.txt"
+
+_MAX_NAME = 60
+_MAX_BYTES = 1_000_000
+_ID = r"[Pp]\d{1,5}"
+_LIST = rf"{_ID}(?:(?:\s*(?:,|;|&|\+|\band\b)\s*|\s+){_ID})*"
+
+_SECTION = re.compile(r"\[(?P<title>[^\[\]]+)\]|(?P<yaml>[^\[\]]+):")
+_MERGE_INTO = re.compile(
+    rf"(?:merge|join):?\s+(?P<sources>{_LIST})\s+(?:in\s?to|to|->|→)\s+(?P<target>{_ID})"
+)
+_MERGE_ALL = re.compile(
+    rf"(?:merge|join):?\s+(?P<people>{_ID}(?:\s+with\s+|\s+and\s+|\s*[,&+]\s*|\s+){_LIST})"
+)
+_IS = re.compile(rf"(?P<source>{_ID})\s*(?:==?|->|→|\bis\b)\s*(?P<target>{_ID})")
+_SPLIT = re.compile(
+    rf"split:?\s+(?P<person>{_ID})\s+(?:at|@)\s*(?P<time>.+?)"
+    rf"(?:\s*(?:into|->|→)\s*(?P<first>{_ID})(?:\s*(?:and|,|&|\+)\s*(?P<second>{_ID}))?)?"
+)
+_HIDE = re.compile(rf"hide:?\s+(?P<people>{_LIST})")
+_OPT_OUT = re.compile(rf"(?:opt[\s-]?out|opts out|delete|remove):?\s+(?:of\s+)?(?P<people>{_LIST})")
+_OPTS_OUT = re.compile(rf"(?P<people>{_LIST})\s*:?\s+(?:opts?|opted)[\s-]?out")
+_NAME = re.compile(rf"(?P<person>{_ID})(?P<separator>\s*[:=,;\t]\s*|\s+)(?P<name>.*)")
+_KEYWORDS = ("merge", "join", "split", "hide", "opt", "optout", "opt-out", "delete", "remove")
+_FORMS = "'P03: Ana', 'merge P05 into P03', 'split P02 at 12:30 into P02 and P09', 'hide P07', 'opt out P08'"
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Call a person something."""
+
+    line: int
+    person: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """``sources`` are the same person as ``target``, whose id remains."""
+
+    line: int
+    sources: tuple[str, ...]
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """From ``time_s`` on it is somebody else. An empty ``second`` means the next free id."""
+
+    line: int
+    person: str
+    time_s: float
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hide:
+    """Left out of pages and class curves; stays in the tables."""
+
+    line: int
+    people: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """Removed from everything; deleted."""
+
+    line: int
+    people: tuple[str, ...]
+
+
+Line = Name | Merge | Split | Hide | OptOut
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong in a line, and what to write instead."""
+
+    line: int
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Lines that speak of one video; ``title`` is empty for those above the first heading."""
+
+    title: str
+    line: int
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One video of an output folder: its folder of results ("week1/talk") and its file's name ("talk.mp4")."""
+
+    relative: str
+    file: str
+
+    def __str__(self) -> str:
+        return self.file if Path(self.file).stem == self.relative else f"{self.relative} ({self.file})"
+
+
+@dataclass(frozen=True, slots=True)
+class NamesFile:
+    """A names file whose lines are all understood."""
+
+    path: Path
+    sections: tuple[Section, ...] = ()
+
+    def lines_of(self, videos: Sequence[Video]) -> tuple[dict[Video, list[Line]], list[Mistake]]:
+        """The lines that speak of each video, and headings that fit none or several."""
+        out: dict[Video, list[Line]] = {video: [] for video in videos}
+        mistakes: list[Mistake] = []
+        for section in self.sections:
+            found = matching(section.title, videos)
+            if len(found) == 1:
+                out[found[0]] += section.lines
+            elif section.lines:
+                mistakes.append(_no_video(section, found, videos))
+        return out, mistakes
+
+    def lines_for(self, video: Video) -> list[Line]:
+        """The lines that speak of one video among others that are not looked at."""
+        return [line for s in self.sections if matching(s.title, [video]) for line in s.lines]
+
+
+def read_names(path: Path) -> NamesFile:
+    """Read a names file.
+
+    Raises:
+        ConfigError: it cannot be read, or lines are not understood; all of them are named.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"names file {path} cannot be read ({error.strerror})", "Check its path."
+        ) from error
+    if len(data) > _MAX_BYTES or data.startswith((b"{\\rtf", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF")):
+        raise ConfigError(f"names file {path} is not plain text", "Save it as plain text (.txt).")
+    sections, mistakes = parse(_decoded(data))
+    raise_mistakes(path, mistakes)
+    return NamesFile(path, tuple(sections))
+
+
+def parse(text: str) -> tuple[list[Section], list[Mistake]]:
+    """Sections of a text, and the lines that are not understood."""
+    sections: list[Section] = []
+    mistakes: list[Mistake] = []
+    title, began, lines = "", 0, list[Line]()
+    for number, raw in enumerate(text.splitlines(), 1):
+        written = _bare(raw)
+        if not written:
+            continue
+        heading = _SECTION.fullmatch(written)
+        if heading and not re.fullmatch(rf"{_ID}\s*", heading["yaml"] or ""):
+            sections.append(Section(title, began, tuple(lines)))
+            title, began, lines = _unquoted(heading["title"] or heading["yaml"]), number, []
+            continue
+        found = _line(number, written)
+        if isinstance(found, Mistake):
+            mistakes.append(found)
+        else:
+            lines.append(found)
+    sections.append(Section(title, began, tuple(lines)))
+    return [s for s in sections if s.lines or s.title], mistakes
+
+
+def raise_mistakes(path: Path, mistakes: Sequence[Mistake]) -> None:
+    """Raise one error that names every mistake, if there is any.
+
+    Raises:
+        ConfigError: file, line, what is wrong and the remedy of each.
+    """
+    listed = [described(path, m) for m in sorted(mistakes, key=lambda m: m.line)]
+    if len(listed) == 1:
+        raise ConfigError(listed[0].removesuffix("."), "Nothing was changed.")
+    if listed:
+        raise ConfigError("\n  ".join([f"{len(listed)} mistakes in {path}, nothing was changed:", *listed]))
+
+
+def described(path: Path, mistake: Mistake) -> str:
+    """One line: file, line number, what is wrong, remedy."""
+    return f"{path.name}, line {mistake.line}: {mistake.text}. {mistake.remedy}".rstrip()
+
+
+def matching(title: str, videos: Sequence[Video]) -> list[Video]:
+    """Videos that a heading means: by folder of results, path, file name or name without suffix."""
+    if not title:
+        return list(videos)
+    wanted = title.strip().replace("\\", "/").removeprefix("./").casefold()
+    for form in (
+        lambda v: v.relative,
+        lambda v: (Path(v.relative).parent / v.file).as_posix(),
+        lambda v: v.file,
+        lambda v: Path(v.relative).name,
+        lambda v: Path(v.file).stem,
+    ):
+        found = [v for v in videos if form(v).casefold() == wanted]
+        if found:
+            return found
+    return []
+
+
+def _no_video(section: Section, found: Sequence[Video], videos: Sequence[Video]) -> Mistake:
+    known = shortened(str(v) for v in videos)
+    if not section.title:
+        return Mistake(
+            section.lines[0].line,
+            f"the folder holds {len(videos)} videos, and this does not say which one is meant",
+            f"Put a line [{videos[0].file}] above it. Known: {known}." if videos else "",
+        )
+    if found:
+        places = shortened(v.relative for v in found)
+        return Mistake(section.line, f"[{section.title}] may be {places}", "Write the folder's name as well.")
+    return Mistake(section.line, f"there is no video [{section.title}]", f"Known: {known}.")
+
+
+def shortened(names: Iterable[str], most: int = 30) -> str:
+    """A list for a message."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+def _decoded(data: bytes) -> str:
+    """Text as editors of several systems save it."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def _bare(raw: str) -> str:
+    """A line without comment, list dash and spaces around it."""
+    text = re.sub(r"(^|\s)#.*$", "", raw) if raw.count('"') < 2 else re.sub(r"\s#[^\"]*$", "", raw)
+    text = text.replace("\u00a0", " ").replace("\ufeff", "").strip()
+    if text in ("---", "...") or text.startswith("#"):
+        return ""
+    return re.sub(r"^[-*•]\s+", "", text)
+
+
+def _line(number: int, text: str) -> Line | Mistake:
+    plain = re.sub(rf"^[\"']({_ID})[\"']", r"\1", text)
+    for pattern, make in (
+        (_MERGE_INTO, _merge),
+        (_MERGE_ALL, _merge_all),
+        (_IS, _is),
+        (_SPLIT, _split),
+        (_HIDE, lambda n, m: Hide(n, _people(m["people"]))),
+        (_OPT_OUT, lambda n, m: OptOut(n, _people(m["people"]))),
+        (_OPTS_OUT, lambda n, m: OptOut(n, _people(m["people"]))),
+    ):
+        found = re.fullmatch(pattern.pattern, plain.rstrip(" .;,"), re.IGNORECASE)
+        if found:
+            return make(number, found)
+    found = _NAME.fullmatch(plain)
+    return (
+        _name(number, found)
+        if found
+        else Mistake(number, f"'{_cut(text)}' is not understood", f"Write {_FORMS}.")
+    )
+
+
+def _name(number: int, found: re.Match[str]) -> Name | Mistake:
+    person, name = person_id(found["person"]), " ".join(_unquoted(found["name"]).split())
+    first = name.split(" ")[0].rstrip(":").casefold()
+    if not name:
+        return Mistake(number, f"no name follows {person}", f"Write '{person}: Ana', or leave the line out.")
+    if name.casefold() in _KEYWORDS or (not found["separator"].strip() and first in _KEYWORDS):
+        return Mistake(
+            number, f"'{_cut(name)}' is not taken as a name", f"To correct {person} write {_FORMS}."
+        )
+    other = re.search(rf"(?:^|\W)({_ID})(?:$|\W)", name)
+    if other:
+        return Mistake(
+            number,
+            f"the name '{_cut(name)}' looks like a person's id",
+            f"To say that two are one person write 'merge {person} into {person_id(other[1])}'.",
+        )
+    if len(name) > _MAX_NAME or not name.isprintable():
+        return Mistake(
+            number, f"the name of {person} has more than {_MAX_NAME} or odd characters", "Shorten it."
+        )
+    return Name(number, person, name)
+
+
+def _merge(number: int, found: re.Match[str]) -> Line | Mistake:
+    target = person_id(found["target"])
+    sources = tuple(p for p in _people(found["sources"]) if p != target)
+    if not sources:
+        return Mistake(number, f"{target} is to be merged into itself", "Name two people.")
+    return Merge(number, sources, target)
+
+
+def _merge_all(number: int, found: re.Match[str]) -> Line | Mistake:
+    people = sorted(set(_people(found["people"])), key=order)
+    if len(people) < 2:
+        return Mistake(number, f"{people[0]} is to be merged with itself", "Name two people.")
+    return Merge(number, tuple(people[1:]), people[0])
+
+
+def _is(number: int, found: re.Match[str]) -> Line | Mistake:
+    source, target = person_id(found["source"]), person_id(found["target"])
+    if source == target:
+        return Mistake(number, f"{source} is to be merged into itself", "Name two people.")
+    return Merge(number, (source,), target)
+
+
+def _split(number: int, found: re.Match[str]) -> Line | Mistake:
+    person, at = person_id(found["person"]), seconds(found["time"])
+    if at is None:
+        return Mistake(number, f"'{found['time']}' is no time", "Write 12:30, 1:02:30 or 750s.")
+    first = person_id(found["first"]) if found["first"] else person
+    second = person_id(found["second"]) if found["second"] else ""
+    if found["first"] and not second:  # "into P09": the later part
+        first, second = person, "" if first == person else first
+    if first == second:
+        return Mistake(
+            number, f"both parts of {person} would be {first}", f"Write 'into {person} and' a new id."
+        )
+    return Split(number, person, at, first, second)
+
+
+def seconds(text: str) -> float | None:
+    """12:30, 1:02:30, 12:30.5, 750, 750s, 12m30s, 1 h 2 min; None for anything else."""
+    text = text.strip().replace(",", ".").casefold()
+    if re.fullmatch(r"\d+(:\d{1,2}){1,2}(\.\d+)?", text):
+        parts = [float(p) for p in text.split(":")]
+        if any(p >= 60 for p in parts[1:]):
+            return None
+        return sum(p * 60**k for k, p in enumerate(reversed(parts)))
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    unit = {"h": 3600, "m": 60, "s": 1}
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text)
+    whole = "".join(f"{n}{u}" for n, u in parts) == re.sub(r"\s", "", text)
+    known = all(re.fullmatch(r"h|hours?|m|min|minutes?|s|sec|seconds?", u) for _, u in parts)
+    return sum(float(n) * unit[u[0]] for n, u in parts) if parts and whole and known else None
+
+
+def person_id(text: str) -> str:
+    """p3, P3 and P03 are P03."""
+    return f"P{int(text.strip()[1:]):02d}"
+
+
+def order(person: str) -> tuple[int, str]:
+    """Sorts P2 before P10."""
+    digits = person[1:]
+    return (int(digits) if digits.isdigit() else 10**6, person)
+
+
+def _people(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(person_id(p) for p in re.findall(_ID, text)))
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def _cut(text: str, most: int = 50) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,346 @@
+"""Corrections applied to the results of a video on disk, without video and model.
+
+The timeline as the analysis wrote it is the source of everything. As long as nobody's rows change hands it
+is ``timeline.parquet`` itself; otherwise it moves to ``unedited/timeline.parquet``, and the tables beside
+are made from it anew each time. So merges, splits, names and hiding can be taken back. An opt-out cannot:
+it deletes the rows from the source, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engagement.batch.results import SUMMARY, committed, read_summary, write_json
+from engagement.corrections.file import (
+    NAMES_FILE,
+    Line,
+    Mistake,
+    NamesFile,
+    Video,
+    described,
+    read_names,
+)
+from engagement.corrections.plan import Plan, make_plan
+from engagement.errors import DataError, OutputError
+from engagement.reports.pictures import read_pictures
+from engagement.reports.render import Thumbnail, render_session
+from engagement.timelines import columns, table
+from engagement.timelines.presence import PresenceConfig
+from engagement.timelines.session import SessionTables
+from engagement.timelines.summary import class_curves, expression_share, visibility
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from engagement.corrections.rebuild import Samples
+
+UNEDITED = "unedited"
+#: Where an earlier names file goes when another takes its place.
+EARLIER_NAMES = "names-before.txt"
+TIMELINE = "timeline.parquet"
+SAMPLES = "samples.parquet"
+Pictures = Mapping[str, Sequence[Thumbnail]]
+
+
+def names_of(root: Path) -> NamesFile:
+    """The names file of an output folder; empty when there is none.
+
+    Raises:
+        ConfigError: it has lines that are not understood.
+    """
+    path = root / NAMES_FILE
+    return read_names(path) if path.is_file() else NamesFile(path)
+
+
+def adopt(names: Path, root: Path) -> None:
+    """Make a names file that of an output folder; one with other content that lies there is kept beside.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    own = root / NAMES_FILE
+    try:
+        text = names.read_bytes()
+        if own.is_file() and own.samefile(names):
+            return
+        if own.is_file() and own.read_bytes() != text:
+            own.replace(root / EARLIER_NAMES)
+        temporary = root / f".{NAMES_FILE}.new"
+        temporary.write_bytes(text)
+        temporary.replace(own)
+    except OSError as error:
+        raise OutputError(f"{own} cannot be written ({error.strerror})") from error
+
+
+def video_of(folder: Path, root: Path) -> Video:
+    """How a names file may call the video whose results lie in ``folder``."""
+    summary = read_summary(folder) or {}
+    return Video(folder.relative_to(root).as_posix(), str((summary.get("video") or {}).get("file") or ""))
+
+
+def plan_folder(folder: Path, lines: Sequence[Line]) -> tuple[Plan, list[Mistake]]:
+    """What lines mean for the results in ``folder``, and what is wrong with them.
+
+    Raises:
+        DataError: the results are missing or damaged.
+    """
+    import pandas as pd
+
+    path = source_of(folder)
+    try:
+        rows: Any = pd.read_parquet(path, columns=["person_id", "time_s", "frame_index", "observed"])
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error})", "Analyse the video again.") from error
+    rows = rows[rows["observed"]]
+    gone = _corrections(read_summary(folder)).get("opted_out", [])
+    return make_plan(
+        lines,
+        rows["person_id"].to_numpy(object),
+        rows["time_s"].to_numpy(np.float64),
+        rows["frame_index"].to_numpy(np.int64),
+        gone,
+    )
+
+
+def require_samples(folder: Path, plan: Plan) -> None:
+    """Raise before anything is written if a result is too old to be corrected like this.
+
+    Raises:
+        DataError: it lacks the table of samples.
+    """
+    if (plan.regroups or plan.erases.any()) and not (folder / SAMPLES).is_file():
+        raise DataError(
+            f"{folder} was written by an earlier version: names can be given, but nobody merged, split or removed",
+            "Analyse the video again.",
+        )
+
+
+def write_corrected(
+    folder: Path,
+    out: Path,
+    plan: Plan,
+    presence: PresenceConfig | None = None,
+    state: str = "",
+    mistakes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write tables and summary of ``folder`` as corrected into ``out``, which may be the same.
+
+    Args:
+        presence: who is shown; None: as recorded in the summary.
+        state: of :func:`state_of`, kept to see later whether something changed.
+        mistakes: lines that could not be applied; the pages show them.
+
+    Returns:
+        The new summary.
+
+    Raises:
+        DataError: the results are damaged, or of a version that cannot be corrected.
+    """
+    from engagement.corrections.rebuild import read_samples
+
+    summary = read_summary(folder)
+    if summary is None:
+        raise DataError(f"{folder / SUMMARY} is missing or damaged", "Analyse the video again.")
+    presence = presence or recorded_presence(summary)
+    changes = plan.regroups or bool(plan.erases.any()) or (folder / UNEDITED).exists()
+    if changes:
+        samples = read_samples(folder / SAMPLES)
+        tables = _rebuilt(folder, out, plan, summary, samples)
+        write_tables(tables, out)
+        if not plan.regroups:
+            _unedited(out, None)
+            if not plan.erases.any():
+                _link(source_of(folder), out / TIMELINE)
+    else:
+        for name in (TIMELINE, "timeline.csv", "events.csv"):
+            _link(folder / name, out / name)
+        tables = SessionTables(
+            table.read(folder / TIMELINE, columns.TIMELINE),
+            table.read(folder / "persons.csv", columns.PERSONS),
+            table.read(folder / "events.csv", columns.EVENTS),
+        )
+    persons: Any = tables.persons
+    shown = presence.keeps(persons) & ~persons["person_id"].isin(list(plan.hidden)).to_numpy(bool)
+    persons["name"] = persons["person_id"].map(dict(plan.names)).astype("string")
+    persons["shown"] = shown
+    (out / "persons.csv").unlink(missing_ok=True)
+    table.write_csv(persons, out / "persons.csv")
+    if (folder / SAMPLES).is_file():
+        _link(folder / SAMPLES, out / SAMPLES)
+    if changes or not shown.all() or summary.get("n_shown", len(persons)) != summary["n_persons"]:
+        summary |= figures(tables, read_samples(folder / SAMPLES))
+    summary |= {"n_persons": len(persons), "n_shown": int(shown.sum())}
+    record = (
+        plan.record()
+        | ({"mistakes": list(mistakes)} if mistakes else {})
+        | ({"state": state} if state else {})
+    )
+    asked = {"min_s": presence.min_s, "min_share": presence.min_share}
+    _set(summary, "corrections", record)
+    _set(summary, "presence", asked if presence != PresenceConfig() else {})
+    write_json(out / SUMMARY, summary)
+    return summary
+
+
+def correct_folder(
+    folder: Path,
+    root: Path,
+    plan: Plan,
+    presence: PresenceConfig | None = None,
+    state: str = "",
+    mistakes: Sequence[str] = (),
+    pictures: bool = True,
+) -> dict[str, Any]:
+    """Write tables and pages of a result again, whole or not at all; returns its summary.
+
+    Args:
+        pictures: keep those that the pages hold now.
+
+    Raises:
+        DataError: the results are damaged, or of a version that cannot be corrected.
+        OutputError: the place cannot be written.
+    """
+    kept = owned(plan, read_pictures(folder)) if pictures else {}
+    with committed(folder) as out:
+        summary = write_corrected(folder, out, plan, presence, state, mistakes)
+        render_session(out, root, kept)
+    return summary
+
+
+def bring_up_to_date(folder: Path, root: Path, presence: PresenceConfig | None) -> dict[str, Any] | None:
+    """Apply what changed in the names file, or in who is shown, to a result that need not be analysed again.
+
+    Returns:
+        The summary; None when somebody's opt-out was taken back, which only a new analysis can fulfil.
+    """
+    summary = read_summary(folder) or {}
+    names = names_of(root)
+    lines = names.lines_for(video_of(folder, root))
+    now = state_of(lines)
+    record = _corrections(summary)
+    same = record.get("state", "") == now and presence in (None, recorded_presence(summary))
+    if same and not (record and not lines):
+        return summary
+    plan, mistakes = plan_folder(folder, lines)
+    if plan.taken_back:
+        return None
+    return correct_folder(folder, root, plan, presence, now, [described(names.path, m) for m in mistakes])
+
+
+def figures(tables: SessionTables, samples: Samples) -> dict[str, Any]:
+    """The parts of a summary that rest on the people who are shown."""
+    timeline: Any = tables.timeline
+    persons: Any = tables.persons
+    if not persons["shown"].all():
+        kept = persons.loc[persons["shown"], "person_id"]
+        timeline = timeline[timeline["person_id"].isin(kept)]
+    times: Any = samples.times_s
+    return {
+        **visibility(timeline, len(times)),
+        "class": class_curves(timeline, times),
+        "expression_share": expression_share(timeline),
+    }
+
+
+def write_tables(tables: SessionTables, folder: Path) -> None:
+    """The tables of a video, as files."""
+    for name in (TIMELINE, "timeline.csv", "persons.csv", "events.csv"):
+        (folder / name).unlink(missing_ok=True)  # never into a file that another name shares
+    table.write_parquet(tables.timeline, folder / TIMELINE)
+    table.write_csv(tables.timeline, folder / "timeline.csv")
+    table.write_csv(tables.persons, folder / "persons.csv")
+    table.write_csv(tables.events, folder / "events.csv")
+
+
+def owned(plan: Plan, pictures: Pictures) -> dict[str, list[Thumbnail]]:
+    """Pictures, listed by whom the analysis took them of, for whose they are now; nobody's are dropped."""
+    out: dict[str, list[Thumbnail]] = {}
+    for source, taken in pictures.items():
+        for picture in taken:
+            owner = plan.owner(source, picture.time_s)
+            if owner:
+                out.setdefault(owner, []).append(Thumbnail(picture.time_s, picture.jpeg, source))
+    return {person: sorted(own, key=lambda t: t.time_s) for person, own in out.items()}
+
+
+def state_of(lines: Sequence[Line]) -> str:
+    """Short hash of lines; empty for none."""
+    return hashlib.sha256(repr(list(lines)).encode()).hexdigest()[:16] if lines else ""
+
+
+def recorded_presence(summary: Mapping[str, Any]) -> PresenceConfig:
+    """Who is shown, as the summary of a result says."""
+    found = summary.get("presence") or {}
+    return PresenceConfig(float(found.get("min_s", 0)), float(found.get("min_share", 0)))
+
+
+def _rebuilt(
+    folder: Path, out: Path, plan: Plan, summary: Mapping[str, Any], samples: Samples
+) -> SessionTables:
+    """Corrected tables; leaves the source of the next correction in ``out`` if it differs from them."""
+    import pandas as pd
+
+    from engagement.corrections.rebuild import rebuild, settings
+
+    source: Any = pd.read_parquet(source_of(folder))
+    seen = source[source["observed"]]
+    made_with = settings(summary, tuple(c[2:] for c in table.further_columns(source)))
+    left = np.where(plan.erases, "", plan.source).astype(object)
+    without = rebuild(seen, left, _differing(left, plan.source), samples, made_with)
+    if not plan.regroups:
+        return without
+    if plan.erases.any():
+        _unedited(out, without.timeline)
+    else:
+        (out / UNEDITED).mkdir(exist_ok=True)
+        _link(source_of(folder), out / UNEDITED / TIMELINE)
+    return rebuild(seen, plan.label, _differing(plan.label, plan.source), samples, made_with)
+
+
+def _differing(label: np.ndarray, source: np.ndarray) -> set[str]:
+    """Labels whose rows are not exactly those of the person of that id in the source."""
+    moved = label != source
+    return ({str(p) for p in label[moved]} | {str(p) for p in source[moved]}) - {""}
+
+
+def _unedited(out: Path, timeline: pd.DataFrame | None) -> None:
+    if timeline is None:
+        shutil.rmtree(out / UNEDITED, ignore_errors=True)
+        return
+    (out / UNEDITED).mkdir(exist_ok=True)
+    table.write_parquet(timeline, out / UNEDITED / TIMELINE)
+
+
+def source_of(folder: Path) -> Path:
+    """The timeline as the analysis wrote it, less who opted out."""
+    unedited = folder / UNEDITED / TIMELINE
+    return unedited if unedited.is_file() else folder / TIMELINE
+
+
+def _link(old: Path, new: Path) -> None:
+    """The same file at another place, without copying where the file system can."""
+    if old == new:
+        return
+    new.unlink(missing_ok=True)
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copy2(old, new)
+
+
+def _corrections(summary: Mapping[str, Any] | None) -> dict[str, Any]:
+    return dict((summary or {}).get("corrections") or {})
+
+
+def _set(summary: dict[str, Any], key: str, value: Mapping[str, Any]) -> None:
+    if value:
+        summary[key] = dict(value)
+    else:
+        summary.pop(key, None)

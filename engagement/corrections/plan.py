@@ -1,0 +1,286 @@
+"""What the lines of a names file mean for one video, and which of them cannot be.
+
+Lines are applied from top to bottom to who was seen when. The outcome is a label for every observed row of
+the analysis; tables are made from that by ``rebuild``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.corrections.file import (
+    Hide,
+    Line,
+    Merge,
+    Mistake,
+    Name,
+    OptOut,
+    Split,
+    order,
+    shortened,
+)
+from engagement.types import IndexArray, TimeArray
+
+Labels = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Corrections of one video.
+
+    Attributes:
+        source: (n,) id that the analysis gave to each observed row. label: (n,) id after correction; empty
+            for who opted out.
+        times_s: (n,) of the rows.
+        names: display name by id. hidden: left out of pages and class curves.
+        opted_out: ids that opted out, in this file or in earlier ones; nothing is kept of them.
+        taken_back: those of them that this file no longer opts out; only a new analysis brings them back.
+        merged: source -> target. splits: (person, time in seconds, first id, second id).
+    """
+
+    source: Labels
+    label: Labels
+    times_s: TimeArray
+    names: Mapping[str, str] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+    opted_out: frozenset[str] = frozenset()
+    taken_back: frozenset[str] = frozenset()
+    merged: Mapping[str, str] = field(default_factory=dict)
+    splits: Sequence[tuple[str, float, str, str]] = ()
+
+    @property
+    def regroups(self) -> bool:
+        """Whether anybody's rows change hands (names and opt-outs alone do not)."""
+        return bool(((self.label != self.source) & (self.label != "")).any())
+
+    @property
+    def erases(self) -> NDArray[np.bool_]:
+        """(n,) rows of who opted out."""
+        return np.asarray(self.label == "", np.bool_)
+
+    def owner(self, source: str, time_s: float) -> str:
+        """Whose a picture is that the analysis took of ``source`` at a time; empty when nobody's now."""
+        own = np.flatnonzero(self.source == source)
+        if not len(own):
+            return ""
+        return str(self.label[own[np.abs(self.times_s[own] - time_s).argmin()]])
+
+    def record(self) -> dict[str, Any]:
+        """For summary.json; empty when nothing is corrected."""
+        found: dict[str, Any] = {
+            "names": dict(self.names),
+            "merged": dict(self.merged),
+            "splits": [
+                {"person": person, "at_s": at, "into": [first, second]}
+                for person, at, first, second in self.splits
+            ],
+            "hidden": sorted(self.hidden, key=order),
+            "opted_out": sorted(self.opted_out, key=order),
+        }
+        return {key: value for key, value in found.items() if value}
+
+
+def make_plan(
+    lines: Sequence[Line],
+    source: Labels,
+    times_s: TimeArray,
+    frames: IndexArray,
+    opted_out: Sequence[str] = (),
+) -> tuple[Plan, list[Mistake]]:
+    """Apply lines, top to bottom; those that cannot be are left out and listed.
+
+    Args:
+        source: (n,) id of each observed row. times_s, frames: (n,) when that was.
+        opted_out: ids that earlier files removed. They are known, but there is nothing left of them.
+    """
+    state = _State(source, times_s, frames, opted_out)
+    handlers: dict[type, Callable[[Any], None]] = {
+        Name: state.name,
+        Merge: state.merge,
+        Split: state.split,
+        Hide: state.hide,
+        OptOut: state.opt_out,
+    }
+    for line in lines:
+        handlers[type(line)](line)
+    return state.plan(), state.mistakes
+
+
+class _State:
+    """Who has which rows after the lines so far."""
+
+    def __init__(
+        self, source: Labels, times_s: TimeArray, frames: IndexArray, opted_out: Sequence[str]
+    ) -> None:
+        self.source, self.times, self.frames = source, times_s, frames
+        self.rows: dict[str, IndexArray] = {
+            str(p): np.flatnonzero(source == p).astype(np.int64) for p in dict.fromkeys(source)
+        }
+        self.before = frozenset(opted_out)
+        for person in self.before:
+            self.rows.setdefault(person, np.zeros(0, np.int64))
+        #: Everybody whose rows a person has or had, so that an opt-out is recognised when it comes again.
+        self.origins = {person: {person} for person in self.rows}
+        self.gone: dict[str, str] = {}
+        self.out: set[str] = set()
+        self.named_out: set[str] = set()
+        self.names: dict[str, tuple[str, int]] = {}
+        self.hidden: set[str] = set()
+        self.merged: dict[str, str] = {}
+        self.splits: list[tuple[str, float, str, str]] = []
+        self.mistakes: list[Mistake] = []
+
+    def plan(self) -> Plan:
+        label = np.full(len(self.source), "", object)
+        for person, rows in self.rows.items():
+            label[rows] = person
+        kept = set(label[label != ""])
+        erased_whole = {p for p in self.out if not ((self.source == p) & (label != "")).any()}
+        names = {p: name for p, (name, _) in self.names.items() if p in kept}
+        hidden = frozenset(self.hidden & kept)
+        return Plan(
+            self.source,
+            label,
+            self.times,
+            dict(sorted(names.items(), key=lambda item: order(item[0]))),
+            hidden,
+            self.before | self.named_out | erased_whole,
+            self.before - self.out,
+            {s: t for s, t in self.merged.items() if t in kept},
+            [part for part in self.splits if part[2] in kept or part[3] in kept],
+        )
+
+    def name(self, line: Name) -> None:
+        if line.person in self.out or not self._known(line.line, line.person):
+            return
+        old = self.names.get(line.person)
+        if old and old[0] != line.name:
+            self._wrong(
+                line.line, f"{line.person} is called '{old[0]}' in line {old[1]} already", "Keep one."
+            )
+            return
+        self.names[line.person] = (line.name, line.line)
+
+    def merge(self, line: Merge) -> None:
+        for source in line.sources:
+            if self._known(line.line, source) and self._known(line.line, line.target):
+                self._merge(line.line, source, line.target)
+
+    def _merge(self, number: int, source: str, target: str) -> None:
+        mine, theirs = self.rows[source], self.rows[target]
+        both = np.intersect1d(self.frames[mine], self.frames[theirs])
+        if len(both):
+            at = float(self.times[mine][self.frames[mine] == both[0]][0])
+            seen = f"both are seen at {clock(at)}" + (
+                f" and in {len(both) - 1} further pictures" if len(both) > 1 else ""
+            )
+            self._wrong(
+                number,
+                f"{self._called(source)} and {self._called(target)} cannot be one person: {seen}",
+                "If one of them changes midway, split that one first; otherwise leave the line out.",
+            )
+            return
+        name, other = self.names.pop(source, None), self.names.get(target)
+        if name and other and name[0] != other[0]:
+            self._wrong(
+                number,
+                f"{source} is called '{name[0]}' (line {name[1]}) and {target} '{other[0]}' (line {other[1]})",
+                "Keep one of the two names.",
+            )
+        if name and not other:
+            self.names[target] = name
+        self.rows[target] = np.union1d(mine, theirs).astype(np.int64)
+        self.origins[target] |= self.origins[source] | {source}
+        del self.rows[source]
+        self.hidden.discard(source)
+        self.gone[source] = f"was merged into {target} in line {number}"
+        self.merged[source] = target
+
+    def split(self, line: Split) -> None:
+        if not self._known(line.line, line.person):
+            return
+        second = line.second or self._free()
+        for part in (line.first, second):
+            if part != line.person and (part in self.gone or (part in self.rows and part not in self.before)):
+                self._wrong(
+                    line.line,
+                    f"{part} exists already",
+                    f"Give the new person a free id, such as {self._free()}; then merge.",
+                )
+                return
+        rows = self.rows[line.person]
+        late = self.times[rows] >= line.time_s - 1e-6
+        removed = {line.person, line.first, second} & self.before
+        if (late.all() or not late.any()) and not removed:
+            first, last = (clock(float(t)) for t in self.times[rows][[0, -1]])
+            self._wrong(
+                line.line,
+                f"{self._called(line.person)} is seen from {first} to {last}, not on both sides of "
+                f"{clock(line.time_s)}",
+                "Write a time in between.",
+            )
+            return
+        origins = self.origins.pop(line.person)
+        del self.rows[line.person]
+        if line.first != line.person:
+            origins = origins | {line.person}
+            self.gone[line.person] = f"was split into {line.first} and {second} in line {line.line}"
+            if line.person in self.names:
+                self.names[line.first] = self.names.pop(line.person)
+        self.rows[line.first], self.rows[second] = rows[~late], rows[late]
+        self.origins[line.first] = origins | {line.first}
+        # With a new id for both parts, the old id vanishes with either.
+        self.origins[second] = {second} | ({line.person} if line.first != line.person else set())
+        if line.person in self.hidden:
+            self.hidden |= {line.first, second}
+        self.splits.append((line.person, line.time_s, line.first, second))
+
+    def hide(self, line: Hide) -> None:
+        self.hidden |= {p for p in line.people if p not in self.out and self._known(line.line, p)}
+
+    def opt_out(self, line: OptOut) -> None:
+        for person in line.people:
+            if person in self.out or not self._known(line.line, person):
+                continue
+            self.named_out.add(person)
+            self.out |= self.origins.pop(person) | {person}
+            del self.rows[person]
+            self.names.pop(person, None)
+            self.gone[person] = f"opts out in line {line.line}"
+
+    def _known(self, number: int, person: str) -> bool:
+        if person in self.rows:
+            return True
+        if person in self.gone:
+            self._wrong(number, f"{person} {self.gone[person]}", "Change the order, or name who remains.")
+        else:
+            seen = sorted((p for p, rows in self.rows.items() if len(rows)), key=order)
+            known = (
+                f"Known: {shortened(map(self._called, seen))}." if seen else "Nobody was found in this video."
+            )
+            self._wrong(number, f"there is no {person}", known)
+        return False
+
+    def _called(self, person: str) -> str:
+        return f"{person} ({self.names[person][0]})" if person in self.names else person
+
+    def _free(self) -> str:
+        numbers = [order(p)[0] for p in (*self.rows, *self.gone, *self.before) if p[1:].isdigit()]
+        return f"P{max(numbers, default=0) + 1:02d}"
+
+    def _wrong(self, line: int, text: str, remedy: str) -> None:
+        self.mistakes.append(Mistake(line, text, remedy))
+
+
+def clock(time_s: float) -> str:
+    """As a names file writes it: m:ss.s or h:mm:ss.s, without a needless fraction; rounded down."""
+    tenths = int(time_s * 10 + 1e-6)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
+    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"

@@ -1,0 +1,147 @@
+"""Tables from a saved timeline whose rows change hands, by the code that ``analyze`` uses.
+
+Raw scores stand in the timeline, so smoothing and events are computed again for whoever gained or lost
+rows; the figures of everybody else stay what they were, bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.corrections.file import order
+from engagement.corrections.plan import Labels
+from engagement.errors import DataError
+from engagement.records import FaceRecords
+from engagement.smoothing import SmoothingConfig, load_smoother, smooth_persons
+from engagement.timelines import table
+from engagement.timelines.columns import raw_scores, smoothed_scores
+from engagement.timelines.episodes import EpisodesConfig
+from engagement.timelines.session import SessionTables, TableOptions, build_tables
+from engagement.types import FloatArray, IndexArray, TimeArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_REDO = "Analyse the video again with --overwrite."
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """With what the tables of a video were made, from its summary.json."""
+
+    options: TableOptions
+    smoothing: SmoothingConfig
+    models: Mapping[str, Any]
+
+
+def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
+    """Settings of a finished result.
+
+    Raises:
+        DataError: the summary does not say.
+    """
+    try:
+        temporal, limits = summary["temporal"], summary["limits"]
+        smoothing = SmoothingConfig(
+            temporal["method"],
+            temporal.get("weights", ""),
+            temporal["window_s"],
+            temporal["state_window_s"],
+            temporal["max_gap_s"],
+        )
+        options = TableOptions(
+            summary["sampling"]["step_s"],
+            limits["min_quality"],
+            smoothing.max_gap_s,
+            EpisodesConfig(limits["state_margin"]),
+            extra,
+        )
+    except (KeyError, TypeError) as error:
+        raise DataError(f"summary.json does not say {error}, which corrections need", _REDO) from error
+    return Settings(options, smoothing, summary.get("models") or {})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Time and frame index of every sampled frame, (n,)."""
+
+    times_s: TimeArray
+    frames: IndexArray
+
+
+def read_samples(path: Path) -> Samples:
+    """``samples.parquet`` of a result.
+
+    Raises:
+        DataError: an earlier version wrote none.
+    """
+    from engagement.timelines.columns import SAMPLES
+
+    if not path.is_file():
+        raise DataError(f"{path} does not exist; merging, splitting and opting out need it", _REDO)
+    frame = table.read(path, SAMPLES)
+    return Samples(frame["time_s"].to_numpy(np.float64), frame["frame_index"].to_numpy(np.int64))
+
+
+def rebuild(
+    seen: pd.DataFrame, label: Labels, changed: set[str], samples: Samples, made_with: Settings
+) -> SessionTables:
+    """Tables of the same observations under other labels.
+
+    Args:
+        seen: observed rows of the timeline, (n,). label: (n,) whose each row is; empty for nobody's.
+        changed: labels whose scores are smoothed again; the others keep theirs.
+    """
+    keep = np.flatnonzero(label != "")
+    rows = _records(seen.iloc[keep], samples, made_with.options.extra)
+    label = label[keep]
+    in_time = np.argsort(rows["sample"], kind="stable")
+    rows, label = rows[in_time], label[in_time]
+    first = {str(name): int(rows["sample"][np.argmax(label == name)]) for name in dict.fromkeys(label)}
+    names = sorted(first, key=lambda name: (first[name], order(name)))
+    number = {name: i for i, name in enumerate(names)}
+    person = np.array([number[str(name)] for name in label], np.int64)
+    smoothed = rows["clip"].copy()
+    if changed and made_with.smoothing.method != "cnn3d":  # that one scores tracks, whoever's they are
+        moved = np.isin(person, [number[name] for name in changed if name in number])
+        smoothed[moved] = _smooth(rows, np.where(moved, person, -1), samples, made_with)[moved]
+    return build_tables(samples.times_s, samples.frames, rows, person, smoothed, made_with.options, names)
+
+
+def _smooth(rows: NDArray[np.void], person: IndexArray, samples: Samples, made_with: Settings) -> FloatArray:
+    smoother, weights = load_smoother(made_with.smoothing)
+    if weights is not None:
+        used = (made_with.models.get(weights.name) or {}).get("sha256")
+        if used != weights.sha256:
+            raise DataError(
+                f"the weights of '{made_with.smoothing.method}' are others than those of the analysis", _REDO
+            )
+    quality = made_with.options.min_quality
+    return smooth_persons(smoother, samples.times_s, rows, person, made_with.smoothing, quality)
+
+
+def _records(seen: pd.DataFrame, samples: Samples, extra: tuple[str, ...]) -> NDArray[np.void]:
+    """Rows as the analysis had them; ``clip`` holds the smoothed scores."""
+    rows = np.zeros(len(seen), FaceRecords(extra).rows.dtype)
+    frames = seen["frame_index"].to_numpy(np.int64)
+    at = np.searchsorted(samples.frames, frames)
+    if len(frames) and (at.max() >= len(samples.frames) or (samples.frames[at] != frames).any()):
+        raise DataError("timeline.parquet and samples.parquet are of different analyses", _REDO)
+    rows["sample"] = at
+
+    def block(columns: list[str]) -> NDArray[np.float32]:
+        return seen[columns].to_numpy(np.float32)
+
+    rows["box"] = block(["x1", "y1", "x2", "y2"])
+    rows["score"], rows["quality"] = block(["detection_score", "quality"]).T
+    rows["pose"] = block(["yaw_deg", "pitch_deg", "roll_deg"])
+    rows["prob"], rows["clip"] = block(raw_scores()), block(smoothed_scores())
+    if extra:
+        rows["extra"] = block([f"p_{c}" for c in extra])
+    return rows

@@ -1,0 +1,135 @@
+"""Results on disk with known people, as ``analyze`` would write them, for tests of corrections.
+
+Four people over 60 s at 5 Hz. P01 is always there. P02 until 30 s. P03 from 35 s on (P02 again, the
+analysis did not see it). P04 for two seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from engagement.corrections.folder import write_tables
+from engagement.records import FaceRecords
+from engagement.reports.render import render_index, render_session, write_assets
+from engagement.smoothing import SmoothingConfig, load_smoother, smooth_persons
+from engagement.timelines.columns import SAMPLES
+from engagement.timelines.episodes import EpisodesConfig
+from engagement.timelines.session import TableOptions, build_tables
+from engagement.timelines.summary import class_curves, expression_share, visibility
+from engagement.timelines.table import conform, write_parquet
+from tests.engagement.report_data import portraits, write_run
+
+STEP = 0.2
+SMOOTHING = SmoothingConfig()
+OPTIONS = TableOptions(STEP, 0.3, SMOOTHING.max_gap_s, EpisodesConfig(), ("extra_yes", "extra_no"))
+PEOPLE: dict[str, list[tuple[float, float]]] = {
+    "P01": [(0, 60)],
+    "P02": [(0, 20), (22, 30)],
+    "P03": [(35, 60)],
+    "P04": [(40, 42)],
+}
+
+
+def observations(
+    people: Mapping[str, Sequence[tuple[float, float]]], seconds: float, seed: int = 3
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Times and frames of samples, records of faces in order of time, and whose each is."""
+    rng = np.random.default_rng(seed)
+    times = np.arange(round(seconds / STEP)) * STEP
+    parts = []
+    for index, spans in enumerate(people.values()):
+        seen = np.zeros(len(times), bool)
+        for start, end in spans:
+            seen |= (times >= start - 1e-9) & (times < end - 1e-9)
+        at = np.flatnonzero(seen)
+        rows = np.zeros(len(at), FaceRecords(OPTIONS.extra).rows.dtype)
+        rows["sample"], rows["score"] = at, 0.99
+        left = 20 + 120 * index
+        rows["box"] = np.array([left, 50, left + 80, 140]) + rng.normal(size=(len(at), 4))
+        rows["quality"] = np.where(rng.random(len(at)) < 0.1, 0.1, 0.8)
+        rows["pose"] = rng.normal(size=(len(at), 3)) * 10
+        prob = rng.random((len(at), 10)) + np.eye(10)[7 + index % 3]
+        prob[:, :7] /= prob[:, :7].sum(axis=1, keepdims=True)
+        rows["prob"] = np.clip(prob, 0, 1)
+        rows["extra"] = rng.random((len(at), 2))
+        parts.append((rows, np.full(len(at), index, np.int64)))
+    rows = np.concatenate([r for r, _ in parts]) if parts else FaceRecords(OPTIONS.extra).rows
+    person = np.concatenate([p for _, p in parts]) if parts else np.zeros(0, np.int64)
+    in_time = np.argsort(rows["sample"], kind="stable")
+    return times, np.arange(len(times)) * 6, rows[in_time], person[in_time]
+
+
+def write_result(
+    root: Path,
+    relative: str = "talk",
+    people: Mapping[str, Sequence[tuple[float, float]]] = PEOPLE,
+    seconds: float = 60.0,
+    pictures: bool = True,
+) -> Path:
+    """A finished result in ``root/relative``, with pages and, of each person, four drawn pictures."""
+    folder = root / relative
+    folder.mkdir(parents=True, exist_ok=True)
+    times, frames, rows, person = observations(people, seconds)
+    smoother, _ = load_smoother(SMOOTHING)
+    smoothed = smooth_persons(smoother, times, rows, person, SMOOTHING, OPTIONS.min_quality)
+    tables = build_tables(times, frames, rows, person, smoothed, OPTIONS, list(people))
+    write_tables(tables, folder)
+    samples = pd.DataFrame({"time_s": times, "frame_index": frames})
+    write_parquet(conform(samples, SAMPLES), folder / "samples.parquet")
+    summary: dict[str, Any] = {
+        "schema": 1,
+        "engagement_version": "0.1.0",
+        "video": {"file": f"{Path(relative).name}.mp4", "duration_s": seconds},
+        "sampling": {"rate_hz": 5.0, "step_s": STEP, "n_samples": len(times), "first_s": 0.0}
+        | {"last_s": float(times[-1])},
+        "n_persons": len(tables.persons),
+        "n_shown": len(tables.persons),
+        **visibility(tables.timeline, len(times)),
+        "limits": {"min_face_px": 24, "min_quality": OPTIONS.min_quality, "state_margin": 0.1},
+        "temporal": {
+            "method": SMOOTHING.method,
+            "weights": "",
+            "window_s": SMOOTHING.window_s,
+            "state_window_s": SMOOTHING.state_window_s,
+            "max_gap_s": SMOOTHING.max_gap_s,
+        },
+        "class": class_curves(tables.timeline, times),
+        "expression_share": expression_share(tables.timeline),
+        "models": {},
+        "warnings": [],
+        "fingerprint": {"settings": "one"},
+    }
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    write_assets(root)
+    taken = {
+        name: [t for t in own if any(a <= t.time_s < b for a, b in people[name])]
+        for name, own in portraits(list(people), seconds).items()
+    }
+    render_session(folder, root, taken if pictures else {})
+    return folder
+
+
+def write_output(root: Path, *relative: str) -> None:
+    """A run of several videos with the same people."""
+    for name in relative:
+        write_result(root, name)
+    rows = [{"input": f"/v/{name}.mp4", "output": name, "status": "ok", "n_persons": 4} for name in relative]
+    write_run(root, rows)
+    render_index(root)
+
+
+def tables_of(folder: Path) -> dict[str, bytes]:
+    """Content of every table of a result, by file name."""
+    files = ("timeline.parquet", "timeline.csv", "samples.parquet", "persons.csv", "events.csv")
+    return {name: (folder / name).read_bytes() for name in files}
+
+
+def everything(root: Path) -> bytes:
+    """All bytes below a folder."""
+    return b"\n".join(path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file())
