@@ -25,11 +25,11 @@ from engagement.stopwatch import Stopwatch
 from engagement.thumbnails import ThumbnailKeeper
 from engagement.tracking.persons import TrackSummary, join_tracks
 from engagement.tracking.tracker import FaceLook, FaceTracker
-from engagement.types import FloatArray, IndexArray, TimeArray, VideoInfo
+from engagement.types import FloatArray, IndexArray, TimeArray, TimeSpan, VideoInfo
 from engagement.video import open_video
 from engagement.video.prefetch import prefetch
 from engagement.video.reader import DecodeOutcome
-from engagement.video.sampling import select
+from engagement.video.sampling import select_span, within
 from engagement.weights.store import LoadedWeights
 
 T = TypeVar("T")
@@ -73,8 +73,11 @@ class Segment:
     but thumbnails.
 
     Attributes:
+        span: the stretch that was asked for, None for the whole video. Before and after it, more was read.
         times, frames: time and frame index of each sampled frame.
-        summaries: track id -> its summary. Tracks, shots and samples count from 0 within the segment.
+        summaries: track id -> its summary, of the samples within the span. Tracks, shots, samples and frames
+            count from 0 within the segment.
+        cuts: samples with which a new shot begins.
         seconds: work by stage, in seconds; stages overlap in time.
     """
 
@@ -82,10 +85,11 @@ class Segment:
     outcome: DecodeOutcome
     records: FaceRecords
     thumbnails: ThumbnailKeeper
+    span: TimeSpan | None = None
     summaries: dict[int, TrackSummary] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
-    shots: int = 0
+    cuts: list[int] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -96,12 +100,18 @@ class Analyzer:
         config: all options.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         detector: another detector than MTCNN.
+        decode_threads: threads that decode, 0 for as many as there are cores. Results are the same.
     """
 
     def __init__(
-        self, config: AnalysisConfig, device: str = "auto", detector: FaceDetector | None = None
+        self,
+        config: AnalysisConfig,
+        device: str = "auto",
+        detector: FaceDetector | None = None,
+        decode_threads: int = 0,
     ) -> None:
         self.config = config
+        self.decode_threads = decode_threads
         self.device = choose(device)
         one_thread_each()
         self.detector = detector or MtcnnDetector(config.detection, self.device)
@@ -125,8 +135,13 @@ class Analyzer:
         """
         return self.finish(self.read(path, progress))
 
-    def read(self, path: Path, progress: Progress = lambda _time, _of: None) -> Segment:
+    def read(
+        self, path: Path, progress: Progress = lambda _time, _of: None, span: TimeSpan | None = None
+    ) -> Segment:
         """Decode, find, describe and track. The stages run in threads of their own, a few frames apart.
+
+        Args:
+            span: read this stretch alone, with a lead-in and a tail; only of a video that is splittable.
 
         Raises:
             VideoError: nothing of the video can be decoded.
@@ -136,16 +151,20 @@ class Analyzer:
         finder = FaceFinder(self.detector, self.config.search)
         describer = FaceDescriber(self.classifier)
         with ExitStack() as stack:
-            reader = stack.enter_context(open_video(path, self.config.backend))
+            reader = stack.enter_context(open_video(path, self.config.backend, self.decode_threads))
             segment = Segment(
-                reader.info, reader.outcome, FaceRecords(self.classifier.extra_columns), ThumbnailKeeper()
+                reader.info,
+                reader.outcome,
+                FaceRecords(self.classifier.extra_columns),
+                ThumbnailKeeper(),
+                span,
             )
             watch = Stopwatch(segment.seconds)
 
             def stage(name: str, items: Iterable[T]) -> Iterator[T]:
                 return stack.enter_context(prefetch(watch.over(name, items), _AHEAD))
 
-            frames = stage("decode", select(reader.tickets(), self.config.sampling.rate_hz))
+            frames = stage("decode", select_span(reader, self.config.sampling.rate_hz, span))
             sightings = stage("find", finder.find(watch.waiting(frames)))
             described = stage("describe", describer.describe(watch.waiting(sightings)))
             for item in watch.over("track", self._tracked(watch.waiting(described), tracker, clips, segment)):
@@ -189,11 +208,11 @@ class Analyzer:
             segment.frames.append(frame.index)
             if item.sighting.new_shot:
                 tracker.cut()
-                segment.shots += 1
+                segment.cuts.append(sample)
             look = FaceLook(item.scores.identity, item.colours, item.quality)
             tracks = tracker.update(faces, look)
             kept = np.flatnonzero(tracks >= 0)
-            for row in kept:
+            for row in kept if within(frame.time_s, segment.span, self.config.sampling.rate_hz) else ():
                 self._sum_up(sample, item, int(row), int(tracks[row]), segment)
             rows = segment.records.append(
                 sample,
@@ -210,7 +229,7 @@ class Analyzer:
     def _sum_up(self, sample: int, item: Described, row: int, track: int, segment: Segment) -> None:
         frame, faces = item.sighting.frame, item.sighting.faces
         quality = float(item.quality[row])
-        segment.summaries.setdefault(track, TrackSummary(track, segment.shots)).add(
+        segment.summaries.setdefault(track, TrackSummary(track, len(segment.cuts))).add(
             sample,
             faces.boxes_xyxy[row],
             float(faces.score[row]),

@@ -51,6 +51,16 @@ class FaceRecords:
         """The rows so far, a view."""
         return self._rows[: self._n]
 
+    def extend(self, rows: NDArray[np.void]) -> None:
+        """Add rows of other records that score the same classes."""
+        self._reserve(len(rows))
+        self._rows[self._n - len(rows) : self._n] = rows
+
+    def _reserve(self, n: int) -> None:
+        while self._n + n > len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        self._n += n
+
     def append(
         self,
         sample: int,
@@ -61,11 +71,8 @@ class FaceRecords:
         scores: FaceScores,
     ) -> IndexArray:
         """Add the faces of one frame; returns their row numbers."""
-        n = len(faces)
-        while self._n + n > len(self._rows):
-            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
-        at = slice(self._n, self._n + n)
-        self._n += n
+        self._reserve(len(faces))
+        at = slice(self._n - len(faces), self._n)
         new = self._rows[at]
         new["sample"], new["track"], new["box"], new["score"] = sample, tracks, faces.boxes_xyxy, faces.score
         new["quality"], new["pose"] = quality, pose

@@ -46,6 +46,12 @@ class ThumbnailKeeper:
         picture = Thumbnail(time_s, _encode(rgb, box), merit)
         self._kept[track] = sorted([*others, picture], key=lambda t: -t.merit)[:_PER_TRACK]
 
+    def adopt(self, track: int, other: ThumbnailKeeper, others_track: int) -> None:
+        """Take over the pictures that another keeper has of a track; the best few stay."""
+        kept = [*self._kept.get(track, []), *other._kept.get(others_track, [])]
+        if kept:
+            self._kept[track] = sorted(kept, key=lambda t: -t.merit)[:_PER_TRACK]
+
     def of(self, tracks: list[int]) -> list[Thumbnail]:
         """The best few of a person's tracks, in order of time."""
         best = sorted((t for track in tracks for t in self._kept.get(track, [])), key=lambda t: -t.merit)

@@ -110,12 +110,12 @@ class PyAvReader(VideoReader):
         self._outcome = self._judge(clock, reading)
         self._remember(clock)
 
-    def splittable(self) -> bool:
+    def splittable_until(self) -> float | None:
         # FFmpeg finds its place in these by guessing, and may lose frames at the end.
         if self._by_dts or self._container.format.name == "mpeg":
-            return False
+            return None
         clock, unstamped = self._packet_clock()
-        return not (unstamped or clock.dropped or clock.restarts)
+        return None if unstamped or clock.dropped or clock.restarts else clock.last_s
 
     def tickets_from(self, start_s: float) -> Generator[FrameTicket, None, None]:
         self._outcome = UNFINISHED

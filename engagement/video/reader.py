@@ -92,18 +92,18 @@ class VideoReader(ABC):
         `outcome` says what is missing.
         """
 
-    def splittable(self) -> bool:
-        """Whether `tickets_from` may be used: times alone say where in the stream a frame is.
+    def splittable_until(self) -> float | None:
+        """Time of the last frame if `tickets_from` may be used: times alone say where in the stream one is.
 
-        Reads the container's packets once, without decoding. A backend that cannot tell says no.
+        Reads the container's packets once, without decoding. None when it may not, or nobody can tell.
         """
-        return False
+        return None
 
     def tickets_from(self, start_s: float) -> Generator[FrameTicket, None, None]:
         """The frames at or after a time, with the times that `tickets` gives them.
 
         The index counts from the first of them. `outcome` is that of what was read, also where the caller
-        stops early. Only for a stream that is `splittable`.
+        stops early. Only where `splittable_until` gives a time.
         """
         raise NotImplementedError(f"{self.backend} cannot begin in the middle of a stream")
 

@@ -1,0 +1,151 @@
+"""What is kept of a track: numbers enough to compare it with others, no pictures, in memory only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from engagement.types import FloatArray
+
+_PIECE_SAMPLES = 10  # a piece is no longer than this
+_PIECE_SHORTEST = 3
+_PIECE_ALIKE = 0.75  # cosine with the piece so far below which a new one begins
+
+#: Weight that a useless crop still has: a track of nothing but poor crops has an appearance, too.
+_LEAST_WEIGHT = 0.02
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """A second or two of a track that look alike.
+
+    Attributes:
+        start: which of the track's samples it begins with.
+        samples: how many it has.
+        weight, identity, colours: sums, as in :class:`TrackSummary`; float32.
+    """
+
+    start: int
+    samples: int
+    weight: float
+    identity: FloatArray
+    colours: FloatArray
+
+
+@dataclass(slots=True, eq=False)
+class TrackSummary:
+    """A track as it grows: enough to compare it, no pictures; embeddings stay in memory.
+
+    Attributes:
+        track_id, shot: id within the video, and the shot it lies in.
+        samples: index of each sampled frame it was seen in, increasing.
+        first_box, last_box: (4,), where it began and ended.
+        boxes: (4,) of each piece's first sample.
+        identity_sum: (d,) sum of face features, each times its quality; weight is the sum of qualities.
+        colours_sum: (b,) sum of colour histograms.
+        pieces: the track in short pieces, so that one that ran on with somebody else can be split.
+    """
+
+    track_id: int
+    shot: int
+    samples: list[int] = field(default_factory=list)
+    first_box: FloatArray | None = None
+    last_box: FloatArray | None = None
+    score_sum: float = 0.0
+    weight: float = 0.0
+    identity_sum: FloatArray | None = None
+    colours_sum: FloatArray | None = None
+    pieces: list[Piece] = field(default_factory=list)
+    boxes: list[FloatArray] = field(default_factory=list)
+
+    def add(
+        self,
+        sample: int,
+        box: FloatArray,
+        score: float,
+        quality: float,
+        identity: FloatArray,
+        colours: FloatArray,
+    ) -> None:
+        """Take one more sight of the face into account."""
+        weight = quality + _LEAST_WEIGHT
+        weighted = identity * weight
+        self._into_piece(box, weight, weighted, colours)
+        self.samples.append(sample)
+        self.first_box = box if self.first_box is None else self.first_box
+        self.last_box = box
+        self.score_sum += score
+        self.weight += weight
+        self.identity_sum = weighted if self.identity_sum is None else self.identity_sum + weighted
+        self.colours_sum = colours.copy() if self.colours_sum is None else self.colours_sum + colours
+
+    def _into_piece(self, box: FloatArray, weight: float, weighted: FloatArray, colours: FloatArray) -> None:
+        last = self.pieces[-1] if self.pieces else None
+        if last is None or last.samples >= _PIECE_SAMPLES or _turns(last, weighted):
+            self.pieces.append(Piece(len(self.samples), 1, weight, weighted.copy(), colours.copy()))
+            self.boxes.append(box)
+            return
+        last.samples += 1
+        last.weight += weight
+        last.identity += weighted
+        last.colours += colours
+
+    @property
+    def mean_score(self) -> float:
+        return self.score_sum / max(len(self.samples), 1)
+
+    def moved(self, track_id: int, samples: int, shots: int) -> TrackSummary:
+        """The same track in another numbering: a new id, samples and shots shifted."""
+        return replace(
+            self, track_id=track_id, shot=self.shot + shots, samples=[s + samples for s in self.samples]
+        )
+
+    def followed_by(self, later: TrackSummary) -> TrackSummary:
+        """One track of this and another that is the same face, read from a later stretch of the video."""
+        n = len(self.samples)
+        return TrackSummary(
+            self.track_id,
+            self.shot,
+            self.samples + later.samples,
+            self.first_box,
+            later.last_box,
+            self.score_sum + later.score_sum,
+            self.weight + later.weight,
+            _sum(self.identity_sum, later.identity_sum),
+            _sum(self.colours_sum, later.colours_sum),
+            [*self.pieces, *(replace(piece, start=piece.start + n) for piece in later.pieces)],
+            self.boxes + later.boxes,
+        )
+
+    def part(self, track_id: int, first: int, last: int) -> TrackSummary:
+        """The track from piece ``first`` to before piece ``last``, as a track of its own."""
+        pieces = self.pieces[first:last]
+        start, stop = pieces[0].start, pieces[-1].start + pieces[-1].samples
+        samples = self.samples[start:stop]
+        whole = last == len(self.pieces)
+        return TrackSummary(
+            track_id,
+            self.shot,
+            samples,
+            self.first_box if first == 0 else self.boxes[first],
+            self.last_box if whole else self.boxes[last],
+            self.mean_score * len(samples),
+            sum(p.weight for p in pieces),
+            np.sum([p.identity for p in pieces], axis=0),
+            np.sum([p.colours for p in pieces], axis=0),
+            pieces=[Piece(p.start - start, p.samples, p.weight, p.identity, p.colours) for p in pieces],
+            boxes=self.boxes[first:last],
+        )
+
+
+def _sum(a: FloatArray | None, b: FloatArray | None) -> FloatArray | None:
+    return b if a is None else a if b is None else a + b
+
+
+def _turns(piece: Piece, weighted: FloatArray) -> bool:
+    """Whether a sight is so unlike its piece that a new one should begin."""
+    if piece.samples < _PIECE_SHORTEST:
+        return False
+    length = float(np.linalg.norm(piece.identity) * np.linalg.norm(weighted))
+    return length > 0 and float(piece.identity @ weighted) < _PIECE_ALIKE * length
