@@ -21,6 +21,8 @@ from engagement.types import FaceDetections, FloatArray, IndexArray
 #: alone happens to one person who walks past a changing background, turns, or blurs: a rule fitted on people
 #: who sit before a webcam broke 36 tracks of the annotated recordings into 80 (benchmarks/recall.py).
 _OTHER_FACE, _OTHER_COLOURS, _TRUSTED = 0.4, 0.9, 0.5
+#: A face this alike is the same one further away than it was expected, by so many of its sides.
+_SAME_FACE, _LONGEST_STRIDE = 0.55, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +186,9 @@ class FaceTracker:
         position = 0.5 * (1 - overlap) + 0.5 * np.minimum(far, 1)
         cost = 0.6 * position + 0.25 * np.clip(1 - alike, 0, 1) + 0.15 * other_colours
         replaced = self._replaced(tracks, alike, look, rows)
-        # Far away, or of another size: not the same face.
-        impossible = ((far > 1.6) & (overlap < 0.1)) | (growth > 0.7) | replaced
+        # Far away, or of another size: not the same face, unless it looks the same: somebody walks by.
+        walks = (alike > _SAME_FACE) & (growth < 0.3) & (centre < _LONGEST_STRIDE)
+        impossible = ((far > 1.6) & (overlap < 0.1) & ~walks) | (growth > 0.7) | replaced
         return np.where(impossible, np.inf, cost).astype(np.float32)
 
     def _replaced(
