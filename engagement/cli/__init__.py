@@ -15,6 +15,7 @@ COMMANDS = {
     "analyze": ("engagement.cli.analyze:analyze", "Find, follow and read the faces in recorded sessions."),
     "report": ("engagement.cli.report:report", "Write the pages again from saved tables."),
     "faces": ("engagement.cli.faces:faces", "Collect faces from labelled videos."),
+    "dataset": ("training.cli.dataset:dataset", "Look at data sets: counts, copies, leaks between splits."),
     "train": ("training.cli:train", "Train expression, state, personal and temporal models."),
     "evaluate": ("training.cli:evaluate", "Measure a model on a data set."),
     "columns": ("engagement.cli.columns:columns", "Explain every column of the tables."),

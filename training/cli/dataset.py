@@ -1,0 +1,97 @@
+"""``engagement dataset``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from training.cli import options
+
+
+@click.group()
+def dataset() -> None:
+    """Look at data sets before training on them."""
+
+
+@dataset.command()
+@click.argument("data", nargs=-1, required=True)
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with pictures here."
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all figures and the pictures concerned here.",
+)
+@click.option(
+    "--detail",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.85,
+    show_default=True,
+    help="Correlation of the fine structure from which two pictures count as one photograph.",
+)
+@options.limit_option
+def inspect(
+    data: tuple[str, ...], html: Path | None, json_file: Path | None, detail: float, limit: int | None
+) -> None:
+    """Count pictures, find copies, and warn of what leaks between the splits.
+
+    DATA is a folder or FOLDER:SET as for `engagement train` (docs/datasets.md); several are looked at
+    together. Damaged pictures are listed and not counted. Leakage is a warning: the exit status stays 0.
+    """
+    from training.inspection.run import inspect as run
+    from training.inspection.similar import SimilarOptions
+
+    _show(run(data, html, json_file, limit, SimilarOptions(detail=detail), options.say))
+    for path in (html, json_file):
+        if path is not None:
+            options.say(f"written: {path}")
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for entry in found["sets"]:
+        smallest, largest = ("×".join(map(str, entry[key])) for key in ("smallest", "largest"))
+        sizes = f"all {smallest} px" if entry["different_sizes"] == 1 else f"{smallest} to {largest} px"
+        groups = f", {entry['groups']} persons or sources" if entry["groups"] else ""
+        title = f"{entry['name']}: {entry['pictures']} pictures{groups}, {sizes}"
+        console.print(title, highlight=False, markup=False, style="bold")
+        table = Table()
+        table.add_column("class")
+        for split in entry["counts"]:
+            table.add_column(split, justify="right")
+        for name in next(iter(entry["counts"].values())):
+            table.add_row(name, *(str(counts[name]) for counts in entry["counts"].values()))
+        table.add_section()
+        table.add_row("all", *map(str, entry["totals"].values()))
+        console.print(table)
+    if found["leaks"]:
+        table = Table(title="On both sides of a split", title_justify="left")
+        for column in ("in train", "split", "pictures", "of", "share"):
+            table.add_column(column, justify="left" if column == "in train" else "right")
+        for leak in found["leaks"]:
+            share = f"{100 * leak['share']:.1f} %"
+            table.add_row(leak["kind"], leak["split"], str(leak["affected"]), str(leak["of"]), share)
+        console.print(table)
+    copies, differing = found["copies"], found["conflicts"]
+    near = ", ".join(f"{n} in {split}" for split, n in copies["near_copies_within"].items()) or "none"
+    console.print(
+        f"Groups of exact copies: {copies['groups_of_exact_copies']} ({copies['groups_across_splits']} across splits). "
+        f"Pictures with a near copy in their own split: {near}. Labelled differently: "
+        f"{differing['groups_of_exact_copies']} groups of exact copies, {differing['pairs_of_near_copies']} pairs of "
+        "near ones.",
+        highlight=False,
+    )
+    for name in found["damaged"]:
+        console.print(f"cannot be decoded: {name}", highlight=False, markup=False)
+    for warning in found["warnings"]:
+        console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
+    if not found["warnings"]:
+        console.print("Nothing to warn of was found.")
