@@ -58,6 +58,7 @@ class TrackSummary:
     colours_sum: FloatArray | None = None
     pieces: list[Piece] = field(default_factory=list)
     boxes: list[FloatArray] = field(default_factory=list)
+    best_score: float = 0.0
 
     def add(
         self,
@@ -76,6 +77,7 @@ class TrackSummary:
         self.first_box = box if self.first_box is None else self.first_box
         self.last_box = box
         self.score_sum += score
+        self.best_score = max(self.best_score, score)
         self.weight += weight
         self.identity_sum = weighted if self.identity_sum is None else self.identity_sum + weighted
         self.colours_sum = colours.copy() if self.colours_sum is None else self.colours_sum + colours
@@ -116,7 +118,14 @@ class TrackSummary:
             _sum(self.colours_sum, later.colours_sum),
             [*self.pieces, *(replace(piece, start=piece.start + n) for piece in later.pieces)],
             self.boxes + later.boxes,
+            max(self.best_score, later.best_score),
         )
+
+    @property
+    def side_px(self) -> float:
+        """Longer side of the face's box, mean of where it began and ended."""
+        boxes = [b for b in (self.first_box, self.last_box) if b is not None]
+        return float(np.mean([(b[2:4] - b[:2]).max() for b in boxes])) if boxes else 0.0
 
     def part(self, track_id: int, first: int, last: int) -> TrackSummary:
         """The track from piece ``first`` to before piece ``last``, as a track of its own."""
@@ -136,6 +145,7 @@ class TrackSummary:
             np.sum([p.colours for p in pieces], axis=0),
             pieces=[Piece(p.start - start, p.samples, p.weight, p.identity, p.colours) for p in pieces],
             boxes=self.boxes[first:last],
+            best_score=self.best_score,
         )
 
 
