@@ -8,7 +8,7 @@ from typing import Any
 
 from engagement.classification.options import ClassifierConfig
 from engagement.errors import ConfigError
-from engagement.faces.options import MtcnnConfig, SearchConfig
+from engagement.faces.options import DetectorConfig, MtcnnConfig, SearchConfig
 from engagement.faces.quality import QualityConfig
 from engagement.smoothing import SmoothingConfig
 from engagement.timelines.episodes import EpisodesConfig
@@ -23,6 +23,7 @@ class AnalysisConfig:
     """All that decides the results of an analysis; written to run.json."""
 
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
     detection: MtcnnConfig = field(default_factory=MtcnnConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)

@@ -17,7 +17,7 @@ from engagement.config import AnalysisConfig
 from engagement.description import Described, FaceDescriber
 from engagement.device import choose, one_thread_each
 from engagement.faces.detector import FaceDetector
-from engagement.faces.mtcnn import MtcnnDetector
+from engagement.faces.plugins import make_detector
 from engagement.faces.search import FaceFinder
 from engagement.records import FaceRecords
 from engagement.smoothing import load_smoother, smooth_persons
@@ -99,7 +99,7 @@ class Analyzer:
     Args:
         config: all options.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        detector: another detector than MTCNN.
+        detector: another detector than the options name.
         decode_threads: threads that decode, 0 for as many as there are cores. Results are the same.
     """
 
@@ -114,7 +114,7 @@ class Analyzer:
         self.decode_threads = decode_threads
         self.device = choose(device)
         one_thread_each()
-        self.detector = detector or MtcnnDetector(config.detection, self.device)
+        self.detector = detector or make_detector(config.detector, config.detection, self.device)
         self.classifier = FaceClassifier(config.classifier, self.device)
         self.smoother, self.smoother_weights = load_smoother(config.smoothing)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 )
 @click.option("--sample-rate", type=float, help="Frames analysed per second of video.  [default: 5]")
 @click.option("--min-face", type=int, help="Smallest face searched for, pixels of the video.  [default: 24]")
+@click.option("--detector", type=str, help="mtcnn, yunet or one plugged in (see doctor).  [default: mtcnn]")
+@click.option("--detector-weights", type=str, help="The detector's model file; yunet needs one.")
 @click.option(
     "--scan-every",
     type=float,
@@ -86,7 +88,8 @@ def analyze(inputs: tuple[Path, ...], output: Path, globs: tuple[str, ...], **gi
 def _config(given: dict[str, Any]) -> AnalysisConfig:
     from engagement.classification.options import ClassifierConfig
     from engagement.config import resolve
-    from engagement.faces.options import MtcnnConfig, SearchConfig
+    from engagement.faces.options import DetectorConfig, MtcnnConfig, SearchConfig
+    from engagement.faces.plugins import check_name
     from engagement.faces.quality import QualityConfig
     from engagement.smoothing import SmoothingConfig
     from engagement.timelines.episodes import EpisodesConfig
@@ -100,10 +103,13 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
         raise ConfigError(
             f"--backend '{backend}' is unknown", f"Choose auto ({AUTO_BACKEND}), {', '.join(BACKENDS)}."
         )
+    if given["detector"] is not None:
+        check_name(given["detector"])
     return resolve(
         {
             "sampling": (SamplingConfig, {"rate_hz": given["sample_rate"]}),
             "search": (SearchConfig, {"scan_every_s": given["scan_every"]}),
+            "detector": (DetectorConfig, {"name": given["detector"], "weights": given["detector_weights"]}),
             "detection": (MtcnnConfig, {"min_face_px": given["min_face"]}),
             "quality": (QualityConfig, {"min_quality": given["min_quality"]}),
             "smoothing": (

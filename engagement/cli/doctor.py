@@ -18,6 +18,7 @@ def doctor() -> int:
     for title, check in (
         ("torchvision operators", _operators),
         ("video readers", _readers),
+        ("detectors", _detectors),
         ("weights", _weights),
         ("packages of our own", _siblings),
         ("device", _device),
@@ -57,6 +58,12 @@ def _readers() -> str:
         except (ImportError, OSError):
             found.append(f"{name} (not installed, optional)" if name == "decord" else f"{name} (missing)")
     return f"{', '.join(found)}; auto is {AUTO_BACKEND}"
+
+
+def _detectors() -> str:
+    from engagement.faces.plugins import describe
+
+    return describe()
 
 
 def _weights() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from engagement.errors import ConfigError
 
@@ -27,6 +29,43 @@ class MtcnnConfig:
                 f"--min-face {self.min_face_px} is not within 12-1000 pixels",
                 "MTCNN sees nothing below 12 px; 24 suits the back rows of a 720p recording.",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """Which detector finds the faces.
+
+    Attributes:
+        name: ``mtcnn``, ``yunet``, or one that another package plugs in (see ``engagement.faces.plugins``).
+        weights: path of its model file, None for a detector that brings its own.
+        weights_sha256: of that file, so that results tell what they were made with and are redone for another.
+    """
+
+    name: str = "mtcnn"
+    weights: str | None = None
+    weights_sha256: str | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if self.name == "mtcnn" and self.weights is not None:
+            raise ConfigError(
+                f"--detector-weights {self.weights} is given, but mtcnn brings its own",
+                "Leave it out, or choose the --detector that it belongs to, for example yunet.",
+            )
+        if self.name == "yunet" and self.weights is None:
+            raise ConfigError(
+                "--detector yunet needs its model file",
+                "Give it with --detector-weights; face_detection_yunet_2023mar.onnx is in the OpenCV Zoo.",
+            )
+        if self.weights is None:
+            return
+        try:
+            digest = hashlib.sha256(Path(self.weights).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ConfigError(
+                f"--detector-weights {self.weights} cannot be read ({error.strerror})",
+                "Give the detector's model file.",
+            ) from error
+        object.__setattr__(self, "weights_sha256", digest)
 
 
 @dataclass(frozen=True, slots=True)
