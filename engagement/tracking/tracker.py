@@ -15,11 +15,13 @@ import numpy as np
 from engagement.errors import ConfigError
 from engagement.geometry import iou_matrix
 from engagement.tracking.assignment import assign
+from engagement.tracking.replacement import Stillness, replaced
 from engagement.types import FaceDetections, FloatArray, IndexArray
 
 #: Somebody else is in a track's place when a good crop is unlike it in face (cosine) AND in colours. Either
 #: alone happens to one person who walks past a changing background, turns, or blurs: a rule fitted on people
-#: who sit before a webcam broke 36 tracks of the annotated recordings into 80 (benchmarks/recall.py).
+#: who sit before a webcam broke 36 tracks of the annotated recordings into 80 (benchmarks/recall.py), so that
+#: rule (replacement.py) is asked only of tracks that have been still.
 _OTHER_FACE, _OTHER_COLOURS, _TRUSTED = 0.4, 0.9, 0.5
 #: A face this alike is the same one further away than it was expected, by so many of its sides.
 _SAME_FACE, _LONGEST_STRIDE = 0.55, 3.0
@@ -69,7 +71,8 @@ class _Track:
         self.state = np.concatenate([_measure(box), np.zeros(3)])
         self.spread = np.diag([0.05, 0.05, 0.02, 1.0, 1.0, 0.2])
         self.identity, self.colours = look.identity[row].copy(), look.colours[row].copy()
-        self.last, self.last_colours = self.identity, self.colours
+        self.last, self.last_colours, self.last_centre = self.identity, self.colours, self.state[:2]
+        self.stillness = Stillness()
         self.size = box[2:4] - box[:2]
 
     def predict(self, time_s: float) -> None:
@@ -87,6 +90,9 @@ class _Track:
     def update(self, time_s: float, box: FloatArray, look: FaceLook, row: int) -> None:
         """Correct by a detection."""
         size = max(box[2] - box[0], box[3] - box[1])
+        centre = (box[:2] + box[2:4]) / 2
+        shift = float(np.linalg.norm(centre - self.last_centre)) / self.side
+        self.stillness.take(shift, float(np.sqrt(self.last_colours * look.colours[row]).sum()))
         noise = np.diag([0.004, 0.004, 0.004])
         gain = self.spread[:, :3] @ np.linalg.inv(self.spread[:3, :3] + noise)
         scaled = _measure(box) - self.state[:3]
@@ -101,6 +107,7 @@ class _Track:
         self.identity = mixed / max(float(np.linalg.norm(mixed)), 1e-9)
         self.colours = 0.8 * self.colours + 0.2 * look.colours[row]
         self.last, self.last_colours = look.identity[row].copy(), look.colours[row].copy()
+        self.last_centre = centre
 
     def box(self) -> FloatArray:
         """Where the face is expected."""
@@ -185,14 +192,14 @@ class FaceTracker:
         other_colours = 1 - _overlap(np.stack([t.colours for t in tracks]), look.colours[rows])
         position = 0.5 * (1 - overlap) + 0.5 * np.minimum(far, 1)
         cost = 0.6 * position + 0.25 * np.clip(1 - alike, 0, 1) + 0.15 * other_colours
-        replaced = self._replaced(tracks, alike, look, rows)
+        other = self._somebody_else(tracks, alike, boxes, look, rows)
         # Far away, or of another size: not the same face, unless it looks the same: somebody walks by.
         walks = (alike > _SAME_FACE) & (growth < 0.3) & (centre < _LONGEST_STRIDE)
-        impossible = ((far > 1.6) & (overlap < 0.1) & ~walks) | (growth > 0.7) | replaced
+        impossible = ((far > 1.6) & (overlap < 0.1) & ~walks) | (growth > 0.7) | other
         return np.where(impossible, np.inf, cost).astype(np.float32)
 
-    def _replaced(
-        self, tracks: list[_Track], alike: FloatArray, look: FaceLook, rows: IndexArray
+    def _somebody_else(
+        self, tracks: list[_Track], alike: FloatArray, boxes: FloatArray, look: FaceLook, rows: IndexArray
     ) -> np.ndarray:
         """(tracks, rows): whether somebody else is here now.
 
@@ -203,7 +210,11 @@ class FaceTracker:
         face = np.maximum(alike, np.stack([t.last for t in tracks]) @ look.identity[rows].T)
         colours = _overlap(np.stack([t.last_colours for t in tracks]), look.colours[rows])
         trusted = (look.quality[rows] >= _TRUSTED)[None]
-        return (face < _OTHER_FACE) & (colours < _OTHER_COLOURS) & trusted
+        other = (face < _OTHER_FACE) & (colours < _OTHER_COLOURS) & trusted
+        shift = np.stack([t.last_centre for t in tracks])[:, None] - _centres(boxes)[None]
+        shift = np.linalg.norm(shift, axis=2) / np.array([t.side for t in tracks])[:, None]
+        still = np.array([t.stillness.steady for t in tracks])
+        return other | replaced(still, face, colours, shift.astype(np.float32), look.quality[rows])
 
 
 def _overlap(a: FloatArray, b: FloatArray) -> FloatArray:
