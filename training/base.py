@@ -16,6 +16,7 @@ from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.evaluate import aligned
+from training.initial import chip_of
 from training.recipe import Recipe, read_recipe
 from training.run import Limits, leads, train_head
 from training.samples import SampleTable, joined
@@ -90,7 +91,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     path = run.out / "model.safetensors"
     bases = dict.fromkeys(filter(None, map(_licence_of, (recipe.init, *recipe.distil))))
     licence = licence_text(table.name, "; ".join(bases))
-    return deliver(path, network, head, recipe.chip, measured_on, origin, licence, say=say)
+    return deliver(path, network, head, chip_of(recipe), measured_on, origin, licence, say=say)
 
 
 def expression_labels(table: SampleTable) -> LabelSet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -14,9 +15,24 @@ from engagement.classification.backbones import BACKBONES
 from engagement.classification.network import FaceStateNet
 from engagement.compat import load_torchvision
 from engagement.errors import WeightsError
+from engagement.types import ChipSpec
+from engagement.weights.store import read_record
+from training.recipe import Recipe
 
 #: What a torchvision state dict calls its classifier; a backbone has none.
 _CLASSIFIERS = ("classifier.", "fc.")
+
+
+def chip_of(recipe: Recipe) -> ChipSpec:
+    """The recipe's chip, normalised as its initial weights are used to: ours say how in their header."""
+    chip, path = recipe.chip, Path(recipe.init)
+    if path.suffix != ".safetensors" or not path.is_file():
+        return chip
+    try:
+        known = ChipSpec.from_dict(dict(read_record(path).chip))
+    except (WeightsError, KeyError):  # a stranger's file, which initialise judges
+        return chip
+    return replace(chip, mean=known.mean, std=known.std)
 
 
 def initialise(network: FaceStateNet, init: str) -> str:

@@ -23,7 +23,7 @@ from training.calibration import fit_platt, fit_temperature
 from training.chip_dataset import ChipDataset
 from training.distillation import teacher_probabilities
 from training.history import History
-from training.initial import initialise
+from training.initial import chip_of, initialise
 from training.lightning import (
     Callback,
     EarlyStopping,
@@ -117,7 +117,7 @@ def train_head(
     origin = initialise(network, recipe.init)
     say(f"weights: {origin}")
     return train_network(
-        network, table, head, recipe, folder, chip=recipe.chip, limits=limits, resume=resume, say=say
+        network, table, head, recipe, folder, chip=chip_of(recipe), limits=limits, resume=resume, say=say
     )
 
 

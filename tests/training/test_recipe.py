@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from engagement.classification.backbones import BACKBONES
 from engagement.errors import ConfigError
+from engagement.weights.store import WeightRecord, save_weights
+from tests.conftest import ROOT
+from training.augment import POLICIES
 from training.cli.base import BACKBONE_NAMES
+from training.initial import chip_of
 from training.recipe import Recipe, parse_overrides, read_recipe, shipped_recipes
 
 
@@ -171,3 +178,36 @@ def test_an_override_without_value_is_refused() -> None:
 def test_hub_weights_bring_their_normalisation() -> None:
     assert Recipe(init="hub").chip.mean == (0.485, 0.456, 0.406)
     assert Recipe().chip.mean == (0.5, 0.5, 0.5)
+
+
+def test_weights_of_our_own_bring_their_normalisation_too(tmp_path: Path) -> None:
+    """What feature extraction learned on ImageNet's mean and std is fine-tuned on them."""
+    hub = Recipe(init="hub", size=64).chip
+    save_weights(path := tmp_path / "a.safetensors", WeightRecord("face_state", {}, hub.to_dict()), {})
+    chip = chip_of(Recipe(init=str(path), size=48, margin=1.0))
+    assert (chip.size, chip.margin, chip.mean, chip.std) == (48, 1.0, hub.mean, hub.std)
+    foreign = tmp_path / "b.safetensors"
+    save_file({"a": torch.zeros(2)}, foreign)
+    for init in (str(foreign), str(tmp_path / "none.safetensors"), ""):
+        assert chip_of(Recipe(init=init)) == Recipe().chip
+
+
+def test_the_documents_table_has_every_key_with_its_default() -> None:
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8").split("### Recipes")[1].split("### ")[0]
+    told: dict[str, str] = {}
+    for line in text.split("| key |")[1].split("\n\n")[0].splitlines()[2:]:
+        keys, defaults = (cell.strip() for cell in line.split("|")[1:3])
+        names = [key.strip(" `") for key in keys.split(",")]
+        told |= dict(zip(names, [d.strip() for d in defaults.split(",")], strict=True))
+    assert list(told) and set(told) == set(Recipe().to_dict())
+    for key, default in Recipe().to_dict().items():
+        if isinstance(default, int | float) and not isinstance(default, bool):
+            assert float(told[key]) == default, key
+        else:
+            assert told[key] == (str(default).lower() if default else ""), key
+
+
+def test_the_documents_name_every_model_policy_and_recipe() -> None:
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    for name in (*BACKBONES, *POLICIES, *(n for n in shipped_recipes() if n != "faces")):
+        assert re.search(rf"\b{name}\b", text), name

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
-from engagement.errors import ConfigError, DataError
+from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.labels import EXPRESSIONS
 from training.datasets.registry import load
 from training.lightning_module import HeadTrainer, class_weights
 from training.recipe import Recipe
-from training.run import Limits, expression_spec, train_head
+from training.run import Limits, expression_spec, train_head, train_network
 
 SPEC = expression_spec("mobilenet_v2", HeadSpec(EXPRESSIONS))
 RECIPE = Recipe(backbone="mobilenet_v2", size=32, epochs=3, batch_size=16, ema=0.5, validation_share=0.3)
@@ -32,24 +32,162 @@ def run(
     folders: Path, out: Path, say: Callable[[str], None] = lambda _: None, **changes: object
 ) -> FaceStateNet:
     recipe = replace(RECIPE, **changes)
-    return train_head(load(str(folders)), "expression", SPEC, recipe, out, limits=LIMITS, say=say)[0]
+    spec = expression_spec(recipe.backbone, HeadSpec(EXPRESSIONS))
+    return train_head(load(str(folders)), "expression", spec, recipe, out, limits=LIMITS, say=say)[0]
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(expression_folders: Path, tmp_path: Path) -> None:
-    unbroken = run(expression_folders, tmp_path / "a")
+#: A small network with BatchNorm and dropout, so that a run takes a second.
+SMALL_RUN = {"backbone": "cnn_bn", "size": 48, "ema": 0.0}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            **SMALL_RUN,
+            "schedule": "plateau",
+            "plateau_patience": 0,
+            "optimizer": "sgd",
+            "learning_rate": 0.01,
+        },
+        {**SMALL_RUN, "sam": 0.05, "augmentation": "mix", "schedule": "cosine", "optimizer": "adam"},
+        {
+            **SMALL_RUN,
+            "mode": "feature_extraction",
+            "unfreeze_epoch": 1,
+            "sampling": "balanced",
+            "balance": 0.0,
+        },
+        {
+            **SMALL_RUN,
+            "freeze": 2,
+            "unfreeze_epoch": 2,
+            "ema": 0.5,
+            "schedule": "constant",
+            "precision": "bf16-mixed",
+        },
+        {**SMALL_RUN, "backbone": "cnn_dropblock", "size": 32, "augmentation": "crp_cutout", "patience": 1},
+    ],
+    ids=[
+        "shipped",
+        "plateau-sgd",
+        "sam-mix-cosine",
+        "feature-extraction-balanced",
+        "thaw-ema-bf16",
+        "dropblock-patience",
+    ],
+)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    changes: dict[str, object], expression_folders: Path, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    unbroken = run(expression_folders, tmp_path / "a", told.append, **changes)
 
     def killer(text: str) -> None:
         if text.startswith("epoch 2"):
             raise KilledError
 
     with pytest.raises(KilledError):
-        run(expression_folders, tmp_path / "b", killer)
+        run(expression_folders, tmp_path / "b", killer, **changes)
     said: list[str] = []
-    resumed = run(expression_folders, tmp_path / "b", said.append)
-    assert [line.split(":")[0] for line in said if line.startswith("epoch")] == ["epoch 2", "epoch 3"]
+    resumed = run(expression_folders, tmp_path / "b", said.append, **changes)
+    epochs, resumed_at = ([w.split(":")[0] for w in words if w[:5] == "epoch"] for words in (told, said))
+    assert resumed_at == epochs[1:] and resumed_at[0] == "epoch 2"
     assert (tmp_path / "a/log/metrics.csv").read_text() == (tmp_path / "b/log/metrics.csv").read_text()
     for key, value in unbroken.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key]), key
+
+
+def test_what_is_frozen_stays_until_it_thaws(expression_folders: Path, tmp_path: Path) -> None:
+    """Bit for bit, statistics of BatchNorm included; and the head learns meanwhile."""
+
+    def states(changes: dict[str, object]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        recipe = replace(RECIPE, **{**SMALL_RUN, "epochs": 2, **changes})
+        torch.manual_seed(0)
+        network = FaceStateNet(NetworkSpec("cnn_bn", {"expression": HeadSpec(EXPRESSIONS)}))
+        before = {k: v.clone() for k, v in network.state_dict().items()}
+        after_one: list[dict[str, torch.Tensor]] = []
+
+        def look(text: str) -> None:
+            if text.startswith("epoch 1"):
+                after_one.append({k: v.clone() for k, v in network.state_dict().items()})
+
+        table = load(str(expression_folders))
+        train_network(
+            network,
+            table,
+            "expression",
+            recipe,
+            tmp_path,
+            chip=recipe.chip,
+            limits=LIMITS,
+            resume=False,
+            say=look,
+        )
+        last = torch.load(tmp_path / "last.ckpt", weights_only=False)["state_dict"]
+        first = {k for k, v in after_one[0].items() if not torch.equal(v, before[k])}
+        second = {k for k, v in before.items() if not torch.equal(last[f"network.{k}"], v)}
+        return (
+            {k: before[k] for k in first},
+            {k: before[k] for k in second},
+        )
+
+    def stages(changed: dict[str, torch.Tensor]) -> set[str]:
+        return {k.split(".")[1] for k in changed if k.startswith("backbone.")}
+
+    first, second = states({"mode": "feature_extraction"})
+    assert stages(first) == stages(second) == set() and first
+    first, second = states({"mode": "feature_extraction", "unfreeze_epoch": 1})
+    assert stages(first) == set() and stages(second) == {"0", "1", "2", "3", "4"}
+    first, second = states({"mode": "feature_extraction", "unfreeze_epoch": 1, "freeze": 3})
+    assert stages(first) == set() and stages(second) == {"3", "4"}
+    first, second = states({"freeze": 3, "unfreeze_epoch": 1})
+    assert stages(first) == {"3", "4"} and stages(second) == {"0", "1", "2", "3", "4"}
+
+
+def test_a_run_begun_before_a_key_existed_goes_on(expression_folders: Path, tmp_path: Path) -> None:
+    run(expression_folders, tmp_path, **SMALL_RUN, epochs=1)
+    record = json.loads((tmp_path / "run.json").read_text())
+    for key in ("sam", "distil", "optimizer", "schedule", "mode", "sampling", "precision"):
+        record["recipe"].pop(key)
+    record.pop("processes")
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    said: list[str] = []
+    run(expression_folders, tmp_path, said.append, **SMALL_RUN, epochs=1)
+    assert not [line for line in said if line.startswith("epoch")]
+    with pytest.raises(ConfigError, match="differs in: sam"):
+        run(expression_folders, tmp_path, **SMALL_RUN, epochs=1, sam=0.1)
+
+
+def test_sam_counts_a_step_once(expression_folders: Path, tmp_path: Path) -> None:
+    """Two passes a step, but BatchNorm counts the batches of the first alone, and so does the schedule."""
+    run(expression_folders, tmp_path, **SMALL_RUN, epochs=2, sam=0.05)
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=False)
+    plain = tmp_path / "plain"
+    run(expression_folders, plain, **SMALL_RUN, epochs=2)
+    without = torch.load(plain / "last.ckpt", weights_only=False)
+    assert kept["global_step"] == without["global_step"]
+    rates = [c["optimizer_states"][0]["param_groups"][0]["lr"] for c in (kept, without)]
+    assert rates[0] == rates[1]
+    weights = [c["state_dict"]["network.backbone.0.0.weight"] for c in (kept, without)]
+    assert not torch.equal(*weights)
+
+
+def test_tensorboard_is_written_beside_the_table(expression_folders: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    limits = replace(LIMITS, tensorboard=True)
+    recipe = replace(RECIPE, **SMALL_RUN, epochs=1)
+    spec = NetworkSpec("cnn_bn", {"expression": HeadSpec(EXPRESSIONS)})
+    train_head(load(str(expression_folders)), "expression", spec, recipe, tmp_path, limits=limits)
+    assert list((tmp_path / "log/tensorboard").glob("events.out.tfevents*"))
+    assert (tmp_path / "log/metrics.csv").is_file()
+
+
+def test_tensorboard_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BackendUnavailable, match=r"pip install 'engagement\[tensorboard\]'"):
+        Limits(tensorboard=True)
 
 
 def test_a_finished_run_is_not_trained_again(expression_folders: Path, tmp_path: Path) -> None:
