@@ -39,12 +39,15 @@ class PersonsConfig:
         identity_weights: file of facenet's weights; None for the cache where facenet-pytorch keeps it.
         min_samples: a track seen less often begins no person.
         min_mean_score: nor does one whose mean detector score is lower; a large face needs a higher one.
+        min_best_score: nor one whose best score is: chance faces in a wall or a sleeve are doubtful
+            throughout, while a person is seen well at least once.
     """
 
     identity: str = "auto"
     identity_weights: str | None = None
     min_samples: int = 3
     min_mean_score: float = 0.8
+    min_best_score: float = 0.95
 
     def __post_init__(self) -> None:
         if self.identity not in IDENTITIES:
@@ -88,7 +91,11 @@ def _solid(tracks: Sequence[TrackSummary], config: PersonsConfig, slack: float =
     mean_score = sum(t.score_sum for t in tracks) / max(seen, 1)
     side = sum(t.side_px * len(t.samples) for t in tracks) / max(seen, 1)
     extra = _LARGE_EXTRA * float(np.interp(side, _LARGE_PX, (0, 1)))
-    return seen >= config.min_samples and mean_score >= config.min_mean_score + extra - slack
+    return (
+        seen >= config.min_samples
+        and mean_score >= config.min_mean_score + extra - slack
+        and max(t.best_score for t in tracks) >= config.min_best_score
+    )
 
 
 def _first_seen(group: list[TrackSummary]) -> tuple[int, float, int]:
