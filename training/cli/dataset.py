@@ -62,7 +62,7 @@ def _show(found: Mapping[str, Any]) -> None:
         sizes = f"all {smallest} px" if entry["different_sizes"] == 1 else f"{smallest} to {largest} px"
         groups = f", {entry['groups']} persons or sources" if entry["groups"] else ""
         title = f"{entry['name']}: {entry['pictures']} pictures{groups}, {sizes}"
-        console.print(title, highlight=False, markup=False, style="bold")
+        console.print(title, highlight=False, markup=False, soft_wrap=True, style="bold")
         table = Table()
         table.add_column("class")
         for split in entry["counts"]:
@@ -88,10 +88,11 @@ def _show(found: Mapping[str, Any]) -> None:
         f"{differing['groups_of_exact_copies']} groups of exact copies, {differing['pairs_of_near_copies']} pairs of "
         "near ones.",
         highlight=False,
+        soft_wrap=True,
     )
     for name in found["damaged"]:
-        console.print(f"cannot be decoded: {name}", highlight=False, markup=False)
+        console.print(f"cannot be decoded: {name}", highlight=False, markup=False, soft_wrap=True)
     for warning in found["warnings"]:
-        console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
+        console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     if not found["warnings"]:
         console.print("Nothing to warn of was found.")

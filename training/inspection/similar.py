@@ -131,13 +131,15 @@ def altered(thumbs: ByteArray, a_rows: IndexArray, b_rows: IndexArray, options: 
     first = np.ones(len(pairs), bool)
     first[1:] = (pairs.a[1:] != pairs.a[:-1]) | (pairs.b[1:] != pairs.b[:-1])
     pairs = pairs.rows(first)
-    plain = np.concatenate(
-        [
-            _correlation(_detail(thumbs[pairs.a[part]]), _detail(thumbs[pairs.b[part]]))
-            for part in _parts(len(pairs))
-        ]
+    as_is = np.concatenate(
+        [_passes(thumbs[pairs.a[part]], thumbs[pairs.b[part]], options) for part in _parts(len(pairs))]
     )
-    return pairs.rows(plain < options.detail)
+    return pairs.rows(~as_is)
+
+
+def _passes(left: ByteArray, right: ByteArray, options: SimilarOptions) -> NDArray[np.bool_]:
+    coarse = _correlation(low_frequencies(left), low_frequencies(right))
+    return (coarse >= options.coarse) & (_correlation(_detail(left), _detail(right)) >= options.detail)
 
 
 def _checked(
