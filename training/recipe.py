@@ -163,7 +163,7 @@ def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
         try:
             typed[key] = _typed(key, value)
         except ConfigError as error:
-            wrong.append(str(error))
+            wrong.append(f"{error.message} ({error.hint})" if error.hint else error.message)
     try:
         recipe = Recipe(**typed)
     except ConfigError as error:
