@@ -22,7 +22,8 @@ from engagement.faces.mtcnn import MtcnnDetector
 from engagement.faces.pose import head_pose
 from engagement.faces.quality import assess
 from engagement.tracking.appearance import head_colours
-from engagement.tracking.persons import PersonsConfig, TrackSummary, join_tracks
+from engagement.tracking.persons import PersonsConfig, TrackSummary
+from engagement.tracking.splitting import find_persons
 from engagement.tracking.tracker import FaceLook, FaceTracker, TrackingConfig
 from engagement.types import ByteArray, FaceDetections, FloatArray, IndexArray
 from engagement.video.cuts import CutDetector
@@ -198,9 +199,12 @@ class Followed:
 
 
 def follow(
-    sights: Sequence[Sight], tracking: TrackingConfig | None = None, persons: PersonsConfig | None = None
+    sights: Sequence[Sight],
+    tracking: TrackingConfig | None = None,
+    persons: PersonsConfig | None = None,
+    evidence: Sequence[str] | None = None,
 ) -> Followed:
-    """Tracker and joining over a stream, as the pipeline runs them."""
+    """Tracker and joining over a stream, as the pipeline runs them; evidence: see `find_persons`."""
     tracker, summaries = FaceTracker(tracking), {}
     shot = 0
     rows: list[tuple[int, int, int, FloatArray]] = []
@@ -225,9 +229,9 @@ def follow(
                 sight.look.colours[row],
             )
             rows.append((sample, true, track, box))
-    person = join_tracks(list(summaries.values()), persons or PersonsConfig())
+    found = find_persons(list(summaries.values()), persons or PersonsConfig(), evidence)
     sample, true, track = (np.array([r[k] for r in rows], np.int64) for k in range(3))
-    who = np.array([person[t] for t in track.tolist()], np.int64)
+    who = np.array([found.person[t] for t in found.relabel(track, sample).tolist()], np.int64)
     return Followed(
         sample, true, track, who, np.array([r[3] for r in rows], np.float32).reshape(-1, 4), missed
     )

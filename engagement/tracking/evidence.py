@@ -18,7 +18,8 @@ from engagement.types import FloatArray
 #: All kinds of evidence; ``session`` is what the session shows of the others.
 EVIDENCE = ("face", "colours", "seat", "session")
 
-_FACE_SLOPE, _FACE_ZERO, _FACE_LIMIT, _FACE_FULL_WEIGHT = 20.0, 0.42, 5.0, 1.0
+_FACE_SLOPE, _FACE_ZERO, _FACE_FULL_WEIGHT = 20.0, 0.42, 1.0
+_FACE_LIMITS = (-5.0, 12.0)  # a bad picture of somebody is common, a good one of somebody else is not
 # One clip keeps its light and clothes throughout, so the slope found for colours is far too sure of itself.
 _COLOUR_SLOPE, _COLOUR_ZERO, _COLOUR_LIMIT = 10.0, 0.82, 2.0
 _SEAT_LIMIT = 3.0
@@ -78,7 +79,7 @@ class Evidence:
     def _faces(self, i: int) -> FloatArray:
         # A few poor crops are weak evidence, for and against.
         trust = np.minimum(1.0, np.minimum(self.weight, self.weight[i]) / _FACE_FULL_WEIGHT)
-        return trust * np.clip(_FACE_SLOPE * (self._cosines(i) - self.face_zero), -_FACE_LIMIT, _FACE_LIMIT)
+        return trust * np.clip(_FACE_SLOPE * (self._cosines(i) - self.face_zero), *_FACE_LIMITS)
 
     def _cosines(self, i: int) -> FloatArray:
         length = np.linalg.norm(self.identity, axis=1)

@@ -1,0 +1,115 @@
+"""Tracks that ran on with somebody else: split where they may have, then joined with all that is known.
+
+A split costs nothing where it was not needed: the parts are alike and in the same place, so joining puts
+them together again and the track stays whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engagement.tracking.persons import NOBODY, PersonsConfig, join_tracks
+from engagement.tracking.summary import Piece, TrackSummary
+from engagement.types import IndexArray
+
+_WINDOW = 3  # pieces on either side that are compared
+_ALIKE = 0.8  # cosine of face features before and after, below which a track is split
+_ENOUGH = 1.0  # sum of qualities that either side must have
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """From ``sample`` on, ``track`` is another person and is called ``new_track``."""
+
+    track: int
+    sample: int
+    new_track: int
+
+
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """Who is who.
+
+    Attributes:
+        person: track id -> person index from 0, or NOBODY; new tracks included.
+        splits: tracks that turned out to be several people, in order of sample.
+    """
+
+    person: dict[int, int]
+    splits: tuple[Split, ...] = ()
+
+    def relabel(self, track: IndexArray, sample: IndexArray) -> IndexArray:
+        """Track ids after splitting.
+
+        Args:
+            track, sample: (n,) of each face, as the tracker had it.
+
+        Returns:
+            int64 (n,).
+        """
+        out = np.array(track, np.int64)
+        for split in self.splits:
+            out[(track == split.track) & (sample >= split.sample)] = split.new_track
+        return out
+
+
+def find_persons(
+    tracks: Sequence[TrackSummary], config: PersonsConfig, evidence: Sequence[str] | None = None
+) -> Persons:
+    """Persons of a session; tracks are split where they change person.
+
+    Args:
+        evidence: kinds that count, for measurements; None for those of the configuration.
+    """
+    kinds = config.evidence if evidence is None else evidence
+    if config.identity == "off" or "face" not in kinds:
+        return Persons(join_tracks(tracks, config, kinds))
+    free = max((t.track_id for t in tracks), default=-1) + 1
+    parts: list[TrackSummary] = []
+    origin: dict[int, list[TrackSummary]] = {}
+    for track in tracks:
+        own = _parts(track, free)
+        free += len(own) - 1
+        parts += own
+        origin[track.track_id] = own
+    person = join_tracks(parts, config, kinds)
+    splits: list[Split] = []
+    for track_id, own in origin.items():
+        name, current = track_id, person[track_id]
+        for part in own[1:]:
+            index = person.pop(part.track_id)
+            # A scrap within a track is whoever the track is.
+            if index != NOBODY and current not in (NOBODY, index):
+                name, current = part.track_id, index
+                splits.append(Split(track_id, part.samples[0], name))
+            elif current == NOBODY:
+                current = index
+            person[name] = current
+    return Persons(person, tuple(sorted(splits, key=lambda s: (s.sample, s.track))))
+
+
+def _parts(track: TrackSummary, free: int) -> list[TrackSummary]:
+    """A track cut where its face changes; the first part keeps the id, others count from ``free``."""
+    pieces = track.pieces
+    alike = [_alike(pieces[max(k - _WINDOW, 0) : k], pieces[k : k + _WINDOW]) for k in range(1, len(pieces))]
+    cuts = [
+        k + 1
+        for k, value in enumerate(alike)
+        if value < _ALIKE and value == min(alike[max(k - _WINDOW + 1, 0) : k + _WINDOW])
+    ]
+    if not cuts:
+        return [track]
+    ends = [0, *cuts, len(pieces)]
+    ids = [track.track_id, *range(free, free + len(cuts))]
+    return [track.part(ids[i], ends[i], ends[i + 1]) for i in range(len(ids))]
+
+
+def _alike(before: Sequence[Piece], after: Sequence[Piece]) -> float:
+    """Cosine of the mean face features of two runs of pieces; 1 where there is too little to say."""
+    if min(sum(p.weight for p in side) for side in (before, after)) < _ENOUGH:
+        return 1.0
+    a, b = (np.sum([p.identity for p in side], axis=0) for side in (before, after))
+    return float(a @ b) / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-9)
