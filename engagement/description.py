@@ -16,7 +16,8 @@ from engagement.tracking.appearance import head_colours
 from engagement.types import ByteArray, FaceScores, FloatArray
 
 #: Frames whose faces are scored together, unless this many faces are there sooner: enough to keep the
-#: network busy, few enough to hold in memory. The scores are the same however frames are grouped.
+#: network busy, few enough to hold in memory. Grouped by what the frames show alone, so
+#: that neither threads nor processes change a result.
 _FRAMES, _FACES = 8, 32
 
 
