@@ -60,9 +60,9 @@ class LabelSet:
 EXPRESSIONS = LabelSet(
     "expression", ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"), "exclusive"
 )
-#: AffectNet's eight: the seven in the same order, then contempt. A model for these is another model: a
-#: seven-class one is never measured on pictures of contempt, and ``analyze`` takes seven.
-EXPRESSIONS_8 = LabelSet("expression", (*EXPRESSIONS.classes, "contempt"), "exclusive")
+#: AffectNet's eight: the seven in the same order, then contempt. It is a label set of its own: a model of the
+#: seven is never measured on pictures of contempt, and one of the eight has a head beside ``expression``.
+EXPRESSIONS_8 = LabelSet("expression8", (*EXPRESSIONS.classes, "contempt"), "exclusive")
 LEARNER_STATES = LabelSet("learner_state", ("boredom", "engagement", "confusion"), "independent")
 
 #: What an event says when no learner state leads by the margin.

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from engagement.errors import DataError
-from engagement.labels import EXPRESSIONS, EXPRESSIONS_8
+from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LabelSet
 from tests.training.made_up_faces import made_up_face, write_face
 from training.datasets.registry import SETS, load, prepared
 from training.datasets.votes import FERPLUS_VOTES, soft_labels
@@ -242,6 +242,12 @@ def test_eight_and_seven_classes_meet_explicitly(tmp_path: Path) -> None:
     widened = aligned(seven, EXPRESSIONS_8)
     assert widened.target[:, -1].max() == 0
     np.testing.assert_array_equal(widened.target[:, :7], seven.target)
+
+
+def test_class_folders_with_contempt_are_expressions_of_the_eight(tmp_path: Path) -> None:
+    for kind, name in enumerate(("Anger", "contempt", "Happiness")):
+        write_face(tmp_path / name / "a.png", kind, 0)
+    assert load(str(tmp_path)).labels == LabelSet("expression8", ("angry", "happy", "contempt"), "exclusive")
 
 
 def test_faulty_annotations_are_explained(tmp_path: Path) -> None:

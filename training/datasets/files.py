@@ -128,7 +128,8 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
             item.label = SYNONYMS[item.label]
         there = {item.label for item in listed}
         ordered = tuple(c for c in EXPRESSIONS_8.classes if c in there)
-        found_set = LabelSet(EXPRESSIONS.name, ordered, "exclusive")
+        whole = EXPRESSIONS if set(ordered) <= set(EXPRESSIONS.classes) else EXPRESSIONS_8
+        found_set = LabelSet(whole.name, ordered, "exclusive")
     else:
         found_set = LabelSet(name, tuple(found), "exclusive")
     labels = labels or found_set
