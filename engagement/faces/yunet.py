@@ -48,7 +48,7 @@ class YunetDetector:
             self._net = cv2.FaceDetectorYN.create(str(weights), "", (320, 320), _SCORE, _OVERLAP)
             # Only a first picture shows whether the file is a detector of this kind.
             self._faces(np.zeros((32, 32, 3), np.uint8))
-        except (cv2.error, WeightsError) as error:
+        except cv2.error as error:
             raise WeightsError(
                 f"{weights} cannot be read as YuNet's model",
                 "Take face_detection_yunet_2023mar.onnx of the OpenCV Zoo.",

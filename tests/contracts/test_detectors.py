@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,28 @@ def _mtcnn() -> FaceDetector:
     return MtcnnDetector(MtcnnConfig(min_face_px=24))
 
 
-DETECTORS = {"mtcnn": _mtcnn}
+def _yunet() -> FaceDetector:
+    from engagement.faces.yunet import YunetDetector
+
+    if not (given := os.environ.get("ENGAGEMENT_YUNET")):
+        pytest.skip(
+            "YuNet's model file is not shipped: set ENGAGEMENT_YUNET to face_detection_yunet_2023mar.onnx"
+        )
+    return YunetDetector(Path(given))
+
+
+#: How each is made, and the score above which it is sure of a face.
+DETECTORS = {"mtcnn": (_mtcnn, 0.95), "yunet": (_yunet, 0.85)}
 
 
 @pytest.fixture(scope="module", params=sorted(DETECTORS))
-def detector(request: pytest.FixtureRequest) -> FaceDetector:
-    return DETECTORS[request.param]()
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def detector(name: str) -> FaceDetector:
+    return DETECTORS[name][0]()
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +49,10 @@ def portrait() -> np.ndarray:
     return pytest.importorskip("skimage.data", reason="needs scikit-image's portrait").astronaut()
 
 
-def test_one_face_with_its_landmarks_inside(detector: FaceDetector, portrait: np.ndarray) -> None:
+def test_one_face_with_its_landmarks_inside(name: str, detector: FaceDetector, portrait: np.ndarray) -> None:
     faces = detector.detect(portrait, 7, 1.4)
-    strong = faces.take(faces.score > 0.95)
+    strong = faces.take(faces.score > DETECTORS[name][1])
+    assert detector.name == name
     assert len(strong) == 1
     assert (faces.frame_index, faces.time_s) == (7, 1.4)
     x1, y1, x2, y2 = strong.boxes_xyxy[0]
@@ -77,8 +95,8 @@ def test_the_smallest_face_is_checked() -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["classroom_occlusion.mp4", "street_walkers.mp4", "head_tilts_pair.mp4"])
-def test_same_boxes_as_the_library(shared_videos: Path, name: str) -> None:
+@pytest.mark.parametrize("clip", ["classroom_occlusion.mp4", "street_walkers.mp4", "head_tilts_pair.mp4"])
+def test_same_boxes_as_the_library(shared_videos: Path, clip: str) -> None:
     """Sure faces of facenet-pytorch's own cascade are found by ours, and the other way round."""
     from engagement.compat import load_torchvision
     from engagement.video import open_video
@@ -89,7 +107,7 @@ def test_same_boxes_as_the_library(shared_videos: Path, name: str) -> None:
 
     library, ours = MTCNN(keep_all=True, min_face_size=24), _mtcnn()
     total = hits = back = mine = 0
-    with open_video(shared_videos / name) as reader:
+    with open_video(shared_videos / clip) as reader:
         for frame in select(reader.tickets(), 0.7):
             boxes, prob = library.detect(frame.rgb)[:2]
             faces = ours.detect(frame.rgb)
