@@ -19,7 +19,6 @@ from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ByteArray, ChipSpec, FaceScores, FloatArray
 from engagement.weights.store import LoadedWeights, load_weights
 
-
 #: Chips per forward pass: as fast as any larger number on a CPU core, and enough for a GPU. Not an option:
 #: the last bits of a score depend on it (libraries sum in another order for another number of pictures).
 _CHUNK = {"cpu": 16, "cuda": 256}

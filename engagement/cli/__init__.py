@@ -19,6 +19,7 @@ COMMANDS = {
     "train": ("training.cli:train", "Train expression, state, personal and temporal models."),
     "evaluate": ("training.cli:evaluate", "Measure a model on a data set."),
     "columns": ("engagement.cli.columns:columns", "Explain every column of the tables."),
+    "benchmark": ("engagement.cli.benchmark:benchmark", "Say how fast an analysis is here, stage by stage."),
     "doctor": ("engagement.cli.doctor:doctor", "Check packages, weights and devices."),
 }
 

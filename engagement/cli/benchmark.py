@@ -1,0 +1,120 @@
+"""``engagement benchmark``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from engagement.pipeline import Analyzer
+
+
+@click.command()
+@click.argument("video", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--sample-rate", type=float, help="Frames analysed per second of video.  [default: 5]")
+@click.option("--min-face", type=int, help="Smallest face searched for, pixels of the video.  [default: 24]")
+@click.option("--scan-every", type=float, help="Seconds between searches of the whole picture.  [default: 1]")
+@click.option("--device", type=str, default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures here, too.")
+def benchmark(
+    video: Path,
+    sample_rate: float | None,
+    min_face: int | None,
+    scan_every: float | None,
+    device: str,
+    json_file: Path | None,
+) -> None:
+    """Say how long the analysis of VIDEO takes on this machine, and where the time goes.
+
+    Nothing is written but the figures. Loading the models is not counted.
+    """
+    from engagement.config import resolve
+    from engagement.faces.options import MtcnnConfig, SearchConfig
+    from engagement.pipeline import Analyzer
+    from engagement.video.sampling import SamplingConfig
+
+    config = resolve(
+        {
+            "sampling": (SamplingConfig, {"rate_hz": sample_rate}),
+            "detection": (MtcnnConfig, {"min_face_px": min_face}),
+            "search": (SearchConfig, {"scan_every_s": scan_every}),
+        },
+        thumbnails=False,
+    )
+    found = measure(Analyzer(config, device), video)
+    _show(found)
+    if json_file is not None:
+        json_file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(analyzer: Analyzer, video: Path) -> dict[str, Any]:
+    """Analyse a video and account for the time.
+
+    Returns:
+        ``video_s``, ``elapsed_s``, ``cpu_s``, ``times_real_time``, ``samples``, ``faces``, ``persons``,
+        ``faces_per_sample``, ``samples_per_s``, ``stages_s`` (work by stage; stages overlap in time) and
+        ``peak_memory_mib`` of the process, None where the system does not tell.
+    """
+    import time
+
+    started, worked = time.perf_counter(), time.process_time()
+    result = analyzer.analyze_video(video)
+    elapsed, cpu = time.perf_counter() - started, time.process_time() - worked
+    samples, faces = len(result.sample_time_s), len(result.records)
+    length = samples / analyzer.config.sampling.rate_hz
+    return {
+        "video": video.name,
+        "device": analyzer.device,
+        "video_s": length,
+        "elapsed_s": elapsed,
+        "cpu_s": cpu,
+        "times_real_time": length / elapsed,
+        "samples": samples,
+        "samples_per_s": samples / elapsed,
+        "faces": faces,
+        "faces_per_sample": faces / max(samples, 1),
+        "persons": int(result.person.max(initial=-1)) + 1,
+        "stages_s": dict(result.seconds),
+        "peak_memory_mib": _peak_memory_mib(),
+    }
+
+
+def _peak_memory_mib() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    import sys
+
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _show(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{found['video']} on {found['device']}")
+    table.add_column("stage")
+    table.add_column("seconds", justify="right")
+    table.add_column("per second of video", justify="right")
+    for stage, seconds in found["stages_s"].items():
+        table.add_row(stage, f"{seconds:.2f}", f"{seconds / found['video_s']:.3f}")
+    table.add_section()
+    table.add_row(
+        "all, stages side by side",
+        f"{found['elapsed_s']:.2f}",
+        f"{found['elapsed_s'] / found['video_s']:.3f}",
+    )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{found['times_real_time']:.1f} times real time: {found['video_s']:.0f} s of video, "
+        f"{found['samples']} samples, {found['faces_per_sample']:.1f} faces each, {found['persons']} persons; "
+        f"{found['cpu_s']:.1f} s of processor time."
+    )
+    if found["peak_memory_mib"] is not None:
+        console.print(f"Peak memory of the process: {found['peak_memory_mib']:.0f} MiB.")
