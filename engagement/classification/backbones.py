@@ -115,7 +115,7 @@ def _cnn_bn() -> nn.Sequential:
 
 
 def _cnn_dropblock() -> nn.Sequential:
-    """Plain convolutions 64-128-256-512 in colour, each stage batch-normalised, the later ones with
+    """Pairs of plain convolutions 32-64-128-256 in colour, all batch-normalised, the middle stages with
     DropBlock (Ghiasi et al. 2018): neighbouring activations go together, as dropout of single ones does
     little where neighbours say the same. Averaged over places, so it takes chips of any size.
     """
@@ -130,7 +130,7 @@ def _cnn_dropblock() -> nn.Sequential:
         return nn.Sequential(*layers, nn.MaxPool2d(2))
 
     # Blocks of about a quarter of the map's side: 5 of 24, 3 of 12; the last map is too small to drop from.
-    return nn.Sequential(block(3, 64, 0), block(64, 128, 5), block(128, 256, 3), block(256, 512, 0))
+    return nn.Sequential(block(3, 32, 0), block(32, 64, 5), block(64, 128, 3), block(128, 256, 0))
 
 
 BACKBONES: Mapping[str, Backbone] = {
@@ -141,5 +141,5 @@ BACKBONES: Mapping[str, Backbone] = {
     "vgg16": Backbone(_vgg16, 512, hub="VGG16_Weights"),
     "lenet": Backbone(_lenet, 512, size=48, grey=True),
     "cnn_bn": Backbone(_cnn_bn, 128, size=48, grey=True),
-    "cnn_dropblock": Backbone(_cnn_dropblock, 512),
+    "cnn_dropblock": Backbone(_cnn_dropblock, 256),
 }
