@@ -34,6 +34,8 @@ class AnalysisConfig:
     episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
     backend: str = "auto"
     thumbnails: bool = True
+    #: Longer videos are analysed in ranges of about so many seconds (engagement.segments); 0: never.
+    split_s: float = 0.0
     #: Who is shown. Decides no figure of a person, so a change redoes the pages, not the analysis; None: as before.
     presence: PresenceConfig | None = None
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagement import RESULTS_VERSION, __version__
@@ -85,19 +83,58 @@ def _split(found: Any) -> Mapping[str, Any]:
     return found.get("test") or found.get("val") or {}
 
 
-def fingerprint(path: Path, config: AnalysisConfig, weights: Sequence[LoadedWeights]) -> dict[str, Any]:
+def fingerprint(
+    file_size: int, file_version: str, config: AnalysisConfig, weights: Sequence[LoadedWeights]
+) -> dict[str, Any]:
     """What decides a video's results. Equal fingerprints mean that it need not be analysed again.
 
     The file counts by size and time of change: hashing hundreds of gigabytes to find that nothing
     changed would take as long as decoding them.
     """
-    status = path.stat()
     deciding = {key: value for key, value in config.to_dict().items() if key != "presence"}
-    settings = json.dumps(deciding, sort_keys=True)
     return {
         "results_version": RESULTS_VERSION,
-        "file_size": status.st_size,
-        "file_mtime_ns": status.st_mtime_ns,
-        "settings": hashlib.sha256(settings.encode()).hexdigest()[:16],
-        "weights": sorted(w.sha256[:16] for w in weights),
+        "file_size": file_size,
+        "file_version": file_version,
+        # As it reads after a way through JSON, so that the two can be compared.
+        "settings": json.loads(json.dumps(deciding, sort_keys=True)),
+        "weights": {w.name: w.sha256[:16] for w in weights},
     }
+
+
+def differences(before: Any, now: Mapping[str, Any]) -> list[str]:
+    """What changed between two fingerprints, in words; empty when nothing did.
+
+    Args:
+        before: as an earlier result recorded it, perhaps by an earlier version; anything.
+    """
+    if before == now:
+        return []
+    if not isinstance(before, Mapping):
+        return ["the earlier result does not say how it was made"]
+    out: list[str] = []
+    if before.get("results_version") != now["results_version"]:
+        out.append(f"code: results version {before.get('results_version')}, now {now['results_version']}")
+    if any(before.get(key) != now[key] for key in ("file_size", "file_version")):
+        out.append("the video file changed")
+    for kind, earlier, later in (
+        ("option", _flat(before.get("settings")), _flat(now["settings"])),
+        ("weights", _flat(before.get("weights")), _flat(now["weights"])),
+    ):
+        for name in sorted(earlier.keys() | later.keys()):
+            old, new = earlier.get(name, "absent"), later.get(name, "absent")
+            if old != new:
+                out.append(
+                    f"{kind} {name}: {old}, now {new}" if kind == "option" else f"weights {name} changed"
+                )
+    return out or ["the earlier result was made by another version"]
+
+
+def _flat(nested: Any, above: str = "") -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` as ``{"a.b": 1}``; empty for anything but a mapping."""
+    if not isinstance(nested, Mapping):
+        return {}
+    out: dict[str, Any] = {}
+    for key, value in nested.items():
+        out |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return out

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.errors import ConfigError
 from engagement.geometry import iou_matrix
 from engagement.pipeline import Segment
 from engagement.records import FaceRecords
@@ -23,36 +22,10 @@ from engagement.thumbnails import ThumbnailKeeper
 from engagement.types import TimeSpan
 from engagement.video import open_video
 from engagement.video.reader import DecodeOutcome
-from engagement.video.sampling import LEAD_S, within
+from engagement.video.sampling import within
 
-#: With "auto": ranges of this many seconds, for videos of at least twice the length.
-AUTO_SPLIT_S = 600.0
-#: A range is at least this long, or its lead-in and tail would be most of the work.
-SHORTEST_S = 3 * LEAD_S
 #: Two boxes of the same time that overlap more are the same face.
 _SAME_PLACE = 0.5
-
-
-def split_seconds(given: str | None) -> float:
-    """What ``--split`` asks for: seconds per range, 0 for whole videos.
-
-    Raises:
-        ConfigError: neither ``auto`` nor a sensible number of minutes.
-    """
-    if given is None:
-        return 0.0
-    if given == "auto":
-        return AUTO_SPLIT_S
-    try:
-        seconds = float(given) * 60
-    except ValueError:
-        seconds = math.nan
-    if not SHORTEST_S <= seconds <= 86400:
-        raise ConfigError(
-            f"--split '{given}' is neither auto nor minutes from {SHORTEST_S / 60:g} to 1440",
-            f"auto makes ranges of {AUTO_SPLIT_S / 60:g} minutes.",
-        )
-    return seconds
 
 
 def plan_spans(last_s: float, split_s: float, rate_hz: float) -> list[TimeSpan]:

@@ -14,7 +14,7 @@ from engagement.errors import OutputError
 
 #: Folders of results under way; what a killed run leaves behind is removed by the next one.
 _UNDER_WAY = ".engagement-partial-"
-SUMMARY = "summary.json"
+SUMMARY, RUN, INDEX = "summary.json", "run.json", "index.html"
 
 
 @contextmanager
@@ -51,10 +51,11 @@ def _replace(work: Path, target: Path) -> None:
     # Results of other videos may lie in subfolders (talk.mp4 beside talk/part1.mp4): only ours are replaced.
     old = target.parent / f"{_UNDER_WAY}{uuid.uuid4().hex[:8]}"
     old.mkdir()
-    for item in list(target.iterdir()):
-        if item.name in _OURS:
+    # The summary goes first and comes last: without one a result counts as not there, whatever kills us.
+    for item in sorted(target.iterdir(), key=lambda p: p.name != SUMMARY):
+        if is_ours(item.name):
             item.rename(old / item.name)
-    for item in list(work.iterdir()):
+    for item in sorted(work.iterdir(), key=lambda p: p.name == SUMMARY):
         item.rename(target / item.name)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -70,6 +71,11 @@ _OURS = {
     "unedited",
     SUMMARY,
 }
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file or folder among the results of a video was written by us."""
+    return name in _OURS
 
 
 def sweep(root: Path) -> None:

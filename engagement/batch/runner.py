@@ -1,164 +1,210 @@
-"""Analyse many videos, one after another; one bad file stops nothing."""
+"""Analyse many videos: what follows from what, second attempts, the index. One bad file stops nothing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from functools import partial
+from itertools import count
+from typing import Any
 
 from engagement import __version__
-from engagement.batch.results import committed, read_json, read_summary, sweep, write_json
-from engagement.batch.session import write_session
-from engagement.config import AnalysisConfig
-from engagement.corrections.folder import bring_up_to_date
-from engagement.errors import EngagementError
-from engagement.pipeline import Analyzer
-from engagement.provenance import fingerprint, versions, weights_record
+from engagement.batch.options import Crew
+from engagement.batch.places import Place, open_place
+from engagement.batch.results import RUN, read_json, read_summary, write_json
+from engagement.batch.status import Reporter, VideoStatus
+from engagement.batch.work import (
+    Ended,
+    Executor,
+    Facts,
+    Failure,
+    InThisProcess,
+    Outcome,
+    Setup,
+    Split,
+    Task,
+    VideoWorker,
+)
+from engagement.provenance import versions
 from engagement.reports.render import render_index, write_assets
 from engagement.video.discover import FoundVideo
 
-Status = Literal["ok", "partial", "failed", "skipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class VideoStatus:
-    """How one video went; a row of the final table and of run.json.
-
-    Attributes:
-        input, output: the file, and its folder of results relative to the output folder.
-        status: ``partial`` when only a part of the video could be decoded.
-        reason, hint: what went wrong, and what to do.
-        elapsed_s: seconds of work, 0 for a skipped video.
-    """
-
-    input: str
-    output: str
-    status: Status
-    reason: str = ""
-    hint: str = ""
-    duration_s: float | None = None
-    n_persons: int | None = None
-    coverage: float | None = None
-    elapsed_s: float = 0.0
-    seconds: dict[str, float] | None = None
-
-
-class Reporter(Protocol):
-    """Hears how a run goes; the command line draws bars from it."""
-
-    def video_begins(self, video: FoundVideo, number: int, of: int) -> None: ...
-
-    def video_at(self, time_s: float, duration_s: float | None) -> None: ...
-
-    def video_ends(self, status: VideoStatus) -> None: ...
+_ATTEMPTS = 2
 
 
 def run_batch(
     videos: Sequence[FoundVideo],
-    root: Path,
-    config: AnalysisConfig,
-    *,
-    device: str,
-    overwrite: bool,
+    setup: Setup,
     reporter: Reporter,
+    crew: Crew | None = None,
     unreachable: Sequence[VideoStatus] = (),
-    on_error: Callable[[BaseException], None] = lambda _: None,
+    on_error: Callable[[str], None] = lambda _: None,
 ) -> list[VideoStatus]:
     """Analyse videos and write results, index and run.json.
 
-    Finished videos whose file, settings, code version and weights are unchanged are skipped unless
-    ``overwrite``. On Ctrl-C the index of what is finished is still written.
+    Finished videos whose file, settings, code version and weights are unchanged are skipped unless the setup
+    says to overwrite. What fails is tried once more when the others are through. On Ctrl-C the index of what
+    is finished is still written.
 
     Args:
         unreachable: inputs that failed before this point, to be listed with the rest.
-        on_error: hears every exception of a failed video (for ``--debug``).
+        on_error: hears the traceback of every failure (for ``--debug``).
+
+    Raises:
+        EngagementError: no worker can start, or the output cannot be written.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    sweep(root)
-    analyzer = Analyzer(config, device)
-    statuses: list[VideoStatus] = list(unreachable)
+    place = open_place(setup.root)
+    place.prepare()
+    run = _Run(videos, reporter, on_error)
     try:
-        for number, video in enumerate(videos, 1):
-            reporter.video_begins(video, number, len(videos))
-            status = _one(analyzer, video, root, overwrite, reporter, on_error)
-            statuses.append(status)
-            reporter.video_ends(status)
+        _executor(setup, crew or Crew(), len(videos), reporter).run(run.tasks(), run)
     finally:
-        _write_run(analyzer, root, statuses, started)
+        statuses = [*unreachable, *run.in_order()]
+        if run.facts is not None or statuses:
+            _write_run(place, setup, run.facts, statuses, started)
     return statuses
 
 
-def _one(
-    analyzer: Analyzer,
-    video: FoundVideo,
-    root: Path,
-    overwrite: bool,
-    reporter: Reporter,
-    on_error: Callable[[BaseException], None],
-) -> VideoStatus:
-    target = root / video.relative
-    names = (str(video.path), video.relative.as_posix())
-    begun = time.monotonic()
-    try:
-        print_now = fingerprint(video.path, analyzer.config, analyzer.weights)
-        before = None if overwrite else read_summary(target)
-        if before is not None and before.get("fingerprint") == print_now:
-            before = bring_up_to_date(target, root, analyzer.config.presence)
-        else:
-            before = None
-        if before is not None:
-            return _status(names, "skipped", before, reason="finished before, nothing changed")
-        result = analyzer.analyze_video(video.path, reporter.video_at)
-        with committed(target) as folder:
-            summary = write_session(analyzer, result, folder, target, root, print_now)
-    except EngagementError as error:
-        on_error(error)
-        return VideoStatus(*names, "failed", error.message, error.hint, elapsed_s=time.monotonic() - begun)
-    except Exception as error:
-        on_error(error)
-        reason = f"{type(error).__name__}: {error}"
-        hint = "This is a fault of ours; run again with --debug to see where."
-        return VideoStatus(*names, "failed", reason, hint, elapsed_s=time.monotonic() - begun)
-    status: Status = "ok" if result.outcome.complete else "partial"
-    return _status(names, status, summary, result.outcome.reason, time.monotonic() - begun, result.seconds)
+def _executor(setup: Setup, crew: Crew, videos: int, reporter: Reporter) -> Executor:
+    if crew.scheduler:
+        from engagement.batch.cluster import Cluster
+
+        return Cluster(crew.scheduler, replace(setup, decode_threads=1), reporter.note)
+    from engagement.batch.processes import Processes, automatic_workers, decode_threads
+
+    workers = crew.workers or automatic_workers(videos)
+    if workers == 1:
+        return InThisProcess(partial(VideoWorker, setup))
+    bounded = replace(setup, decode_threads=decode_threads(workers))
+    return Processes(partial(VideoWorker, bounded), workers)
 
 
-def _status(
-    names: tuple[str, str],
-    status: Status,
-    summary: dict[str, Any],
-    reason: str,
-    elapsed_s: float = 0.0,
-    seconds: dict[str, float] | None = None,
-) -> VideoStatus:
-    duration = summary["video"]["duration_s"] or summary["sampling"]["last_s"]
-    return VideoStatus(
-        *names, status, reason, "", duration, summary["n_persons"], summary["coverage"], elapsed_s, seconds
-    )
+@dataclass(slots=True, eq=False)
+class _Progress:
+    """Where a video stands."""
+
+    begun: float = 0.0
+    spans: int = 0
+    redone: str = ""
+    parts: dict[float, Any] = field(default_factory=dict)
+    #: Start of a range -> seconds of it that are read.
+    read_s: dict[float, float] = field(default_factory=dict)
+    length_s: float | None = None
 
 
-def _earlier(root: Path, statuses: Sequence[VideoStatus]) -> list[dict[str, Any]]:
-    """Videos of earlier runs into the same folder whose results are still there: the index goes on listing them."""
+class _Run:
+    """Listens to the executor; see :class:`engagement.batch.work.Listener`."""
+
+    def __init__(
+        self, videos: Sequence[FoundVideo], reporter: Reporter, on_error: Callable[[str], None]
+    ) -> None:
+        self.videos = videos
+        self.facts: Facts | None = None
+        self._reporter = reporter
+        self._on_error = on_error
+        self._numbers = count()
+        self._statuses: dict[str, VideoStatus] = {}
+        self._progress = {_key(v): _Progress() for v in videos}
+        self._attempts: dict[tuple[str, str, float], int] = {}
+
+    def tasks(self) -> list[Task]:
+        return [Task(next(self._numbers), "whole", video) for video in self.videos]
+
+    def in_order(self) -> list[VideoStatus]:
+        """Of the videos that are through, in the order of the inputs."""
+        return [self._statuses[key] for video in self.videos if (key := _key(video)) in self._statuses]
+
+    def wanted(self, task: Task) -> bool:
+        return _key(task.video) not in self._statuses
+
+    def at(self, task: Task, time_s: float, duration_s: float | None) -> None:
+        progress = self._progress[_key(task.video)]
+        progress.begun = progress.begun or time.monotonic()
+        progress.length_s = duration_s or progress.length_s
+        if task.action == "read" and task.span is not None:
+            progress.read_s[task.span.start_s] = max(0.0, time_s - task.span.start_s)
+            time_s = sum(progress.read_s.values())
+        elif task.action == "finish":
+            time_s = progress.length_s or 0.0
+        self._reporter.video_at(_key(task.video), time_s, progress.length_s)
+
+    def done(self, task: Task, outcome: Outcome) -> Sequence[Task]:
+        progress = self._progress[_key(task.video)]
+        if isinstance(outcome, Split):
+            progress.spans, progress.redone = len(outcome.spans), outcome.redone
+            return [Task(next(self._numbers), "read", task.video, span) for span in outcome.spans]
+        if isinstance(outcome, Ended):
+            self.facts = outcome.facts
+            elapsed = outcome.status.elapsed_s
+            if task.action == "finish":
+                elapsed = time.monotonic() - progress.begun
+            self._end(task.video, replace(outcome.status, elapsed_s=elapsed))
+            return ()
+        assert task.span is not None
+        progress.parts[task.span.start_s] = outcome
+        if len(progress.parts) < progress.spans or not self.wanted(task):
+            return ()
+        parts = tuple(progress.parts[start] for start in sorted(progress.parts))
+        progress.parts = {}
+        return [Task(next(self._numbers), "finish", task.video, parts=parts, redone=progress.redone)]
+
+    def failed(self, task: Task, failure: Failure) -> Sequence[Task]:
+        if failure.trace:
+            self._on_error(failure.trace)
+        if not self.wanted(task):
+            return ()
+        key = (_key(task.video), task.action, task.span.start_s if task.span else 0.0)
+        self._attempts[key] = self._attempts.get(key, 0) + 1
+        if self._attempts[key] < _ATTEMPTS:
+            if failure.lost:
+                self._reporter.note(f"{task.video.name}: {failure.message}; trying once more")
+            return [task]
+        progress = self._progress[_key(task.video)]
+        elapsed = time.monotonic() - progress.begun if progress.begun else 0.0
+        reason = f"{failure.message}, twice" if failure.lost else failure.message
+        names = (task.video.name, _key(task.video))
+        self._end(task.video, VideoStatus(*names, "failed", reason, failure.hint, elapsed_s=elapsed))
+        return ()
+
+    def _end(self, video: FoundVideo, status: VideoStatus) -> None:
+        self._progress[_key(video)].parts = {}
+        self._statuses[_key(video)] = status
+        self._reporter.video_ends(status)
+
+
+def _key(video: FoundVideo) -> str:
+    return video.relative.as_posix()
+
+
+def _write_run(
+    place: Place, setup: Setup, facts: Facts | None, statuses: Sequence[VideoStatus], started: str
+) -> None:
+    place.fetch_run([status.output for status in statuses if status.output])
+    before = read_json(place.root / RUN) or {}
     now = {status.output for status in statuses}
-    before = (read_json(root / "run.json") or {}).get("videos", [])
-    return [v for v in before if v["output"] and v["output"] not in now and read_summary(root / v["output"])]
-
-
-def _write_run(analyzer: Analyzer, root: Path, statuses: Sequence[VideoStatus], started: str) -> None:
-    record = {
-        "schema": 1,
-        "engagement_version": __version__,
-        "started": started,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": analyzer.device,
-        "config": analyzer.config.to_dict(),
-        "versions": versions(),
-        "weights": weights_record(analyzer.weights),
-        "videos": [*_earlier(root, statuses), *(asdict(status) for status in statuses)],
-    }
-    write_json(root / "run.json", record)
-    write_assets(root)
-    render_index(root)
+    # Videos of earlier runs into the same folder whose results are still there: the index goes on listing them.
+    earlier = [v for v in before.get("videos", []) if v["output"] and v["output"] not in now]
+    place.fetch_run([v["output"] for v in earlier])
+    write_json(
+        place.root / RUN,
+        {
+            "schema": 1,
+            "engagement_version": __version__,
+            "started": started,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "device": facts.device if facts else setup.device,
+            "config": setup.config.to_dict(),
+            "versions": versions(),
+            "weights": facts.weights if facts else before.get("weights", {}),
+            "videos": [
+                *(v for v in earlier if read_summary(place.root / v["output"])),
+                *(asdict(status) for status in statuses),
+            ],
+        },
+    )
+    write_assets(place.root)
+    render_index(place.root)
+    place.publish_run()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,14 @@ import click
 from engagement.errors import ConfigError
 
 if TYPE_CHECKING:
-    from engagement.batch.runner import VideoStatus
+    from engagement.batch.status import VideoStatus
     from engagement.config import AnalysisConfig
+    from engagement.video.discover import FoundVideo
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the results."
-)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("-o", "--output", required=True, help="Folder for the results.")
 @click.option("--sample-rate", type=float, help="Frames analysed per second of video.  [default: 5]")
 @click.option("--min-face", type=int, help="Smallest face searched for, pixels of the video.  [default: 24]")
 @click.option("--detector", type=str, help="mtcnn, yunet or one plugged in (see doctor).  [default: mtcnn]")
@@ -49,43 +48,58 @@ if TYPE_CHECKING:
     metavar="SECONDS|PERCENT",
     help="Leave people seen for less out of pages and class curves: 10s, 5%.  [default: show everyone]",
 )
-@click.option("--overwrite", is_flag=True, help="Analyse again what is finished already.")
+@click.option("--workers", help="Processes that analyse at once: a number, or auto.  [default: 1]")
+@click.option(
+    "--scheduler", help="Let a Dask cluster do it: tcp://HOST:PORT of its scheduler (docs/scale.md)."
+)
+@click.option(
+    "--split", metavar="MINUTES|auto", help="Analyse long videos in ranges, in parallel.  [default: whole]"
+)
+@click.option(
+    "--resume/--overwrite",
+    default=True,
+    help="Skip what is finished and unchanged, or analyse everything again.  [default: resume]",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def analyze(inputs: tuple[Path, ...], output: Path, globs: tuple[str, ...], **given: Any) -> int:
+def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **given: Any) -> int:
     """Find, follow and read the faces in recorded sessions.
 
-    INPUT: video files and folders (searched with their subfolders). Writes tables and offline pages into
-    the output folder; nothing leaves the machine. Exit status: 0 all good, 1 something failed, 2 wrong
-    usage, 130 interrupted.
+    INPUT: video files and folders (searched with their subfolders), or addresses that fsspec knows. Writes
+    tables and offline pages into the output folder; nothing leaves the machine unless you name another. Exit
+    status: 0 all good, 1 something failed, 2 wrong usage, 130 interrupted.
     """
+    from engagement.batch.options import parse_crew
+
+    crew = parse_crew(given["workers"], given["scheduler"])
     config = _config(given)
+    from engagement.batch.places import is_url, local_path
     from engagement.batch.results import writable
 
-    writable(output)
+    output = local_path(output)
+    if not is_url(output):
+        writable(Path(output))
     videos, unreachable = _find(inputs, globs, output)
     from engagement.batch.runner import run_batch
+    from engagement.batch.work import Setup
     from engagement.cli.console import ProgressReporter, print_statuses
 
+    setup = Setup(output, config, given["device"], overwrite=not given["resume"])
     reporter = ProgressReporter(len(videos), given["quiet"])
-    on_error = traceback.print_exception if given["debug"] else lambda _: None
+
+    def on_error(trace: str) -> None:
+        if given["debug"]:
+            click.echo(trace, err=True)
+
     with reporter:
-        statuses = run_batch(
-            videos,
-            output,
-            config,
-            device=given["device"],
-            overwrite=given["overwrite"],
-            reporter=reporter,
-            unreachable=unreachable,
-            on_error=on_error,
-        )
+        statuses = run_batch(videos, setup, reporter, crew, unreachable, on_error)
     print_statuses(reporter.console, statuses)
     _say_where(statuses, output, given["quiet"])
     return 1 if any(s.status in ("failed", "partial") for s in statuses) else 0
 
 
 def _config(given: dict[str, Any]) -> AnalysisConfig:
+    from engagement.batch.options import split_seconds
     from engagement.classification.options import ClassifierConfig
     from engagement.config import resolve
     from engagement.faces.options import DetectorConfig, MtcnnConfig, SearchConfig
@@ -127,30 +141,49 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
         },
         backend=backend,
         thumbnails=given["thumbnails"],
+        split_s=split_seconds(given["split"]),
         presence=parse_presence(given["min_presence"]) if given["min_presence"] else None,
     )
 
 
-def _find(inputs: tuple[Path, ...], globs: tuple[str, ...], output: Path) -> tuple[Any, list[VideoStatus]]:
+def _find(
+    inputs: tuple[str, ...], globs: tuple[str, ...], output: str
+) -> tuple[list[FoundVideo], list[VideoStatus]]:
     """Videos that are there, and a failed status for each input that is not.
 
     A run of nothing but missing inputs is wrong usage; otherwise the others are analysed.
     """
-    from engagement.batch.runner import VideoStatus
+    from engagement.batch.places import discover_remote, is_url, local_path
+    from engagement.batch.status import VideoStatus
     from engagement.video.discover import discover
 
-    there = [path for path in inputs if path.exists() or path.is_symlink()]
-    if not there:
-        names = ", ".join(str(path) for path in inputs)
-        raise ConfigError(f"{names} does not exist", "Check the path of the video or folder.")
-    missing = [path for path in inputs if path not in there]
+    given = [local_path(text) for text in inputs]
+    urls = [text for text in given if is_url(text)]
+    paths = [Path(text) for text in given if not is_url(text)]
+    there = [path for path in paths if path.exists() or path.is_symlink()]
+    if not there and not urls:
+        raise ConfigError(f"{', '.join(given)} does not exist", "Check the path of the video or folder.")
+    missing = [path for path in paths if path not in there]
     failed = [VideoStatus(str(p), "", "failed", "does not exist", "Check the path.") for p in missing]
-    return discover(there, globs, exclude=output), failed
+    found = discover(there, globs, exclude=None if is_url(output) else Path(output)) if there else []
+    for url in urls:
+        found += _beside(discover_remote(url, globs), found)
+    return found, failed
 
 
-def _say_where(statuses: list[VideoStatus], output: Path, quiet: bool) -> None:
+def _beside(more: list[FoundVideo], found: list[FoundVideo]) -> list[FoundVideo]:
+    """Videos of a further address, in a numbered folder where their names are taken."""
+    number, top = 2, {video.relative.parts[0].casefold() for video in found}
+    if not any(video.relative.parts[0].casefold() in top for video in more):
+        return more
+    while f"input {number}" in top:
+        number += 1
+    return [replace(video, relative=f"input {number}" / video.relative) for video in more]
+
+
+def _say_where(statuses: list[VideoStatus], output: str, quiet: bool) -> None:
     if any(s.status != "failed" for s in statuses) and not quiet:
-        click.echo(f"Report: {output / 'index.html'}", err=False)
+        click.echo(f"Report: {output.rstrip('/')}/index.html", err=False)
     if quiet:
         for status in statuses:
             if status.status in ("failed", "partial"):

@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from engagement.batch.runner import VideoStatus
-    from engagement.video.discover import FoundVideo
+    from engagement.batch.status import VideoStatus
 
 _MARKS = {
     "ok": "[green]ok[/]",
@@ -32,7 +31,7 @@ def clock(seconds: float) -> str:
 
 
 class ProgressReporter:
-    """Bars for the video under way and for the whole run, with speed relative to real time.
+    """Bars for the videos under way and for the whole run, with speed relative to real time.
 
     Args:
         quiet: say nothing at all.
@@ -52,8 +51,8 @@ class ProgressReporter:
         self._overall = self._progress.add_task(
             "videos", total=total, note=f"0 of {total}", visible=total > 1
         )
-        self._video: TaskID | None = None
-        self._begun = self._run_begun = time.monotonic()
+        self._videos: dict[str, tuple[TaskID, float]] = {}
+        self._run_begun = time.monotonic()
         self._done = 0
         self._total = total
 
@@ -66,29 +65,36 @@ class ProgressReporter:
     ) -> None:
         self._progress.stop()
 
-    def video_begins(self, video: FoundVideo, number: int, of: int) -> None:
-        self._begun = time.monotonic()
-        self._video = self._progress.add_task(_short(video.relative.as_posix()), total=None, note="opening")
-
-    def video_at(self, time_s: float, duration_s: float | None) -> None:
-        if self._video is None:
+    def video_at(self, name: str, time_s: float, duration_s: float | None) -> None:
+        """A video is under way; several may be."""
+        if name not in self._videos:
+            bar = self._progress.add_task(_short(name), total=None, note="opening")
+            self._videos[name] = (bar, time.monotonic())
+        bar, begun = self._videos[name]
+        if not time_s:
             return
-        elapsed = max(time.monotonic() - self._begun, 1e-3)
-        speed = time_s / elapsed
+        speed = time_s / max(time.monotonic() - begun, 1e-3)
         note = f"{clock(time_s)}  {speed:.1f}x real time"
-        if duration_s and speed > 0:
+        if duration_s:
             note = f"{clock(time_s)} of {clock(duration_s)}  {speed:.1f}x real time, "
             note += f"{clock(max(0.0, (duration_s - time_s) / speed))} left"
-        self._progress.update(self._video, total=duration_s, completed=time_s, note=note)
+        self._progress.update(bar, total=duration_s, completed=time_s, note=note)
 
     def video_ends(self, status: VideoStatus) -> None:
+        """A video is through, one way or another."""
         self._done += 1
-        if self._video is not None:
-            self._progress.remove_task(self._video)
-            self._video = None
+        if status.output in self._videos:
+            self._progress.remove_task(self._videos.pop(status.output)[0])
         left = (time.monotonic() - self._run_begun) / self._done * (self._total - self._done)
         note = f"{self._done} of {self._total}, about {clock(left)} left"
         self._progress.update(self._overall, completed=self._done, note=note)
+        if self._total > 1 and not self.console.is_terminal:
+            # A log file, as of a cluster's batch job, has no use for bars.
+            self.note(f"{self._done} of {self._total}: {status.output} {status.status}")
+
+    def note(self, message: str) -> None:
+        """Something that the user should know at once."""
+        self.console.print(Text(message))
 
 
 def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
@@ -102,7 +108,8 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
         speed = (
             f"{status.duration_s / status.elapsed_s:.1f}x" if status.duration_s and status.elapsed_s else ""
         )
-        told = ". ".join(part for part in (status.reason, status.hint) if part)
+        redone = f"redone ({status.redone})" if status.redone else ""
+        told = ". ".join(part for part in (redone, status.reason, status.hint) if part)
         table.add_row(
             Text(status.input),
             _MARKS[status.status],

@@ -27,10 +27,17 @@ class FoundVideo:
         path: the file, as reached from the input.
         relative: folder for its results, relative to the output folder; no two videos share one or lie
             inside one another's, also where case does not count.
+        url: address of a video in another storage, empty for a file; ``path`` is then no more than its name.
     """
 
     path: Path
     relative: PurePath
+    url: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return self.url or str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ def _candidates(given: Path, globs: Sequence[str], exclude: Path | None) -> Iter
         matches = [
             path
             for path in _walk(given, exclude)
-            if _wanted(path.relative_to(given), globs) and path.is_file()
+            if is_video(path.relative_to(given), globs) and path.is_file()
         ]
         for path in sorted(matches, key=lambda path: _order(path.relative_to(given))):
             yield _Candidate(path, path.relative_to(given), input_name)
@@ -112,7 +119,13 @@ def _walk(folder: Path, exclude: Path | None) -> Iterator[Path]:
         yield from (Path(place, name) for name in files if not name.startswith("."))
 
 
-def _wanted(inside: PurePath, globs: Sequence[str]) -> bool:
+def distinct_names(inside: Sequence[PurePath], input_name: str) -> list[PurePath]:
+    """Output folders of the files of one input, none of which equals or holds another."""
+    return _distinct_names([_Candidate(Path(path), path, input_name) for path in inside])
+
+
+def is_video(inside: PurePath, globs: Sequence[str]) -> bool:
+    """Whether a file in a folder is taken: by its suffix, or by a pattern of the user's."""
     if inside.suffix.lower() in VIDEO_SUFFIXES:
         return True
     texts = (inside.as_posix().casefold(), inside.name.casefold())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engagement.batch import runner
+from engagement.batch import work
 from tests import faulty_media, media
 from tests.sessions.command import Run
 
@@ -147,14 +147,14 @@ def test_interruption_leaves_finished_videos_and_exits_130(
     tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = media.steady(tmp_path).path, media.webm(tmp_path).path
-    genuine = runner.Analyzer.analyze_video
+    genuine = work.Analyzer.read
 
-    def interrupted(self: Any, path: Path, progress: Any) -> Any:
+    def interrupted(self: Any, path: Path, *more: Any) -> Any:
         if path.name == second.name:
             raise KeyboardInterrupt
-        return genuine(self, path, progress)
+        return genuine(self, path, *more)
 
-    monkeypatch.setattr(runner.Analyzer, "analyze_video", interrupted)
+    monkeypatch.setattr(work.Analyzer, "read", interrupted)
     out = tmp_path / "out"
     ended = engagement("analyze", first, second, "-o", out, *FAST)
     assert ended.status == 130
@@ -167,14 +167,14 @@ def test_a_fault_of_ours_is_one_line_and_the_others_go_on(
     tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = media.steady(tmp_path).path, media.webm(tmp_path).path
-    genuine = runner.Analyzer.analyze_video
+    genuine = work.Analyzer.read
 
-    def broken(self: Any, path: Path, progress: Any) -> Any:
+    def broken(self: Any, path: Path, *more: Any) -> Any:
         if path.name == first.name:
             raise ZeroDivisionError("made up")
-        return genuine(self, path, progress)
+        return genuine(self, path, *more)
 
-    monkeypatch.setattr(runner.Analyzer, "analyze_video", broken)
+    monkeypatch.setattr(work.Analyzer, "read", broken)
     out = tmp_path / "out"
     ended = engagement("analyze", first, second, "-o", out, *FAST)
     assert ended.status == 1

@@ -1,0 +1,269 @@
+"""Where videos come from and results go: folders of this machine, or storage that fsspec knows.
+
+A remote output has a mirror: a local folder with what a task needs of it (the names file, an earlier result)
+and what it writes. Results are uploaded when a video is committed, its summary last, so that a video without
+summary is one that is not finished. A remote video is copied here for as long as it is analysed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from engagement.batch.results import INDEX, RUN, SUMMARY, is_ours, sweep, writable
+from engagement.corrections.file import NAMES_FILE
+from engagement.errors import ConfigError, OutputError, VideoError
+from engagement.video.discover import FoundVideo, distinct_names, is_video
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """By what a changed file is known. The content is not read: it may be hundreds of gigabytes.
+
+    Attributes:
+        version: time of change in nanoseconds, or what the storage calls a version.
+    """
+
+    size: int
+    version: str
+
+
+class Place(ABC):
+    """An output, and the way to the videos.
+
+    Attributes:
+        root: the output folder or its mirror.
+    """
+
+    root: Path
+
+    def facts(self, video: FoundVideo) -> FileFacts:
+        """Raises VideoError when the video is not there."""
+        try:
+            if video.url:
+                files, path = _file_system(video.url)
+                known: dict[str, Any] = files.info(path)
+                version = next((str(known[k]) for k in _VERSIONS if known.get(k)), "")
+                return FileFacts(int(known.get("size") or 0), version)
+            status = video.path.stat()
+        except OSError as error:
+            raise VideoError(
+                f"{video.name} cannot be read here ({_told(error)})",
+                "Check the path; workers on other machines must see it as well.",
+            ) from error
+        return FileFacts(status.st_size, str(status.st_mtime_ns))
+
+    @contextmanager
+    def at_hand(self, video: FoundVideo) -> Iterator[Path]:
+        """The video as a file of this machine, for as long as the block lasts."""
+        if not video.url:
+            yield video.path
+            return
+        import fsspec
+
+        with tempfile.TemporaryDirectory(prefix="engagement-") as folder:
+            options: Any = {"simplecache": {"cache_storage": folder, "same_names": True}}
+            try:
+                copy: Any = fsspec.open_local(f"simplecache::{video.url}", **options)
+            except (OSError, ValueError) as error:
+                raise VideoError(
+                    f"{video.url} cannot be read ({_told(error)})", "Check your rights."
+                ) from error
+            yield Path(copy)
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Remove what a killed run left, and raise OutputError if nothing can be written."""
+
+    @abstractmethod
+    def fetch(self, relative: PurePath) -> None:
+        """Bring an earlier result and the names file."""
+
+    @abstractmethod
+    def publish(self, relative: PurePath) -> None:
+        """Upload the results of one video."""
+
+    @abstractmethod
+    def fetch_run(self, outputs: Sequence[str]) -> None:
+        """Bring run.json and what the index says of each video."""
+
+    @abstractmethod
+    def publish_run(self) -> None:
+        """Upload run.json, index and what pages share."""
+
+
+class Folder(Place):
+    """A folder of this machine, or one that all machines of a cluster see."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def prepare(self) -> None:
+        writable(self.root)
+        sweep(self.root)
+
+    def fetch(self, relative: PurePath) -> None:
+        pass
+
+    def publish(self, relative: PurePath) -> None:
+        pass
+
+    def fetch_run(self, outputs: Sequence[str]) -> None:
+        pass
+
+    def publish_run(self) -> None:
+        pass
+
+
+class Remote(Place):
+    """A folder of a storage that fsspec knows."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._files, self._base = _file_system(url)
+        self._mirror = tempfile.TemporaryDirectory(prefix="engagement-")
+        self.root = Path(self._mirror.name) / "out"
+        self.root.mkdir()
+
+    def prepare(self) -> None:
+        probe = f"{self._base}/.engagement-partial-probe"
+        try:
+            self._files.makedirs(self._base, exist_ok=True)
+            self._files.pipe_file(probe, b"")
+            self._files.rm_file(probe)
+        except Exception as error:  # each storage has exceptions of its own
+            raise OutputError(
+                f"output {self._url} cannot be written ({_told(error)})", "Choose another with -o."
+            ) from error
+
+    def fetch(self, relative: PurePath) -> None:
+        target = self.root / relative
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (self.root / NAMES_FILE).unlink(missing_ok=True)
+        self._get(NAMES_FILE)
+        if self._get(f"{relative.as_posix()}/{SUMMARY}"):
+            base = f"{self._base}/{relative.as_posix()}"
+            for path in self._files.find(base):
+                inside = PurePosixPath(path).relative_to(PurePosixPath(self._files._strip_protocol(base)))
+                if is_ours(inside.parts[0]):
+                    self._get(f"{relative.as_posix()}/{inside}")
+
+    def publish(self, relative: PurePath) -> None:
+        own = self.root / relative
+        files = sorted(p for p in own.rglob("*") if p.is_file())
+        there = f"{self._base}/{relative.as_posix()}"
+        wanted = {p.relative_to(own).as_posix() for p in files}
+        try:
+            if self._files.exists(f"{there}/{SUMMARY}"):
+                self._files.rm_file(f"{there}/{SUMMARY}")
+            for path in files:
+                if path != own / SUMMARY:
+                    self._put(path)
+            for path in self._files.find(there) if self._files.exists(there) else ():
+                inside = PurePosixPath(path).relative_to(PurePosixPath(self._files._strip_protocol(there)))
+                if is_ours(inside.parts[0]) and inside.as_posix() not in wanted:
+                    self._files.rm_file(path)
+            self._put(own / SUMMARY)
+        except OSError as error:
+            raise OutputError(
+                f"{self._url}/{relative.as_posix()} cannot be written ({_told(error)})"
+            ) from error
+        shutil.rmtree(own, ignore_errors=True)
+
+    def fetch_run(self, outputs: Sequence[str]) -> None:
+        self._get(RUN)
+        for output in outputs:
+            if self._get(f"{output}/{SUMMARY}"):
+                (self.root / output / "session.html").touch()  # the index looks whether there is one
+
+    def publish_run(self) -> None:
+        for path in sorted(p for p in (self.root / "report_assets").rglob("*") if p.is_file()):
+            self._put(path)
+        for name in (INDEX, RUN):
+            self._put(self.root / name)
+
+    def _get(self, name: str) -> bool:
+        there = f"{self._base}/{name}"
+        if not self._files.exists(there):
+            return False
+        own = self.root / name
+        own.parent.mkdir(parents=True, exist_ok=True)
+        self._files.get_file(there, str(own))
+        return True
+
+    def _put(self, path: Path) -> None:
+        there = f"{self._base}/{path.relative_to(self.root).as_posix()}"
+        self._files.makedirs(there.rsplit("/", 1)[0], exist_ok=True)
+        self._files.put_file(str(path), there)
+
+
+def is_url(text: str) -> bool:
+    """Whether a path names another storage."""
+    return "://" in text
+
+
+def local_path(text: str) -> str:
+    """``file://`` addresses as plain paths; anything else unchanged."""
+    return unquote(urlsplit(text).path) if text.startswith("file://") else text
+
+
+def open_place(root: str) -> Place:
+    """The output folder of a path or URL."""
+    root = local_path(root)
+    return Remote(root.rstrip("/")) if is_url(root) else Folder(Path(root))
+
+
+def discover_remote(url: str, globs: Sequence[str] = ()) -> list[FoundVideo]:
+    """Videos of a storage: a file as given, a folder with all its subfolders.
+
+    Raises:
+        ConfigError: there is nothing, or the storage cannot be reached.
+    """
+    files, base = _file_system(url.rstrip("/"))
+    try:
+        paths = [base] if files.isfile(base) else sorted(files.find(base))
+    except Exception as error:
+        raise ConfigError(
+            f"{url} cannot be read ({_told(error)})", "Check the address and your rights."
+        ) from error
+    stem = PurePosixPath(base).parent if paths == [base] else PurePosixPath(base)
+    inside = [PurePosixPath(path).relative_to(stem) for path in paths]
+    found = [
+        (path, where)
+        for path, where in zip(paths, inside, strict=True)
+        if paths == [base] or (is_video(where, globs) and not any(p.startswith(".") for p in where.parts))
+    ]
+    if not found:
+        raise ConfigError(f"No video found in {url}", "Check the address; --glob takes other files.")
+    names = distinct_names([where for _, where in found], stem.name)
+    return [
+        FoundVideo(Path(where), name, files.unstrip_protocol(path))
+        for (path, where), name in zip(found, names, strict=True)
+    ]
+
+
+_VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "created")
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise ConfigError(f"{url} needs fsspec", "pip install 'engagement[cluster]'") from error
+    try:
+        return url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{url} cannot be reached ({error})", "Install what fsspec asks for.") from error
+
+
+def _told(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text.splitlines()[0]

@@ -1,0 +1,209 @@
+"""Several processes of this machine, each with its own models. One that dies takes only its task with it."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from engagement.batch.work import Failure, Listener, Performer, Task, enqueue
+from engagement.errors import EngagementError
+
+_SAY_EVERY_S = 0.2
+#: Libraries that start as many threads as there are cores; the stages have threads of their own.
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_ENDS_WITHIN_S = 5.0
+
+
+def automatic_workers(videos: int) -> int:
+    """For ``--workers auto``: one for two cores, since the stages of one keep about two busy."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(videos, cores // 2))
+
+
+def decode_threads(workers: int) -> int:
+    """Threads that each of so many workers may decode with."""
+    return max(1, (os.cpu_count() or 1) // workers)
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A process and our end of its pipe."""
+
+    process: BaseProcess
+    pipe: Connection
+    task: Task | None = None
+    ready: bool = False
+
+
+class Processes:
+    """Works off tasks in processes that start afresh (``spawn``).
+
+    Args:
+        make: builds the worker of a process; must be picklable.
+        n: how many processes.
+    """
+
+    def __init__(self, make: Callable[[], Performer], n: int) -> None:
+        self._make = make
+        self._n = n
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker] = []
+
+    def run(self, tasks: Sequence[Task], listener: Listener) -> None:
+        """See :class:`engagement.batch.work.Executor`."""
+        queue = list(tasks)
+        try:
+            while queue or any(w.task for w in self._workers):
+                queue = [task for task in queue if listener.wanted(task)]
+                self._assign(queue)
+                for worker, message in self._heard():
+                    queue = enqueue(queue, self._follow(worker, message, listener))
+        finally:
+            self._stop()
+
+    def _assign(self, queue: list[Task]) -> None:
+        idle = [w for w in self._workers if w.task is None]
+        while queue and (idle or len(self._workers) < self._n):
+            worker = idle.pop(0) if idle else self._start()
+            task = queue.pop(0)
+            worker.task = task
+            # One that just died is noticed when it is listened to.
+            with contextlib.suppress(OSError):
+                worker.pipe.send(task)
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(self._make, theirs), daemon=True)
+        with _environment(dict.fromkeys(_ONE_THREAD, "1")):
+            process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    def _heard(self) -> Iterator[tuple[_Worker, tuple[Any, ...]]]:
+        """What workers say, and ``("died",)`` for one that ended."""
+        by_pipe = {w.pipe: w for w in self._workers}
+        for pipe in wait(list(by_pipe), timeout=1.0):
+            assert isinstance(pipe, Connection)
+            worker = by_pipe[pipe]
+            try:
+                yield worker, pipe.recv()
+            except (EOFError, OSError):
+                yield worker, ("died",)
+
+    def _follow(self, worker: _Worker, message: tuple[Any, ...], listener: Listener) -> Sequence[Task]:
+        kind, *rest = message
+        task = worker.task
+        if kind == "ready":
+            worker.ready = True
+        elif kind == "broken":
+            raise rest[0]
+        elif kind == "at" and task:
+            listener.at(task, *rest)
+        elif kind == "done" and task:
+            worker.task = None
+            return listener.done(task, rest[0])
+        elif kind == "failed" and task:
+            worker.task = None
+            return listener.failed(task, rest[0])
+        elif kind == "died":
+            self._workers.remove(worker)
+            worker.pipe.close()
+            worker.process.join()
+            how = _how_it_ended(worker.process.exitcode)
+            if not worker.ready and worker.process.exitcode != -signal.SIGKILL:
+                raise EngagementError(f"a worker process could not start ({how})", "Try --workers 1.")
+            if task:
+                hint = "If memory ran out, use fewer --workers or a higher --min-face."
+                return listener.failed(task, Failure(f"its worker process died ({how})", hint, lost=True))
+        return ()
+
+    def _stop(self) -> None:
+        for worker in self._workers:
+            with contextlib.suppress(OSError):
+                if worker.task is None:
+                    worker.pipe.send(None)
+                else:
+                    worker.process.terminate()
+        deadline = time.monotonic() + _ENDS_WITHIN_S
+        for worker in self._workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+        self._workers.clear()
+
+
+def _serve(make: Callable[[], Performer], pipe: Connection) -> None:
+    """The life of a worker process."""
+    # Ctrl-C reaches the whole group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        worker = make()
+    except EngagementError as error:
+        pipe.send(("broken", error))
+        return
+    pipe.send(("ready",))
+    while (task := pipe.recv()) is not None:
+        try:
+            outcome = worker.perform(task, _Saying(pipe))
+        except Exception as error:
+            pipe.send(("failed", Failure.of(error)))
+        else:
+            pipe.send(("done", outcome))
+
+
+class _Saying:
+    """Tells the parent how far a task is, a few times a second."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._last = -1e9
+
+    def __call__(self, time_s: float, duration_s: float | None) -> None:
+        now = time.monotonic()
+        if now - self._last >= _SAY_EVERY_S:
+            self._last = now
+            self._pipe.send(("at", time_s, duration_s))
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed must not go on writing beside the next run."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        return f"{name}, perhaps out of memory" if name == "SIGKILL" else name
+    return f"exit code {code}"
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Variables that children started meanwhile inherit; what the user has set stays."""
+    added = {key: value for key, value in values.items() if key not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for key in added:
+            os.environ.pop(key, None)
