@@ -19,6 +19,12 @@ CASES: list[tuple[list[Any], str]] = [
     ),
     (["base", "--data", "{own}", "--recipe", "rafdb"], "engagement train personal"),
     (["base", "--data", "nosuch", "--recipe", "rafdb"], "'nosuch' is no data set"),
+    (["base", "--data", "{nofear}", "--recipe", "rafdb"], "no training picture of: fear"),
+    (["base", "--data", "{empty}", "--recipe", "rafdb"], "fear holds no picture"),
+    (["base", "--data", "{nosplit}", "--recipe", "rafdb"], "test holds no class folder"),
+    (["base", "--data", "{notrain}", "--recipe", "rafdb"], "has no 'train' split"),
+    (["base", "--data", "{corrupt}", "--recipe", "rafdb"], "3.png cannot be decoded"),
+    (["base", "--data", "{expr}:ferplus", "--recipe", "rafdb"], "does not hold the data set 'ferplus'"),
     (["base", "--data", "{expr}", "--recipe", "rafdb", "--backbone", "resnet50"], "resnet50"),
     (["base", "--data", "{expr}", "--recipe", "rafdb", "--limit", "0"], "--limit"),
     (["states", "--data", "{own}", "--base", "{base}"], "not with learner states"),
@@ -32,6 +38,21 @@ CASES: list[tuple[list[Any], str]] = [
     (["extension", "--data", "{own}", "--base", "{base}", "--name", "expression"], "--name 'expression'"),
     (["extension", "--data", "{own}", "--base", "{base}", "--name", "forward"], "--name 'forward'"),
 ]
+
+
+def faulty(good: Path, folder: Path) -> dict[str, Path]:
+    """Copies of a good set, each with one fault."""
+    places = {name: folder / name for name in ("nofear", "empty", "nosplit", "notrain", "corrupt")}
+    for place in places.values():
+        shutil.copytree(good, place)
+    shutil.rmtree(places["nofear"] / "train" / "fear")
+    for picture in (places["empty"] / "train" / "fear").iterdir():
+        picture.unlink()
+    for child in (places["nosplit"] / "test").iterdir():
+        shutil.rmtree(child)
+    shutil.rmtree(places["notrain"] / "train")
+    (places["corrupt"] / "train" / "sad" / "3.png").write_bytes(b"\x89PNG\r\n")
+    return places
 
 
 @pytest.mark.parametrize(("arguments", "message"), CASES, ids=[" ".join(map(str, c[0])) for c in CASES])
@@ -54,6 +75,7 @@ def test_mistakes_are_named(
         "daisee": daisee_folder,
         "base": base_file,
         "one": tmp_path / "one",
+        **faulty(expression_folders, tmp_path),
         "notes": notes,
     }
     words = [a.format(**places) for a in arguments]
