@@ -59,9 +59,7 @@ class ObviousWay:
             boxes = np.zeros((0, 4), np.float32) if found is None else np.asarray(found, np.float32)
             for box in boxes:
                 upright = np.zeros(1, np.float32)
-                chips = [
-                    cut_chips(rgb, box[None], upright, spec) for spec in self.classifier.chip_specs
-                ]
+                chips = [cut_chips(rgb, box[None], upright, spec) for spec in self.classifier.chip_specs]
                 self.classifier.score(chips)
             sure = np.asarray([p >= 0.9 for p in prob], bool) if len(boxes) else np.zeros(0, bool)
             out[index] = boxes[sure]
