@@ -67,8 +67,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     say = say if leads() else lambda _: None
     tables = [_prepared(data, run, recipe, say) for data in run.data]
     labels = expression_labels(tables[0])
-    # The documented columns are those of the seven, so a head of the eight is one more head to `analyze`.
-    head = "expression" if labels == EXPRESSIONS else "expression8"
+    head = labels.name  # `analyze` shows a head of AffectNet's eight beside the documented columns
     tables = [aligned(table, labels) for table in tables]
     table = joined([tables[0], *(other.part("train") for other in tables[1:])])
     measured_on = {"val": table.part("val"), **({"test": table.part("test")} if run.test else {})}
@@ -101,11 +100,9 @@ def expression_labels(table: SampleTable) -> LabelSet:
         DataError: the set is labelled with something else.
     """
     names = {SYNONYMS.get(c.lower(), c) for c in table.labels.classes}
-    if table.labels.kind == "exclusive":
-        if names == set(EXPRESSIONS_8.classes):
-            return EXPRESSIONS_8
-        if names == set(EXPRESSIONS.classes) or table.labels.name == EXPRESSIONS.name:
-            return EXPRESSIONS
+    for labels in (EXPRESSIONS, EXPRESSIONS_8):
+        if table.labels.name == labels.name or names == set(labels.classes):
+            return labels
     raise DataError(
         f"'{table.name}' is labelled with {table.labels.name} ({', '.join(table.labels.classes)}), not with the "
         f"expressions that a base model learns: {', '.join(EXPRESSIONS.classes)}",

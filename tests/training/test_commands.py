@@ -277,7 +277,7 @@ def test_base_on_real_faces(unpacked: Callable[[str], Path], tmp_path: Path) -> 
         ok(
             "base",
             "--data",
-            f"{folder}:{name}" if name == "fer2013" else folder / "train",
+            f"{folder / 'train'}:{name}" if name == "fer2013" else folder / "train",
             "--recipe",
             name,
             "--backbone",
