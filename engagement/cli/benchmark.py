@@ -83,14 +83,17 @@ def measure(analyzer: Analyzer, video: Path) -> dict[str, Any]:
 
 
 def _peak_memory_mib() -> float | None:
+    status = Path(
+        "/proc/self/status"
+    )  # Linux; unlike getrusage it does not count the process that started us
+    if status.is_file():
+        line = next(li for li in status.read_text(encoding="ascii").splitlines() if li.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
     try:
         import resource
     except ImportError:  # Windows
         return None
-    import sys
-
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS: bytes
 
 
 def _show(found: dict[str, Any]) -> None:
