@@ -38,7 +38,8 @@ class DetectorConfig:
     Attributes:
         name: ``mtcnn``, ``yunet``, or one that another package plugs in (see ``engagement.faces.plugins``).
         weights: path of its model file, None for a detector that brings its own.
-        weights_sha256: of that file, so that results tell what they were made with and are redone for another.
+        weights_sha256: first 16 digits of that file's hash: results tell what they were made with, and are redone
+            for another.
     """
 
     name: str = "mtcnn"
@@ -59,7 +60,7 @@ class DetectorConfig:
         if self.weights is None:
             return
         try:
-            digest = hashlib.sha256(Path(self.weights).read_bytes()).hexdigest()
+            digest = hashlib.sha256(Path(self.weights).read_bytes()).hexdigest()[:16]
         except OSError as error:
             raise ConfigError(
                 f"--detector-weights {self.weights} cannot be read ({error.strerror})",
