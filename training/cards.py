@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +32,47 @@ _FAILURES = """\
 - Calibration holds for data like the validation split, not for any classroom."""
 
 
-def write_card(path: Path, record: WeightRecord, file: str, sha256: str) -> None:
-    """Write ``model_card.md`` for a weight file.
+def write_card(
+    path: Path, record: WeightRecord, file: str, sha256: str, cost: Mapping[str, Any] | None = None
+) -> None:
+    """Write ``model_card.md`` for a weight file, and the same as JSON beside it.
 
     Args:
         path: of the card.
         record: of the weight file; figures per head and split under ``metrics``.
         file: name of the weight file.
         sha256: of the weight file.
+        cost: of :func:`training.report.cost.cost`, where it is known.
     """
-    path.write_text(card(record, file, sha256), encoding="utf-8")
+    path.write_text(card(record, file, sha256, cost), encoding="utf-8")
+    text = json.dumps(card_data(record, file, sha256, cost), indent=1, ensure_ascii=False)
+    path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 
-def card(record: WeightRecord, file: str, sha256: str) -> str:
+def card_data(
+    record: WeightRecord, file: str, sha256: str, cost: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What the card says, for programs."""
+    return {
+        "file": file,
+        "sha256": sha256,
+        "kind": record.kind,
+        "network": record.network,
+        "labels": {name: head["labels"] for name, head in record.network.get("heads", {}).items()},
+        "chip": record.chip,
+        "data": {name: asdict(terms_of(name)) for name in data_names(record.origin)},
+        "licence": record.licence,
+        "origin": record.origin,
+        "intended_use": _plain(_USE),
+        "must_not_be_used_for": [_plain(text) for text in _NOT.removeprefix("- ").split("\n- ")],
+        "metrics": record.metrics,
+        "calibration": record.calibration,
+        "cost": cost or {},
+        "known_failures": [_plain(text) for text in _FAILURES.removeprefix("- ").split("\n- ")],
+    }
+
+
+def card(record: WeightRecord, file: str, sha256: str, cost: Mapping[str, Any] | None = None) -> str:
     """The card as Markdown."""
     heads: Mapping[str, Any] = record.network.get("heads", {})
     lines = [f"# {file}", "", f"sha256 `{sha256}`", ""]
@@ -60,8 +90,14 @@ def card(record: WeightRecord, file: str, sha256: str) -> str:
             "",
             f"Input: face chips of {chip['size']} px, {chip['margin']} × the longer side of the face box.",
         ]
+    if cost:
+        lines += [
+            "",
+            f"Cost: {cost['parameters']:,} parameters; {cost['gflops']:.4f} GFLOPs per face ({cost['convention']}), "
+            f"which are {cost['gmacs']:.4f} GMACs.",
+        ]
     lines += ["", "## Data and terms", ""]
-    for name in _data_names(record.origin):
+    for name in data_names(record.origin):
         terms = terms_of(name)
         lines += [f"**{name}**: {terms.title}. Terms: {terms.licence}. Known: {terms.known}", ""]
     lines += [f"Licence of these weights: {record.licence}", "", "## Origin", ""]
@@ -85,15 +121,15 @@ def card(record: WeightRecord, file: str, sha256: str) -> str:
     return "\n".join([*lines, "", "## Known failures", "", _FAILURES, ""])
 
 
-def _data_names(origin: Mapping[str, Any]) -> list[str]:
-    """Data sets of a model, of its identity feature, and of the model it started from."""
+def data_names(origin: Mapping[str, Any]) -> list[str]:
+    """Data sets of a model, of its identity feature, and of the model it started from; joined ones apart."""
     names: list[object] = [origin.get("data")]
     identity, base = origin.get("identity"), origin.get("base")
     if isinstance(identity, Mapping):
         names += list(identity.get("data", []))
     if isinstance(base, Mapping):
-        names += _data_names(base)
-    return [str(n) for n in dict.fromkeys(names) if n]
+        names += data_names(base)
+    return list(dict.fromkeys(part for n in names if n for part in str(n).split("+")))
 
 
 def _figures(head: str, split: str, found: Mapping[str, Any]) -> list[str]:
@@ -124,6 +160,10 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, Mapping[str, Any]]])
     for name, row in rows:
         lines.append(f"| {name} | " + " | ".join(_number(row.get(k)) for k in head[1:]) + " |")
     return lines
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("*", "").split())
 
 
 def _number(value: Any) -> str:

@@ -6,8 +6,6 @@ precision), not to the network that training held in memory.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,12 @@ from typing import Any
 from engagement.classification.network import FaceStateNet
 from engagement.types import ChipSpec
 from training.cards import write_card
-from training.evaluate import DRAWS, measure
+from training.evaluate import DRAWS, Outcome
 from training.opened import Opened, kept, open_network
+from training.plain import plain, to_json
+from training.report.cost import cost
+from training.report.drawing import read_history
+from training.report.page import write_report
 from training.run import calibration_of, export
 from training.samples import SampleTable
 
@@ -33,9 +35,11 @@ def deliver(
     licence: str,
     *,
     base: Opened | None = None,
+    gallery: bool = False,
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
-    """Write the weight file, ``metrics.json`` and ``model_card.md`` beside it.
+    """Write the weight file, and beside it ``metrics.json``, ``cost.json``, ``model_card.md`` (and ``.json``)
+    and ``report.html``.
 
     Args:
         path: of the weight file.
@@ -46,6 +50,7 @@ def deliver(
         origin: command, data, settings, initial weights.
         licence: terms of the data and of the base.
         base: whose other heads (with their calibration and figures) are in the network.
+        gallery: show misclassified faces on the page: pictures of people on a disk.
         say: gets one line.
 
     Returns:
@@ -61,28 +66,31 @@ def deliver(
         calibrations |= calibration_of(halved.network, head, measured_on["val"], chip)
         export(draft, halved.network, chip, calibrations, metrics, origin, licence)
         halved = open_network(str(draft))
-        found = {split: measure(halved, head, table, DRAWS) for split, table in measured_on.items()}
+        outcomes = {split: Outcome.of(halved, head, table) for split, table in measured_on.items()}
+        found = {split: outcome.figures(DRAWS) for split, outcome in outcomes.items()}
     finally:
         draft.unlink(missing_ok=True)
     metrics[head] = plain(found)
     digest = export(path, halved.network, chip, calibrations, metrics, origin, licence)
-    (path.parent / "metrics.json").write_text(to_json(metrics[head]), encoding="utf-8")
-    write_card(path.parent / "model_card.md", open_network(str(path)).record, path.name, digest)
+    folder, written = path.parent, open_network(str(path))
+    spent = cost(written)
+    if written.head(head).labels.kind == "exclusive":
+        spent["accuracy_per_gflop"] = {
+            split: values["accuracy"] / spent["gflops"] for split, values in found.items()
+        }
+    (folder / "metrics.json").write_text(to_json(metrics[head]), encoding="utf-8")
+    (folder / "cost.json").write_text(to_json(spent), encoding="utf-8")
+    write_card(folder / "model_card.md", written.record, path.name, digest, spent)
+    recipe = origin.get("recipe")
+    write_report(
+        folder / "report.html",
+        written,
+        head,
+        {f"{split} split": values for split, values in found.items()},
+        spent,
+        outcomes={f"{split} split": outcome for split, outcome in outcomes.items()} if gallery else None,
+        history=read_history(folder / "log" / "metrics.csv"),
+        recipe=recipe if isinstance(recipe, Mapping) else None,
+    )
     say(f"{path} written, sha256 {digest[:12]}…")
     return metrics[head]
-
-
-def plain(value: Any) -> Any:
-    """The value with floats rounded to six places and NaN as None: JSON that every reader takes."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value
-
-
-def to_json(value: Any) -> str:
-    """Indented JSON of figures."""
-    return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"

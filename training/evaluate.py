@@ -4,32 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.classification.classifier import calibrate
 from engagement.errors import ConfigError, DataError
 from engagement.labels import SYNONYMS, LabelSet
-from engagement.types import FloatArray
+from engagement.types import FloatArray, IndexArray
 from training.datasets.registry import prepared
 from training.metrics import (
     auc,
     balanced_accuracy,
     balanced_ece,
+    balanced_reliability,
     bootstrap,
     exclusive_figures,
     independent_figures,
+    interval,
+    reliability,
+    resamplings,
 )
-from training.opened import Opened, open_network
-from training.run import predict
+from training.opened import Model, open_model
 from training.samples import SampleTable
 
 Say = Callable[[str], None]
 
 #: Resamplings behind each interval.
 DRAWS = 1000
+
+#: Single figures of exclusive classes, and those of each class.
+MAIN = ("accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "ece")
+PER_CLASS = ("precision", "recall", "f1")
 
 
 def aligned(table: SampleTable, labels: LabelSet) -> SampleTable:
@@ -72,27 +79,44 @@ def figures(
 
     Returns:
         those of :func:`training.metrics.exclusive_figures`, or per state of ``independent_figures``; with
-        ``intervals`` (95 %) of the main ones, and ``labels``.
+        ``intervals`` (95 %), the bins of the ``reliability`` diagram, and ``labels``.
     """
-    if labels.kind == "exclusive":
-        truth = target.argmax(axis=1)
-        out: dict[str, Any] = exclusive_figures(prob, truth, labels)
+    out = (
+        _exclusive(prob, target.argmax(axis=1), groups, labels, draws)
+        if labels.kind == "exclusive"
+        else _independent(prob, target, groups, labels, draws)
+    )
+    out["labels"] = list(labels.classes)
+    return out
+
+
+def _exclusive(
+    prob: FloatArray, truth: IndexArray, groups: NDArray[np.str_], labels: LabelSet, draws: int
+) -> dict[str, Any]:
+    out: dict[str, Any] = exclusive_figures(prob, truth, labels)
+    out["reliability"] = reliability(prob.max(axis=1), prob.argmax(axis=1) == truth)
+    if not draws:
+        return out
+    drawn: list[Any] = [
+        exclusive_figures(prob[rows], truth[rows], labels) for rows in resamplings(groups, draws)
+    ]
+    out["intervals"] = {key: list(interval([d[key] for d in drawn])) for key in MAIN}
+    for name, row in out["per_class"].items():
+        # A rare class may be missing from a resampling, which then says nothing of it.
+        rows = [d["per_class"][name] for d in drawn if name in d["per_class"]]
+        row["intervals"] = {key: list(interval([r[key] for r in rows])) for key in PER_CLASS}
+    return out
+
+
+def _independent(
+    prob: FloatArray, target: FloatArray, groups: NDArray[np.str_], labels: LabelSet, draws: int
+) -> dict[str, Any]:
+    out: dict[str, Any] = independent_figures(prob, target, labels)
+    for i, name in enumerate(labels.classes):
+        known = np.isfinite(target[:, i])
+        score, yes = prob[known, i], target[known, i] > 0.5
+        out[name]["reliability"] = balanced_reliability(score, yes)
         if draws:
-
-            def part(key: str, rows: NDArray[np.int64]) -> float:
-                value = exclusive_figures(prob[rows], truth[rows], labels)[key]
-                assert isinstance(value, float)
-                return value
-
-            out["intervals"] = {
-                key: list(bootstrap(lambda rows, key=key: part(key, rows), groups, draws))
-                for key in ("accuracy", "mean_class_accuracy", "macro_f1")
-            }
-    else:
-        out = independent_figures(prob, target, labels)
-        for i, name in enumerate(labels.classes if draws else ()):
-            known = np.isfinite(target[:, i])
-            score, yes = prob[known, i], target[known, i] > 0.5
             out[name]["intervals"] = {
                 key: list(
                     bootstrap(lambda rows, f=f, s=score, y=yes: f(s[rows], y[rows]), groups[known], draws)
@@ -103,26 +127,48 @@ def figures(
                     ("ece_balanced", balanced_ece),
                 )
             }
-    out["labels"] = list(labels.classes)
     return out
 
 
-def measure(model: Opened, head: str, table: SampleTable, draws: int = 0) -> dict[str, Any]:
+def measure(model: Model, head: str, table: SampleTable, draws: int = 0) -> dict[str, Any]:
     """Figures of one head on a table, with the calibration that its file carries."""
-    labels = model.head(head).labels
-    table = aligned(table, labels)
-    logits = predict(model.network, table, model.chip)[head]
-    prob = calibrate(logits, labels, dict(model.record.calibration.get(head, {})))
-    return figures(prob, table.target, table.group, labels, draws)
+    return Outcome.of(model, head, table).figures(draws)
 
 
-def head_for(model: Opened, table: SampleTable) -> str:
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a head said of a table.
+
+    Attributes:
+        table: n faces, targets in the order of the head's labels.
+        prob: float32 (n, classes), calibrated.
+    """
+
+    table: SampleTable
+    prob: FloatArray
+
+    @classmethod
+    def of(cls, model: Model, head: str, table: SampleTable) -> Outcome:
+        """Let a head look at a table.
+
+        Raises:
+            DataError: the table has classes that the head lacks.
+        """
+        table = aligned(table, model.head(head).labels)
+        return cls(table, model.probabilities(head, table))
+
+    def figures(self, draws: int = 0) -> dict[str, Any]:
+        """:func:`figures` of it."""
+        return figures(self.prob, self.table.target, self.table.group, self.table.labels, draws)
+
+
+def head_for(model: Model, table: SampleTable) -> str:
     """The head whose classes contain those of the table.
 
     Raises:
         DataError: none does.
     """
-    heads = model.network.spec.heads
+    heads = model.heads
     named = {"expression": "expression", "learner_state": "state"}.get(table.labels.name, "")
     if named in heads:
         return named
@@ -186,7 +232,11 @@ def with_detected_faces(table: SampleTable, min_face_px: int = 24, say: Say = la
 
 @dataclass(frozen=True, slots=True)
 class EvaluateRun:
-    """What ``engagement evaluate`` was asked to do; attributes are its options."""
+    """What ``engagement evaluate`` was asked to do; attributes are its options.
+
+    Raises:
+        ConfigError: pictures are asked for without a page.
+    """
 
     data: str
     checkpoint: str = "default"
@@ -196,6 +246,12 @@ class EvaluateRun:
     min_face_px: int = 24
     limit: int | None = None
     skip_bad: bool = False
+    report: Path | None = None
+    gallery: bool = False
+
+    def __post_init__(self) -> None:
+        if self.gallery and self.report is None:
+            raise ConfigError("--gallery has no page to go to", "Add --report FOLDER, or leave it out.")
 
 
 def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any]:
@@ -204,14 +260,15 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
     Raises:
         DataError, ConfigError, WeightsError: naming the culprit.
     """
-    model = open_network(run.checkpoint)
+    model = open_model(run.checkpoint)
     table = chosen_split(prepared(run.data, run.limit, run.skip_bad, say), run.split)
     head = run.head or head_for(model, table)
     table = aligned(table, model.head(head).labels)
     pictures = len(table)
     if run.detect:
         table = with_detected_faces(table, run.min_face_px, say)
-    return {
+    outcome = Outcome.of(model, head, table)
+    found = {
         "data": table.name,
         "split": run.split,
         "checkpoint": model.name,
@@ -219,5 +276,10 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
         "head": head,
         "pictures": pictures,
         "without_face": pictures - len(table),
-        **measure(model, head, table, DRAWS),
+        **outcome.figures(DRAWS),
     }
+    if run.report is not None:
+        from training.report.measurement import write_measurement
+
+        write_measurement(run.report, model, outcome, found, run.gallery)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +11,39 @@ from engagement.labels import LabelSet
 from engagement.types import FloatArray, IndexArray
 
 
+def reliability(
+    confidence: NDArray[np.floating], correct: NDArray[np.generic], bins: int = 15
+) -> list[dict[str, float]]:
+    """What a reliability diagram draws: equal-width bins of confidence, those that hold a prediction.
+
+    Args:
+        confidence: (n,) probability of what was said, 0-1.
+        correct: (n,) whether it was right.
+
+    Returns:
+        per bin ``low`` and ``high`` (its edges), ``n``, mean ``confidence`` and ``accuracy``.
+    """
+    place = np.clip((np.asarray(confidence) * bins).astype(int), 0, bins - 1)
+    right = np.asarray(correct, float)
+    return [
+        {
+            "low": b / bins,
+            "high": (b + 1) / bins,
+            "n": int(inside.sum()),
+            "confidence": float(np.mean(confidence[inside])),
+            "accuracy": float(right[inside].mean()),
+        }
+        for b in range(bins)
+        if (inside := place == b).any()
+    ]
+
+
 def expected_calibration_error(
     confidence: NDArray[np.floating], correct: NDArray[np.generic], bins: int = 15
 ) -> float:
     """ECE with equal-width bins (Guo et al. 2017): mean gap between confidence and accuracy, 0-1."""
-    edges = np.clip((np.asarray(confidence) * bins).astype(int), 0, bins - 1)
-    right = np.asarray(correct, float)
-    total = 0.0
-    for b in range(bins):
-        inside = edges == b
-        if inside.any():
-            total += inside.mean() * abs(float(np.mean(confidence[inside])) - float(right[inside].mean()))
-    return float(total)
+    found = reliability(confidence, correct, bins)
+    return float(sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in found) / max(len(confidence), 1))
 
 
 def exclusive_figures(prob: FloatArray, truth: IndexArray, labels: LabelSet) -> dict[str, object]:
@@ -106,42 +127,67 @@ def balanced_accuracy(prob: NDArray[np.floating], positive: NDArray[np.bool_]) -
     return float((guess[positive].mean() + (~guess[~positive]).mean()) / 2)
 
 
-def balanced_ece(prob: NDArray[np.floating], positive: NDArray[np.bool_], bins: int = 10) -> float:
-    """Calibration error of P(state) where both answers together weigh the same, 0-1."""
+def balanced_reliability(
+    prob: NDArray[np.floating], positive: NDArray[np.bool_], bins: int = 10
+) -> list[dict[str, float]]:
+    """:func:`reliability` of P(state) where both answers together weigh the same; empty where one is lacking.
+
+    ``accuracy`` is the weighted share of yes, ``weight`` the bin's share of the total weight.
+    """
     yes = np.asarray(positive, bool)
     if not yes.any() or yes.all():
-        return float("nan")
+        return []
     weight = np.where(yes, 0.5 / yes.sum(), 0.5 / (~yes).sum())
-    edge = np.clip((prob * bins).astype(int), 0, bins - 1)
-    total = 0.0
+    place = np.clip((prob * bins).astype(int), 0, bins - 1)
+    out: list[dict[str, float]] = []
     for b in range(bins):
-        inside = edge == b
-        mass = weight[inside].sum()
+        inside = place == b
+        mass = float(weight[inside].sum())
         if mass > 0:
-            total += abs(float((weight * prob)[inside].sum()) - float((weight * yes)[inside].sum()))
-    return total
+            out.append(
+                {
+                    "low": b / bins,
+                    "high": (b + 1) / bins,
+                    "n": int(inside.sum()),
+                    "weight": mass,
+                    "confidence": float((weight * prob)[inside].sum()) / mass,
+                    "accuracy": float((weight * yes)[inside].sum()) / mass,
+                }
+            )
+    return out
 
 
-def bootstrap(
-    figure: Callable[[IndexArray], float], groups: NDArray[np.generic], draws: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of a figure, resampling whole groups (people) with replacement.
+def balanced_ece(prob: NDArray[np.floating], positive: NDArray[np.bool_], bins: int = 10) -> float:
+    """Calibration error of P(state) where both answers together weigh the same, 0-1; NaN where one is lacking."""
+    found = balanced_reliability(prob, positive, bins)
+    if not found:
+        return float("nan")
+    return sum(b["weight"] * abs(b["confidence"] - b["accuracy"]) for b in found)
+
+
+def resamplings(groups: NDArray[np.generic], draws: int, seed: int = 0) -> Iterator[IndexArray]:
+    """Row indices of ``draws`` resamplings of whole groups (people) with replacement.
 
     Args:
-        figure: of row indices.
         groups: (n,) the group of each row.
-        draws: how many resamplings.
-        seed: of the resampling.
     """
     rng = np.random.default_rng(seed)
     _, inverse = np.unique(groups, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
-    values = []
     for _ in range(draws):
-        rows = np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))])
-        value = figure(rows)
-        if np.isfinite(value):
-            values.append(value)
-    low, high = np.percentile(values, [2.5, 97.5]) if values else (np.nan, np.nan)
+        yield np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))])
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % percentile interval of resampled values; those that are not finite do not count."""
+    finite = [value for value in values if np.isfinite(value)]
+    low, high = np.percentile(finite, [2.5, 97.5]) if finite else (np.nan, np.nan)
     return float(low), float(high)
+
+
+def bootstrap(
+    figure: Callable[[IndexArray], float], groups: NDArray[np.generic], draws: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """:func:`interval` of a figure of row indices over :func:`resamplings`."""
+    return interval([figure(rows) for rows in resamplings(groups, draws, seed)])

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engagement.classification.classifier import build_network
+from engagement.classification.classifier import build_network, calibrate
+from engagement.classification.ensemble import averaged, members_of
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.classification.options import DEFAULT_WEIGHTS
 from engagement.errors import ConfigError, WeightsError
-from engagement.types import ChipSpec
-from engagement.weights.store import WeightRecord, load_weights
+from engagement.types import ChipSpec, FloatArray
+from engagement.weights.store import LoadedWeights, WeightRecord, load_weights
+from training.prediction import predict
+from training.samples import SampleTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,12 +34,59 @@ class Opened:
     chip: ChipSpec
     record: WeightRecord
 
+    @property
+    def heads(self) -> Mapping[str, HeadSpec]:
+        """Heads by name."""
+        return self.network.spec.heads
+
     def head(self, name: str) -> HeadSpec:
         """A head by name; ConfigError names those there are."""
-        heads = self.network.spec.heads
-        if name not in heads:
-            raise ConfigError(f"{self.name} has no head '{name}'", f"It has: {', '.join(heads)}")
-        return heads[name]
+        return _head(self, name)
+
+    def probabilities(self, head: str, table: SampleTable) -> FloatArray:
+        """Calibrated probabilities of one head; float32 (n, classes) in the head's order."""
+        logits = predict(self.network, table, self.chip)[head]
+        return calibrate(logits, self.head(head).labels, dict(self.record.calibration.get(head, {})))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedEnsemble:
+    """Networks whose calibrated probabilities are averaged, each with its own chips.
+
+    Attributes:
+        name, sha256, record: of the ensemble's file.
+        members: networks and their shares, which sum to 1.
+    """
+
+    name: str
+    sha256: str
+    record: WeightRecord
+    members: tuple[tuple[Opened, float], ...]
+
+    @property
+    def heads(self) -> Mapping[str, HeadSpec]:
+        """Heads by name: those of the members, which are alike."""
+        return self.members[0][0].heads
+
+    def head(self, name: str) -> HeadSpec:
+        """A head by name; ConfigError names those there are."""
+        return _head(self, name)
+
+    def probabilities(self, head: str, table: SampleTable) -> FloatArray:
+        """Averaged, calibrated probabilities of one head; float32 (n, classes)."""
+        self.head(head)
+        parts = [member.probabilities(head, table) for member, _ in self.members]
+        temperature = float(self.record.calibration.get(head, {}).get("temperature", 1.0))
+        return averaged(parts, [share for _, share in self.members], temperature)
+
+
+Model = Opened | OpenedEnsemble
+
+
+def _head(model: Model, name: str) -> HeadSpec:
+    if name not in model.heads:
+        raise ConfigError(f"{model.name} has no head '{name}'", f"It has: {', '.join(model.heads)}")
+    return model.heads[name]
 
 
 def open_network(reference: str) -> Opened:
@@ -45,14 +95,23 @@ def open_network(reference: str) -> Opened:
     Raises:
         WeightsError: missing, damaged, or no network for faces.
     """
-    loaded = load_weights(DEFAULT_WEIGHTS if reference == "default" else reference, "face_state")
-    return Opened(
-        loaded.name,
-        loaded.sha256,
-        build_network(loaded),
-        ChipSpec.from_dict(dict(loaded.record.chip)),
-        loaded.record,
+    return _opened(load_weights(DEFAULT_WEIGHTS if reference == "default" else reference, "face_state"))
+
+
+def open_model(reference: str) -> Model:
+    """:func:`open_network`, or an ensemble."""
+    loaded = load_weights(
+        DEFAULT_WEIGHTS if reference == "default" else reference, ("face_state", "ensemble")
     )
+    if loaded.record.kind == "face_state":
+        return _opened(loaded)
+    members = tuple((_opened(member.weights), member.share) for member in members_of(loaded))
+    return OpenedEnsemble(loaded.name, loaded.sha256, loaded.record, members)
+
+
+def _opened(loaded: LoadedWeights) -> Opened:
+    chip = ChipSpec.from_dict(dict(loaded.record.chip))
+    return Opened(loaded.name, loaded.sha256, build_network(loaded), chip, loaded.record)
 
 
 def with_head(base: Opened, name: str, head: HeadSpec, dropout: float = 0.2) -> FaceStateNet:

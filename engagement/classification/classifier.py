@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from engagement.classification.ensemble import KIND, averaged, members_of
 from engagement.classification.network import FaceStateNet, NetworkSpec
 from engagement.classification.options import DEFAULT_WEIGHTS, ClassifierConfig
 from engagement.errors import WeightsError
@@ -25,10 +26,27 @@ _CHUNK = {"cpu": 16, "cuda": 256}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Loaded:
+class _Network:
     weights: LoadedWeights
     network: FaceStateNet
     chip: ChipSpec
+    share: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loaded:
+    """A weight file: one network, or the members of an ensemble, which have the same heads."""
+
+    weights: LoadedWeights
+    networks: list[_Network]
+
+    @property
+    def heads(self) -> dict[str, LabelSet]:
+        return {name: head.labels for name, head in self.networks[0].network.spec.heads.items()}
+
+    @property
+    def identity_dim(self) -> int:
+        return self.networks[0].network.spec.identity_dim
 
 
 def build_network(weights: LoadedWeights) -> FaceStateNet:
@@ -94,26 +112,30 @@ class FaceClassifier:
         self.config = config or ClassifierConfig()
         self.device = torch.device(device)
         main = self._load(self.config.checkpoint)
-        self._networks = [main]
-        lacking = {"expression", "state"} - set(main.network.spec.heads)
-        if lacking or not main.network.spec.identity_dim:
-            self._networks.append(self._load(DEFAULT_WEIGHTS))
-        heads = main.network.spec.heads
-        if "expression" in heads:
-            for name in heads["expression"].labels.classes:
+        self._loaded = [main]
+        lacking = {"expression", "state"} - set(main.heads)
+        if lacking or not main.identity_dim:
+            self._loaded.append(self._load(DEFAULT_WEIGHTS))
+        if "expression" in main.heads:
+            for name in main.heads["expression"].classes:
                 EXPRESSIONS.index(name)
         #: Heads beyond the two documented ones: name -> labels.
-        self.extra_heads = {k: v.labels for k, v in heads.items() if k not in ("expression", "state")}
+        self.extra_heads = {k: v for k, v in main.heads.items() if k not in ("expression", "state")}
 
     def _load(self, reference: str) -> _Loaded:
-        weights = load_weights(DEFAULT_WEIGHTS if reference == "default" else reference, "face_state")
-        network = _fused(build_network(weights)).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return _Loaded(weights, network, ChipSpec.from_dict(dict(weights.record.chip)))
+        weights = load_weights(DEFAULT_WEIGHTS if reference == "default" else reference, ("face_state", KIND))
+        networks = []
+        for member in members_of(weights):
+            network = _fused(build_network(member.weights)).to(self.device)
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            chip = ChipSpec.from_dict(dict(member.weights.record.chip))
+            networks.append(_Network(member.weights, network, chip, member.share))
+        return _Loaded(weights, networks)
 
     @property
     def weights(self) -> list[LoadedWeights]:
         """The weight files in use, the requested one first."""
-        return [loaded.weights for loaded in self._networks]
+        return [loaded.weights for loaded in self._loaded]
 
     @property
     def extra_columns(self) -> tuple[str, ...]:
@@ -123,14 +145,14 @@ class FaceClassifier:
     @property
     def chip_specs(self) -> list[ChipSpec]:
         """Chip geometry of each network in use; :meth:`score` wants chips for each."""
-        return [loaded.chip for loaded in self._networks]
+        return [network.chip for loaded in self._loaded for network in loaded.networks]
 
     @property
     def expression_classes(self) -> tuple[str, ...]:
         """The expressions that the model can name; the others get probability 0."""
-        for loaded in self._networks:
-            if "expression" in loaded.network.spec.heads:
-                return loaded.network.spec.heads["expression"].labels.classes
+        for loaded in self._loaded:
+            if "expression" in loaded.heads:
+                return loaded.heads["expression"].classes
         raise WeightsError("no network has an expression head")
 
     @torch.inference_mode()
@@ -140,24 +162,39 @@ class FaceClassifier:
         Args:
             chips: for each of :attr:`chip_specs`, uint8 (n, S, S, 3) cut by that spec.
         """
-        n = len(chips[0])
+        if len(chips) != len(self.chip_specs):
+            raise ValueError(f"{len(chips)} sets of chips for {len(self.chip_specs)} networks")
+        n, given = len(chips[0]), iter(chips)
         head_prob: dict[str, tuple[LabelSet, FloatArray]] = {}
         identity = np.zeros((n, 0), np.float32)
-        for loaded, own in zip(self._networks, chips, strict=True):
-            logits, feature = self._forward(loaded, own)
-            for name, values in logits.items():
+        for loaded in self._loaded:
+            answers = [self._answers(network, next(given)) for network in loaded.networks]
+            shares = [network.share for network in loaded.networks]
+            for name, labels in loaded.heads.items():
                 if name not in head_prob:
-                    labels = loaded.network.spec.heads[name].labels
-                    calibration = dict(loaded.weights.record.calibration.get(name, {}))
-                    head_prob[name] = (labels, calibrate(values, labels, calibration))
+                    calibration = loaded.weights.record.calibration.get(name, {})
+                    sharpen = float(calibration.get("temperature", 1.0)) if len(answers) > 1 else 1.0
+                    prob = averaged([prob[name] for prob, _ in answers], shares, sharpen)
+                    head_prob[name] = (labels, prob)
             if not identity.shape[1]:
-                identity = feature
+                identity = answers[0][1]
         expression = _in_order(*head_prob["expression"], EXPRESSIONS)
         state = _in_order(*head_prob["state"], LEARNER_STATES)
         extra = {name: head_prob[name][1] for name in self.extra_heads}
         return FaceScores(expression, state, identity, extra)
 
-    def _forward(self, loaded: _Loaded, chips: ByteArray) -> tuple[dict[str, FloatArray], FloatArray]:
+    def _answers(self, loaded: _Network, chips: ByteArray) -> tuple[dict[str, FloatArray], FloatArray]:
+        """Calibrated probabilities of each head, and the identity feature."""
+        logits, identity = self._forward(loaded, chips)
+        calibration = loaded.weights.record.calibration
+        heads = loaded.network.spec.heads
+        prob = {
+            name: calibrate(values, heads[name].labels, dict(calibration.get(name, {})))
+            for name, values in logits.items()
+        }
+        return prob, identity
+
+    def _forward(self, loaded: _Network, chips: ByteArray) -> tuple[dict[str, FloatArray], FloatArray]:
         logits: dict[str, list[FloatArray]] = {name: [] for name in loaded.network.spec.heads}
         identity: list[FloatArray] = [np.zeros((0, loaded.network.spec.identity_dim), np.float32)]
         size = _CHUNK.get(self.device.type, _CHUNK["cuda"])

@@ -29,7 +29,7 @@ class WeightRecord:
     """What travels with weights.
 
     Attributes:
-        kind: ``face_state``, ``lstm`` or ``cnn3d``.
+        kind: ``face_state``, ``ensemble`` (of those), ``lstm`` or ``cnn3d``.
         network: how to build the network; keys depend on the kind.
         chip: geometry and normalisation of face chips; empty when the network sees none.
         calibration: temperatures and biases that turn logits into probabilities.
@@ -113,12 +113,12 @@ def locate(reference: str) -> tuple[str, Path, str | None]:
     )
 
 
-def load_weights(reference: str, kind: str) -> LoadedWeights:
+def load_weights(reference: str, kind: str | tuple[str, ...]) -> LoadedWeights:
     """Load weights by shipped name or path.
 
     Args:
         reference: a name of the manifest, or a path of a file written by ``engagement train``.
-        kind: the kind that is needed here.
+        kind: the kind that is needed here, or those that will do.
 
     Raises:
         WeightsError: missing, damaged, of another kind, or altered since the manifest was written.
@@ -130,8 +130,10 @@ def load_weights(reference: str, kind: str) -> LoadedWeights:
     if expected is not None and digest != expected:
         raise WeightsError(f"{path.name} differs from the manifest (sha256 {digest[:12]}…)", "Reinstall.")
     record, tensors = _read(path)
-    if record.kind != kind:
-        raise WeightsError(f"{path} holds a '{record.kind}' network, but '{kind}' is needed here")
+    kinds = (kind,) if isinstance(kind, str) else kind
+    if record.kind not in kinds:
+        wanted = " or ".join(f"'{k}'" for k in kinds)
+        raise WeightsError(f"{path} holds a '{record.kind}' network, but {wanted} is needed here")
     floats = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
     return LoadedWeights(name, digest, record, floats)
 

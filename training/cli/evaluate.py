@@ -39,6 +39,12 @@ from training.cli import options
     show_default=True,
     help="Smallest face for --detect, pixels.",
 )
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a page (report.html) and figures into this folder.",
+)
+@options.gallery_option
 @options.limit_option
 @options.skip_option
 def evaluate(
@@ -49,6 +55,8 @@ def evaluate(
     head: str | None,
     detect: bool,
     min_face: int,
+    report: Path | None,
+    gallery: bool,
     limit: int | None,
     skip_bad: bool,
 ) -> None:
@@ -60,11 +68,13 @@ def evaluate(
     from training.cli.tables import show
     from training.evaluate import EvaluateRun, run_evaluation
 
-    run = EvaluateRun(data, checkpoint, split, head, detect, min_face, limit, skip_bad)
+    run = EvaluateRun(data, checkpoint, split, head, detect, min_face, limit, skip_bad, report, gallery)
     found = run_evaluation(run, options.say)
     show(f"{found['checkpoint']}, head {found['head']}, {found['split']}", found)
+    if report is not None:
+        options.say(f"written: {report / 'report.html'}")
     if json_file is not None:
-        from training.delivery import to_json
+        from training.plain import to_json
 
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(to_json(found), encoding="utf-8")

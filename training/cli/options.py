@@ -47,6 +47,11 @@ seed_option = click.option("--seed", type=click.IntRange(min=0), help="Of weight
 skip_option = click.option(
     "--skip-bad", is_flag=True, help="List and leave out damaged pictures instead of stopping."
 )
+gallery_option = click.option(
+    "--gallery",
+    is_flag=True,
+    help="Show misclassified faces on the page: pictures of people, which else go nowhere.",
+)
 test_option = click.option(
     "--test", is_flag=True, help="Also measure the test split. Do it once, when nothing is left to choose."
 )

@@ -1,0 +1,46 @@
+"""The page and the figures of ``engagement evaluate --report``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from training.evaluate import Outcome
+from training.opened import Model
+from training.plain import to_json
+from training.report.cost import cost
+from training.report.page import write_report
+
+
+def write_measurement(
+    folder: Path, model: Model, outcome: Outcome, found: Mapping[str, Any], gallery: bool
+) -> Path:
+    """Write ``report.html``, ``metrics.json`` and ``cost.json`` into a folder.
+
+    Args:
+        folder: is made where it lacks.
+        found: of :func:`training.evaluate.run_evaluation`.
+        gallery: show misclassified faces: pictures of people on a disk.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    spent = cost(model)
+    if "accuracy" in found:
+        spent["accuracy_per_gflop"] = found["accuracy"] / spent["gflops"]
+    (folder / "metrics.json").write_text(to_json(found), encoding="utf-8")
+    (folder / "cost.json").write_text(to_json(spent), encoding="utf-8")
+    title = f"{found['data']}, {found['split']}"
+    figures = {k: v for k, v in found.items() if k not in ("pictures", "without_face")}
+    without = found["without_face"]
+    notes = [f"{without} of {found['pictures']} pictures without a face were left out."] if without else []
+    recipe = model.record.origin.get("recipe")
+    return write_report(
+        folder / "report.html",
+        model,
+        found["head"],
+        {title: figures},
+        spent,
+        outcomes={title: outcome} if gallery else None,
+        recipe=recipe if isinstance(recipe, Mapping) else None,
+        notes=notes,
+    )
