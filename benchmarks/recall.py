@@ -131,6 +131,18 @@ def count(found: Found, frame: AnnotatedFrame, least_iou: float) -> tuple[int, i
     return len(pairs), len(frame.boxes) - len(pairs), int((~excused).sum())
 
 
+def missed(
+    found: Sequence[Found], frames: Sequence[AnnotatedFrame], least_iou: float
+) -> list[dict[str, Any]]:
+    """Which annotated faces nothing met: video, frame and box of each."""
+    out = []
+    for have, frame in zip(found, frames, strict=True):
+        met = [c for _, c in assign(have.boxes, frame.boxes, least_iou)]
+        rest = np.delete(frame.boxes, met, axis=0).tolist()
+        out += [{"video": frame.video, "frame_index": frame.index, "box": box} for box in rest]
+    return out
+
+
 def count_all(found: Sequence[Found], frames: Sequence[AnnotatedFrame], least_iou: float) -> IndexArray:
     """Counts of every frame, (n, 3)."""
     rows = [count(f, a, least_iou) for f, a in zip(found, frames, strict=True)]
@@ -252,6 +264,7 @@ def measure(
             "precision_interval": interval(precision, mine),
             "met": int(mine[:, 0].sum()),
             "false": int(mine[:, 2].sum()),
+            "missed": missed(found[method], frames, least_iou),
             "by_video": {video: float(recall(mine[rows])) for video, rows in of_video.items()},
         }
         if method != "library":
@@ -338,7 +351,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("videos", type=Path, help="folder of the annotated videos")
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    parser.add_argument("--json", type=Path, help="write the figures and the missed faces here")
     parser.add_argument("--iou", type=float, default=0.4)
     parser.add_argument("--results", type=Path, help="an output of engagement analyze instead of a new run")
     parser.add_argument("--analyze-options", default="", help="further options of engagement analyze")

@@ -35,6 +35,8 @@ def test_one_box_meets_one_face() -> None:
     assert benchmark.count(two_on_one, _frame([[0, 0, 40, 40]]), 0.4) == (1, 0, 1)
     assert benchmark.count(_found(), _frame([[0, 0, 40, 40]]), 0.4) == (0, 1, 0)
     assert benchmark.count(two_on_one, _frame([]), 0.4) == (0, 0, 2)
+    far = _frame([[0, 0, 40, 40], [100, 0, 140, 40]])
+    assert [m["box"] for m in benchmark.missed([two_on_one], [far], 0.4)] == [[100, 0, 140, 40]]
 
 
 def test_as_many_pairs_as_possible_come_before_overlap() -> None:
