@@ -20,7 +20,7 @@ from typing import Any
 
 from engagement import RESULTS_VERSION, __version__
 from engagement.batch.places import is_url, local_path
-from engagement.batch.work import Failure, Listener, Outcome, Setup, Task, VideoWorker
+from engagement.batch.tasks import Failure, Listener, Outcome, Setup, Task
 from engagement.errors import BackendUnavailable, ConfigError, EngagementError, OutputError
 from engagement.weights.store import manifest
 
@@ -60,7 +60,7 @@ class Cluster:
         self._futures: dict[str, Any] = {}
 
     def run(self, tasks: Sequence[Task], listener: Listener) -> None:
-        """See :class:`engagement.batch.work.Executor`.
+        """See :class:`engagement.batch.tasks.Executor`.
 
         Raises:
             ConfigError: the scheduler cannot be reached, or its workers are of another version.
@@ -215,6 +215,8 @@ def perform(setup: Setup, task: Task, parts: list[Any], run_id: str, wanted: str
             "Choose a folder on storage that all machines share.",
         )
     if getattr(_own, "setup", None) != setup:
+        from engagement.batch.work import VideoWorker
+
         _own.worker, _own.setup = VideoWorker(setup), setup
     key = worker.get_current_task()
     last = -1e9

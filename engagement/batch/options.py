@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from engagement.errors import ConfigError
@@ -36,6 +37,10 @@ def parse_crew(workers: str | None, scheduler: str | None) -> Crew:
     if scheduler and workers:
         raise ConfigError(
             "--workers and --scheduler exclude each other", "The cluster has workers of its own."
+        )
+    if scheduler and not re.fullmatch(r"[a-z]+://[^/\s]+:\d+", scheduler):
+        raise ConfigError(
+            f"--scheduler '{scheduler}' is no address", "Give what 'dask scheduler' prints: tcp://HOST:8786."
         )
     text = workers or "1"
     if text != "auto" and not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1024):

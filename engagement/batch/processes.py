@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from engagement.batch.work import Failure, Listener, Performer, Task, enqueue
+from engagement.batch.tasks import Failure, Listener, Performer, Task, enqueue
 from engagement.errors import EngagementError
 
 _SAY_EVERY_S = 0.2
@@ -59,7 +59,7 @@ class Processes:
         self._workers: list[_Worker] = []
 
     def run(self, tasks: Sequence[Task], listener: Listener) -> None:
-        """See :class:`engagement.batch.work.Executor`."""
+        """See :class:`engagement.batch.tasks.Executor`."""
         queue = list(tasks)
         try:
             while queue or any(w.task for w in self._workers):

@@ -13,22 +13,22 @@ from typing import Any
 from engagement import __version__
 from engagement.batch.options import Crew
 from engagement.batch.places import Place, open_place
+from engagement.batch.processes import Processes, automatic_workers, decode_threads
 from engagement.batch.results import RUN, read_json, read_summary, write_json
 from engagement.batch.status import Reporter, VideoStatus
-from engagement.batch.work import (
+from engagement.batch.tasks import (
     Ended,
     Executor,
     Facts,
     Failure,
     InThisProcess,
     Outcome,
+    Performer,
     Setup,
     Split,
     Task,
-    VideoWorker,
 )
 from engagement.provenance import versions
-from engagement.reports.render import render_index, write_assets
 from engagement.video.discover import FoundVideo
 
 _ATTEMPTS = 2
@@ -73,13 +73,18 @@ def _executor(setup: Setup, crew: Crew, videos: int, reporter: Reporter) -> Exec
         from engagement.batch.cluster import Cluster
 
         return Cluster(crew.scheduler, replace(setup, decode_threads=1), reporter.note)
-    from engagement.batch.processes import Processes, automatic_workers, decode_threads
-
     workers = crew.workers or automatic_workers(videos)
     if workers == 1:
-        return InThisProcess(partial(VideoWorker, setup))
+        return InThisProcess(partial(_video_worker, setup))
     bounded = replace(setup, decode_threads=decode_threads(workers))
-    return Processes(partial(VideoWorker, bounded), workers)
+    return Processes(partial(_video_worker, bounded), workers)
+
+
+def _video_worker(setup: Setup) -> Performer:
+    """Loads libraries and models, in the process that needs them."""
+    from engagement.batch.work import VideoWorker
+
+    return VideoWorker(setup)
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +101,7 @@ class _Progress:
 
 
 class _Run:
-    """Listens to the executor; see :class:`engagement.batch.work.Listener`."""
+    """Listens to the executor; see :class:`engagement.batch.tasks.Listener`."""
 
     def __init__(
         self, videos: Sequence[FoundVideo], reporter: Reporter, on_error: Callable[[str], None]
@@ -205,6 +210,8 @@ def _write_run(
             ],
         },
     )
+    from engagement.reports.render import render_index, write_assets
+
     write_assets(place.root)
     render_index(place.root)
     place.publish_run()

@@ -80,8 +80,10 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     if not is_url(output):
         writable(Path(output))
     videos, unreachable = _find(inputs, globs, output)
+    if not is_url(output):
+        _check_names(Path(output), videos)
     from engagement.batch.runner import run_batch
-    from engagement.batch.work import Setup
+    from engagement.batch.tasks import Setup
     from engagement.cli.console import ProgressReporter, print_statuses
 
     setup = Setup(output, config, given["device"], overwrite=not given["resume"])
@@ -144,6 +146,19 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
         split_s=split_seconds(given["split"]),
         presence=parse_presence(given["min_presence"]) if given["min_presence"] else None,
     )
+
+
+def _check_names(output: Path, videos: list[FoundVideo]) -> None:
+    """A mistake in the names file is said before hours of work, not after.
+
+    Raises:
+        ConfigError: lines are not understood, or do not say which video they mean.
+    """
+    from engagement.corrections.file import Video
+    from engagement.corrections.folder import check_names
+
+    for note in check_names(output, [Video(v.relative.as_posix(), v.path.name) for v in videos]):
+        click.echo(note, err=True)
 
 
 def _find(

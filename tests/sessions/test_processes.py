@@ -1,0 +1,60 @@
+"""Tasks in processes: one that dies takes only its own task with it, and that is tried once more."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from engagement.batch.processes import Processes
+from engagement.batch.runner import _Run
+from engagement.batch.status import VideoStatus
+from engagement.batch.tasks import InThisProcess
+from engagement.errors import WeightsError
+from tests.sessions.runs import Silent
+from tests.sessions.workers import MakesObedient, Obedient, makes_nothing, video
+
+
+def work_off(names: list[str], memory: Path, n: int, reporter: Silent) -> dict[str, VideoStatus]:
+    videos = [video(name) for name in names]
+    run = _Run(videos, reporter, lambda _: None)
+    crew = Processes(MakesObedient(memory), n) if n else InThisProcess(lambda: Obedient(memory))
+    crew.run(run.tasks(), run)
+    assert not multiprocessing.active_children()
+    return {status.output: status for status in run.in_order()}
+
+
+def test_a_worker_that_dies_does_not_lose_the_run(tmp_path: Path) -> None:
+    reporter = Silent()
+    names = ["deadly", "good 1", "deadly once", "bad", "split", "good 2"]
+    found = work_off(names, tmp_path, 2, reporter)
+    assert list(found) == names
+    assert {n for n, s in found.items() if s.status == "ok"} == {"good 1", "deadly once", "split", "good 2"}
+    assert "SIGKILL" in found["deadly"].reason and "twice" in found["deadly"].reason
+    assert found["deadly"].hint
+    assert (found["bad"].reason, found["bad"].hint) == ("it is bad", "Make it better.")
+    assert found["split"].reason == "0.0 1.0 2.0 3.0"
+    assert sum("deadly once" in note for note in reporter.notes) == 1
+
+
+def test_one_process_and_this_process_agree(tmp_path: Path) -> None:
+    names = ["good 1", "bad", "split", "good 2"]
+    here, there = (work_off(names, tmp_path, n, Silent()) for n in (0, 1))
+    assert [(s.status, s.reason) for s in here.values()] == [(s.status, s.reason) for s in there.values()]
+
+
+def test_an_interruption_ends_all_workers_at_once(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work_off(["endless", "endless"], tmp_path, 2, Silent(interrupt))
+    assert not multiprocessing.active_children()
+
+
+def test_workers_that_cannot_start_say_why() -> None:
+    run = _Run([video("good")], Silent(), lambda _: None)
+    with pytest.raises(WeightsError, match="weights are gone"):
+        Processes(makes_nothing, 2).run(run.tasks(), run)
+    assert not multiprocessing.active_children()
