@@ -40,12 +40,12 @@ def report(output: Path, names: Path | None, min_presence: str | None, thumbnail
     P08` cannot: it deletes everything about that person. Without a names file everybody is as analysed.
     """
     from engagement.corrections.file import read_names
-    from engagement.corrections.folder import adopt, correct_folder, names_of
+    from engagement.corrections.folder import adopt, correct_folder, names_of, under_way
     from engagement.reports.render import render_index, write_assets
     from engagement.timelines.presence import parse_presence
 
     presence = parse_presence(min_presence) if min_presence else None
-    folders = sorted(path.parent for path in output.rglob("summary.json") if not _under_way(path, output))
+    folders = sorted(path.parent for path in output.rglob("summary.json") if not under_way(path, output))
     if not folders:
         raise DataError(f"{output} holds no results", "Give the folder that `engagement analyze -o` wrote.")
     given = read_names(names) if names else names_of(output)
@@ -100,7 +100,3 @@ def _note(plan: Plan) -> str:
         back = ", ".join(sorted(plan.taken_back))
         parts.append(f"{back} opted out earlier and was deleted: `engagement analyze` brings them back")
     return ", ".join(part for part in parts if part)
-
-
-def _under_way(path: Path, output: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(output).parts)

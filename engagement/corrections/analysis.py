@@ -71,11 +71,11 @@ class Corrections:
         """
         summary = read_summary(folder) or {}
         presence = presence or recorded_presence(read_summary(self.target) or {})
-        if who.opted_out:
-            summary["corrections"] = {"opted_out": who.opted_out}
-        if who.left_out:
-            summary["warnings"] = [*summary.get("warnings", []), _LEFT_OUT.format(n=who.left_out)]
-        if who.opted_out or who.left_out:
+        if who.record:
+            summary["corrections"] = dict(who.record)
+        if who.left_out > len(who.record.get("opted_out", ())):
+            summary["warnings"] = [*summary.get("warnings", []), _left_out(who.left_out)]
+        if who.record:
             write_json(folder / SUMMARY, summary)
         if not self.lines and presence == PresenceConfig():
             return summary, pictures
@@ -85,7 +85,8 @@ class Corrections:
         return summary, owned(plan, pictures)
 
 
-_LEFT_OUT = (
-    "{n} found now whom the earlier result does not know: left out, since somebody opted out of that and nothing "
-    "is kept to tell who it was. To see everybody, analyse into another folder."
-)
+def _left_out(n: int) -> str:
+    return (
+        f"{n} people whom the earlier result does not know are left out: somebody opted out of that result, and "
+        "nothing is kept to tell who of them it was. To see everybody, analyse into another folder."
+    )

@@ -37,14 +37,14 @@ class Carried:
         person: (n,) index of the person of each face, as ``names`` lists them; -1 for nobody.
         names: id of each.
         index_of: for each person of the analysis its index in ``names``; -1 for who is left out.
-        opted_out: ids that opted out of the earlier result and are therefore not among these.
+        record: of the earlier result: who opted out of it and is therefore not among these.
         left_out: how many people the earlier result does not know, any of whom may have opted out of it.
     """
 
     person: IndexArray
     names: list[str]
     index_of: list[int]
-    opted_out: list[str] = field(default_factory=list)
+    record: dict[str, list[str]] = field(default_factory=dict)
     left_out: int = 0
 
 
@@ -81,7 +81,8 @@ def carry_over(
     ids = sorted({str(p) for p in old["person_id"]}, key=order)
     partner = _partners(old, ids, times_s, rows, person, count)
     opts_out = any(isinstance(line, OptOut) for line in lines)
-    gone = list((earlier.get("corrections") or {}).get("opted_out", [])) if opts_out else []
+    record = (earlier.get("corrections") or {}) if opts_out else {}
+    gone = [*record.get("opted_out", []), *record.get("emptied", [])]
     spoken = [p for line in lines for p in _mentioned(line)]
     free = max((order(p)[0] for p in (*ids, *gone, *spoken)), default=0) + 1
     names: list[str] = []
@@ -99,7 +100,9 @@ def carry_over(
             names.append(f"P{free:02d}")
             free += 1
     moved = np.array([*index_of, -1], np.int64)[person]
-    return Carried(moved, names, index_of, gone, left_out)
+    return Carried(
+        moved, names, index_of, {k: record[k] for k in ("opted_out", "emptied") if k in record}, left_out
+    )
 
 
 def _partners(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from engagement.errors import ConfigError
@@ -231,7 +232,9 @@ def _no_video(section: Section, found: Sequence[Video], videos: Sequence[Video])
     if found:
         places = shortened(v.relative for v in found)
         return Mistake(section.line, f"[{section.title}] may be {places}", "Write the folder's name as well.")
-    return Mistake(section.line, f"there is no video [{section.title}]", f"Known: {known}.")
+    near = get_close_matches(section.title, [name for v in videos for name in (v.file, v.relative)], 1)
+    meant = f"Do you mean [{near[0]}]? " if near else ""
+    return Mistake(section.line, f"there is no video [{section.title}]", f"{meant}Known: {known}.")
 
 
 def shortened(names: Iterable[str], most: int = 30) -> str:

@@ -25,6 +25,8 @@ from engagement.corrections.file import (
     NamesFile,
     Video,
     described,
+    matching,
+    raise_mistakes,
     read_names,
 )
 from engagement.corrections.plan import Plan, make_plan
@@ -57,6 +59,34 @@ def names_of(root: Path) -> NamesFile:
     """
     path = root / NAMES_FILE
     return read_names(path) if path.is_file() else NamesFile(path)
+
+
+def check_names(root: Path, videos: Sequence[Video]) -> list[str]:
+    """Look at the names file of an output folder before videos are analysed into it.
+
+    Returns:
+        A line for each heading that fits neither these videos nor earlier results: a slip, or for later.
+
+    Raises:
+        ConfigError: lines are not understood, or do not say which of several videos they mean.
+    """
+    names = names_of(root)
+    if not names.sections:
+        return []
+    there = [path.parent for path in root.rglob(SUMMARY) if not under_way(path, root)]
+    known = {video.relative: video for video in (*(video_of(folder, root) for folder in there), *videos)}
+    _, mistakes = names.lines_of(list(known.values()))
+    titles = {section.line: section.title for section in names.sections}
+    unknown = [
+        m for m in mistakes if titles.get(m.line) and not matching(titles[m.line], list(known.values()))
+    ]
+    raise_mistakes(names.path, [m for m in mistakes if m not in unknown])
+    return [described(names.path, m) for m in unknown]
+
+
+def under_way(path: Path, root: Path) -> bool:
+    """Whether a file belongs to a result that is being written."""
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def adopt(names: Path, root: Path) -> None:
@@ -99,13 +129,12 @@ def plan_folder(folder: Path, lines: Sequence[Line]) -> tuple[Plan, list[Mistake
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error})", "Analyse the video again.") from error
     rows = rows[rows["observed"]]
-    gone = _corrections(read_summary(folder)).get("opted_out", [])
     return make_plan(
         lines,
         rows["person_id"].to_numpy(object),
         rows["time_s"].to_numpy(np.float64),
         rows["frame_index"].to_numpy(np.int64),
-        gone,
+        _corrections(read_summary(folder)),
     )
 
 
@@ -226,11 +255,13 @@ def bring_up_to_date(folder: Path, root: Path, presence: PresenceConfig | None) 
     now = state_of(lines)
     record = _corrections(summary)
     same = record.get("state", "") == now and presence in (None, recorded_presence(summary))
-    if same and not (record and not lines):
+    if same and "opted_out" not in record:
         return summary
     plan, mistakes = plan_folder(folder, lines)
     if plan.taken_back:
         return None
+    if same:
+        return summary
     return correct_folder(folder, root, plan, presence, now, [described(names.path, m) for m in mistakes])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,9 @@ class Plan:
         times_s: (n,) of the rows.
         names: display name by id. hidden: left out of pages and class curves.
         opted_out: ids that opted out, in this file or in earlier ones; nothing is kept of them.
-        taken_back: those of them that this file no longer opts out; only a new analysis brings them back.
+        emptied: other ids of the analysis of whom nothing is left, since they were merged with those.
+        taken_back: ids that this file no longer opts out; only a new analysis brings them back.
+        refused: (source, target) seen at the same time, which cannot be checked again after an opt-out.
         merged: source -> target. splits: (person, time in seconds, first id, second id).
     """
 
@@ -49,7 +52,9 @@ class Plan:
     names: Mapping[str, str] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
     opted_out: frozenset[str] = frozenset()
+    emptied: frozenset[str] = frozenset()
     taken_back: frozenset[str] = frozenset()
+    refused: frozenset[tuple[str, str]] = frozenset()
     merged: Mapping[str, str] = field(default_factory=dict)
     splits: Sequence[tuple[str, float, str, str]] = ()
 
@@ -81,6 +86,8 @@ class Plan:
             ],
             "hidden": sorted(self.hidden, key=order),
             "opted_out": sorted(self.opted_out, key=order),
+            "emptied": sorted(self.emptied, key=order),
+            "refused": sorted(map(list, self.refused)),
         }
         return {key: value for key, value in found.items() if value}
 
@@ -90,15 +97,15 @@ def make_plan(
     source: Labels,
     times_s: TimeArray,
     frames: IndexArray,
-    opted_out: Sequence[str] = (),
+    record: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Plan, list[Mistake]]:
     """Apply lines, top to bottom; those that cannot be are left out and listed.
 
     Args:
         source: (n,) id of each observed row. times_s, frames: (n,) when that was.
-        opted_out: ids that earlier files removed. They are known, but there is nothing left of them.
+        record: of earlier corrections (:meth:`Plan.record`): who is known though nothing is left of them.
     """
-    state = _State(source, times_s, frames, opted_out)
+    state = _State(source, times_s, frames, record)
     handlers: dict[type, Callable[[Any], None]] = {
         Name: state.name,
         Merge: state.merge,
@@ -115,13 +122,15 @@ class _State:
     """Who has which rows after the lines so far."""
 
     def __init__(
-        self, source: Labels, times_s: TimeArray, frames: IndexArray, opted_out: Sequence[str]
+        self, source: Labels, times_s: TimeArray, frames: IndexArray, record: Mapping[str, Any]
     ) -> None:
         self.source, self.times, self.frames = source, times_s, frames
         self.rows: dict[str, IndexArray] = {
             str(p): np.flatnonzero(source == p).astype(np.int64) for p in dict.fromkeys(source)
         }
-        self.before = frozenset(opted_out)
+        self.out_before = frozenset(map(str, record.get("opted_out", ())))
+        self.before = self.out_before | frozenset(map(str, record.get("emptied", ())))
+        self.refused = {(str(a), str(b)) for a, b in record.get("refused", ())}
         for person in self.before:
             self.rows.setdefault(person, np.zeros(0, np.int64))
         #: Everybody whose rows a person has or had, so that an opt-out is recognised when it comes again.
@@ -140,7 +149,9 @@ class _State:
         for person, rows in self.rows.items():
             label[rows] = person
         kept = set(label[label != ""])
-        erased_whole = {p for p in self.out if not ((self.source == p) & (label != "")).any()}
+        opted_out = self.out_before | self.named_out
+        left = {str(p) for p in self.source[label != ""]}
+        emptied = frozenset(({str(p) for p in self.source} | self.before) - left - opted_out)
         names = {p: name for p, (name, _) in self.names.items() if p in kept}
         hidden = frozenset(self.hidden & kept)
         return Plan(
@@ -149,8 +160,10 @@ class _State:
             self.times,
             dict(sorted(names.items(), key=lambda item: order(item[0]))),
             hidden,
-            self.before | self.named_out | erased_whole,
-            self.before - self.out,
+            opted_out,
+            emptied,
+            self.out_before - self.out,
+            frozenset(self.refused),
             {s: t for s, t in self.merged.items() if t in kept},
             [part for part in self.splits if part[2] in kept or part[3] in kept],
         )
@@ -179,10 +192,18 @@ class _State:
             seen = f"both are seen at {clock(at)}" + (
                 f" and in {len(both) - 1} further pictures" if len(both) > 1 else ""
             )
+            self.refused.add((source, target))
             self._wrong(
                 number,
                 f"{self._called(source)} and {self._called(target)} cannot be one person: {seen}",
                 "If one of them changes midway, split that one first; otherwise leave the line out.",
+            )
+            return
+        if (source, target) in self.refused and not (len(mine) and len(theirs)):
+            self._wrong(
+                number,
+                f"{source} and {target} cannot be one person: both were seen at the same time before one opted out",
+                "Leave the line out.",
             )
             return
         name, other = self.names.pop(source, None), self.names.get(target)

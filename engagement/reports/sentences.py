@@ -21,6 +21,7 @@ from engagement.reports.theme import (
     share,
 )
 from engagement.timelines.moments import Moment
+from engagement.timelines.presence import PresenceConfig
 
 
 def session_length(summary: Mapping[str, Any]) -> float:
@@ -41,12 +42,15 @@ def number(value: object) -> float | None:
 def session_sentence(summary: Mapping[str, Any]) -> str:
     """How the session went, in two or three sentences."""
     length = duration(session_length(summary))
-    people = int(number(summary.get("n_shown", summary.get("n_persons"))) or 0)
+    people = int(number(summary.get("n_persons")) or 0)
+    shown = _shown(summary)
     visible = number(summary.get("mean_visible"))
     if not people:
         return f"Nobody was found in {length} of video."
     start = f"In {length} of video, {count(people, 'person was', 'people were')} told apart"
-    if visible is not None and people > 1:
+    if shown < people:
+        start += f"; {count(shown, 'is', 'are')} shown here"
+    if visible is not None and shown > 1:
         start += f", on average about {max(1, round(visible))} of them visible at a time"
     return f"{start}. {_states_sentence(summary)}"
 
@@ -62,24 +66,25 @@ def warnings(summary: Mapping[str, Any]) -> list[str]:
 
 def not_shown(summary: Mapping[str, Any]) -> str:
     """How many people the page leaves out, and why; empty for none."""
-    left = int(number(summary.get("n_persons")) or 0) - int(
-        number(summary.get("n_shown", summary.get("n_persons"))) or 0
-    )
+    left = int(number(summary.get("n_persons")) or 0) - _shown(summary)
     if left <= 0:
         return ""
     hidden = len((summary.get("corrections") or {}).get("hidden") or [])
-    passing = (summary.get("presence") or {}) or None
+    least = summary.get("presence") or {}
     reasons = []
-    if passing:
-        span = number(passing.get("min_share"))
-        least = share(span) + " of the session" if span else f"{number(passing.get('min_s')) or 0:g}\u202fs"
-        reasons.append(f"seen for less than {least}")
+    if least:
+        asked = PresenceConfig(number(least.get("min_s")) or 0.0, number(least.get("min_share")) or 0.0)
+        reasons.append(f"seen for less than {asked}")
     if hidden:
-        reasons.append("hidden by the names file" if not passing else f"hidden by the names file ({hidden})")
+        reasons.append("hidden by the names file")
     return (
         f"{count(left, 'person is', 'people are')} left out of this page and of the curves: "
         f"{' or '.join(reasons)}. Their figures stand in the tables."
     )
+
+
+def _shown(summary: Mapping[str, Any]) -> int:
+    return int(number(summary.get("n_shown", summary.get("n_persons"))) or 0)
 
 
 def edits(summary: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ analysis did not see it). P04 for two seconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 
 from engagement.corrections.folder import write_tables
 from engagement.records import FaceRecords
-from engagement.reports.render import render_index, render_session, write_assets
+from engagement.reports.render import Thumbnail, render_index, render_session, write_assets
 from engagement.smoothing import SmoothingConfig, load_smoother, smooth_persons
 from engagement.timelines.columns import SAMPLES
 from engagement.timelines.episodes import EpisodesConfig
@@ -25,6 +25,7 @@ from engagement.timelines.summary import class_curves, expression_share, visibil
 from engagement.timelines.table import conform, write_parquet
 from tests.engagement.report_data import portraits, write_run
 
+Whose = Callable[[str, float], str]
 STEP = 0.2
 SMOOTHING = SmoothingConfig()
 OPTIONS = TableOptions(STEP, 0.3, SMOOTHING.max_gap_s, EpisodesConfig(), ("extra_yes", "extra_no"))
@@ -70,15 +71,25 @@ def write_result(
     relative: str = "talk",
     people: Mapping[str, Sequence[tuple[float, float]]] = PEOPLE,
     seconds: float = 60.0,
-    pictures: bool = True,
+    whose: Whose = lambda person, _: person,
 ) -> Path:
-    """A finished result in ``root/relative``, with pages and, of each person, four drawn pictures."""
+    """A finished result in ``root/relative``, with pages and, of each person, up to four drawn pictures.
+
+    Args:
+        people: id -> when the person is there. whose: the id that the analysis gives to a face of a person at a
+            time; empty for nobody's.
+    """
     folder = root / relative
     folder.mkdir(parents=True, exist_ok=True)
-    times, frames, rows, person = observations(people, seconds)
+    times, frames, rows, true = observations(people, seconds)
+    listed = list(people)
+    given = [whose(listed[p], float(times[s])) for p, s in zip(true, rows["sample"], strict=True)]
+    first = {name: rows["sample"][given.index(name)] for name in dict.fromkeys(given) if name}
+    names = sorted(first, key=lambda name: (first[name], name))
+    person = np.array([names.index(name) if name else -1 for name in given], np.int64)
     smoother, _ = load_smoother(SMOOTHING)
     smoothed = smooth_persons(smoother, times, rows, person, SMOOTHING, OPTIONS.min_quality)
-    tables = build_tables(times, frames, rows, person, smoothed, OPTIONS, list(people))
+    tables = build_tables(times, frames, rows, person, smoothed, OPTIONS, names)
     write_tables(tables, folder)
     samples = pd.DataFrame({"time_s": times, "frame_index": frames})
     write_parquet(conform(samples, SAMPLES), folder / "samples.parquet")
@@ -107,11 +118,13 @@ def write_result(
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     write_assets(root)
-    taken = {
-        name: [t for t in own if any(a <= t.time_s < b for a, b in people[name])]
-        for name, own in portraits(list(people), seconds).items()
-    }
-    render_session(folder, root, taken if pictures else {})
+    taken: dict[str, list[Thumbnail]] = {}
+    for name, own in portraits(listed, seconds).items():
+        for picture in own:
+            owner = whose(name, picture.time_s)
+            if owner and any(a <= picture.time_s < b for a, b in people[name]):
+                taken.setdefault(owner, []).append(picture)
+    render_session(folder, root, taken)
     return folder
 
 
