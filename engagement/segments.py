@@ -33,12 +33,12 @@ def plan_spans(last_s: float, split_s: float, rate_hz: float) -> list[TimeSpan]:
 
     Args:
         last_s: time of the last frame.
-        rate_hz: borders lie on its grid (and on whole seconds where it has them).
+        rate_hz: borders are whole seconds, at lower rates points of its grid.
     """
-    n = int(last_s // split_s) if split_s > 0 else 0
+    step = max(1.0, 1 / rate_hz)
+    n = int(last_s // max(split_s, step)) if split_s > 0 else 0
     if n < 2:
         return [TimeSpan(0.0, None)]
-    step = max(1.0, 1 / rate_hz)
     borders = [math.floor(i * last_s / n / step) * step for i in range(n)]
     return [TimeSpan(a, b) for a, b in zip(borders, [*borders[1:], None], strict=True)]
 

@@ -45,7 +45,7 @@ def grid_cell(time_s: float, rate_hz: float) -> int:
 
 
 def within(time_s: float, span: TimeSpan | None, rate_hz: float) -> bool:
-    """Whether a sampled time belongs to a span, whose ends lie on the grid."""
+    """Whether a sampled time belongs to a span: its grid cell does, so that spans never share one."""
     if span is None:
         return True
     cell = grid_cell(time_s, rate_hz)

@@ -1,0 +1,75 @@
+"""Videos and results on storage that fsspec knows: the same results as in folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import faulty_media
+from tests.sessions.command import Run
+from tests.sessions.runs import OPTIONS, cut, results, run
+
+fsspec = pytest.importorskip("fsspec", reason="needs the extra 'cluster'")
+Command = Callable[..., Run]
+
+
+@pytest.fixture
+def memory() -> Iterator[object]:
+    """An empty storage in memory."""
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    yield files
+    files.store.clear()
+
+
+def test_remote_videos_and_results(
+    memory: fsspec.AbstractFileSystem, sample_videos: Path, tmp_path: Path, engagement: Command
+) -> None:
+    folder = tmp_path / "in"
+    (folder / "room").mkdir(parents=True)
+    cut(sample_videos / "crossing.mp4", folder / "room" / "a.mp4", 1)
+    faulty_media.text(folder).rename(folder / "b.mp4")
+    memory.put(str(folder), "/bucket/in", recursive=True)
+    memory.pipe_file("/bucket/in/notes.txt", b"no video")
+    address = ("analyze", "memory://bucket/in", "-o", "memory://bucket/out", "--device", "cpu", *OPTIONS)
+    assert engagement(*address).status == 1  # b is no video
+    run([folder], tmp_path / "here")
+    memory.get("/bucket/out", str(tmp_path / "there"), recursive=True)
+    there, here = results(tmp_path / "there"), results(tmp_path / "here")
+    assert there.keys() == here.keys()
+    # The summary knows the file by another version.
+    differing = {name for name in here if there[name] != here[name]}
+    assert differing <= {"room/a/summary.json"}
+    assert (tmp_path / "there" / "index.html").is_file()
+    assert list((tmp_path / "there" / "report_assets").iterdir())
+    before = memory.info("/bucket/out/room/a/timeline.parquet")["created"]
+    again = engagement(*address)
+    assert "skipped" in again.err
+    assert memory.info("/bucket/out/room/a/timeline.parquet")["created"] == before
+    redone = engagement(*address, "--margin", "0.2")
+    assert "episodes.state_margin" in redone.err.replace("\n", "").replace(" ", "")
+    memory.rm("/bucket/in/room/a.mp4")
+    assert engagement(*address).status == 1
+
+
+def test_addresses_of_files_are_paths(sample_videos: Path, tmp_path: Path, engagement: Command) -> None:
+    clip = cut(sample_videos / "crossing.mp4", tmp_path / "a clip.mp4", 1)
+    out = tmp_path / "out"
+    assert engagement("analyze", clip.as_uri(), "-o", out.as_uri(), *OPTIONS).status == 0
+    assert (out / "a clip" / "summary.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("memory://nowhere", "No video found in memory://nowhere"),
+        ("made-up://x/y", "made-up://x/y cannot be reached"),
+    ],
+)
+def test_addresses_that_lead_nowhere(address: str, words: str, tmp_path: Path, engagement: Command) -> None:
+    ended = engagement("analyze", address, "-o", tmp_path / "out", *OPTIONS)
+    assert ended.status == 2
+    assert words in ended.err
+    assert "Traceback" not in ended.err
