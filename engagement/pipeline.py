@@ -162,7 +162,7 @@ class Analyzer:
             watch = Stopwatch(segment.seconds)
 
             def stage(name: str, items: Iterable[T]) -> Iterator[T]:
-                return stack.enter_context(prefetch(watch.over(name, items), _AHEAD))
+                return stack.enter_context(prefetch(_alone(watch.over(name, items)), _AHEAD))
 
             frames = stage("decode", select_span(reader, self.config.sampling.rate_hz, span))
             sightings = stage("find", finder.find(watch.waiting(frames)))
@@ -241,3 +241,9 @@ class Analyzer:
             segment.thumbnails.offer(
                 track, frame.time_s, frame.rgb, faces.boxes_xyxy[row], quality, item.pose[row]
             )
+
+
+def _alone(items: Iterable[T]) -> Iterator[T]:
+    """The items, for a thread of its own: the number of threads of an operation is set thread by thread."""
+    one_thread_each()
+    yield from items
