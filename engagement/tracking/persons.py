@@ -21,9 +21,11 @@ NOBODY = -1
 
 IDENTITIES = ("auto", "appearance", "facenet", "off")
 
-_ADOPT = 1.0  # log-likelihood ratio from which a scrap belongs to somebody
-#: Scraps that a person adopted may lower the mean score by this much; one who consists of them is nobody.
-_SCORE_SLACK = 0.02
+#: Log-likelihood ratio from which two are one, and from which a scrap belongs to somebody: of all who come and
+#: go in a session, most are not the same.
+_JOIN = _ADOPT = 1.0
+#: Somebody is followed for so many samples at a stretch at least once; a print that looks like a face is not.
+_STRETCH = 4
 #: Detectors are sure of large faces: between these sides, in pixels, the least mean score rises by so much.
 #: A print on a jumper that looks like a face scores below it all the time.
 _LARGE_PX, _LARGE_EXTRA = (32.0, 56.0), 0.1
@@ -85,7 +87,7 @@ def join_tracks(
     return {t.track_id: person.get(t.track_id, NOBODY) for t in ordered}
 
 
-def _solid(tracks: Sequence[TrackSummary], config: PersonsConfig, slack: float = 0.0) -> bool:
+def _solid(tracks: Sequence[TrackSummary], config: PersonsConfig) -> bool:
     """Whether tracks are enough to be a person of their own."""
     seen = sum(len(t.samples) for t in tracks)
     mean_score = sum(t.score_sum for t in tracks) / max(seen, 1)
@@ -93,7 +95,7 @@ def _solid(tracks: Sequence[TrackSummary], config: PersonsConfig, slack: float =
     extra = _LARGE_EXTRA * float(np.interp(side, _LARGE_PX, (0, 1)))
     return (
         seen >= config.min_samples
-        and mean_score >= config.min_mean_score + extra - slack
+        and mean_score >= config.min_mean_score + extra
         and max(t.best_score for t in tracks) >= config.min_best_score
     )
 
@@ -121,7 +123,8 @@ def _grouped(
             evidence.join(best, scrap)
             members[best].append(scrap)
     groups = [[usable[i] for i in group] for group in members.values()]
-    return [group for group in groups if _solid(group, config, _SCORE_SLACK)]
+    stretch = max(_STRETCH, config.min_samples)
+    return [g for g in groups if _solid(g, config) and max(len(t.samples) for t in g) >= stretch]
 
 
 def _agglomerate(evidence: Evidence, members: dict[int, list[int]]) -> None:
@@ -137,7 +140,7 @@ def _agglomerate(evidence: Evidence, members: dict[int, list[int]]) -> None:
         score[i] = np.where(dead, -np.inf, evidence.ratios(i))
     while True:
         i, j = sorted(int(v) for v in divmod(int(np.argmax(score)), n))
-        if not score[i, j] > 0:
+        if not score[i, j] > _JOIN:
             return
         evidence.join(i, j)
         members[i] += members.pop(j)
