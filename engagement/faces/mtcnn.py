@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from engagement.compat import load_torchvision
 from engagement.faces.options import MtcnnConfig
@@ -55,18 +56,20 @@ class MtcnnDetector:
     def detect(self, rgb: ByteArray, frame_index: int = 0, time_s: float = 0.0) -> FaceDetections:
         boxes = self._propose(rgb)
         boxes = self._reject(rgb, boxes)
-        return _best(self._output(rgb, boxes), None, self.config.thresholds[2], frame_index, time_s)
+        return _best([self._output(rgb, boxes)], self.config.thresholds[2], frame_index, time_s)
 
     @torch.inference_mode()
     def refine(
         self, rgb: ByteArray, boxes_xyxy: FloatArray, frame_index: int = 0, time_s: float = 0.0
     ) -> FaceDetections:
         guesses = _square(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4))
+        # O-Net where the face should be; once more where it says the face is; P-Net around what is left.
         direct = self._output(rgb, guesses)
-        sure = direct.score >= _SURE
-        candidates = self._reject(rgb, self._propose_near(rgb, direct.guess[~sure]))
-        searched = self._output(rgb, candidates)
-        return _best(direct, searched, _EXPECTED, frame_index, time_s)
+        unsure = direct.take(direct.score < _SURE)
+        again = self._output(rgb, _square(unsure.box))
+        lost = np.delete(unsure.guess, again.row[again.score >= _SURE], axis=0)
+        searched = self._output(rgb, self._reject(rgb, self._propose_near(rgb, lost)))
+        return _best([direct, again, searched], _EXPECTED, frame_index, time_s)
 
     def _propose(self, rgb: ByteArray) -> FloatArray:
         """P-Net over the pyramid: candidate squares (n, 4)."""
@@ -141,14 +144,14 @@ class MtcnnDetector:
         crops, kept = self._crops(rgb, boxes, 48)
         if not len(kept):
             none = np.zeros((0, 4), np.float32)
-            return _Output(none, none, np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+            return _Output(kept, none, none, np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
         offsets, points, prob = self._forward(self._onet, crops)
         boxes = boxes[kept]
         side = boxes[:, 2:4] - boxes[:, :2] + 1
         x = side[:, :1] * points[:, :5] + boxes[:, :1] - 1
         y = side[:, 1:] * points[:, 5:] + boxes[:, 1:2] - 1
         landmarks = np.stack([x, y], axis=2).astype(np.float32)
-        return _Output(boxes, _shift(boxes, offsets), prob[:, 1].astype(np.float32), landmarks)
+        return _Output(kept, boxes, _shift(boxes, offsets), prob[:, 1].astype(np.float32), landmarks)
 
     def _crops(self, rgb: ByteArray, boxes: FloatArray, size: int) -> tuple[ByteArray, IndexArray]:
         """Squares cut at the frame's edge, as the networks were run by their authors, and which they are."""
@@ -178,21 +181,26 @@ class MtcnnDetector:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Output:
-    """O-Net's say on n squares: the square, the box in it, the score, the landmarks."""
+    """O-Net's say on n squares: which of those given (those outside the picture are left out), the square
+    itself, the face's box in it, its score and landmarks.
+    """
 
+    row: IndexArray
     guess: FloatArray
     box: FloatArray
     score: FloatArray
     landmarks: FloatArray
 
+    def take(self, rows: NDArray[np.bool_]) -> _Output:
+        return _Output(
+            self.row[rows], self.guess[rows], self.box[rows], self.score[rows], self.landmarks[rows]
+        )
 
-def _best(
-    first: _Output, second: _Output | None, threshold: float, frame_index: int, time_s: float
-) -> FaceDetections:
+
+def _best(outputs: list[_Output], threshold: float, frame_index: int, time_s: float) -> FaceDetections:
     """Faces among the outputs, each once, best first."""
-    both = [first] if second is None else [first, second]
     boxes, score, landmarks = (
-        np.concatenate([getattr(part, name) for part in both]) for name in ("box", "score", "landmarks")
+        np.concatenate([getattr(part, name) for part in outputs]) for name in ("box", "score", "landmarks")
     )
     good = score > threshold
     boxes, score, landmarks = boxes[good], score[good], landmarks[good]
