@@ -39,6 +39,7 @@ class BaseRun:
         test: measure the test split, once, when everything is chosen.
         skip_bad: leave out damaged pictures instead of stopping.
         command: for the record.
+        gallery: show misclassified faces on the run's page.
     """
 
     data: tuple[str, ...]
@@ -51,6 +52,7 @@ class BaseRun:
     skip_bad: bool = False
     resume: bool = True
     command: str = "train base"
+    gallery: bool = False
 
 
 def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
@@ -64,7 +66,8 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
         ConfigError: the recipe is not valid.
     """
     recipe = read_recipe(run.recipe, run.overrides)
-    say = say if leads() else lambda _: None
+    leading = leads(recipe, run.limits)
+    say = say if leading else lambda _: None
     tables = [_prepared(data, run, recipe, say) for data in run.data]
     labels = expression_labels(tables[0])
     head = labels.name  # `analyze` shows a head of AffectNet's eight beside the documented columns
@@ -73,7 +76,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     measured_on = {"val": table.part("val"), **({"test": table.part("test")} if run.test else {})}
     spec = NetworkSpec(recipe.backbone, {head: HeadSpec(labels)})
     network, _ = train_head(table, head, spec, recipe, run.out, limits=run.limits, resume=run.resume, say=say)
-    if not leads():
+    if not leading:
         return {}
     origin = {
         "command": run.command,
@@ -90,7 +93,9 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     path = run.out / "model.safetensors"
     bases = dict.fromkeys(filter(None, map(_licence_of, (recipe.init, *recipe.distil))))
     licence = licence_text(table.name, "; ".join(bases))
-    return deliver(path, network, head, chip_of(recipe), measured_on, origin, licence, say=say)
+    return deliver(
+        *(path, network, head, chip_of(recipe), measured_on, origin, licence), gallery=run.gallery, say=say
+    )
 
 
 def expression_labels(table: SampleTable) -> LabelSet:
@@ -119,6 +124,6 @@ def _licence_of(weights: str) -> str:
     try:
         name = DEFAULT_WEIGHTS if weights == "default" else weights
         ours = name == DEFAULT_WEIGHTS or name.endswith(".safetensors")
-        return load_weights(name, "face_state").record.licence if ours else ""
+        return load_weights(name, ("face_state", "ensemble")).record.licence if ours else ""
     except WeightsError:
         return ""

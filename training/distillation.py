@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from torch import Tensor, nn
 
-from engagement.classification.classifier import calibrate
 from engagement.errors import ConfigError
 from engagement.labels import LabelSet
 from engagement.types import FloatArray
-from training.opened import Opened, open_network
-from training.prediction import predict
+from training.opened import Model, open_model
 from training.samples import SampleTable
 
 
@@ -28,7 +26,7 @@ def teacher_probabilities(
     overconfident one shall not outvote the others.
 
     Args:
-        files: weight files (or ``default``) with a head of the table's classes, in whatever order.
+        files: weight files of networks or ensembles (or ``default``) with a head of the table's classes, in whatever order.
         table: n faces with exclusive labels.
         temperature: logits are divided by it; above 1 tells more of the unlikely classes.
         say: gets one line per file.
@@ -42,12 +40,13 @@ def teacher_probabilities(
     """
     total = np.zeros((len(table), len(table.labels)), np.float32)
     for file in files:
-        model = open_network(file)
+        model = open_model(file)
         head, labels = _head(model, table)
         say(f"teacher {model.name}: looking at {len(table)} faces")
-        logits = predict(model.network, table, model.chip)[head]
-        prob = calibrate(logits / temperature, labels, dict(model.record.calibration.get(head, {})))
-        total += prob[:, [labels.index(name) for name in table.labels.classes]]
+        prob = model.probabilities(head, table)[:, [labels.index(name) for name in table.labels.classes]]
+        # Of a softmax this power is the softmax of logits divided by the temperature; it suits means as well.
+        soft = np.clip(prob, 1e-12, 1) ** (1 / temperature)
+        total += soft / soft.sum(axis=1, keepdims=True)
     return np.asarray(total / len(files), np.float32)
 
 
@@ -65,8 +64,8 @@ def distillation_loss(logits: Tensor, prob: Tensor, temperature: float) -> Tenso
     return nn.functional.kl_div(softened, prob, reduction="batchmean") * temperature**2
 
 
-def _head(model: Opened, table: SampleTable) -> tuple[str, LabelSet]:
-    heads = model.network.spec.heads
+def _head(model: Model, table: SampleTable) -> tuple[str, LabelSet]:
+    heads = model.heads
     for name, head in heads.items():
         if head.labels.kind == table.labels.kind and set(head.labels.classes) == set(table.labels.classes):
             return name, head.labels

@@ -71,9 +71,14 @@ class Limits:
             )
 
 
-def leads() -> bool:
-    """Whether this process is the one that speaks and writes: the only one, or the first of several."""
-    return rank_zero_only.rank == 0
+def leads(recipe: Recipe, limits: Limits) -> bool:
+    """Whether this process is the one that speaks and writes: the only one, or the first of several.
+
+    Raises:
+        ConfigError: Lightning cannot do what the limits say.
+    """
+    # A cluster numbers tasks also where each trains for itself.
+    return _trainer(recipe, limits).world_size == 1 or rank_zero_only.rank == 0
 
 
 def _nobody(_: str) -> None:
@@ -138,14 +143,15 @@ def train_network(
     The recipe's backbone, init and chip geometry are not looked at.
     """
     limits = limits or Limits()
-    say = say if leads() else _nobody
+    leading = leads(recipe, limits)
+    say = say if leading else _nobody
     table = table.with_validation(recipe.validation_share)
     train, validation = table.part("train"), table.part("val")
     # How many processes there will be has to be known before the trainer that starts them.
     processes = _trainer(recipe, limits).world_size
     if len(train) < processes:
         raise DataError(f"data set '{train.name}': {len(train)} faces to train for {processes} processes")
-    last = _begin(folder, recipe, train, limits, processes, resume)
+    last = _begin(folder, recipe, train, limits, processes, leading, resume)
     say(f"{table.name}: {len(train)} faces to train, {len(validation)} to validate")
     pl.seed_everything(recipe.seed, verbose=False)
     dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
@@ -197,7 +203,13 @@ def train_network(
 
 
 def _begin(
-    folder: Path, recipe: Recipe, train: SampleTable, limits: Limits, processes: int, resume: bool
+    folder: Path,
+    recipe: Recipe,
+    train: SampleTable,
+    limits: Limits,
+    processes: int,
+    leading: bool,
+    resume: bool,
 ) -> Path | None:
     """Write what is being run; the checkpoint to go on from, if there is one.
 
@@ -227,12 +239,14 @@ def _begin(
                 f"{folder} holds a run that differs in: {', '.join(different)}",
                 "Start anew with --no-resume, or choose another folder with -o.",
             )
-    if not leads():
+    if not leading:
         return last if resume and last.is_file() else None
     if not resume:
         for name in ("last.ckpt", "best.ckpt"):
             (folder / name).unlink(missing_ok=True)
-    record.write_text(json.dumps(asked, indent=1), encoding="utf-8")
+    draft = record.with_suffix(".part")  # other processes may be reading the record
+    draft.write_text(json.dumps(asked, indent=1), encoding="utf-8")
+    draft.replace(record)
     (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1), encoding="utf-8")
     return last if resume and last.is_file() else None
 
@@ -278,7 +292,7 @@ def _trainer(
     except (MisconfigurationException, ValueError) as error:
         asked = f"--accelerator {limits.accelerator} --devices {limits.devices} --strategy {limits.strategy}"
         raise ConfigError(
-            f"Lightning cannot train with {asked} --num-nodes {limits.num_nodes}: {str(error).splitlines()[0]}",
+            f"Lightning cannot train with {asked} --num-nodes {limits.num_nodes}: {str(error).splitlines()[0].rstrip('.!')}",
             "Leave these options out to train on what is found here.",
         ) from error
 

@@ -16,6 +16,7 @@ from tests.training.invoking import ok
 from tests.training.made_up_faces import SMALL
 from training.datasets.registry import load
 from training.distillation import distillation_loss, teacher_probabilities
+from training.ensemble import EnsembleRun, make_ensemble
 from training.opened import open_network
 from training.run import export
 from training.samples import SampleTable
@@ -58,6 +59,11 @@ def test_teachers_are_calibrated_softened_and_averaged(table: SampleTable, tmp_p
     each = [teacher_probabilities([str(file)], table, 1.0) for file in (a, b)]
     np.testing.assert_allclose(both, (each[0] + each[1]) / 2, atol=1e-6)
     assert len(said) == 2 and said[0].startswith("teacher a: looking at 21 faces")
+    # The file of an ensemble is a teacher too.
+    make_ensemble(EnsembleRun((str(a), str(b)), tmp_path / "ensemble.safetensors"))
+    np.testing.assert_allclose(
+        teacher_probabilities([str(tmp_path / "ensemble.safetensors")], table, 1.0), both, atol=1e-3
+    )
     # A calibration of 2 is a softening by 2.
     softened = teacher_probabilities([str(a)], table, 2.0)
     np.testing.assert_allclose(softened, teacher_probabilities([str(calibrated)], table, 1.0), atol=1e-6)

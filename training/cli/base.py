@@ -47,6 +47,7 @@ BACKBONE_NAMES = (
 @click.option(
     "--tensorboard", is_flag=True, help="Also write log/tensorboard (wants engagement[tensorboard])."
 )
+@options.gallery_option
 def base(
     data: tuple[str, ...],
     recipe: str,
@@ -65,12 +66,13 @@ def base(
     strategy: str,
     accelerator: str,
     tensorboard: bool,
+    gallery: bool,
 ) -> None:
     """Train an expression model.
 
     Eight combinations are known to work: efficientnet_b0, mobilenet_v2, resnet18 or vgg16 on RAF-DB or
     FER2013; the small networks for 48 px have recipes of their own. Writes model.safetensors, metrics.json,
-    model_card.md, checkpoints and log into the folder.
+    model_card.md, report.html, checkpoints and log into the folder.
     """
     from training.base import BaseRun, train_base
     from training.cli.tables import show
@@ -80,7 +82,9 @@ def base(
     overrides = {**parse_overrides(changes), "backbone": backbone, "init": init, "seed": seed}
     count = int(devices) if devices.isdigit() else devices
     limits = Limits(max_steps or -1, count, strategy, num_nodes, accelerator, tensorboard)
-    run = BaseRun(data, recipe, out, overrides, limits, limit, test, skip_bad, resume, options.command_line())
+    run = BaseRun(
+        data, recipe, out, overrides, limits, limit, test, skip_bad, resume, options.command_line(), gallery
+    )
     for split, found in train_base(run, options.say).items():
         show(f"expression, {split}", found)
 
