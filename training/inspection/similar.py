@@ -8,7 +8,6 @@ similar faces differ although their low frequencies agree. Both are blind to bri
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,13 +86,15 @@ def near(thumbs: ByteArray, options: SimilarOptions) -> Pairs:
         options: when a pair counts.
     """
     coarse = low_frequencies(thumbs)
-    found: list[tuple[IndexArray, IndexArray, FloatArray]] = []
+    found: list[tuple[IndexArray, IndexArray, FloatArray, bool, float]] = []
     for start in range(0, len(thumbs), _BLOCK):
         block = coarse[start : start + _BLOCK]
         a, b = np.nonzero(block @ coarse[start:].T >= options.coarse)
         a, b = (a + start)[a < b], (b + start)[a < b]
-        found += _checked(thumbs, a, b, options.detail)
-    return _joined([(a, b, detail, False, 0.0) for a, b, detail in found])
+        detail = _alike(thumbs, a, thumbs, b)
+        kept = detail >= options.detail
+        found.append((a[kept], b[kept], detail[kept], False, 0.0))
+    return _joined(found)
 
 
 def altered(thumbs: ByteArray, a_rows: IndexArray, b_rows: IndexArray, options: SimilarOptions) -> Pairs:
@@ -114,12 +115,10 @@ def altered(thumbs: ByteArray, a_rows: IndexArray, b_rows: IndexArray, options: 
             for start in range(0, len(a_rows), _BLOCK):
                 i, j = np.nonzero(coarse[start : start + _BLOCK] @ there.T >= options.coarse)
                 i += start
-                if not len(i):
-                    continue
                 best = np.full(len(i), -1, np.float32)
                 for finer in _FINER if angle else (0.0,):
-                    again = _turned(flipped[i], angle + finer)
-                    best = np.maximum(best, _correlation(_detail(again), _detail(thumbs[b_rows[j]])))
+                    again = _turned(flipped[start : start + _BLOCK], angle + finer)
+                    best = np.maximum(best, _alike(again, i - start, thumbs, b_rows[j]))
                 kept = best >= options.detail
                 found.append((a_rows[i[kept]], b_rows[j[kept]], best[kept], mirrored, angle))
     pairs = _joined(found)
@@ -131,24 +130,22 @@ def altered(thumbs: ByteArray, a_rows: IndexArray, b_rows: IndexArray, options: 
     first = np.ones(len(pairs), bool)
     first[1:] = (pairs.a[1:] != pairs.a[:-1]) | (pairs.b[1:] != pairs.b[:-1])
     pairs = pairs.rows(first)
-    as_is = np.concatenate(
-        [_passes(thumbs[pairs.a[part]], thumbs[pairs.b[part]], options) for part in _parts(len(pairs))]
+    coarse = low_frequencies(thumbs)
+    as_is = (np.einsum("nk,nk->n", coarse[pairs.a], coarse[pairs.b]) >= options.coarse) & (
+        _alike(thumbs, pairs.a, thumbs, pairs.b) >= options.detail
     )
     return pairs.rows(~as_is)
 
 
-def _passes(left: ByteArray, right: ByteArray, options: SimilarOptions) -> NDArray[np.bool_]:
-    coarse = _correlation(low_frequencies(left), low_frequencies(right))
-    return (coarse >= options.coarse) & (_correlation(_detail(left), _detail(right)) >= options.detail)
-
-
-def _checked(
-    thumbs: ByteArray, a: IndexArray, b: IndexArray, least: float
-) -> Iterator[tuple[IndexArray, IndexArray, FloatArray]]:
+def _alike(left: ByteArray, a: IndexArray, right: ByteArray, b: IndexArray) -> FloatArray:
+    """Correlation of the fine structure of ``left[a]`` and ``right[b]``; float32 (n,)."""
+    out = np.empty(len(a), np.float32)
     for part in _parts(len(a)):
-        detail = _correlation(_detail(thumbs[a[part]]), _detail(thumbs[b[part]]))
-        kept = detail >= least
-        yield a[part][kept], b[part][kept], detail[kept]
+        # In videos each picture occurs in many pairs; its structure is made once.
+        own, a_at = np.unique(a[part], return_inverse=True)
+        other, b_at = np.unique(b[part], return_inverse=True)
+        out[part] = np.einsum("nk,nk->n", _detail(left[own])[a_at], _detail(right[other])[b_at])
+    return out
 
 
 def _parts(n: int) -> list[slice]:
@@ -222,10 +219,6 @@ def _detail(thumbs: ByteArray) -> FloatArray:
         value[...] = (picture - cv2.GaussianBlur(picture, (0, 0), 2.0)) * _WINDOW
     rows = values.reshape(len(values), -1)
     return _unit(rows - rows.mean(axis=1, keepdims=True), spread)
-
-
-def _correlation(left: FloatArray, right: FloatArray) -> FloatArray:
-    return np.einsum("nk,nk->n", left, right)
 
 
 def _turned(thumbs: ByteArray, angle_deg: float) -> ByteArray:

@@ -15,7 +15,7 @@ from training.inspection.pictures import NO_STATE, SPLITS, STATES_BETWEEN, Pictu
 #: What to do about a leak, by kind.
 _REMEDIES = {
     KINDS[0]: "Leave the copies out (FOLDER:fer2013_clean does for FER2013), or say how many there are.",
-    KINDS[1]: "They flatter nearly as much as exact copies; --json lists them.",
+    KINDS[1]: "A model may know them by heart; --json lists them.",
     KINDS[2]: "Split first and augment afterwards, and only the train split.",
     KINDS[3]: "Split by recording or person, not by frame.",
     KINDS[4]: "Figures then hold for people already seen; for new people, split by person.",
