@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ Say = Callable[[str], None]
 
 #: Added to each vote in fitting: a member that is sure of nothing wrong must not make the loss infinite.
 _TINY = 1e-9
+#: Faces that speak for every member from the start: on few faces shares stay near equal ones.
+_PRIOR = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def make_ensemble(run: EnsembleRun, say: Say = lambda _: None) -> dict[str, Any]
         DataError: the data have no validation split and none can be taken from a train split.
         WeightsError: a checkpoint is missing or damaged.
     """
-    members = [open_network(reference) for reference in run.checkpoints]
+    members = _opened(run.checkpoints)
     labels = _common_labels(members, run.head)
     shares = np.ones(len(members)) if run.shares is None else np.array(run.shares)
     shares = shares / shares.sum()
@@ -125,7 +127,9 @@ def make_ensemble(run: EnsembleRun, say: Say = lambda _: None) -> dict[str, Any]
 
 
 def fit_shares(parts: Sequence[FloatArray], target: FloatArray) -> TimeArray:
-    """Shares of the members that minimise the cross-entropy of their mean: a convex problem.
+    """Shares of the members that minimise the cross-entropy of their mean, with a weak prior for equal ones.
+
+    The problem is convex.
 
     Args:
         parts: (n, classes) per member.
@@ -138,8 +142,10 @@ def fit_shares(parts: Sequence[FloatArray], target: FloatArray) -> TimeArray:
 
     def loss(shares: TimeArray) -> tuple[float, TimeArray]:
         mean = np.tensordot(shares, stack, 1) + _TINY
-        gradient = -(target / mean * stack).sum(axis=2).mean(axis=1)
-        return float(-(target * np.log(mean)).sum(axis=1).mean()), gradient
+        prior = _PRIOR / len(target)
+        gradient = -(target / mean * stack).sum(axis=2).mean(axis=1) - prior / (shares + _TINY)
+        wrong = -(target * np.log(mean)).sum(axis=1).mean() - prior * np.log(shares + _TINY).sum()
+        return float(wrong), gradient
 
     count = len(parts)
     found = minimize(
@@ -147,7 +153,7 @@ def fit_shares(parts: Sequence[FloatArray], target: FloatArray) -> TimeArray:
         np.full(count, 1 / count),
         jac=True,
         method="SLSQP",
-        bounds=[(0.0, 1.0)] * count,
+        bounds=[(1e-6, 1.0)] * count,
         constraints={
             "type": "eq",
             "fun": lambda shares: shares.sum() - 1,
@@ -156,6 +162,18 @@ def fit_shares(parts: Sequence[FloatArray], target: FloatArray) -> TimeArray:
     )
     shares = np.clip(found.x, 0, None)
     return np.asarray(shares / shares.sum(), np.float64)
+
+
+def _opened(references: Sequence[str]) -> list[Opened]:
+    """The members; files of the same name are told apart by their folders."""
+    members = [open_network(reference) for reference in references]
+    names = [member.name for member in members]
+    return [
+        replace(member, name=f"{Path(reference).resolve().parent.name}/{member.name}")
+        if names.count(member.name) > 1 and Path(reference).is_file()
+        else member
+        for member, reference in zip(members, references, strict=True)
+    ]
 
 
 def _common_labels(members: Sequence[Opened], head: str) -> LabelSet:

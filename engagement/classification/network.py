@@ -131,7 +131,7 @@ class FaceStateNet(nn.Module):
         for index, stage in enumerate(self.backbone):
             x = stage(x)
             if index in self.taps:
-                grid = nn.functional.adaptive_avg_pool2d(x, _IDENTITY_GRID)
+                grid = _pooled(x, _IDENTITY_GRID)
                 # Unit length per tap, so that neither drowns the other.
                 tapped.append(nn.functional.normalize(grid.flatten(1), dim=1))
         features = x.mean(dim=(2, 3)) if x.ndim == 4 else x
@@ -148,6 +148,24 @@ class FaceStateNet(nn.Module):
         if self.identity is not None:
             identity = nn.functional.normalize(self.identity(taps), dim=1)
         return NetworkOutput(features, logits, identity)
+
+
+def _pooled(x: Tensor, side: int) -> Tensor:
+    """(n, c, h, w) averaged over a grid of ``side`` x ``side`` parts, which overlap where h or w is no multiple."""
+    if not torch.onnx.is_in_onnx_export():
+        return nn.functional.adaptive_avg_pool2d(x, side)
+    # ONNX has no such pooling; two constant matrices give the same numbers.
+    rows, columns = (_parts(int(size), side) for size in x.shape[2:])
+    return rows @ x @ columns.T
+
+
+def _parts(size: int, side: int) -> Tensor:
+    """(side, size): row i averages the places that adaptive pooling takes for part i."""
+    out = torch.zeros(side, size)
+    for i in range(side):
+        first, last = i * size // side, -(-(i + 1) * size // side)
+        out[i, first:last] = 1 / (last - first)
+    return out
 
 
 def _identity_head(width: int, spec: NetworkSpec) -> nn.Module:

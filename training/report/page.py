@@ -130,7 +130,7 @@ def _members(model: Model) -> list[dict[str, Any]]:
         return []
     return [
         {
-            "name": member.name.rpartition("/")[2],
+            "name": member.name.removeprefix(f"{model.name}/"),
             "share": share,
             "backbone": member.network.spec.backbone,
             "size": member.chip.size,

@@ -1,0 +1,119 @@
+"""Faces of pictures and videos, cut as the model wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engagement.errors import DataError
+from engagement.faces.chips import cut_chips
+from engagement.types import ByteArray, ChipSpec
+from engagement.video.discover import VIDEO_SUFFIXES
+from training.datasets.framing import boxes_for
+
+Say = Callable[[str], None]
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face.
+
+    Attributes:
+        source: name of the file. time_s: within a video, else None.
+        number: of the face in its picture, from 1, the largest first.
+        chip: uint8 (S, S, 3).
+    """
+
+    source: str
+    time_s: float | None
+    number: int
+    chip: ByteArray
+
+    @property
+    def name(self) -> str:
+        """For file names and captions."""
+        at = "" if self.time_s is None else f"_{self.time_s:.1f}s"
+        return f"{Path(self.source).stem}{at}_{self.number}"
+
+
+def listed(inputs: Sequence[Path]) -> list[Path]:
+    """Files as given, and the pictures and videos in folders and their subfolders.
+
+    Raises:
+        DataError: something does not exist, or a folder holds neither.
+    """
+    out: list[Path] = []
+    for path in inputs:
+        if path.is_file():
+            out.append(path)
+        elif path.is_dir():
+            known = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in known and p.is_file())
+            if not found:
+                raise DataError(f"{path} holds no pictures and no videos")
+            out += found
+        else:
+            raise DataError(f"{path} does not exist")
+    return out
+
+
+def faces_of(
+    files: Sequence[Path],
+    chip: ChipSpec,
+    *,
+    cropped: bool,
+    min_face_px: int,
+    every_s: float,
+    say: Say = lambda _: None,
+) -> Iterator[Face]:
+    """All faces of all files, in order.
+
+    Args:
+        cropped: each picture is one face; nothing is looked for.
+        min_face_px: smallest face that is looked for.
+        every_s: seconds between the looked-at pictures of a video.
+
+    Raises:
+        DataError, VideoError: a file can be read neither as a picture nor as a video.
+    """
+    from engagement.faces.mtcnn import MtcnnDetector
+    from engagement.faces.options import MtcnnConfig
+    from engagement.faces.pose import head_pose
+
+    detector = None if cropped else MtcnnDetector(MtcnnConfig(min_face_px=min_face_px))
+    for path in files:
+        count = 0
+        for time_s, rgb in _pictures(path, every_s):
+            if detector is None:
+                height, width = rgb.shape[:2]
+                sides = np.array([width, height, width, height], np.float32)
+                boxes = boxes_for("folder", 1) * sides
+                roll = np.zeros(1, np.float32)
+            else:
+                found = detector.detect(rgb)
+                boxes = found.boxes_xyxy
+                roll = head_pose(found.landmarks_xy)[:, 2] if len(found) else np.zeros(0, np.float32)
+            order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")
+            for number, own in enumerate(cut_chips(rgb, boxes[order], roll[order], chip), 1):
+                count += 1
+                yield Face(path.name, time_s, number, own)
+        if not count:
+            say(f"{path.name}: no face of at least {min_face_px} px was found")
+
+
+def _pictures(path: Path, every_s: float) -> Iterator[tuple[float | None, ByteArray]]:
+    from engagement.video import open_video
+    from engagement.video.sampling import select
+    from training.samples import read_rgb
+
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        yield None, read_rgb(path)
+        return
+    with open_video(path) as reader:
+        for frame in select(reader.tickets(), 1 / every_s):
+            yield frame.time_s, frame.rgb
