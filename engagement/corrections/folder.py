@@ -324,10 +324,10 @@ def _rebuilt(
     seen = source[source["observed"]]
     made_with = settings(summary, tuple(c[2:] for c in table.further_columns(source)))
     left = np.where(plan.erases, "", plan.source).astype(object)
-    without = rebuild(seen, left, _differing(left, plan.source), samples, made_with)
-    if not plan.regroups:
-        return without
-    if plan.erases.any():
+    if plan.erases.any() or not plan.regroups:
+        without = rebuild(seen, left, _differing(left, plan.source), samples, made_with)
+        if not plan.regroups:
+            return without
         _unedited(out, without.timeline)
     else:
         (out / UNEDITED).mkdir(exist_ok=True)

@@ -24,6 +24,7 @@ from engagement.reports.thinning import spans, thin, with_gaps
 from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder, write_run
 
 HOSTILE = "a\"b'<script>alert(1)<b> ü #1 50% &amp;.mp4"  # a name that a file system takes
+CALLED = '</script><b>Ana & "Ben"'
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
@@ -79,8 +80,11 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("out")
     write_assets(root)
     data = fabricate(4, 60)
+    data["persons"].loc[0, "name"] = CALLED
     folder = root / "week #1 50%" / "a b"
-    write_folder(folder, data, summary_of(data, HOSTILE, warnings=["</script><b>odd</b>"]))
+    called = {"names": {"P01": CALLED}, "mistakes": ["names.txt, line 2: <b>"]}
+    summary = summary_of(data, HOSTILE, warnings=["</script><b>odd</b>"], corrections=called)
+    write_folder(folder, data, summary)
     render_session(folder, root, portraits(list(data["persons"]["person_id"]), 60))
     empty = fabricate(0, 20)
     write_folder(root / "empty", empty, summary_of(empty, "empty.mp4"))
@@ -138,6 +142,8 @@ def test_hostile_names_are_text(output: Path) -> None:
     session = Page(output / "week #1 50%" / "a b" / "session.html")
     assert HOSTILE in session.text
     assert HOSTILE in Page(output / "index.html").text
+    for place in ("index.html", "week #1 50%/a b/session.html", "week #1 50%/a b/persons/P01.html"):
+        assert CALLED in Page(output / place).text
 
 
 def test_nothing_is_loaded_from_elsewhere(output: Path) -> None:
