@@ -7,7 +7,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +268,7 @@ def _trainer(
     if strategy == "ddp" and recipe.unfreeze_epoch:
         strategy = "ddp_find_unused_parameters_true"  # what thaws later has no gradient before
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             max_epochs=recipe.epochs,
             max_steps=limits.max_steps,
             # A trial that ends within the first epoch is validated all the same.
@@ -295,6 +295,9 @@ def _trainer(
             f"Lightning cannot train with {asked} --num-nodes {limits.num_nodes}: {str(error).splitlines()[0].rstrip('.!')}",
             "Leave these options out to train on what is found here.",
         ) from error
+    if strategy == "auto" and recipe.unfreeze_epoch and trainer.world_size > 1:
+        return _trainer(recipe, replace(limits, strategy="ddp"), callbacks, steps, folder)
+    return trainer
 
 
 def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:

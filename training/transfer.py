@@ -209,7 +209,7 @@ def _unfrozen(
         ema=0.9,
         seed=1 if run.seed is None else run.seed,
     )
-    limits = Limits(max_steps=run.max_steps)
+    limits = Limits(max_steps=run.max_steps, devices=1)  # minutes of work, and one process that writes
     network, _ = train_network(
         network, table, head, recipe, run.out, chip=base.chip, limits=limits, resume=False, say=say
     )

@@ -105,5 +105,6 @@ def test_options_reach_lightning() -> None:
     assert (trainer.num_devices, trainer.num_nodes, trainer.world_size) == (2, 3, 6)
     assert trainer.precision == "bf16-mixed"
     assert type(trainer.strategy).__name__ == "DDPStrategy"
-    thawing = _trainer(Recipe(freeze=2, unfreeze_epoch=1), Limits(-1, 2, "ddp", 1, "cpu"))
-    assert thawing.strategy._ddp_kwargs["find_unused_parameters"] is True  # type: ignore[attr-defined]
+    for strategy in ("ddp", "auto"):
+        thawing = _trainer(Recipe(freeze=2, unfreeze_epoch=1), Limits(-1, 2, strategy, 1, "cpu"))
+        assert thawing.strategy._ddp_kwargs["find_unused_parameters"] is True  # type: ignore[attr-defined]
