@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from engagement.faces.quality import assess
 from engagement.faces.search import Sighting
 from engagement.tracking.appearance import head_colours
 from engagement.types import ByteArray, FaceScores, FloatArray
+
+#: From a picture and boxes (n, 4) to face features (n, d) of unit length.
+Embed = Callable[[ByteArray, FloatArray], FloatArray]
 
 #: Frames whose faces are scored together, unless this many faces are there sooner: enough to keep the
 #: network busy, few enough to hold in memory. Grouped by what the frames show alone, so
@@ -46,10 +49,12 @@ class FaceDescriber:
 
     Args:
         classifier: says which crops it needs, and scores them.
+        embed: another face feature in place of the classifier's own.
     """
 
-    def __init__(self, classifier: FaceClassifier) -> None:
+    def __init__(self, classifier: FaceClassifier, embed: Embed | None = None) -> None:
         self.classifier = classifier
+        self.embed = embed
 
     def describe(self, sightings: Iterable[Sighting]) -> Iterator[Described]:
         """Every sighting described, in order."""
@@ -78,11 +83,14 @@ class FaceDescriber:
             rows = np.arange(start, start + len(sighting.faces), dtype=np.int64)
             start += len(sighting.faces)
             rgb, boxes = sighting.frame.rgb, sighting.faces.boxes_xyxy
+            own = scores.take(rows)
+            if self.embed is not None:
+                own = replace(own, identity=self.embed(rgb, boxes))
             yield Described(
                 sighting,
                 poses[i],
                 assess(chips[0][i], boxes, poses[i], (rgb.shape[0], rgb.shape[1])),
                 head_colours(rgb, boxes),
                 chips[0][i],
-                scores.take(rows),
+                own,
             )

@@ -23,7 +23,9 @@ from engagement.records import FaceRecords
 from engagement.smoothing import load_smoother, smooth_persons
 from engagement.stopwatch import Stopwatch
 from engagement.thumbnails import ThumbnailKeeper
-from engagement.tracking.persons import TrackSummary, join_tracks
+from engagement.tracking.facenet import FacenetEmbedder
+from engagement.tracking.persons import TrackSummary
+from engagement.tracking.splitting import find_persons
 from engagement.tracking.tracker import FaceLook, FaceTracker
 from engagement.types import FloatArray, IndexArray, TimeArray, TimeSpan, VideoInfo
 from engagement.video import open_video
@@ -116,6 +118,9 @@ class Analyzer:
         one_thread_each()
         self.detector = detector or make_detector(config.detector, config.detection, self.device)
         self.classifier = FaceClassifier(config.classifier, self.device)
+        self.embed = None
+        if config.persons.identity == "facenet":
+            self.embed = FacenetEmbedder(config.persons.identity_weights, self.device).embed
         self.smoother, self.smoother_weights = load_smoother(config.smoothing)
 
     @property
@@ -149,7 +154,7 @@ class Analyzer:
         tracker = FaceTracker(self.config.tracking)
         clips = ClipScores(self.smoother, self.config.smoothing.max_gap_s)
         finder = FaceFinder(self.detector, self.config.search)
-        describer = FaceDescriber(self.classifier)
+        describer = FaceDescriber(self.classifier, self.embed)
         with ExitStack() as stack:
             reader = stack.enter_context(open_video(path, self.config.backend, self.decode_threads))
             segment = Segment(
@@ -165,7 +170,8 @@ class Analyzer:
                 return stack.enter_context(prefetch(_alone(watch.over(name, items)), _AHEAD))
 
             frames = stage("decode", select_span(reader, self.config.sampling.rate_hz, span))
-            sightings = stage("find", finder.find(watch.waiting(frames)))
+            scans = stage("scan", finder.scan(watch.waiting(frames)))
+            sightings = stage("find", finder.find(watch.waiting(scans)))
             described = stage("describe", describer.describe(watch.waiting(sightings)))
             for item in watch.over("track", self._tracked(watch.waiting(described), tracker, clips, segment)):
                 progress(item.sighting.frame.time_s, reader.info.duration_s)
@@ -177,9 +183,12 @@ class Analyzer:
         """Join tracks to persons, and smooth each person's scores."""
         rows = segment.records.rows
         started = time.perf_counter()
-        person_of_track = join_tracks(list(segment.summaries.values()), self.config.persons)
+        found = find_persons(list(segment.summaries.values()), self.config.persons)
+        rows["track"] = found.relabel(rows["track"], rows["sample"])
+        for split in reversed(found.splits):
+            segment.thumbnails.divide(split.track, segment.times[split.sample], split.new_track)
         segment.seconds["persons"] = time.perf_counter() - started
-        person = np.array([person_of_track.get(int(t), -1) for t in rows["track"]], np.int64)
+        person = np.array([found.person.get(int(t), -1) for t in rows["track"]], np.int64)
         times = np.asarray(segment.times, np.float64)
         smoothed = smooth_persons(
             self.smoother, times, rows, person, self.config.smoothing, self.config.quality.min_quality
@@ -193,7 +202,7 @@ class Analyzer:
             person,
             smoothed,
             segment.thumbnails,
-            person_of_track,
+            found.person,
             segment.seconds,
         )
 

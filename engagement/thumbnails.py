@@ -52,6 +52,12 @@ class ThumbnailKeeper:
         if kept:
             self._kept[track] = sorted(kept, key=lambda t: -t.merit)[:_PER_TRACK]
 
+    def divide(self, track: int, time_s: float, new_track: int) -> None:
+        """From a time on, a track's pictures are another track's."""
+        kept = self._kept.get(track, [])
+        self._kept[track] = [t for t in kept if t.time_s < time_s]
+        self._kept[new_track] = [*self._kept.get(new_track, []), *(t for t in kept if t.time_s >= time_s)]
+
     def of(self, tracks: list[int]) -> list[Thumbnail]:
         """The best few of a person's tracks, in order of time."""
         best = sorted((t for track in tracks for t in self._kept.get(track, [])), key=lambda t: -t.merit)

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 @click.option("--temporal-weights", type=str, help="Weights of lstm or cnn3d instead of the shipped ones.")
 @click.option("--window", type=float, help="Width of the box, seconds.  [default: 3; states 5]")
 @click.option("--margin", type=float, help="Lead below which a state is 'uncertain'.  [default: 0.1]")
-@click.option("--identity", type=str, help="auto joins tracks to persons, off does not.  [default: auto]")
+@click.option("--identity", type=str, help="Who is who by auto, appearance, facenet or off.  [default: auto]")
+@click.option("--identity-weights", type=str, help="facenet-pytorch's weights, for --identity facenet.")
 @click.option("--checkpoint", type=str, help="Weights to score faces with: shipped name or file.")
 @click.option("--backend", type=str, help="Video reader: auto, pyav, decord or opencv.  [default: auto]")
 @click.option("--device", type=str, default="auto", show_default=True, help="auto, cpu, cuda or mps.")
@@ -138,7 +139,10 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
                 },
             ),
             "episodes": (EpisodesConfig, {"state_margin": given["margin"]}),
-            "persons": (PersonsConfig, {"identity": given["identity"]}),
+            "persons": (
+                PersonsConfig,
+                {"identity": given["identity"], "identity_weights": given["identity_weights"]},
+            ),
             "classifier": (ClassifierConfig, {"checkpoint": given["checkpoint"]}),
         },
         backend=backend,
