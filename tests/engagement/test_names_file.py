@@ -190,3 +190,14 @@ def test_lines_without_heading_need_a_single_video(tmp_path: Path) -> None:
     _, (mistake,) = names.lines_of(VIDEOS)
     assert "holds 3 videos" in mistake.text
     assert "[talk.mp4]" in mistake.remedy
+
+
+def test_the_documents_example_is_understood() -> None:
+    document = Path(__file__).parents[2] / "docs" / "corrections.md"
+    examples = [part for part in document.read_text(encoding="utf-8").split("```")[1::2] if "P01" in part]
+    wrong = [part for part in examples if "mistakes in" in part]
+    assert len(examples) == 3 and len(wrong) == 1
+    for text in set(examples) - set(wrong):
+        sections, mistakes = parse(text)
+        assert not mistakes
+        assert sum(len(section.lines) for section in sections) >= 4
