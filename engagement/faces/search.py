@@ -31,6 +31,20 @@ _REACHES = ((0.8, 1.7), (2.5, 1.35))
 _MOST_KNOWN = 128
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """One sampled frame, with the faces of a scan if it was due.
+
+    Attributes:
+        faces: None when the picture was not scanned.
+        new_shot: a cut lies before this frame.
+    """
+
+    frame: Frame
+    faces: FaceDetections | None
+    new_shot: bool
+
+
 @dataclass(slots=True, eq=False)
 class Sighting:
     """One sampled frame with its faces.
@@ -62,6 +76,8 @@ class _Known:
 class FaceFinder:
     """Finds the faces of successive frames. One object for one video.
 
+    :meth:`scan` and :meth:`find` are two stages that share nothing, so that each may have its own thread.
+
     Args:
         detector: scans pictures and looks again at known places.
         config: how often to scan, how long to look for who vanished.
@@ -71,36 +87,44 @@ class FaceFinder:
         self.detector = detector
         self.config = config or SearchConfig()
         self._known: list[_Known] = []
-        self._cuts = CutDetector()
 
-    def find(self, frames: Iterable[Frame]) -> Iterator[Sighting]:
-        """Every frame with its faces, in order.
+    def scan(self, frames: Iterable[Frame]) -> Iterator[Scan]:
+        """Every frame, those scanned that are due: the first of a shot, and one every interval.
 
         Args:
-            frames: in order of time; their pictures are held for at most one scan interval.
+            frames: in order of time.
         """
-        waiting: list[Sighting] = []
+        cuts = CutDetector()
+        scanned_s, since = -np.inf, 0
         for frame in frames:
-            cut = self._cuts.is_cut(frame.rgb)
-            if cut:
+            cut = cuts.is_cut(frame.rgb)
+            due = cut or since >= _MOST_WAITING or frame.time_s - scanned_s >= self.config.scan_every_s - 1e-6
+            faces = self.detector.detect(frame.rgb, frame.index, frame.time_s) if due else None
+            scanned_s, since = (frame.time_s, 1) if due else (scanned_s, since + 1)
+            yield Scan(frame, faces, cut)
+
+    def find(self, scans: Iterable[Scan]) -> Iterator[Sighting]:
+        """Every frame with its faces, in order. Pictures are held for at most one scan interval."""
+        waiting: list[Sighting] = []
+        for scan in scans:
+            if scan.new_shot:
                 self._known.clear()
-            due = not waiting or cut or len(waiting) >= _MOST_WAITING
-            if due or frame.time_s - waiting[0].frame.time_s >= self.config.scan_every_s - 1e-6:
-                sighting = Sighting(frame, self._scan(frame), cut)
-                late = self._update(sighting)
-                if not cut:
-                    self._backwards(waiting, sighting, late)
-                yield from waiting
-                waiting = [sighting]
-            else:
-                sighting = Sighting(frame, self._look(frame, self._expected(frame, within_s=True)), False)
+            if scan.faces is None:
+                seen = self._look(scan.frame, self._expected(scan.frame, within_s=True))
+                sighting = Sighting(scan.frame, seen, False)
                 self._update(sighting)
                 waiting.append(sighting)
+                continue
+            sighting = Sighting(scan.frame, self._completed(scan.frame, scan.faces), scan.new_shot)
+            late = self._update(sighting)
+            if not scan.new_shot:
+                self._backwards(waiting, sighting, late)
+            yield from waiting
+            waiting = [sighting]
         yield from waiting
 
-    def _scan(self, frame: Frame) -> FaceDetections:
-        """The whole picture, and a closer look where a known face was not found."""
-        faces = self.detector.detect(frame.rgb, frame.index, frame.time_s)
+    def _completed(self, frame: Frame, faces: FaceDetections) -> FaceDetections:
+        """The faces of a scan, after a closer look where a known face was not found."""
         missed = self._expected(frame, within_s=False)
         if len(missed) and len(faces):
             missed = missed[iou_matrix(missed, faces.boxes_xyxy).max(axis=1) < 0.2]

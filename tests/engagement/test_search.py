@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -68,7 +68,14 @@ def frames(n: int, brightness: Callable[[int], int] = lambda i: 100) -> Iterator
 
 def find(world: World, n: int, **options: float) -> tuple[list[Sighting], KnowingDetector]:
     detector = KnowingDetector(lambda index: world(index // 6))
-    return list(FaceFinder(detector, SearchConfig(**options)).find(frames(n))), detector
+    return search(detector, frames(n), SearchConfig(**options)), detector
+
+
+def search(
+    detector: KnowingDetector, pictures: Iterable[Frame], config: SearchConfig | None = None
+) -> list[Sighting]:
+    finder = FaceFinder(detector, config)
+    return list(finder.find(finder.scan(pictures)))
 
 
 def test_scans_once_a_second_and_shows_a_face_that_stays_in_every_sample() -> None:
@@ -95,14 +102,14 @@ def test_who_walks_two_face_widths_per_sample_is_not_lost() -> None:
 
 def test_a_face_that_scans_miss_later_on_is_still_looked_for() -> None:
     detector = KnowingDetector(lambda index: [(80, 45)], scanned=lambda frame, face: frame == 0)
-    found = list(FaceFinder(detector).find(frames(12)))
+    found = search(detector, frames(12))
     assert [len(s.faces) for s in found] == [1] * 12
 
 
 def test_nobody_is_followed_across_a_cut() -> None:
     world = KnowingDetector(lambda index: [(80, 45)] if index >= 18 else [])
     pictures = frames(6, brightness=lambda i: 30 if i < 3 else 220)
-    found = list(FaceFinder(world).find(pictures))
+    found = search(world, pictures)
     assert [s.new_shot for s in found] == [False, False, False, True, False, False]
     assert world.scans == [0, 18]
     assert [len(s.faces) for s in found] == [0, 0, 0, 1, 1, 1]
@@ -117,7 +124,8 @@ def test_pictures_are_let_go_after_a_scan_interval() -> None:
             yield frame
 
     most = 0
-    for sighting in FaceFinder(KnowingDetector(lambda index: [(80, 45)])).find(watched()):
+    finder = FaceFinder(KnowingDetector(lambda index: [(80, 45)]))
+    for sighting in finder.find(finder.scan(watched())):
         del sighting
         gc.collect()
         most = max(most, sum(ref() is not None for ref in alive))

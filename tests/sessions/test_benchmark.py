@@ -16,7 +16,7 @@ def test_tells_where_the_time_goes(engagement: Command, sample_videos: Path, tmp
     run = engagement("benchmark", sample_videos / "crossing.mp4", "--sample-rate", "2", "--json", out)
     assert run.status == 0, run.err
     found = json.loads(out.read_text())
-    assert set(found["stages_s"]) >= {"decode", "find", "describe", "track", "persons"}
+    assert set(found["stages_s"]) >= {"decode", "scan", "find", "describe", "track", "persons"}
     assert all(seconds >= 0 for seconds in found["stages_s"].values())
     assert found["persons"] == 2
     assert found["samples"] == round(found["video_s"] * 2)
