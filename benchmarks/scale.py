@@ -99,8 +99,11 @@ def measure(video: Path, copies: int, count: int, extra: list[str]) -> dict[str,
         took = time.perf_counter() - started
         videos = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"]
         size = sum(p.stat().st_size for v in videos for p in (out / v["output"]).rglob("*") if p.is_file())
+        visible = [json.loads((out / v["output"] / "summary.json").read_text("utf-8")) for v in videos]
     length = sum(v["duration_s"] for v in videos)
-    person_hours = sum(v["duration_s"] * v["n_persons"] * (v["coverage"] or 0) for v in videos) / 3600
+    person_hours = (
+        sum(v["duration_s"] * s["mean_visible"] for v, s in zip(videos, visible, strict=True)) / 3600
+    )
     return {
         "workers": count,
         "seconds": took,

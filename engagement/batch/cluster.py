@@ -26,8 +26,6 @@ from engagement.weights.store import manifest
 
 _CONNECT_S = 15
 _SAY_EVERY_S = 0.5
-#: A scheduler that nobody hears of for so long is gone.
-_PATIENCE_S = 60.0
 
 
 class Cluster:
@@ -142,17 +140,15 @@ class Cluster:
             future.add_done_callback(lambda done: self._events.put(("ended", done.key)))
 
     def _work_off(self, client: Any, listener: Listener) -> None:
-        silent_since = time.monotonic()
         while self._futures:
+            if client.status != "running":
+                raise EngagementError(
+                    f"the scheduler {self._address} is gone", "Start it and this command again: it goes on."
+                )
             try:
                 kind, key, *rest = self._events.get(timeout=1.0)
             except Empty:
-                if client.status != "running" and time.monotonic() - silent_since > _PATIENCE_S:
-                    raise EngagementError(
-                        f"the scheduler {self._address} is gone", "Start it and this command again."
-                    ) from None
                 continue
-            silent_since = time.monotonic()
             task = self._tasks.get(key)
             if task is None or key not in self._futures:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -89,16 +90,21 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) 
     raise AssertionError("it never happened")
 
 
-def results(out: Path) -> dict[str, bytes]:
-    """Every file of every video, by its path: not what belongs to the run as a whole."""
+def results(out: Path) -> dict[str, str]:
+    """Hash of every file of every video, by its path: not of what belongs to the run as a whole."""
     shared = {"run.json", "index.html"}
     return {
-        name: path.read_bytes()
+        name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         for path in sorted(out.rglob("*"))
         if path.is_file()
         and (name := path.relative_to(out).as_posix()) not in shared
         and not name.startswith("report_assets/")
     }
+
+
+def finished(out: Path) -> set[str]:
+    """Output folders of the videos that are through."""
+    return {p.parent.name for p in out.glob("[!.]*/summary.json")}
 
 
 def left_under_way(out: Path) -> list[Path]:

@@ -61,7 +61,8 @@ def test_ranges_in_two_processes_give_the_same_bytes(
     whole_and_split: tuple[Path, Path], sample_videos: Path, tmp_path: Path
 ) -> None:
     config = replace(AnalysisConfig(), split_s=5.0)
-    run([sample_videos / "seminar.mp4"], tmp_path, Crew(workers=2), config)
+    (status,) = run([sample_videos / "seminar.mp4"], tmp_path, Crew(workers=2), config).values()
+    assert (status.status, status.reason) == ("ok", "")
     assert results(tmp_path) == results(whole_and_split[1].parent)
 
 

@@ -16,6 +16,7 @@ from tests.sessions.runs import (
     OPTIONS,
     Silent,
     cut,
+    finished,
     left_under_way,
     results,
     run,
@@ -36,7 +37,7 @@ def folder(sample_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
-def alone(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def alone(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What one process makes of them."""
     out = tmp_path_factory.mktemp("alone")
     assert [s.status for s in run([folder], out).values()] == ["ok", "failed", "ok", "ok"]
@@ -44,7 +45,7 @@ def alone(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, b
 
 
 def test_two_workers_one_of_them_killed_write_the_same(
-    folder: Path, alone: dict[str, bytes], tmp_path: Path
+    folder: Path, alone: dict[str, str], tmp_path: Path
 ) -> None:
     def kill() -> None:
         multiprocessing.active_children()[0].kill()
@@ -62,15 +63,15 @@ def test_two_workers_one_of_them_killed_write_the_same(
 def stopped(folder: Path, out: Path, how: signal.Signals) -> subprocess.Popen[bytes]:
     """A run of two workers that got a signal as soon as one video was finished."""
     process = start("analyze", folder, "-o", out, "--workers", 2, *OPTIONS)
-    wait_until(lambda: any(out.glob("*/summary.json")), process)
+    wait_until(lambda: bool(finished(out)), process)
     process.send_signal(how)
     process.wait(120)
     return process
 
 
-def test_a_killed_run_resumes_to_the_same(folder: Path, alone: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_killed_run_resumes_to_the_same(folder: Path, alone: dict[str, str], tmp_path: Path) -> None:
     assert stopped(folder, tmp_path, signal.SIGKILL).returncode == -signal.SIGKILL
-    whole = {p.parent.name for p in tmp_path.glob("*/summary.json")}
+    whole = finished(tmp_path)
     for name in whole:
         assert all(results(tmp_path)[key] == alone[key] for key in alone if key.startswith(f"{name}/"))
     found = run([folder], tmp_path)
@@ -81,7 +82,7 @@ def test_a_killed_run_resumes_to_the_same(folder: Path, alone: dict[str, bytes],
 
 
 def test_an_interrupted_run_leaves_whole_results_and_an_index(
-    folder: Path, alone: dict[str, bytes], tmp_path: Path
+    folder: Path, alone: dict[str, str], tmp_path: Path
 ) -> None:
     process = stopped(folder, tmp_path, signal.SIGINT)
     printed = process.stdout.read().decode() if process.stdout else ""
@@ -89,7 +90,7 @@ def test_an_interrupted_run_leaves_whole_results_and_an_index(
     assert "Traceback" not in printed
     listed = {v["output"]: v["status"] for v in json.loads((tmp_path / "run.json").read_text())["videos"]}
     assert listed
-    for name in (p.parent.name for p in tmp_path.glob("*/summary.json")):
+    for name in finished(tmp_path):
         assert all(results(tmp_path)[key] == alone[key] for key in alone if key.startswith(f"{name}/"))
 
 
