@@ -8,6 +8,7 @@ import click
 
 from training.cli.base import base, states
 from training.cli.evaluate import evaluate
+from training.cli.matrix import matrix
 from training.cli.others import identity, temporal
 from training.cli.transfer import extension, personal
 
@@ -22,5 +23,5 @@ def train() -> None:
     """
 
 
-for _command in (base, states, personal, extension, temporal, identity):
+for _command in (base, states, personal, extension, temporal, identity, matrix):
     train.add_command(_command)
