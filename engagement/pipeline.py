@@ -37,7 +37,7 @@ from engagement.weights.store import LoadedWeights
 T = TypeVar("T")
 
 #: Items that may wait between two stages: hides slow ones, holds few pictures.
-_AHEAD = 3
+_AHEAD = 6
 
 Progress = Callable[[float, float | None], None]
 
