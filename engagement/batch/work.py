@@ -60,9 +60,11 @@ class VideoWorker:
                 summary = bring_up_to_date(target, self.place.root, config.presence)
                 if summary is not None:
                     self.place.publish(video.relative)
+                    news = (
+                        "nothing changed" if summary == before else "names or who is shown brought up to date"
+                    )
                     return Ended(
-                        _status(video, "skipped", summary, reason="finished before, nothing changed"),
-                        self._facts,
+                        _status(video, "skipped", summary, reason=f"finished before, {news}"), self._facts
                     )
                 redone = "an opt-out was taken back"
         with self.place.at_hand(video) as path:

@@ -76,32 +76,34 @@ def carry_over(
     except (OSError, ValueError):
         return as_found
     old = old[old["observed"]]
-    if old.empty:
-        return as_found
-    ids = sorted({str(p) for p in old["person_id"]}, key=order)
-    partner = _partners(old, ids, times_s, rows, person, count)
     opts_out = any(isinstance(line, OptOut) for line in lines)
     record = (earlier.get("corrections") or {}) if opts_out else {}
     gone = [*record.get("opted_out", []), *record.get("emptied", [])]
+    if old.empty and not gone:
+        return as_found
+    ids = sorted({str(p) for p in old["person_id"]}, key=order)
+    partner = {} if old.empty else _partners(old, ids, times_s, rows, person, count)
     spoken = [p for line in lines for p in _mentioned(line)]
     free = max((order(p)[0] for p in (*ids, *gone, *spoken)), default=0) + 1
-    names: list[str] = []
-    index_of: list[int] = []
-    left_out = 0
+    given: dict[int, str] = {}
     for index in range(count):
-        if index not in partner and gone:  # nothing is kept to tell who of them it is
-            index_of.append(-1)
-            left_out += 1
-            continue
-        index_of.append(len(names))
         if index in partner:
-            names.append(ids[partner[index]])
-        else:
-            names.append(f"P{free:02d}")
+            given[index] = ids[partner[index]]
+        elif not gone:  # otherwise nothing is kept to tell who of them opted out
+            given[index] = f"P{free:02d}"
             free += 1
+    first = {index: int(np.argmax(person == index)) for index in given}
+    listed = sorted(given, key=lambda index: (rows["sample"][first[index]], order(given[index])))
+    names, index_of = [given[i] for i in listed], [-1] * count
+    for place, index in enumerate(listed):
+        index_of[index] = place
     moved = np.array([*index_of, -1], np.int64)[person]
     return Carried(
-        moved, names, index_of, {k: record[k] for k in ("opted_out", "emptied") if k in record}, left_out
+        moved,
+        names,
+        index_of,
+        {k: record[k] for k in ("opted_out", "emptied") if k in record},
+        count - len(names),
     )
 
 

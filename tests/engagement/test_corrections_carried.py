@@ -58,8 +58,8 @@ def test_people_keep_their_ids_when_another_analysis_numbers_them_otherwise(root
     assert {who.names[who.index_of[int(new[1:]) - 1]]: old for old, new in RENUMBERED.items()} == {
         p: p for p in PEOPLE
     }
-    assert (who.person >= 0).all()
-    assert who.person.tolist() == person.tolist()
+    assert who.person.tolist() == [who.index_of[p] for p in person]
+    assert who.names == list(PEOPLE)  # in order of first appearance, as ever
     assert who.left_out == 0
 
 
@@ -75,7 +75,7 @@ def test_who_is_new_gets_a_new_id(root: Path) -> None:
     times, rows, person = analysed()
     rows["box"][person == 0] += 2000  # somebody elsewhere
     who = corrections.carry_over(OTHER, times, rows, person)
-    assert who.names == ["P08", "P02", "P03", "P04"]
+    assert who.names == ["P02", "P08", "P03", "P04"]
 
 
 def test_a_merger_meets_the_people_as_analysed(root: Path) -> None:
@@ -110,6 +110,16 @@ def test_who_may_have_opted_out_is_left_out_and_the_page_says_so(root: Path) -> 
     written = write_result(root.parent / "new", whose=lambda p, _: p if p in who.names else "")
     summary, _ = corrections.apply(written, who, None, {})
     assert "2 people whom the earlier result does not know are left out" in summary["warnings"][0]
+
+
+def test_when_everybody_opted_out_nobody_comes_back(root: Path) -> None:
+    corrections = name(root, "opt out P01, P02, P03, P04")
+    who, _ = carried(corrections, OTHER, RENUMBERED)
+    assert who.names == [] and (who.person == -1).all()
+    written = write_result(root.parent / "new", whose=lambda *_: "")
+    summary, _ = corrections.apply(written, who, None, {})
+    assert summary["n_persons"] == 0
+    assert "mistakes" not in summary["corrections"]
 
 
 def test_an_opt_out_taken_back_brings_everybody(root: Path) -> None:
