@@ -137,7 +137,7 @@ def main() -> None:
     hours.add_argument("--cores-per-worker", type=float, default=2.0)
     hours.add_argument("--people", type=float, default=20)
     hours.add_argument("--video-mb-s", type=float, default=0.6)
-    hours.add_argument("--bytes-per-person-hour", type=float, default=5e6)
+    hours.add_argument("--bytes-per-person-hour", type=float, default=8e6)
     hours.add_argument("--efficiency", type=float, default=0.9)
     hours.add_argument("--price-core-hour", type=float, default=0.04)
     hours.add_argument("--price-gb-month", type=float, default=0.02)
