@@ -6,14 +6,14 @@ import numpy as np
 
 from engagement.types import FloatArray, IndexArray
 
-
 _BLOCK = 256  # boxes that are held against all others at once: bounds memory
 
 
 def _overlap(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:4], b[None, :, 2:4])
-    inter = np.clip(high - low, 0, None).prod(axis=2)
+    inter = np.ones((len(a), len(b)), np.float32)
+    for low, high in ((0, 2), (1, 3)):
+        side = np.minimum(a[:, None, high], b[None, :, high]) - np.maximum(a[:, None, low], b[None, :, low])
+        inter *= np.maximum(side, 0)
     area_a = np.clip(a[:, 2:4] - a[:, :2], 0, None).prod(axis=1)
     area_b = np.clip(b[:, 2:4] - b[:, :2], 0, None).prod(axis=1)
     return inter, area_a, area_b

@@ -51,6 +51,11 @@ class MtcnnDetector:
             net().eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             for net in (PNet, RNet, ONet)
         )
+        heads = self._pnet.conv4_1, self._pnet.conv4_2
+        self._pnet_heads = (
+            torch.cat([h.weight for h in heads]).detach(),
+            torch.cat([h.bias for h in heads]).detach(),
+        )
 
     @torch.inference_mode()
     def detect(self, rgb: ByteArray, frame_index: int = 0, time_s: float = 0.0) -> FaceDetections:
@@ -101,9 +106,20 @@ class MtcnnDetector:
         for first in range(0, rows, _ROWS):
             last = min(first + _ROWS, rows)
             bottom = height if last == rows else _STRIDE * (last - 1) + _CELL
-            parts.append(self._pnet(batch[:, :, _STRIDE * first : bottom]))
-        offsets, prob = (torch.cat(values, dim=2)[0].cpu().numpy() for values in zip(*parts, strict=True))
-        return offsets, prob[1]
+            parts.append(self._proposals(batch[:, :, _STRIDE * first : bottom]))
+        joined = torch.cat(parts, dim=2)[0].cpu().numpy()
+        return joined[:4], joined[4]
+
+    def _proposals(self, batch: torch.Tensor) -> torch.Tensor:
+        """P-Net's four offsets and face probability, (n, 5, rows, columns).
+
+        Its own forward pass with both 1x1 convolutions in one, and the softmax of two as a sigmoid.
+        """
+        net = self._pnet
+        x = net.pool1(net.prelu1(net.conv1(batch)))
+        x = net.prelu3(net.conv3(net.prelu2(net.conv2(x))))
+        y = torch.nn.functional.conv2d(x, *self._pnet_heads)
+        return torch.cat([y[:, 2:], torch.sigmoid(y[:, 1:2] - y[:, :1])], dim=1)
 
     def _reject(self, rgb: ByteArray, boxes: FloatArray) -> FloatArray:
         """R-Net: most candidates are no faces."""
@@ -130,10 +146,10 @@ class MtcnnDetector:
         for size in _SIZES:
             px = round(_WINDOW * _CELL / size)
             small = [cv2.resize(window, (px, px), interpolation=cv2.INTER_AREA) for window in windows]
-            offsets, prob = self._forward(self._pnet, np.stack(small).astype(np.uint8))
+            maps = self._proposals(self._tensor(np.stack(small).astype(np.uint8))).cpu().numpy()
             for i in range(len(windows)):
                 cells = _cells(
-                    offsets[i], prob[i, 1], px / (2.0 * float(reach[i])), self.config.thresholds[0]
+                    maps[i, :4], maps[i, 4], px / (2.0 * float(reach[i])), self.config.thresholds[0]
                 )
                 cells[:, :4] += np.tile(corner[i], 2)
                 found.append(cells)
