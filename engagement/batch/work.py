@@ -59,10 +59,10 @@ class VideoWorker:
             if not redone:
                 summary = bring_up_to_date(target, self.place.root, config.presence)
                 if summary is not None:
-                    self.place.publish(video.relative)
-                    news = (
-                        "nothing changed" if summary == before else "names or who is shown brought up to date"
-                    )
+                    news = "nothing changed"
+                    if summary != before:
+                        self.place.publish(video.relative)
+                        news = "names or who is shown brought up to date"
                     return Ended(
                         _status(video, "skipped", summary, reason=f"finished before, {news}"), self._facts
                     )
