@@ -18,6 +18,8 @@ _LIMITS = {
     "pitch_deg": (55.0, 25.0),
     "inside": (0.55, 0.85),  # share of the box that lies in the picture
 }
+#: Faults by name, in the order of `factors`.
+FAULTS = tuple(_LIMITS)
 _SIDE = 48  # sharpness is measured at one size, so that it does not depend on the chip's
 
 
@@ -63,8 +65,15 @@ def assess(
     Returns:
         float32 (n,), 0-1.
     """
+    return factors(chips, boxes_xyxy, pose_deg, frame_hw).min(axis=0)
+
+
+def factors(
+    chips: ByteArray, boxes_xyxy: FloatArray, pose_deg: FloatArray, frame_hw: tuple[int, int]
+) -> FloatArray:
+    """What :func:`assess` takes the least of: float32 (faults, n), 0-1, rows in the order of FAULTS."""
     if not len(chips):
-        return np.zeros(0, np.float32)
+        return np.zeros((len(_LIMITS), 0), np.float32)
     size = boxes_xyxy[:, 2:4] - boxes_xyxy[:, :2]
     low = np.maximum(boxes_xyxy[:, :2], 0)
     high = np.minimum(boxes_xyxy[:, 2:4], np.array([frame_hw[1], frame_hw[0]], np.float32))
@@ -77,8 +86,9 @@ def assess(
         "pitch_deg": np.abs(pose_deg[:, 1]),
         "inside": inside,
     }
-    factors = [
-        np.clip((values[name] - useless) / (fine - useless), 0, 1)
-        for name, (useless, fine) in _LIMITS.items()
-    ]
-    return np.min(factors, axis=0).astype(np.float32)
+    return np.stack(
+        [
+            np.clip((values[name] - useless) / (fine - useless), 0, 1)
+            for name, (useless, fine) in _LIMITS.items()
+        ]
+    ).astype(np.float32)
