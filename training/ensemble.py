@@ -210,7 +210,7 @@ def _validation(run: EnsembleRun, members: Sequence[Opened], labels: LabelSet, s
             f"data set '{table.name}' has a test split alone",
             "Shares are never fitted on it; give train or val.",
         )
-    share = known[0] if known else Recipe.validation_share
+    share = known[0] if known else Recipe().validation_share
     return aligned(table.with_validation(share).part("val"), labels)
 
 

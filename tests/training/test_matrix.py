@@ -1,0 +1,160 @@
+"""The matrix trains each cell once, goes on after a kill, and states what it was trained on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engagement.errors import DataError
+from tests.training.tiny_models import error, ok
+from training import matrix as matrix_module
+from training.matrix import MatrixRun, cells, set_name, train_matrix
+from training.run import Limits
+
+SMALL = ("--recipe", "fer2013_lenet", "--epochs", "1", "--max-steps", "2", "--accelerator", "cpu")
+
+
+@pytest.fixture
+def asked(expression_folders: Path, tmp_path: Path) -> MatrixRun:
+    limits = Limits(max_steps=2, accelerator="cpu")
+    return MatrixRun(
+        (str(expression_folders),),
+        tmp_path / "m",
+        "fer2013_lenet",
+        ("lenet", "cnn_bn"),
+        ("none", "crp"),
+        "lenet",
+        overrides={"epochs": "1", "batch_size": "16"},
+        limits=limits,
+        limit=14,
+    )
+
+
+def test_tables_are_printed_and_saved(expression_folders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    words = ("train", "matrix", "--data", expression_folders, "-o", out, *SMALL, "--limit", "14")
+    choice = ("--backbones", "lenet,cnn_bn", "--augmentations", "none,crp", "--ablation-backbone", "lenet")
+    printed = ok(*words, *choice).stdout
+    table = (out / "table.md").read_text()
+    assert printed == table
+    for stated in ("epochs: 1", "pictures per split: 14", "size: 48", "validation split", "steps at most: 2"):
+        assert stated in table
+    with (out / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    # crp is the recipe's own augmentation: that cell stands in both tables and is trained once.
+    assert [(r["backbone"], r["augmentation"]) for r in rows] == [
+        ("lenet", "crp"),
+        ("cnn_bn", "crp"),
+        ("lenet", "none"),
+    ]
+    assert table.count("| lenet |") == 1 and table.count("| crp |") == 1 and table.count("| none |") == 1
+    kept = json.loads((out / "table.json").read_text())
+    assert [c["parts"] for c in kept["cells"]] == [["table", "ablation"], ["table"], ["ablation"]]
+    for cell, row in zip(kept["cells"], rows, strict=True):
+        folder = out / "cells" / cell["name"]
+        assert (folder / "report.html").is_file() and not (folder / "last.ckpt").exists()
+        figures = json.loads((folder / "metrics.json").read_text())["val"]
+        assert float(row["accuracy"]) == figures["accuracy"] == cell["figures"]["accuracy"]
+        assert float(row["seconds"]) > 0
+
+
+def test_a_killed_matrix_goes_on(asked: MatrixRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    class KilledError(Exception):
+        pass
+
+    def killer(text: str) -> None:
+        if text.startswith("[2/3]") and "epoch 1" in text:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train_matrix(asked, killer)
+    assert "1 of 3 cells are finished" in (asked.out / "table.md").read_text()
+    half = json.loads((asked.out / "cells" / cells(asked)[1].name / "cell.json").read_text())
+    assert not half["done"] and half["seconds"] > 0
+    said: list[str] = []
+    text = train_matrix(asked, said.append)
+    assert said[0].endswith("finished before") and said[1].endswith("goes on")
+    assert "cells are finished" not in text
+    again = json.loads((asked.out / "cells" / cells(asked)[1].name / "cell.json").read_text())
+    assert again["done"] and again["seconds"] > half["seconds"]
+
+    def never(*_: Any) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(matrix_module, "train_base", never)
+    assert train_matrix(asked) == text
+
+
+def test_cells_of_other_settings_are_not_mixed_in(asked: MatrixRun, expression_folders: Path) -> None:
+    folder = asked.out / "cells" / cells(asked)[0].name
+    folder.mkdir(parents=True)
+    kept = {**matrix_module._asked(asked, cells(asked)[0]), "limit": 99}
+    kept["recipe"] = {**kept["recipe"], "epochs": 7}
+    (folder / "cell.json").write_text(json.dumps({"asked": kept, "seconds": 1, "done": True}))
+    said = error(
+        *("train", "matrix", "--data", expression_folders, "-o", asked.out, *SMALL, "--limit", "14"),
+        *("--backbones", "lenet", "--augmentations", "", "--set", "batch_size=16"),
+    )
+    assert "differs in: limit, epochs" in said
+
+
+def test_a_failing_cell_is_named(asked: MatrixRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> None:
+        raise DataError("the set is empty", "Fill it.")
+
+    monkeypatch.setattr(matrix_module, "train_base", failing)
+    with pytest.raises(DataError, match=r"-lenet-crp: the set is empty\. Fill it\."):
+        train_matrix(asked)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--backbones", "lenet,lenet"], "backbones are named twice"),
+        (["--backbones", "lenet", "--augmentations", "fog"], "augmentation 'fog' is none of"),
+        (["--backbones", "alexnet"], "alexnet"),
+        (
+            ["--backbones", "resnet18", "--augmentations", "", "--init", "x.pth"],
+            "'x.pth' for resnet18 do not exist",
+        ),
+        (["--backbones", "lenet", "--augmentations", "", "--init", "vgg16="], "no cell uses"),
+        (["--backbones", "", "--augmentations", ""], "there is nothing to train"),
+        (["--backbones", "lenet", "--set", "augmentation=mix"], "are what the table varies"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_trained(
+    words: list[str], message: str, expression_folders: Path, tmp_path: Path
+) -> None:
+    said = error("train", "matrix", "--data", expression_folders, "-o", tmp_path / "m", *SMALL, *words)
+    assert message in said
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"), [("data:rafdb", "rafdb"), ("a/my set", "my set"), ("x/fer2013.csv", "fer2013")]
+)
+def test_sets_are_named_in_a_word(
+    reference: str,
+    name: str,
+) -> None:
+    assert set_name(reference) == name
+
+
+def test_initial_weights_by_backbone(asked: MatrixRun, make_base: Callable[..., Path]) -> None:
+    from dataclasses import replace
+
+    file = make_base("mobilenet_v2")
+    run = replace(
+        asked,
+        recipe="rafdb",
+        backbones=("mobilenet_v2", "resnet18"),
+        augmentations=(),
+        overrides={},
+        init={"*": "", "mobilenet_v2": str(file)},
+    )
+    assert [cell.recipe.init for cell in cells(run)] == [str(file), ""]

@@ -1,0 +1,69 @@
+"""Weight files of small untrained networks, and commands as the command line calls them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from click.testing import CliRunner, Result
+
+from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
+from engagement.cli import cli
+from engagement.errors import EngagementError
+from engagement.faces.chips import normalize_chips
+from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
+from engagement.types import ChipSpec
+from tests.training.made_up_faces import HALF, made_up_face
+from training.run import export
+
+
+def write_model(
+    path: Path,
+    backbone: str = "cnn_bn",
+    size: int = 48,
+    seed: int = 0,
+    labels: LabelSet = EXPRESSIONS,
+    *,
+    states: bool = False,
+    identity: int = 0,
+    **origin: Any,
+) -> Path:
+    """A network whose BatchNorm has seen made-up faces, with an expression head (and a state head)."""
+    torch.manual_seed(seed)
+    heads = {"expression": HeadSpec(labels), **({"state": HeadSpec(LEARNER_STATES)} if states else {})}
+    network = FaceStateNet(NetworkSpec(backbone, heads, identity)).train()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d):
+            module.momentum = None
+    chip = ChipSpec(size, 0.9, HALF, HALF)
+    faces = np.stack([made_up_face(kind, i, size) for kind in range(7) for i in range(3)])
+    with torch.no_grad():
+        network(torch.from_numpy(normalize_chips(faces, chip)))
+        network.heads["expression"][-1].weight.mul_(3)  # untrained logits lie near 0
+    calibration: dict[str, Any] = {"expression": {"temperature": 1.2 + seed / 10}}
+    if states:
+        calibration["state"] = {"scale": [1.0, 2.0, 0.5], "bias": [0.1, 0.0, -0.2]}
+    export(path, network.eval(), chip, calibration, {}, {"data": "made up", **origin}, f"made up {seed}")
+    return path
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def ok(*words: str | Path) -> Result:
+    result = run(*words)
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def error(*words: str | Path) -> str:
+    """The one line that the command line prints."""
+    result = run(*words)
+    if isinstance(result.exception, EngagementError):
+        return str(result.exception)
+    assert result.exit_code == 2, result.output
+    return result.output
