@@ -80,7 +80,11 @@ class Place(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Remove what a killed run left, and raise OutputError if nothing can be written."""
+        """Raise OutputError if nothing can be written."""
+
+    @abstractmethod
+    def sweep(self) -> None:
+        """Remove what killed runs and workers left half written."""
 
     @abstractmethod
     def fetch(self, relative: PurePath) -> None:
@@ -107,6 +111,8 @@ class Folder(Place):
 
     def prepare(self) -> None:
         writable(self.root)
+
+    def sweep(self) -> None:
         sweep(self.root)
 
     def fetch(self, relative: PurePath) -> None:
@@ -142,6 +148,9 @@ class Remote(Place):
             raise OutputError(
                 f"output {self._url} cannot be written ({_told(error)})", "Choose another with -o."
             ) from error
+
+    def sweep(self) -> None:
+        pass  # what lacks a summary counts as not there, and is overwritten
 
     def fetch(self, relative: PurePath) -> None:
         target = self.root / relative

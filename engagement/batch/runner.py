@@ -58,10 +58,12 @@ def run_batch(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     place = open_place(setup.root)
     place.prepare()
+    place.sweep()
     run = _Run(videos, reporter, on_error)
     try:
         _executor(setup, crew or Crew(), len(videos), reporter).run(run.tasks(), run)
     finally:
+        place.sweep()
         statuses = [*unreachable, *run.in_order()]
         if run.facts is not None or statuses:
             _write_run(place, setup, run.facts, statuses, started)
