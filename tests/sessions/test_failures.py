@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engagement.batch import work
+from engagement.provenance import differences
 from tests import faulty_media, media
 from tests.sessions.command import Run
 
@@ -126,10 +127,38 @@ def test_finished_videos_are_skipped_until_something_changes(tmp_path: Path, eng
     engagement("analyze", clip, "-o", out, *FAST)
     assert statuses(out)[clip.name]["status"] == "skipped"
     assert (out / clip.stem / "timeline.parquet").stat().st_mtime_ns == before
-    engagement("analyze", clip, "-o", out, *FAST, "--margin", 0.2)
+    ended = engagement("analyze", clip, "-o", out, *FAST, "--margin", 0.2)
     assert statuses(out)[clip.name]["status"] == "ok"
+    assert statuses(out)[clip.name]["redone"] == "option episodes.state_margin: 0.1, now 0.2"
+    assert "redone" in ended.err
     engagement("analyze", clip, "-o", out, *FAST, "--margin", 0.2, "--overwrite")
-    assert statuses(out)[clip.name]["status"] == "ok"
+    assert statuses(out)[clip.name]["redone"] == "--overwrite"
+    os.utime(clip, ns=(0, 0))
+    engagement("analyze", clip, "-o", out, *FAST, "--margin", 0.2, "--resume")
+    assert statuses(out)[clip.name]["redone"] == "the video file changed"
+
+
+def test_what_changed_is_said_in_words() -> None:
+    now = {
+        "results_version": 2,
+        "file_size": 10,
+        "file_version": "7",
+        "settings": {"a": {"b": 1, "c": None}, "d": 0},
+        "weights": {"face_state": "ab", "lstm": "cd"},
+    }
+    assert differences(now, now) == []
+    assert differences(now | {"results_version": 1}, now) == ["code: results version 1, now 2"]
+    assert differences(now | {"file_version": "6"}, now) == ["the video file changed"]
+    earlier = now | {"settings": {"a": {"b": 2, "c": None}}, "weights": {"face_state": "xy"}}
+    assert differences(earlier, now) == [
+        "option a.b: 2, now 1",
+        "option d: absent, now 0",
+        "weights face_state changed",
+        "weights lstm changed",
+    ]
+    # Whatever an earlier version wrote there, something is said.
+    for strange in (None, "hash", {}, now | {"more": 1}, {"settings": "hash", "weights": ["ab"]}):
+        assert differences(strange, now)
 
 
 def test_a_second_run_into_the_same_folder_keeps_the_first(tmp_path: Path, engagement: Command) -> None:
