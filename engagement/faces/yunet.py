@@ -7,6 +7,7 @@ detector that is plugged in (``engagement.faces.plugins``).
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,8 @@ class YunetDetector:
         import cv2
 
         self.min_face_px = min_face_px
+        # An analysis scans and follows in different threads; OpenCV's object keeps the size of its last picture.
+        self._turn = threading.Lock()
         if not weights.is_file():
             raise WeightsError(f"{weights} is no file", "Give YuNet's model file with --detector-weights.")
         before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -76,8 +79,10 @@ class YunetDetector:
         """(n, 15) as OpenCV gives them, best first."""
         import cv2
 
-        self._net.setInputSize((rgb.shape[1], rgb.shape[0]))
-        found = self._net.detect(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1]
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        with self._turn:
+            self._net.setInputSize((rgb.shape[1], rgb.shape[0]))
+            found = self._net.detect(bgr)[1]
         faces = np.zeros((0, _COLUMNS), np.float32) if found is None else np.asarray(found, np.float32)
         return faces[np.argsort(-faces[:, 14], kind="stable")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -72,6 +73,14 @@ def test_yunet_looks_near_a_guess(model: Path) -> None:
     assert len(twice) == 1
     at_the_edge = np.array([[-30, -30, 20, 20], [700, 500, 760, 560], [10, 10, 10, 10]], np.float32)
     assert len(detector.refine(rgb, at_the_edge)) == 0
+
+
+def test_yunet_serves_two_threads_at_once(model: Path) -> None:
+    detector = YunetDetector(model)
+    pictures = [_picture(160 + 32 * i, 224 - 32 * i, (64, 80, 8, RED)) for i in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(detector.detect, pictures * 25))
+    assert all(np.array_equal(f.boxes_xyxy, found[0].boxes_xyxy) for f in found) and len(found[0]) == 1
 
 
 def test_files_that_are_no_model_give_one_clear_line(tmp_path: Path, capfd) -> None:
