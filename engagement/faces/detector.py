@@ -8,7 +8,7 @@ from engagement.types import ByteArray, FaceDetections, FloatArray
 
 
 class FaceDetector(Protocol):
-    """Finds faces in single pictures; keeps no state between calls."""
+    """Finds faces in single pictures; keeps no state between calls, and may be called from two threads at once."""
 
     name: str
 
