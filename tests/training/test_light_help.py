@@ -10,9 +10,9 @@ COMMANDS = [
     ("train --help", 0),
     *(
         (f"train {name} --help", 0)
-        for name in ("base", "states", "personal", "extension", "temporal", "identity")
+        for name in ("base", "states", "personal", "extension", "temporal", "identity", "matrix")
     ),
-    ("evaluate --help", 0),
+    *((f"{name} --help", 0) for name in ("evaluate", "ensemble", "explain", "export")),
     ("faces capture --help", 0),
     ("dataset --help", 0),
     ("dataset inspect --help", 0),
@@ -20,6 +20,11 @@ COMMANDS = [
     ("train base --data x --recipe rafdb -o y --max-steps 0", 2),
     ("train base --data x --recipe rafdb -o y --backbone alexnet", 2),
     ("evaluate", 2),
+    ("ensemble a b", 2),
+    ("ensemble a b -o e.safetensors --weights x", 2),
+    ("explain", 2),
+    ("export default -o m.onnx", 2),
+    ("train matrix --data x", 2),
 ]
 
 PROBE = """

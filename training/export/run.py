@@ -18,6 +18,7 @@ from training.chip_dataset import ChipDataset
 from training.datasets.registry import prepared
 from training.evaluate import aligned, head_for
 from training.export.graph import chip_inputs, torch_outputs, write_graph
+from training.export.quantisation import quantise
 from training.opened import Model, open_model
 from training.plain import plain, to_json
 from training.samples import SampleTable
@@ -116,7 +117,9 @@ def run_export(run: ExportRun, say: Say = lambda _: None) -> dict[str, Any]:
         if run.int8:
             assert ranges is not None and compared is not None
             found["float_bytes"] = draft.stat().st_size
-            _quantise(draft, small, model, ranges, say)
+            say(f"ranges of the activations from {len(ranges)} faces")
+            names, faces = list(chip_inputs(model)), _chips(model, ranges)
+            quantise(draft, small, (dict(zip(names, own, strict=True)) for own in _batches(faces)))
             found |= _agreement(small, model, compared)
             found["ranges_from"] = len(ranges)
             chosen = small
@@ -213,35 +216,6 @@ def _within(run: ExportRun, found: dict[str, dict[str, float]]) -> None:
                 f"than {run.tolerance:g}: nothing was written",
                 "Raise --tolerance if that is near enough.",
             )
-
-
-def _quantise(source: Path, target: Path, model: Model, ranges: SampleTable, say: Say) -> None:
-    """Static quantisation: ranges of the activations from real faces, weights per channel."""
-    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
-
-    names, chips = list(chip_inputs(model)), _chips(model, ranges)
-    say(f"ranges of the activations from {len(ranges)} faces")
-
-    class Faces(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.batches = _batches(chips)
-
-        def get_next(self) -> dict[str, ByteArray] | None:  # type: ignore[override]
-            own = next(self.batches, None)
-            return None if own is None else dict(zip(names, own, strict=True))
-
-    quantize_static(
-        str(source),
-        str(target),
-        Faces(),
-        # Convolutions and dense layers are nearly all of the work; the rest stays exact.
-        op_types_to_quantize=["Conv", "Gemm", "MatMul"],
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod.MinMax,
-        extra_options={"ActivationSymmetric": False, "CalibMovingAverage": True},
-    )
 
 
 def _agreement(path: Path, model: Model, table: SampleTable) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def write_report(
         path,
         "model.html",
         name=model.name,
+        what=_what(model),
         sha256=model.sha256,
         head=head,
         labels=model.head(head).labels,
@@ -123,6 +124,12 @@ def number(value: float | None, span: Sequence[float | None] | None = None) -> d
     text = "–" if value is None or value != value else f"{value:.3f}"
     known = span and None not in span and all(v == v for v in span)
     return {"value": text, "span": f"{span[0]:.3f}–{span[1]:.3f}" if span and known else ""}
+
+
+def _what(model: Model) -> str:
+    if isinstance(model, Opened):
+        return f"{model.network.spec.backbone} on chips of {model.chip.size} px"
+    return f"An ensemble of {len(model.members)} networks"
 
 
 def _members(model: Model) -> list[dict[str, Any]]:
