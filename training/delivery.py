@@ -92,5 +92,5 @@ def deliver(
         history=read_history(folder / "log" / "metrics.csv"),
         recipe=recipe if isinstance(recipe, Mapping) else None,
     )
-    say(f"{path} written, sha256 {digest[:12]}…")
+    say(f"{path} written, sha256 {digest[:12]}…; report.html beside it shows its figures")
     return metrics[head]

@@ -39,9 +39,9 @@ def ensemble(
     Members may have different backbones and chip sizes. `evaluate`, `export` and `analyze` take the file as
     a --checkpoint. The test split is never fitted on.
     """
+    shares = None if weights is None else _numbers(weights)
     from training.ensemble import EnsembleRun, make_ensemble
 
-    shares = None if weights is None else _numbers(weights)
     run = EnsembleRun(checkpoints, out, shares, fit, head, limit, skip_bad, options.command_line())
     found = make_ensemble(run, options.say)
     for member in found["members"]:
