@@ -110,7 +110,8 @@ class Library:
             columns["quality"] += list(look.quality)
             columns["identity"] += list(look.identity)
         self.cache.mkdir(parents=True, exist_ok=True)
-        np.savez(path, thumbs=np.stack(thumbs), **{k: np.asarray(v) for k, v in columns.items()})
+        arrays = {"thumbs": np.stack(thumbs), **{k: np.asarray(v) for k, v in columns.items()}}
+        np.savez(path, allow_pickle=False, **arrays)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +162,7 @@ def _sight(
     corners = np.array(boxes, np.float32).reshape(n, 4)
     look = FaceLook(
         np.stack(identity) if n else np.zeros((0, 0), np.float32),
-        head_colours(canvas, corners / _SHRINK),
+        head_colours(canvas, (corners / _SHRINK).astype(np.float32)),
         np.array(quality, np.float32),
     )
     points = np.zeros((n, 5, 2), np.float32)

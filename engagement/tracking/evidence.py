@@ -1,21 +1,22 @@
 """Is it the same person? Log-likelihood ratios of clusters of tracks: face, colours, seat.
 
 Each kind is a logistic fit to pieces of known people (benchmarks/identity.py), clipped so that no kind
-decides alone against the others. What a session itself shows corrects them: people seen at the same time
-are different, so their likeness says how alike strangers look in this light and through this camera; and
-where clear faces contradict the seats, seats count for less.
+decides alone against the others. The session itself teaches how far seats can be trusted: where clear faces
+contradict them, as in a call whose tiles move, they count for less. Moving the zero of faces by how alike
+people who are seen together look was tried: it helped nowhere and parted a student in a classroom in two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from engagement.tracking.summary import TrackSummary
 from engagement.types import FloatArray
 
-#: All kinds of evidence; ``session`` is what the session shows of the others.
+#: All kinds of evidence; ``session`` is what this session teaches about its seats.
 EVIDENCE = ("face", "colours", "seat", "session")
 
 _FACE_SLOPE, _FACE_ZERO, _FACE_FULL_WEIGHT = 20.0, 0.42, 1.0
@@ -23,14 +24,14 @@ _FACE_LIMITS = (-5.0, 12.0)  # a bad picture of somebody is common, a good one o
 # One clip keeps its light and clothes throughout, so the slope found for colours is far too sure of itself.
 _COLOUR_SLOPE, _COLOUR_ZERO, _COLOUR_LIMIT = 10.0, 0.82, 2.0
 _SEAT_LIMIT = 3.0
+_CONTINUED = 2.0  # parts of one track, one after the other: the tracker saw no change
 _SEAT_REACH = 1.0  # face sides, or half as much growth, at which a seat is another one
 #: Seats are taken to be right 8 times in 9 until this session's faces say otherwise.
 _SEAT_RIGHT, _SEAT_WRONG = 8.0, 1.0
+#: Samples before and after a cut within which tracks are compared; so many of them, and this share, must stay
+#: where they were for the view to be the same.
+_AROUND_CUT, _STAY, _STAY_SHARE = 5, 3, 0.6
 _CLEAR = 2.0  # log-likelihood ratio of faces from which they judge a seat
-#: Likeness of strangers that the fits above assume: mean and standard deviation of the cosine; and how many
-#: pairs of this session weigh as much as that.
-_STRANGERS, _STRANGERS_SPREAD, _STRANGERS_PAIRS = 0.12, 0.14, 15.0
-_STRANGERS_TAIL = 1.3
 
 
 class Evidence:
@@ -50,9 +51,10 @@ class Evidence:
         self.seen = np.array([len(t.samples) for t in tracks], np.float64)
         self.apart = together(tracks)
         self.near = _near(tracks) if "seat" in self.kinds and n else np.zeros((n, n), np.float32)
-        self.face_zero, self.seat_weight = _FACE_ZERO, float(np.log(_SEAT_RIGHT / _SEAT_WRONG))
-        if "session" in self.kinds and n > 1:
-            self._learn()
+        self.continued = _continued(tracks)
+        self.seat_weight = float(np.log(_SEAT_RIGHT / _SEAT_WRONG))
+        if {"face", "seat", "session"} <= self.kinds and n > 1:
+            self.seat_weight = self._trust_in_seats()
 
     def join(self, i: int, j: int) -> None:
         """Cluster j becomes part of cluster i; its row means nothing from then on."""
@@ -60,8 +62,9 @@ class Evidence:
             sums[i] += sums[j]
         self.apart[i] |= self.apart[j]
         self.apart[:, i] = self.apart[i]
-        self.near[i] = np.maximum(self.near[i], self.near[j])
-        self.near[:, i] = self.near[i]
+        for links in (self.near, self.continued):
+            links[i] = np.maximum(links[i], links[j])
+            links[:, i] = links[i]
 
     def ratios(self, i: int) -> FloatArray:
         """Log-likelihood ratios (n,) that cluster i and each other are one person; -inf: seen together."""
@@ -71,7 +74,7 @@ class Evidence:
         if "colours" in self.kinds:
             alike = np.sqrt(self.colours / self.seen[:, None]) @ np.sqrt(self.colours[i] / self.seen[i])
             total += np.clip(_COLOUR_SLOPE * (alike - _COLOUR_ZERO), -_COLOUR_LIMIT, _COLOUR_LIMIT)
-        total += self.seat_weight * self.near[i]
+        total += self.seat_weight * self.near[i] + _CONTINUED * self.continued[i]
         total[self.apart[i]] = -np.inf
         total[i] = -np.inf
         return total
@@ -79,31 +82,21 @@ class Evidence:
     def _faces(self, i: int) -> FloatArray:
         # A few poor crops are weak evidence, for and against.
         trust = np.minimum(1.0, np.minimum(self.weight, self.weight[i]) / _FACE_FULL_WEIGHT)
-        return trust * np.clip(_FACE_SLOPE * (self._cosines(i) - self.face_zero), *_FACE_LIMITS)
+        return trust * np.clip(_FACE_SLOPE * (self._cosines(i) - _FACE_ZERO), *_FACE_LIMITS)
 
     def _cosines(self, i: int) -> FloatArray:
         length = np.linalg.norm(self.identity, axis=1)
         return self.identity @ self.identity[i] / np.maximum(length * length[i], 1e-9)
 
-    def _learn(self) -> None:
-        """What this session shows: how alike strangers are, and whether people keep their seats."""
-        n = len(self.weight)
-        solid = self.weight >= _FACE_FULL_WEIGHT
-        cosines = np.stack([self._cosines(i) for i in range(n)])
-        pairs = np.triu(self.apart & solid[:, None] & solid[None], 1)
-        strangers = cosines[pairs]
-        if "face" not in self.kinds:
-            return
-        share = len(strangers) / (len(strangers) + _STRANGERS_PAIRS)
-        if len(strangers):
-            tail = float(strangers.mean() + _STRANGERS_TAIL * strangers.std())
-            assumed = _STRANGERS + _STRANGERS_TAIL * _STRANGERS_SPREAD
-            self.face_zero = _FACE_ZERO + share * float(np.clip(tail - assumed, -0.05, 0.2))
-        same_place = np.triu((self.near > 0.5) & solid[:, None] & solid[None] & ~self.apart, 1)
-        ratios = _FACE_SLOPE * (cosines[same_place] - self.face_zero)
+    def _trust_in_seats(self) -> float:
+        """Log-likelihood ratio of the same seat: seats that clear faces contradict count for less."""
+        clear = self.weight >= _FACE_FULL_WEIGHT
+        same_place = np.triu((self.near > 0.5) & clear[:, None] & clear[None] & ~self.apart, 1)
+        cosines = np.stack([self._cosines(i) for i in range(len(self.weight))])
+        ratios = _FACE_SLOPE * (cosines[same_place] - _FACE_ZERO)
         right = _SEAT_RIGHT + float((ratios > _CLEAR).sum())
         wrong = _SEAT_WRONG + float((ratios < -_CLEAR).sum())
-        self.seat_weight = float(np.clip(np.log(right / wrong), 0, _SEAT_LIMIT))
+        return float(np.clip(np.log(right / wrong), 0, _SEAT_LIMIT))
 
 
 def together(tracks: Sequence[TrackSummary]) -> np.ndarray:
@@ -131,12 +124,49 @@ def _near(tracks: Sequence[TrackSummary]) -> FloatArray:
     shift = np.linalg.norm(last[:, None, :2] - first[None, :, :2], axis=2) / side
     growth = np.abs(np.log(last[:, None, 2] / first[None, :, 2]))
     closeness = 1 - np.maximum(shift, 2 * growth) / _SEAT_REACH
-    shot = np.array([t.shot for t in tracks])
+    shot = _views(tracks, closeness)
     begin, end = (np.array([t.samples[k] for t in tracks]) for k in (0, -1))
-    # Places say nothing across cuts.
+    # Places say nothing across cuts to another view.
     follows = (end[:, None] < begin[None]) & (shot[:, None] == shot[None])
     near = np.where(follows, np.maximum(closeness, 0), 0)
     return np.maximum(near, near.T).astype(np.float32)
+
+
+def _continued(tracks: Sequence[TrackSummary]) -> FloatArray:
+    """(n, n) of 0 and 1: successive parts of one track."""
+    links = np.zeros((len(tracks), len(tracks)), np.float32)
+    parts: dict[int, list[int]] = {}
+    for i, track in enumerate(tracks):
+        if track.part_of is not None:
+            parts.setdefault(track.part_of, []).append(i)
+    for own in parts.values():
+        own.sort(key=lambda i: tracks[i].samples[0])
+        for i, j in pairwise(own):
+            links[i, j] = links[j, i] = 1
+    return links
+
+
+def _views(tracks: Sequence[TrackSummary], closeness: np.ndarray) -> np.ndarray:
+    """(n,) the camera's view of each track: shots between which most people stay where they were are one.
+
+    A blur, a flash or somebody who walks past the lens looks like a cut, but everybody is in place after it.
+
+    Args:
+        closeness: (n, n) of the end of one track to the beginning of another, 1 the same place.
+    """
+    shot = np.array([t.shot for t in tracks])
+    view = shot.copy()
+    begin, end = (np.array([t.samples[k] for t in tracks]) for k in (0, -1))
+    for later in np.unique(shot)[1:]:
+        cut = begin[shot == later].min()
+        after = np.flatnonzero((shot == later) & (begin <= cut + _AROUND_CUT))
+        before = np.flatnonzero((shot < later) & (end >= cut - 2 * _AROUND_CUT))
+        stay = (closeness[np.ix_(before, after)] > 0.5).any(axis=0).sum() if len(before) else 0
+        if stay >= _STAY and stay >= _STAY_SHARE * min(len(before), len(after)):
+            view[shot >= later] = view[before[np.argmax(end[before])]]
+        else:
+            view[shot >= later] = later
+    return view
 
 
 def _places(boxes: list[FloatArray | None]) -> np.ndarray:

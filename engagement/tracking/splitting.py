@@ -18,6 +18,7 @@ from engagement.types import IndexArray
 _WINDOW = 3  # pieces on either side that are compared
 _ALIKE = 0.8  # cosine of face features before and after, below which a track is split
 _ENOUGH = 1.0  # sum of qualities that either side must have
+_SHORTEST = 5  # samples of a part: less is a head that turned for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,16 @@ def _parts(track: TrackSummary, free: int) -> list[TrackSummary]:
         for k, value in enumerate(alike)
         if value < _ALIKE and value == min(alike[max(k - _WINDOW + 1, 0) : k + _WINDOW])
     ]
-    if not cuts:
+    ends = [0]
+    for cut in [*cuts, len(pieces)]:
+        if sum(p.samples for p in pieces[ends[-1] : cut]) >= _SHORTEST:
+            ends.append(cut)
+    if len(ends) < 3:
         return [track]
-    ends = [0, *cuts, len(pieces)]
-    ids = [track.track_id, *range(free, free + len(cuts))]
-    return [track.part(ids[i], ends[i], ends[i + 1]) for i in range(len(ids))]
+    # What is left at the end goes with the last part.
+    ends[-1] = len(pieces)
+    ids = [track.track_id, *range(free, free + len(ends) - 2)]
+    return [track.part(name, ends[i], ends[i + 1]) for i, name in enumerate(ids)]
 
 
 def _alike(before: Sequence[Piece], after: Sequence[Piece]) -> float:

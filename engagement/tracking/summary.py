@@ -45,6 +45,7 @@ class TrackSummary:
         identity_sum: (d,) sum of face features, each times its quality; weight is the sum of qualities.
         colours_sum: (b,) sum of colour histograms.
         pieces: the track in short pieces, so that one that ran on with somebody else can be split.
+        part_of: for a part of a track that was split, that track's id.
     """
 
     track_id: int
@@ -59,6 +60,7 @@ class TrackSummary:
     pieces: list[Piece] = field(default_factory=list)
     boxes: list[FloatArray] = field(default_factory=list)
     best_score: float = 0.0
+    part_of: int | None = None
 
     def add(
         self,
@@ -146,6 +148,7 @@ class TrackSummary:
             pieces=[Piece(p.start - start, p.samples, p.weight, p.identity, p.colours) for p in pieces],
             boxes=self.boxes[first:last],
             best_score=self.best_score,
+            part_of=self.track_id,
         )
 
 
