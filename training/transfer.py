@@ -120,7 +120,8 @@ def _table(run: TransferRun, say: Say) -> SampleTable:
             f"{table.name}: no manifest.csv tells which pictures belong together, so near copies may be on "
             "both sides of the validation split and make its figures too good"
         )
-    table = by_source(table).with_validation(VALIDATION_SHARE, stratified=True)
+    if not (table.split == "val").any():  # else `faces split` has decided what belongs together
+        table = by_source(table).with_validation(VALIDATION_SHARE, stratified=True)
     require_disjoint(table)
     unseen = [
         c for c, n in zip(table.labels.classes, table.part("val").target.sum(axis=0), strict=True) if not n

@@ -6,15 +6,26 @@ from pathlib import Path
 
 import click
 
+from engagement.cli.lazy_group import LazyGroup
 
-@click.group()
+#: Command -> (module:attribute, help). What comes after capturing belongs to training.
+COMMANDS = {
+    "capture": ("engagement.cli.faces:capture", "Save the faces of labelled videos as pictures."),
+    "review": ("training.cli.collection:review", "Look through captured faces; fix labels, drop bad ones."),
+    "split": ("training.cli.collection:split", "Decide which sources train and which check, never by frame."),
+    "augment": ("training.cli.collection:augment", "Write varied copies of the training faces."),
+}
+
+
+@click.group(cls=LazyGroup, commands_table=COMMANDS)
 def faces() -> None:
-    """Collect faces from labelled videos."""
+    """Collect faces from labelled videos: capture, review, split, perhaps augment (docs/own-faces.md)."""
 
 
-@faces.command()
+@click.command()
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--label", required=True, help="Class of every face in these videos, for example happy.")
+@click.option("--label", help="Class of every face in these videos, for example happy.")
+@click.option("--person", default="", help="Who it is, for splitting by person later: any word.")
 @click.option(
     "-o",
     "--out",
@@ -52,7 +63,8 @@ def faces() -> None:
 )
 def capture(
     videos: tuple[Path, ...],
-    label: str,
+    label: str | None,
+    person: str,
     out: Path,
     every: int,
     all_faces: bool,
@@ -62,42 +74,38 @@ def capture(
     min_quality: float,
     block: float,
 ) -> None:
-    """Save the faces of VIDEOS, which all show one expression, as pictures for `train personal`.
+    """Save the faces of labelled VIDEOS as pictures for `train personal` and `train extension`.
 
-    Writes OUT/LABEL/*.png and OUT/manifest.csv. Ask the people in the videos first.
+    VIDEOS are files that all show --label; or folders with a subfolder (or a file name such as happy_1.mp4)
+    for each label; or a CSV with the columns video, start, end, label and perhaps person. Writes
+    OUT/LABEL/*.png and OUT/manifest.csv. Ask the people in the videos first.
     """
-    from engagement.errors import DataError, EngagementError
+    from engagement.collection import capture as run
+    from engagement.collection import recordings
+    from engagement.errors import DataError
     from engagement.faces.capture import CaptureConfig, FaceCapture
     from engagement.faces.mtcnn import MtcnnDetector
     from engagement.faces.options import MtcnnConfig
-    from engagement.video import open_video
 
-    config = CaptureConfig(label, size, all_faces, min_face, min_score, min_quality, block)
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    config = CaptureConfig(size, all_faces, min_face, min_score, min_quality, block)
+    wanted = recordings(videos, label, person)
     # Faces somewhat smaller than what is saved are found too, so that the report can say so.
     detector = MtcnnDetector(MtcnnConfig(min_face_px=max(12, int(min_face * 0.75))))
     work = FaceCapture(out, config, detector)
-    names = [path.name for path in videos]
-    failed: list[str] = []
-    for path in videos:
-        try:
-            with open_video(path) as reader:
-                frames = (ticket.frame() for ticket in reader.tickets() if ticket.index % every == 0)
-                # Videos of the same name in several folders are several sources.
-                source = path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
-                written = work.add(source, frames)
-        except EngagementError as error:
-            failed.append(str(error))
-            click.echo(f"error: {error}", err=True)
-            continue
-        click.echo(f"{path.name}: {written} faces", err=True)
-    for reason, count in work.counts.items():
-        if count and reason != "written":
-            click.echo(f"{count} {reason}", err=True)
-    click.echo(f"{work.counts['written']} faces of '{label}' written to {out / label}", err=True)
+    failed = run(wanted, every, work, say)
+    skipped = {reason: n for reason, n in work.counts.items() if n and reason not in ("written", "frames")}
+    say(f"looked at {work.counts['frames']} frames")
+    for reason, count in sorted(skipped.items(), key=lambda item: -item[1]):
+        say(f"skipped: {count} {reason}")
+    for name, count in sorted(work.written.items()):
+        say(f"{count} faces of '{name}' written to {out / name}")
     if failed:
-        raise DataError(f"{len(failed)} of {len(videos)} videos could not be used", "See the lines above.")
+        raise DataError(f"{len(failed)} of {len(wanted)} videos could not be used", "See the lines above.")
     if not work.counts["written"]:
         raise DataError(
-            f"no face was saved from {', '.join(p.name for p in videos)}",
+            f"no face was saved from {', '.join(dict.fromkeys(r.path.name for r in wanted))}",
             "Try a smaller --min-face, a lower --min-quality or a smaller --every.",
         )

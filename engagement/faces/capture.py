@@ -6,9 +6,8 @@ again; the manifest says where in it the face box lies.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,33 +16,28 @@ import numpy as np
 from engagement.errors import ConfigError, OutputError
 from engagement.faces.chips import cut_chips
 from engagement.faces.detector import FaceDetector
+from engagement.faces.manifest import DROPPED, checked_label, read_manifest, write_manifest
 from engagement.faces.pose import head_pose
-from engagement.faces.quality import QualityConfig, assess
-from engagement.types import ChipSpec, FaceDetections, FloatArray, Frame, IndexArray
-
-COLUMNS: tuple[str, ...] = (
-    "file",
-    "source",
-    "time_s",
-    "x1",
-    "y1",
-    "x2",
-    "y2",
-    "roll_deg",
-    "detection_score",
-    "quality",
-    "label",
-    "group",
-    "box_x1",
-    "box_y1",
-    "box_x2",
-    "box_y2",
-)
+from engagement.faces.quality import FAULTS, QualityConfig, factors
+from engagement.types import ByteArray, ChipSpec, FaceDetections, FloatArray, Frame, IndexArray
 
 #: Side of a saved picture in units of the longer box side: room for training's shifts, turns and sizes.
 MARGIN = 1.6
 
 _INNER = ChipSpec(96, 0.9, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+#: Why a face was left out, by the fault that weighs most in its quality.
+_REASONS = {
+    "size_px": "faces too small to judge",
+    "sharpness": "faces blurred",
+    "contrast": "faces too dark, too bright or without contrast",
+    "yaw_deg": "faces turned away",
+    "pitch_deg": "faces looking far up or down",
+    "inside": "faces cut off by the picture's edge",
+}
+
+#: Gives each face of a frame the number of its track, -1 for none.
+Follow = Callable[[Frame, FaceDetections], IndexArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +45,6 @@ class CaptureConfig:
     """Options of ``engagement faces capture``.
 
     Attributes:
-        label: class of every face, the folder's name.
         size: pixels of a saved picture's side.
         all_faces: every face of a frame instead of the largest.
         min_face_px: longer side of the smallest face that is saved, source pixels.
@@ -61,7 +54,6 @@ class CaptureConfig:
         block_s: seconds of one source that count as one group, which training never divides.
     """
 
-    label: str
     size: int = 224
     all_faces: bool = False
     min_face_px: int = 40
@@ -70,11 +62,6 @@ class CaptureConfig:
     block_s: float = 2.0
 
     def __post_init__(self) -> None:
-        if not self.label or self.label != Path(self.label).name or self.label.startswith("."):
-            raise ConfigError(
-                f"--label '{self.label}' cannot name a folder",
-                "Give a plain word, for example --label happy.",
-            )
         for name, value, low, high in (
             ("--size", self.size, 64, 1024),
             ("--min-face", self.min_face_px, 12, 1000),
@@ -91,6 +78,31 @@ class CaptureConfig:
         return ChipSpec(self.size, MARGIN, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A stretch of a video in which everybody shows one class.
+
+    Attributes:
+        label: the class, the folder's name.
+        start_s, end_s: seconds from the first frame; the end does not belong to it, None is the video's end.
+        person: who it is, where known.
+    """
+
+    label: str
+    start_s: float = 0.0
+    end_s: float | None = None
+    person: str = ""
+
+    def __post_init__(self) -> None:
+        checked_label(self.label)
+        if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):
+            raise ConfigError(f"a stretch from {self.start_s:g} s to {self.end_s:g} s holds nothing")
+
+    def holds(self, time_s: float) -> bool:
+        """Whether a time lies in it."""
+        return self.start_s <= time_s and (self.end_s is None or time_s < self.end_s)
+
+
 class FaceCapture:
     """Writes the faces of labelled videos below a folder; state: the manifest and the counts.
 
@@ -103,78 +115,124 @@ class FaceCapture:
         self.folder, self.config, self.detector = folder, config, detector
         #: What happened: frames, written, and the reasons why faces or frames gave nothing.
         self.counts: Counter[str] = Counter()
-        self._rows = {row["file"]: row for row in _read(folder / "manifest.csv")}
+        #: Pictures written, by class.
+        self.written: Counter[str] = Counter()
+        self._rows = {row["file"]: row for row in read_manifest(folder)}
+        # What a review decided is not undone by capturing once more.
+        dropped = read_manifest(folder / DROPPED, own=False)
+        moved = [row for row in (*self._rows.values(), *dropped) if row.get("captured_label")]
+        self._decided = {row["file"] for row in dropped}
+        self._decided |= {f"{row['captured_label']}/{Path(row['file']).name}" for row in moved}
 
-    def add(self, source: str, frames: Iterable[Frame]) -> int:
+    def name_for(self, name: str, longer: str, source_id: str) -> str:
+        """What a video is called here: ``name``, or more where another video of that name was captured before.
+
+        Args:
+            name, longer: the file's name, and the same with its folder.
+            source_id: tells files of one name apart; empty when it is not known.
+        """
+        known = {row["source"]: row.get("source_id", "") for row in self._rows.values()}
+        candidates = [name, longer, *(f"{longer} ({n})" for n in range(2, len(known) + 3))]
+        return next(c for c in candidates if not source_id or known.get(c, source_id) in ("", source_id))
+
+    def add(
+        self,
+        source: str,
+        scenes: Sequence[Scene],
+        frames: Iterable[Frame],
+        follow: Follow | None = None,
+        source_id: str = "",
+    ) -> int:
         """Save the faces of one video's frames.
 
         Args:
             source: name of the video, part of the files' names and of the groups.
-            frames: those to look at.
+            scenes: what is shown when; frames outside all of them are passed over.
+            frames: those to look at, in order of time.
+            follow: numbers the tracks; without it none are written.
+            source_id: see :meth:`name_for`.
 
         Returns:
             how many pictures were written.
         """
         before = self.counts["written"]
-        for frame in frames:
-            self.counts["frames"] += 1
-            faces = self.detector.detect(frame.rgb, frame.index, frame.time_s)
-            sure = faces.score >= self.config.min_score
-            self.counts[f"detections scored below {self.config.min_score:g}"] += int((~sure).sum())
-            faces = faces.take(sure)
-            if not len(faces):
-                self.counts["frames without a face"] += 1
-                continue
-            size = faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]
-            order = np.argsort(-size.prod(axis=1), kind="stable")
-            self._save(source, frame, faces.take(order if self.config.all_faces else order[:1]))
-        self._write()
+        try:
+            for frame in frames:
+                scene = next((s for s in scenes if s.holds(frame.time_s)), None)
+                if scene is not None:
+                    self._look(source, source_id, scene, frame, follow)
+        finally:  # also when interrupted: no picture without its row
+            if self._rows:
+                write_manifest(self.folder, self._rows.values())
         return self.counts["written"] - before
 
-    def _save(self, source: str, frame: Frame, faces: FaceDetections) -> None:
-        import cv2
+    def _look(self, source: str, source_id: str, scene: Scene, frame: Frame, follow: Follow | None) -> None:
+        self.counts["frames"] += 1
+        faces = self.detector.detect(frame.rgb, frame.index, frame.time_s)
+        tracks = follow(frame, faces) if follow else np.full(len(faces), -1, np.int64)
+        sure = faces.score >= self.config.min_score
+        self.counts[f"detections scored below {self.config.min_score:g}"] += int((~sure).sum())
+        faces, tracks = faces.take(sure), tracks[sure]
+        if not len(faces):
+            self.counts["frames without a face"] += 1
+            return
+        size = faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]
+        order = np.argsort(-size.prod(axis=1), kind="stable")
+        order = order if self.config.all_faces else order[:1]
+        self._save(source, source_id, scene, frame, faces.take(order), tracks[order])
 
+    def _save(
+        self,
+        source: str,
+        source_id: str,
+        scene: Scene,
+        frame: Frame,
+        faces: FaceDetections,
+        tracks: IndexArray,
+    ) -> None:
         pose = head_pose(faces.landmarks_xy)
         pictures = cut_chips(frame.rgb, faces.boxes_xyxy, pose[:, 2], self.config.spec)
         # Quality is judged on the part that a chip shows.
         inner = cut_chips(frame.rgb, faces.boxes_xyxy, pose[:, 2], _INNER)
-        quality = assess(inner, faces.boxes_xyxy, pose, frame.rgb.shape[:2])
-        for i in self._usable(faces, quality):
+        faults = factors(inner, faces.boxes_xyxy, pose, frame.rgb.shape[:2])
+        quality = faults.min(axis=0)
+        for i in self._usable(faces, faults):
             name = f"{_plain(source)}_{frame.index:06d}_{i}.png"
-            path = self.folder / self.config.label / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not cv2.imwrite(str(path), cv2.cvtColor(pictures[i], cv2.COLOR_RGB2BGR)):
-                raise OutputError(f"{path} cannot be written", "Is there space, and may you write there?")
-            file = f"{self.config.label}/{name}"
+            file = f"{scene.label}/{name}"
+            if file in self._decided:
+                self.counts["faces dropped or moved by an earlier review"] += 1
+                continue
+            _write_picture(self.folder / file, pictures[i])
             box = faces.boxes_xyxy[i]
-            values = [source, round(frame.time_s, 3), *(round(float(v), 2) for v in box)]
-            values += [
-                round(float(pose[i, 2]), 2),
-                round(float(faces.score[i]), 4),
-                round(float(quality[i]), 4),
-            ]
-            values += [self.config.label, f"{source}#{int(frame.time_s // self.config.block_s)}"]
-            values += [round(float(v), 5) for v in inner_box(box)]
-            self._rows[file] = dict(zip(COLUMNS, [file, *map(str, values)], strict=True))
+            numbers = dict(zip(("x1", "y1", "x2", "y2"), (round(float(v), 2) for v in box), strict=True))
+            inside = zip(("box_x1", "box_y1", "box_x2", "box_y2"), inner_box(box), strict=True)
+            row = {
+                "file": file,
+                "source": source,
+                "source_id": source_id,
+                "person": scene.person,
+                "time_s": round(frame.time_s, 3),
+                "track": int(tracks[i]) if tracks[i] >= 0 else "",
+                **numbers,
+                "roll_deg": round(float(pose[i, 2]), 2),
+                "detection_score": round(float(faces.score[i]), 4),
+                "quality": round(float(quality[i]), 4),
+                "label": scene.label,
+                "group": f"{source}#{int(frame.time_s // self.config.block_s)}",
+                **{key: round(float(v), 5) for key, v in inside},
+            }
+            self._rows[file] = {key: str(value) for key, value in row.items()}
             self.counts["written"] += 1
+            self.written[scene.label] += 1
 
-    def _usable(self, faces: FaceDetections, quality: FloatArray) -> IndexArray:
+    def _usable(self, faces: FaceDetections, faults: FloatArray) -> IndexArray:
         size = (faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]).max(axis=1)
         small = size < self.config.min_face_px
-        poor = ~small & (quality < self.config.min_quality)
+        poor = ~small & (faults.min(axis=0) < self.config.min_quality)
         self.counts[f"faces below {self.config.min_face_px} px"] += int(small.sum())
-        self.counts["faces blurred, dark, turned away or cut off"] += int(poor.sum())
+        for i in np.flatnonzero(poor):
+            self.counts[_REASONS[FAULTS[int(faults[:, i].argmin())]]] += 1
         return np.flatnonzero(~small & ~poor)
-
-    def _write(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "manifest.csv"
-        temporary = path.with_suffix(".part")
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(self._rows[name] for name in sorted(self._rows))
-        temporary.replace(path)
 
 
 def inner_box(box_xyxy: FloatArray) -> FloatArray:
@@ -187,15 +245,18 @@ def inner_box(box_xyxy: FloatArray) -> FloatArray:
     return np.concatenate([0.5 - half, 0.5 + half]).astype(np.float32)
 
 
+def _write_picture(path: Path, rgb: ByteArray) -> None:
+    import cv2
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    try:  # not cv2.imwrite: it cannot write names beyond ASCII on every platform
+        path.write_bytes(data.tobytes() if done else b"")
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
+        ) from error
+
+
 def _plain(source: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in source)
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise OutputError(f"{path} is not a manifest of this program", "Choose another folder with -o.")
-        return list(reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, SYNONYMS, LabelSet
 from engagement.types import FloatArray
 from training.datasets.framing import boxes_for
-from training.datasets.manifest import read_rows
+from training.datasets.manifest import Row, read_rows
 from training.samples import SampleTable, one_hot
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
@@ -42,21 +43,26 @@ def class_folders(
     labels: LabelSet | None = None,
     name: str | None = None,
     numbered: Mapping[str, str] | None = None,
+    splits: bool = True,
 ) -> SampleTable:
     """``[split/]class/picture``: any set of classes.
 
     The folders' names are the classes, in alphabetical order, unless ``labels`` gives the order;
     other names of our expressions are understood (``anger``, ``Happiness``). ``manifest.csv``
-    (written by ``engagement faces capture``) gives source and face box of each picture.
+    (written by ``engagement faces capture``) gives source and face box of each picture, and its split where
+    ``engagement faces split`` has decided it. Copies that ``faces augment`` made stay with their original,
+    also without the manifest: their names tell it.
 
     Args:
         folder: of the class folders, or of train, val and test folders with class folders.
         labels: classes and their order; folders must be among them.
         name: of the set, which decides the framing; the folder's by default.
         numbered: what numbers as folder names stand for; by default what they do in the set ``name``.
+        splits: False passes over the splits of the manifest, which are then about to be decided.
 
     Raises:
-        DataError: no pictures, an empty class or split folder, or a folder that is none of ``labels``.
+        DataError: no pictures, an empty class or split folder, a folder that is none of ``labels``, or a
+            manifest that gives only some pictures a split.
     """
     numbers = numbered or _NUMBERED.get(name or "", {})
     roots = [(split, folder / key) for key, split in _SPLITS.items() if (folder / key).is_dir()]
@@ -82,10 +88,36 @@ def class_folders(
     manifest = folder / "manifest.csv"
     known = {row.file: row for row in read_rows(manifest)} if manifest.is_file() else {}
     for item in listed:
-        row = known.get(item.picture.relative_to(folder).as_posix())
+        file = item.picture.relative_to(folder).as_posix()
+        row = known.get(file)
         if row is not None:
             item.group, item.box = row.group, row.box
+        if not item.group and (original := original_of(file)):
+            item.group = known[original].group if original in known else original
+    if splits and not divided and any(row.split for row in known.values()):
+        _take_splits(folder, listed, known)
     return _labelled(name or folder.name, folder, listed, labels)
+
+
+def original_of(file: str) -> str | None:
+    """Of a copy that ``engagement faces augment`` wrote, the original's file; None for other names."""
+    found = re.fullmatch(r"(.+)_aug\d{2,}(\.\w+)", file)
+    return found.group(1) + found.group(2) if found else None
+
+
+def _take_splits(folder: Path, listed: list[Labelled], known: Mapping[str, Row]) -> None:
+    lacking: list[str] = []
+    for item in listed:
+        row = known.get(item.picture.relative_to(folder).as_posix())
+        if row is not None and row.split in _SPLITS:
+            item.split = _SPLITS[row.split]
+        else:
+            lacking.append(item.picture.relative_to(folder).as_posix())
+    if lacking:
+        raise DataError(
+            f"{folder / 'manifest.csv'} gives {len(lacking)} of {len(listed)} pictures no split, first {lacking[0]}",
+            f"Faces have come since: run `engagement faces split {folder}` again.",
+        )
 
 
 def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:

@@ -1,0 +1,209 @@
+"""Labelled recordings to folders of faces: what the user named, and reading, finding and following joined."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from engagement.errors import ConfigError, DataError, EngagementError
+from engagement.faces.capture import FaceCapture, Follow, Scene
+from engagement.tracking.appearance import head_colours
+from engagement.tracking.tracker import FaceLook, FaceTracker
+from engagement.types import FaceDetections, Frame, IndexArray
+from engagement.video import open_video
+from engagement.video.discover import is_video
+from engagement.video.reader import FrameTicket
+
+_COLUMNS = ("video", "start", "end", "label", "person")
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A video, and what is shown in it when.
+
+    Attributes:
+        path: the file.
+        scenes: none overlaps another.
+    """
+
+    path: Path
+    scenes: tuple[Scene, ...]
+
+
+def recordings(inputs: Sequence[Path], label: str | None = None, person: str = "") -> list[Recording]:
+    """What the arguments of ``faces capture`` mean.
+
+    Args:
+        inputs: videos; CSV files with columns video, label and, where wanted, start, end, person; folders of
+            videos. A folder's videos are named by their class (``happy.mp4``, ``happy_2.mp4``) or lie in a
+            subfolder that is (``happy/monday.mp4``).
+        label: class of everything, when neither a CSV nor a folder says it.
+        person: who everybody is that a CSV does not name.
+
+    Raises:
+        ConfigError: nothing says what a video shows, or two things do.
+        DataError: a CSV that does not fit, naming its lines.
+    """
+    found: list[Recording] = []
+    for path in inputs:
+        if path.suffix.lower() == ".csv":
+            if label is not None:
+                raise ConfigError(
+                    f"--label '{label}' is given, but {path} has labels", "Leave one of them out."
+                )
+            found += _listed(path)
+        elif path.is_dir():
+            found += _in_folder(path, label)
+        elif label is None:
+            raise ConfigError(
+                f"nothing says what {path} shows",
+                "Give --label happy, or a folder with a subfolder for each label, or a CSV (video, start, end, label).",
+            )
+        else:
+            found.append(Recording(path, (Scene(label),)))
+    named = [tuple(s if s.person else replace(s, person=person) for s in r.scenes) for r in found]
+    return [Recording(r.path, scenes) for r, scenes in zip(found, named, strict=True)]
+
+
+def _in_folder(folder: Path, label: str | None) -> list[Recording]:
+    out: list[Recording] = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        inside = path.relative_to(folder)
+        if any(part.startswith(".") for part in inside.parts) or not is_video(inside, ()):
+            continue
+        # The first folder below is the class; a video beside them is called as its class is.
+        own = inside.parts[0] if len(inside.parts) > 1 else re.sub(r"[\s_.-]*\d*$", "", path.stem)
+        out.append(Recording(path, (Scene(label or own or path.stem),)))
+    if not out:
+        raise ConfigError(
+            f"{folder} holds no video",
+            "Expected happy/monday.mp4 or happy_1.mp4, a folder or name for each label.",
+        )
+    return out
+
+
+def _listed(path: Path) -> list[Recording]:
+    if not path.is_file():
+        raise ConfigError(f"{path} does not exist", "Check the spelling of the path")
+    wrong: list[str] = []
+    scenes: dict[Path, list[tuple[int, Scene]]] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        names = [str(name).strip().lower() for name in reader.fieldnames or ()]
+        reader.fieldnames = names
+        if not {"video", "label"} <= set(names) or not set(names) <= set(_COLUMNS):
+            raise DataError(
+                f"{path} has the columns {', '.join(names) or 'of an empty file'}",
+                "Expected video,start,end,label and, where known, person; start and end may be empty.",
+            )
+        for line, row in enumerate(reader, 2):
+            cells = {key: str(row.get(key) or "").strip() for key in _COLUMNS}
+            try:
+                scene = _scene(cells)
+                if not cells["video"]:
+                    raise DataError("no video")
+            except EngagementError as error:
+                wrong.append(f"line {line}: {error.message}")
+                continue
+            own = scenes.setdefault(path.parent / cells["video"], [])
+            wrong += [
+                f"line {line}: overlaps line {other_line}"
+                for other_line, other in own
+                if _overlap(scene, other) and scene != other
+            ]
+            own.append((line, scene))
+    if wrong:
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise DataError(f"{path}, {'; '.join(wrong[:_SHOWN])}{more}", "Times are seconds or m:ss.")
+    if not scenes:
+        raise DataError(f"{path} has no rows", "Expected video,start,end,label.")
+    return [Recording(video, tuple(scene for _, scene in own)) for video, own in scenes.items()]
+
+
+def _scene(cells: dict[str, str]) -> Scene:
+    end = _seconds(cells["end"]) if cells["end"] else None
+    return Scene(cells["label"], _seconds(cells["start"] or "0"), end, cells["person"])
+
+
+def _seconds(text: str) -> float:
+    """``75``, ``75.5``, ``1:15.5`` or ``0:01:15``; DataError otherwise."""
+    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", text):
+        raise DataError(f"'{text}' is no time")
+    total = 0.0
+    for part in text.split(":"):
+        total = 60 * total + float(part)
+    return total
+
+
+def _overlap(a: Scene, b: Scene) -> bool:
+    return (b.end_s is None or a.start_s < b.end_s) and (a.end_s is None or b.start_s < a.end_s)
+
+
+def capture(
+    wanted: Sequence[Recording], every: int, work: FaceCapture, say: Callable[[str], None] = lambda _: None
+) -> list[str]:
+    """Save the faces of every recording; a video that cannot be read does not stop the others.
+
+    Args:
+        wanted: from :func:`recordings`.
+        every: of the decoded frames each one with a number divisible by it is looked at.
+        work: writes them.
+        say: gets a line for each video.
+
+    Returns:
+        what went wrong, a line for each video that could not be used.
+    """
+    failed: list[str] = []
+    for recording in wanted:
+        path = recording.path
+        try:
+            with open_video(path) as reader:
+                source_id = _identity(path)
+                source = work.name_for(path.name, f"{path.absolute().parent.name}/{path.name}", source_id)
+                frames = _frames(reader.tickets(), recording.scenes, every)
+                count = work.add(source, recording.scenes, frames, _follower(), source_id)
+                ended = reader.outcome
+        except EngagementError as error:
+            failed.append(str(error))
+            say(f"error: {error}")
+            continue
+        labels = ", ".join(dict.fromkeys(scene.label for scene in recording.scenes))
+        say(f"{source}: {count} faces of {labels}")
+        late = [s for s in recording.scenes if s.start_s > ended.last_time_s and ended.frames_decoded]
+        if late:
+            say(f"{source}: ends at {ended.last_time_s:.1f} s, before {len(late)} of its stretches begin")
+    return failed
+
+
+def _frames(tickets: Iterator[FrameTicket], scenes: Sequence[Scene], every: int) -> Iterator[Frame]:
+    """Frames of the scenes; reading goes on to the end, so that a damaged file is noticed."""
+    for ticket in tickets:
+        if ticket.index % every == 0 and any(scene.holds(ticket.time_s) for scene in scenes):
+            yield ticket.frame()
+
+
+def _follower() -> Follow:
+    """The tracker of the analysis, by place and colours alone: no network but the detector's is run here."""
+    tracker = FaceTracker()
+
+    def follow(frame: Frame, faces: FaceDetections) -> IndexArray:
+        n = len(faces)
+        colours = head_colours(frame.rgb, faces.boxes_xyxy)
+        look = FaceLook(np.zeros((n, 1), np.float32), colours, np.zeros(n, np.float32))
+        return tracker.update(faces, look)
+
+    return follow
+
+
+def _identity(path: Path) -> str:
+    """Eight digits that tell two files of one name apart: of the size and the first mebibyte."""
+    with path.open("rb") as file:
+        start = file.read(1 << 20)
+    return hashlib.sha256(f"{path.stat().st_size}".encode() + start).hexdigest()[:8]

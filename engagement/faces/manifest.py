@@ -1,0 +1,97 @@
+"""``manifest.csv`` beside captured faces: where each picture comes from, and what was decided about it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from engagement.errors import ConfigError, DataError, OutputError
+
+NAME = "manifest.csv"
+#: Below a folder of faces: those that a review took out, with a manifest of their own. Readers of class
+#: folders pass over names that begin with a dot.
+DROPPED = ".dropped"
+
+#: What capturing writes, and then what splitting, reviewing and augmenting add.
+COLUMNS: tuple[str, ...] = (
+    "file",
+    "source",
+    "source_id",
+    "person",
+    "time_s",
+    "track",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "roll_deg",
+    "detection_score",
+    "quality",
+    "label",
+    "group",
+    "box_x1",
+    "box_y1",
+    "box_x2",
+    "box_y2",
+    "split",
+    "captured_label",
+    "original",
+)
+_NEEDED = ("file", "source", "label", "group")
+
+Rows = list[dict[str, str]]
+
+
+def read_manifest(folder: Path, own: bool = True) -> Rows:
+    """Rows of a folder's manifest, every cell a text; none where there is no manifest.
+
+    Args:
+        folder: of the class folders.
+        own: whether it must be one that this program wrote, because it is going to be replaced.
+
+    Raises:
+        OutputError: it is somebody else's.
+        DataError: it cannot be read.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            names = tuple(reader.fieldnames or ())
+            if own and (not set(_NEEDED) <= set(names) or not set(names) <= set(COLUMNS)):
+                raise OutputError(
+                    f"{path} is not a manifest of this program", "Choose another folder with -o."
+                )
+            return [
+                {k: (v or "") for k, v in row.items() if isinstance(k, str) and not isinstance(v, list)}
+                for row in reader
+            ]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise DataError(
+            f"{path} cannot be read ({error})", "Restore it, or capture the faces again."
+        ) from error
+
+
+def write_manifest(folder: Path, rows: Iterable[Mapping[str, str]], columns: Sequence[str] = COLUMNS) -> None:
+    """Write rows sorted by file, whole or not at all; cells that a row lacks are empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / NAME
+    temporary = path.with_suffix(".part")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(sorted(rows, key=lambda row: row["file"]))
+    temporary.replace(path)
+
+
+def checked_label(label: str, option: str = "--label") -> str:
+    """A class name that can be a folder's; ConfigError naming the option otherwise."""
+    odd = not label.strip() or label != Path(label).name or label.startswith(".") or label != label.strip()
+    if odd or any(c in '\\/:*?"<>|' or ord(c) < 32 for c in label):
+        raise ConfigError(
+            f"{option} '{label}' cannot name a folder", f"Give a plain word, for example {option} happy."
+        )
+    return label

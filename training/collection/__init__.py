@@ -1,0 +1,1 @@
+"""What happens to captured faces before training: review, split, copies."""

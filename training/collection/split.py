@@ -1,0 +1,276 @@
+"""Which captured faces train and which check: whole videos, people or stretches of time, never single frames.
+
+Neighbouring frames show the same face; a split that divides them measures memory (docs/datasets.md).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.errors import ConfigError, DataError
+from engagement.faces.manifest import Rows
+from engagement.types import FloatArray, IndexArray
+from training.collection.folder import Faces, Say, read_faces
+from training.datasets.files import class_folders
+from training.inspection.leaks import KINDS, relations
+from training.inspection.pictures import collect
+from training.inspection.similar import SimilarOptions
+
+By = Literal["video", "time", "person"]
+
+#: What is held together, in words; and what to do when a class comes from one of it.
+_WORDS = {
+    "video": (
+        "video",
+        "Record {0} once more, or hold out the end of each video with --by time; its figures flatter.",
+    ),
+    "time": ("block of time", "Capture more of {0}, or with a smaller --block."),
+    "person": (
+        "person",
+        "Record {0} with somebody else, or split with --by video; its figures hold for known faces.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOptions:
+    """How faces are divided.
+
+    Attributes:
+        by: what is never divided: ``video``, ``person``, or ``time``: the end of each video checks, in blocks.
+        val: share of the faces that validate, above 0.
+        test: share that tests, 0 for no test split.
+    """
+
+    by: By = "video"
+    val: float = 0.2
+    test: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.val <= 0.5:
+            raise ConfigError(f"--val {self.val:g} is not above 0 and at most 0.5", "0.2 is usual.")
+        if not 0 <= self.test <= 0.4:
+            raise ConfigError(f"--test {self.test:g} is not within 0-0.4", "0 makes no test split.")
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Shares of the splits besides train, in the order in which they are taken."""
+        return {"test": self.test, "val": self.val} if self.test else {"val": self.val}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Division:
+    """What was decided.
+
+    Attributes:
+        counts: split -> class -> faces.
+        units: split -> class -> videos (people, stretches).
+        near: split -> faces with a copy or near copy in train.
+    """
+
+    counts: dict[str, dict[str, int]]
+    units: dict[str, dict[str, int]]
+    near: dict[str, int]
+
+
+def split_faces(folder: Path, options: SplitOptions, say: Say = lambda _: None) -> Division:
+    """Write the column ``split`` of a folder's manifest; the same faces always get the same split.
+
+    Raises:
+        DataError: copies among the faces, faces of unknown source, or a class that comes from too few.
+    """
+    faces = read_faces(folder, say)
+    faces.require_originals("split")
+    units = _units(faces, options.by)
+    labels = [row["label"] for row in faces.rows]
+    _require_several(faces, units, labels, options)
+    in_time = options.by == "time"
+    split = _by_time(faces.rows, units, options) if in_time else _by_unit(units, labels, options)
+    _require_whole(faces.rows, split, options)
+    if any(row.get("split") for row in faces.rows):
+        say("an earlier split is replaced")
+    for row, name in zip(faces.rows, split.tolist(), strict=True):
+        row["split"] = name
+    near = _near(faces, split)
+    faces.write()
+    return Division(_counts(split, labels), _several(split, labels, units), near)
+
+
+def _units(faces: Faces, by: By) -> list[str]:
+    """What each face must not be separated from, by name."""
+    if faces.unlisted:
+        raise DataError(
+            f"{len(faces.unlisted)} pictures are not in {faces.folder / 'manifest.csv'}, first {faces.unlisted[0]}",
+            "Nobody knows which video they are from: capture them with `engagement faces capture`, or write the "
+            "columns file, source and, for --by time, time_s.",
+        )
+    column = {"video": "source", "time": "group", "person": "person"}[by]
+    names = [row.get(column, "") for row in faces.rows]
+    if by == "time":
+        names = [name or _block(row) for name, row in zip(names, faces.rows, strict=True)]
+    lacking = [row["file"] for row, name in zip(faces.rows, names, strict=True) if not name]
+    if lacking:
+        remedy = (
+            "Capture with --person NAME, or fill the column 'person'."
+            if by == "person"
+            else "Fill the columns 'source' and, for --by time, 'time_s'."
+        )
+        raise DataError(
+            f"{faces.folder / 'manifest.csv'} names no {_WORDS[by][0]} for {len(lacking)} faces, first {lacking[0]}",
+            remedy,
+        )
+    return names
+
+
+def _block(row: dict[str, str]) -> str:
+    source = row.get("source", "")
+    try:
+        return f"{source}#{int(float(row['time_s']) // 2)}" if source else ""
+    except (KeyError, ValueError):
+        return ""
+
+
+def _require_several(faces: Faces, units: list[str], labels: list[str], options: SplitOptions) -> None:
+    word, remedy = _WORDS[options.by]
+    plural = {"video": "videos", "time": "blocks of time", "person": "people"}[options.by]
+    needed = 1 + len(options.parts)
+    lacking: dict[str, list[str]] = {}
+    for label in faces.labels:
+        own = sorted({unit for unit, name in zip(units, labels, strict=True) if name == label})
+        if len(own) < needed:
+            lacking[label] = own
+    if lacking:
+        said = ", ".join(
+            f"'{label}' comes from one {word} ({own[0]})"
+            if len(own) == 1
+            else f"'{label}' comes from {len(own)} {plural}"
+            for label, own in lacking.items()
+        )
+        why = (
+            "so it cannot be both learned and checked" if needed == 2 else "train, val and test need one each"
+        )
+        raise DataError(
+            f"{faces.folder}: {said}, {why}", remedy.format("it" if len(lacking) == 1 else "them")
+        )
+
+
+def _by_unit(units: list[str], labels: list[str], options: SplitOptions) -> NDArray[np.str_]:
+    names, unit = np.unique(np.array(units, dtype=np.str_), return_inverse=True)
+    _, label = np.unique(np.array(labels, dtype=np.str_), return_inverse=True)
+    counts = np.zeros((len(names), label.max() + 1), np.float32)
+    np.add.at(counts, (unit, label), 1)
+    side = np.full(len(names), "train", dtype="<U5")
+    for part, share in options.parts.items():
+        free = np.flatnonzero(side == "train")
+        spare = 1 + (part == "test")  # what each class must keep for the splits that come after
+        side[free[_held(counts[free], share * counts.sum(axis=0), spare)]] = part
+    return side[unit]
+
+
+def _held(counts: FloatArray, wanted: FloatArray, spare: int) -> IndexArray:
+    """Units that together hold as many faces of each class as wanted, as nearly as whole units allow.
+
+    Steepest descent over adding or removing one unit, beginning with none: exact for one unit a class, and
+    unlike folds of equal number it serves classes that come from two units each.
+
+    Args:
+        counts: (units, classes) faces.
+        wanted: (classes,) faces to hold out.
+        spare: units of each class that must not be held out.
+    """
+    total, there = counts.sum(axis=0), counts > 0
+
+    def cost(held: NDArray[np.bool_]) -> float:
+        share = (counts[held].sum(axis=0) - wanted) / total
+        bare = (there[held].sum(axis=0) == 0).sum()
+        short = np.maximum(spare - there[~held].sum(axis=0), 0).sum()
+        return float((share**2).sum() + 10 * bare + 100 * short)
+
+    held = np.zeros(len(counts), bool)
+    best = cost(held)
+    while True:
+        costs = []
+        for i in range(len(counts)):
+            held[i] = ~held[i]
+            costs.append(cost(held))
+            held[i] = ~held[i]
+        i = int(np.argmin(costs))
+        if costs[i] >= best - 1e-9:
+            return np.flatnonzero(held)
+        held[i], best = ~held[i], costs[i]
+
+
+def _by_time(rows: Rows, units: list[str], options: SplitOptions) -> NDArray[np.str_]:
+    """The last blocks of each class in each video test and validate: one border each, not one per block."""
+    split = dict.fromkeys(units, "train")
+    runs: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row, unit in zip(rows, units, strict=True):
+        blocks = runs.setdefault((row["source"], row["label"]), {})
+        blocks.setdefault(unit, []).append(float(row.get("time_s") or 0))
+    needed = 1 + len(options.parts)
+    for label in sorted({label for _, label in runs}):
+        own = [
+            sorted(blocks.items(), key=_begin) for (_, name), blocks in sorted(runs.items()) if name == label
+        ]
+        long = [video for video in own if len(video) >= needed]
+        # Where every video is too short to be divided, its blocks are taken together.
+        for blocks in long or [[block for video in own for block in video]]:
+            faces, left = sum(len(times) for _, times in blocks), len(blocks)
+            for i, (part, share) in enumerate(options.parts.items()):
+                taken = 0
+                while left > len(options.parts) - i:
+                    unit, times = blocks[left - 1]
+                    if taken and taken + len(times) / 2 > share * faces:
+                        break
+                    left, taken = left - 1, taken + len(times)
+                    split[unit] = part if split[unit] == "train" else split[unit]
+    return np.array([split[unit] for unit in units], dtype=np.str_)
+
+
+def _begin(block: tuple[str, list[float]]) -> float:
+    return min(block[1])
+
+
+def _require_whole(rows: Rows, split: NDArray[np.str_], options: SplitOptions) -> None:
+    """No block of a video on two sides, and every class in train."""
+    sides: dict[str, str] = {}
+    for row, name in zip(rows, split.tolist(), strict=True):
+        group = row.get("group", "")
+        if group and sides.setdefault(group, name) != name:
+            raise DataError(
+                f"{group.rpartition('#')[0] or group} shows people of different splits at the same time, "
+                f"first in {row['file']}",
+                f"Split with --by {'video' if options.by != 'video' else 'time'}.",
+            )
+    for label in sorted({row["label"] for row in rows}):
+        there = {name for row, name in zip(rows, split.tolist(), strict=True) if row["label"] == label}
+        if "train" not in there:
+            raise DataError(
+                f"'{label}' shares each of its {_WORDS[options.by][0]}s with other classes, and none is left to train",
+                "Capture more of it.",
+            )
+
+
+def _near(faces: Faces, split: NDArray[np.str_]) -> dict[str, int]:
+    table = class_folders(faces.folder, splits=False)
+    side = {row["file"]: name for row, name in zip(faces.rows, split.tolist(), strict=True)}
+    table = replace(table, split=np.array([side[str(i)] for i in table.sample_id], dtype=np.str_))
+    found = relations(collect([table]), SimilarOptions())
+    return {part: len(found.affected(part, KINDS[:3])) for part in ("val", "test") if (split == part).any()}
+
+
+def _counts(split: NDArray[np.str_], labels: list[str]) -> dict[str, dict[str, int]]:
+    counted = Counter(zip(split.tolist(), labels, strict=True))
+    order = [part for part in ("train", "val", "test") if (split == part).any()]
+    return {part: {label: counted[part, label] for label in sorted(set(labels))} for part in order}
+
+
+def _several(split: NDArray[np.str_], labels: list[str], units: list[str]) -> dict[str, dict[str, int]]:
+    once = sorted(set(zip(split.tolist(), labels, units, strict=True)))
+    return _counts(np.array([part for part, _, _ in once], dtype=np.str_), [label for _, label, _ in once])
