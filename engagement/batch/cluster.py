@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, Queue
@@ -20,6 +20,7 @@ from typing import Any
 
 from engagement import RESULTS_VERSION, __version__
 from engagement.batch.places import is_url, local_path
+from engagement.batch.results import UNDER_WAY
 from engagement.batch.tasks import Failure, Listener, Outcome, Setup, Task
 from engagement.errors import BackendUnavailable, ConfigError, EngagementError, OutputError
 from engagement.weights.store import manifest
@@ -64,8 +65,7 @@ class Cluster:
             ConfigError: the scheduler cannot be reached, or its workers are of another version.
             OutputError: a worker does not see the output folder.
         """
-        # Its own lines about lost connections mean nothing to a user; what matters is reported here.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        _hush()
         client = self._connect()
         try:
             with _marked(self._setup.root, self._run_id):
@@ -75,6 +75,8 @@ class Cluster:
                 )
                 self._submit(client, tasks)
                 self._work_off(client, listener)
+        except (self._distributed.comm.CommClosedError, TimeoutError) as error:
+            raise self._gone() from error
         finally:
             # Tasks nobody wants any more are abandoned by the workers at their next frame.
             self._futures.clear()
@@ -142,9 +144,7 @@ class Cluster:
     def _work_off(self, client: Any, listener: Listener) -> None:
         while self._futures:
             if client.status != "running":
-                raise EngagementError(
-                    f"the scheduler {self._address} is gone", "Start it and this command again: it goes on."
-                )
+                raise self._gone()
             try:
                 kind, key, *rest = self._events.get(timeout=1.0)
             except Empty:
@@ -166,6 +166,11 @@ class Cluster:
             for other in [k for k in self._futures if not listener.wanted(self._tasks[k])]:
                 self._futures.pop(other).cancel()
 
+    def _gone(self) -> EngagementError:
+        return EngagementError(
+            f"the scheduler {self._address} is gone", "Start it and this command again: it goes on."
+        )
+
     def _failure(self, future: Any) -> Failure:
         if future.status in ("cancelled", "lost"):
             return Failure("the cluster dropped it", "See the log of the scheduler.", lost=True)
@@ -177,6 +182,13 @@ class Cluster:
         if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("engagement"):
             return Failure("a worker has no engagement", "Install the same version everywhere.")
         return Failure.of(error or RuntimeError("no reason given"))
+
+
+def _hush() -> None:
+    """Dask's own lines about lost connections mean nothing to a user; what matters is reported by us."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def identity() -> str:
@@ -236,18 +248,19 @@ def _topic(run_id: str) -> str:
 
 
 def _mark(run_id: str) -> str:
-    return f".engagement-run-{run_id}"
+    return f"{UNDER_WAY}run-{run_id}"
 
 
 @contextmanager
 def _marked(root: str, run_id: str) -> Iterator[None]:
-    """A file in the output folder meanwhile, by which workers see that it is the same one."""
+    """A folder in the output folder meanwhile, by which workers see that it is the same one."""
     if is_url(root):
         yield
         return
     path = Path(root) / _mark(run_id)
-    path.touch()
+    path.mkdir()
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            path.rmdir()

@@ -13,7 +13,7 @@ from typing import Any
 from engagement.errors import OutputError
 
 #: Folders of results under way; what a killed run leaves behind is removed by the next one.
-_UNDER_WAY = ".engagement-partial-"
+UNDER_WAY = ".engagement-partial-"
 SUMMARY, RUN, INDEX = "summary.json", "run.json", "index.html"
 
 
@@ -26,7 +26,7 @@ def committed(target: Path) -> Iterator[Path]:
     Raises:
         OutputError: the place cannot be written.
     """
-    work = target.parent / f"{_UNDER_WAY}{uuid.uuid4().hex[:8]}"
+    work = target.parent / f"{UNDER_WAY}{uuid.uuid4().hex[:8]}"
     try:
         work.mkdir(parents=True)
     except OSError as error:
@@ -49,7 +49,7 @@ def _replace(work: Path, target: Path) -> None:
     if target.is_file():
         raise OutputError(f"{target} is a file where a folder of results should go", "Move it away.")
     # Results of other videos may lie in subfolders (talk.mp4 beside talk/part1.mp4): only ours are replaced.
-    old = target.parent / f"{_UNDER_WAY}{uuid.uuid4().hex[:8]}"
+    old = target.parent / f"{UNDER_WAY}{uuid.uuid4().hex[:8]}"
     old.mkdir()
     # The summary goes first and comes last: without one a result counts as not there, whatever kills us.
     for item in sorted(target.iterdir(), key=lambda p: p.name != SUMMARY):
@@ -80,7 +80,7 @@ def is_ours(name: str) -> bool:
 
 def sweep(root: Path) -> None:
     """Remove what a killed run left under way."""
-    for folder in root.rglob(f"{_UNDER_WAY}*"):
+    for folder in root.rglob(f"{UNDER_WAY}*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -113,7 +113,7 @@ def writable(root: Path) -> None:
     Raises:
         OutputError: it is a file, or writing is not allowed.
     """
-    probe = root / f"{_UNDER_WAY}probe-{uuid.uuid4().hex[:8]}"
+    probe = root / f"{UNDER_WAY}probe-{uuid.uuid4().hex[:8]}"
     try:
         root.mkdir(parents=True, exist_ok=True)
         probe.mkdir()
