@@ -118,6 +118,13 @@ def test_8_bits_that_change_too_much_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+def test_test_faces_are_left_alone(expression_folders: Path, tmp_path: Path) -> None:
+    run = export_run.ExportRun("default", tmp_path / "m.onnx", True, str(expression_folders))
+    ranges, compared = export_run._faces(run, lambda _: None)
+    assert ranges is not None and compared is not None
+    assert set(ranges.split) == {"train"} and set(compared.split) == {"val"}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -21,6 +21,7 @@ from training.export.graph import chip_inputs, torch_outputs, write_graph
 from training.export.quantisation import quantise
 from training.opened import Model, open_model
 from training.plain import plain, to_json
+from training.recipe import Recipe
 from training.samples import SampleTable
 
 Say = Callable[[str], None]
@@ -141,9 +142,8 @@ def _faces(run: ExportRun, say: Say) -> tuple[SampleTable | None, SampleTable | 
     if not run.data:
         return None, None
     table = prepared(run.data, run.limit, run.skip_bad, say)
-    splits = set(table.split.tolist())
-    if {"train", "val"} <= splits or splits == {"train"}:
-        table = table.with_validation(0.1)
+    if "train" in table.split:
+        table = table.with_validation(Recipe().validation_share)  # so that no test face is looked at
     rng = np.random.default_rng(0)
 
     def some(rows: np.ndarray, count: int) -> SampleTable:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engagement.reports.page import write_page
+from training.cards import data_names
 from training.evaluate import MAIN, PER_CLASS, Outcome
 from training.opened import Model, Opened
 from training.report import drawing
@@ -70,6 +71,7 @@ def write_report(
         pictures=bool(outcomes),
         licence=model.record.licence,
         origin=model.record.origin,
+        data=data_names(model.record.origin),
         members=_members(model),
     )
 
