@@ -136,6 +136,7 @@ def test_states(daisee_folder: Path, base_file: Path, tmp_path: Path) -> None:
         "ece_balanced",
         "positive_share",
         "intervals",
+        "reliability",
     }
     assert "balanced prior" in card(tmp_path)
     assert same_outputs(base_file, tmp_path / "model.safetensors", "expression")
