@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +182,9 @@ def overlay(chip: ByteArray, heat: FloatArray) -> ByteArray:
 def _write(
     out: Path, faces: Sequence[Face], classes: Sequence[str], prob: FloatArray, overlays: Sequence[ByteArray]
 ) -> None:
+    if (out / "faces.csv").is_file():  # what an earlier call drew must not pass for this one's
+        for name in ("overlays", "sheets"):
+            shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     seen: dict[str, int] = {}
     with (out / "faces.csv").open("w", newline="", encoding="utf-8") as file:
