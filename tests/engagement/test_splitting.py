@@ -1,0 +1,145 @@
+"""Tracks that ran on with somebody else, still people who are replaced, seats across cuts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engagement.tracking.evidence import Evidence
+from engagement.tracking.persons import NOBODY, PersonsConfig, TrackSummary, join_tracks
+from engagement.tracking.splitting import Persons, Split, find_persons
+from engagement.tracking.tracker import FaceLook, FaceTracker
+from engagement.types import FaceDetections
+
+DIM, BINS = 16, 16
+
+
+def face(person: int, sample: int = 0, alike: float = 0.0, noise: float = 0.05) -> np.ndarray:
+    """A face feature of unit length; ``alike``: cosine that any two people have in common."""
+    vector = np.zeros(DIM, np.float32)
+    vector[person], vector[-1] = np.sqrt(1 - alike), np.sqrt(alike)
+    vector += noise * np.random.default_rng((sample, person)).normal(size=DIM).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def colours(person: int) -> np.ndarray:
+    values = np.full(BINS, 0.01, np.float32)
+    values[person] = 1
+    return values / values.sum()
+
+
+def box(x: float, side: float = 60.0) -> np.ndarray:
+    return np.array([x, 100, x + side, 100 + side], np.float32)
+
+
+def track(
+    number: int, *stretches: tuple[int, range], x: float = 100.0, alike: float = 0.0, shot: int = 0
+) -> TrackSummary:
+    """A track that shows people one after the other."""
+    out = TrackSummary(number, shot)
+    for person, samples in stretches:
+        for sample in samples:
+            out.add(sample, box(x), 0.99, 1.0, face(person, sample, alike), colours(person))
+    return out
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.6], ids=["strangers", "look-alikes"])
+def test_two_who_swap_seats_within_their_tracks_are_told_apart(alike: float) -> None:
+    tracks = [
+        track(0, (0, range(100)), (1, range(100, 200)), x=100, alike=alike),
+        track(1, (1, range(100)), (0, range(100, 200)), x=400, alike=alike),
+    ]
+    found = find_persons(tracks, PersonsConfig())
+    sample = np.tile(np.arange(200), 2)
+    number = np.repeat([0, 1], 200)
+    who = np.array([found.person[t] for t in found.relabel(number, sample).tolist()])
+    true = np.where(sample < 100, number, 1 - number)
+    assert len(set(who.tolist())) == 2
+    assert (who == true).mean() > 0.97
+
+
+def test_a_track_of_one_person_stays_whole() -> None:
+    found = find_persons([track(0, (0, range(300)))], PersonsConfig())
+    assert found == Persons({0: 0})
+
+
+def test_nobody_runs_on_without_the_face_feature() -> None:
+    mixed = [track(0, (0, range(50)), (1, range(50, 100)))]
+    assert find_persons(mixed, PersonsConfig(identity="appearance")).splits == ()
+    assert find_persons(mixed, PersonsConfig(identity="off")) == Persons({0: 0})
+
+
+def test_faces_get_the_new_ids_from_the_split_on() -> None:
+    persons = Persons({0: 0, 7: 1, 8: 0}, (Split(0, 10, 7), Split(0, 20, 8)))
+    sample = np.array([9, 10, 19, 20, 30, 15])
+    number = np.array([0, 0, 0, 0, 0, 3])
+    assert persons.relabel(number, sample).tolist() == [0, 7, 7, 8, 8, 3]
+
+
+def test_parts_add_up_to_the_track() -> None:
+    whole = track(0, (0, range(25)), (1, range(25, 40)))
+    cut = next(i for i, piece in enumerate(whole.pieces) if piece.start >= 25)
+    parts = [whole.part(0, 0, cut), whole.part(1, cut, len(whole.pieces))]
+    assert [*parts[0].samples, *parts[1].samples] == whole.samples
+    assert sum(p.weight for p in parts) == pytest.approx(whole.weight)
+    total = parts[0].identity_sum + parts[1].identity_sum  # type: ignore[operator]
+    assert total == pytest.approx(whole.identity_sum, abs=1e-3)
+    assert parts[1].pieces[0].start == 0
+
+
+def test_a_stretch_too_short_to_be_somebody_is_nobody() -> None:
+    assert join_tracks([track(0, (0, range(3)))], PersonsConfig()) == {0: NOBODY}
+    assert join_tracks([track(0, (0, range(4)))], PersonsConfig()) == {0: 0}
+
+
+def test_a_large_face_must_be_sure() -> None:
+    def doubtful(side: float) -> TrackSummary:
+        out = TrackSummary(0, 0)
+        for sample in range(20):
+            out.add(sample, box(100, side), 0.96 if sample == 0 else 0.84, 1.0, face(0), colours(0))
+        return out
+
+    assert join_tracks([doubtful(24)], PersonsConfig()) == {0: 0}
+    assert join_tracks([doubtful(90)], PersonsConfig()) == {0: NOBODY}
+
+
+def test_seats_count_across_a_cut_after_which_everybody_sits_where_they_sat() -> None:
+    before = [track(i, (i, range(20)), x=100.0 + 200 * i) for i in range(4)]
+    after = [track(4 + i, (i, range(22, 40)), x=105.0 + 200 * i, shot=1) for i in range(4)]
+    assert (Evidence([*before, *after]).near[np.arange(4), 4 + np.arange(4)] > 0.5).all()
+
+
+def test_places_say_nothing_across_a_cut_to_another_view() -> None:
+    before = [track(i, (i, range(20)), x=100.0 + 200 * i) for i in range(4)]
+    after = [track(4, (0, range(22, 40)), x=105.0, shot=1)]
+    assert not Evidence([*before, *after]).near.any()
+
+
+def test_seats_that_faces_contradict_count_for_less() -> None:
+    def session(order: list[int]) -> Evidence:
+        before = [track(i, (i, range(20)), x=100.0 + 200 * i) for i in range(8)]
+        after = [track(8 + k, (p, range(30, 50)), x=100.0 + 200 * k) for k, p in enumerate(order)]
+        return Evidence([*before, *after])
+
+    kept, moved = session(list(range(8))), session([*range(1, 8), 0])
+    assert kept.seat_weight > 2 > 0.5 > moved.seat_weight
+
+
+def _seen(index: int, person: int, x: float, background: int) -> tuple[FaceDetections, FaceLook]:
+    one = np.ones(1, np.float32)
+    boxes, points = box(x)[None], np.zeros((1, 5, 2), np.float32)
+    look = FaceLook(face(person, index, 0.25)[None], colours(background)[None], one)
+    return FaceDetections(index, index * 0.2, boxes, one, points), look
+
+
+def test_somebody_else_in_a_still_picture_is_another_track_though_the_colours_stay() -> None:
+    tracker = FaceTracker()
+    first = [int(tracker.update(*_seen(i, 0, 100.0, 0))[0]) for i in range(10)]
+    second = [int(tracker.update(*_seen(i, 1, 112.0, 0))[0]) for i in range(10, 15)]
+    assert set(first) == {0} and set(second) == {1}
+
+
+def test_who_walks_past_changing_colours_stays_on_one_track() -> None:
+    tracker = FaceTracker()
+    seen = [int(tracker.update(*_seen(i, 0, 100.0 + 25 * i, i % 3))[0]) for i in range(12)]
+    assert set(seen) == {0}
