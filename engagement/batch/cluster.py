@@ -150,12 +150,14 @@ class Cluster:
             except Empty:
                 continue
             task = self._tasks.get(key)
-            if task is None or key not in self._futures:
+            if task is None:
                 continue
             if kind == "at":
                 listener.at(task, *rest)
                 continue
+            # Both forgotten: a task that joins ranges holds on to what was read of them.
             future = self._futures.pop(key)
+            del self._tasks[key]
             if not listener.wanted(task):
                 continue
             if future.status == "finished":
@@ -165,6 +167,7 @@ class Cluster:
                 self._submit(client, listener.failed(task, self._failure(future)))
             for other in [k for k in self._futures if not listener.wanted(self._tasks[k])]:
                 self._futures.pop(other).cancel()
+                del self._tasks[other]
 
     def _gone(self) -> EngagementError:
         return EngagementError(
