@@ -20,6 +20,9 @@ from engagement.types import FloatArray
 EVIDENCE = ("face", "colours", "seat", "session")
 
 _FACE_SLOPE, _FACE_ZERO, _FACE_FULL_WEIGHT = 20.0, 0.42, 1.0
+#: Small and blurred faces are all somewhat alike: below this mean quality more likeness is asked for, by so much
+#: for useless crops.
+_FACE_GOOD, _FACE_POOR = 0.6, 0.3
 _FACE_LIMITS = (-5.0, 12.0)  # a bad picture of somebody is common, a good one of somebody else is not
 # One clip keeps its light and clothes throughout, so the slope found for colours is far too sure of itself.
 _COLOUR_SLOPE, _COLOUR_ZERO, _COLOUR_LIMIT = 10.0, 0.82, 2.0
@@ -82,7 +85,10 @@ class Evidence:
     def _faces(self, i: int) -> FloatArray:
         # A few poor crops are weak evidence, for and against.
         trust = np.minimum(1.0, np.minimum(self.weight, self.weight[i]) / _FACE_FULL_WEIGHT)
-        return trust * np.clip(_FACE_SLOPE * (self._cosines(i) - _FACE_ZERO), *_FACE_LIMITS)
+        quality = self.weight / self.seen
+        poor = 1 - np.minimum(1.0, np.minimum(quality, quality[i]) / _FACE_GOOD)
+        zero = _FACE_ZERO + _FACE_POOR * poor
+        return trust * np.clip(_FACE_SLOPE * (self._cosines(i) - zero), *_FACE_LIMITS)
 
     def _cosines(self, i: int) -> FloatArray:
         length = np.linalg.norm(self.identity, axis=1)
