@@ -16,7 +16,7 @@ from training.cards import write_card
 from training.evaluate import DRAWS, Outcome
 from training.opened import Opened, kept, open_network
 from training.plain import plain, to_json
-from training.report.cost import cost
+from training.report.cost import cost, efficiency
 from training.report.drawing import read_history
 from training.report.page import write_report
 from training.run import calibration_of, export
@@ -76,7 +76,7 @@ def deliver(
     spent = cost(written)
     if written.head(head).labels.kind == "exclusive":
         spent["accuracy_per_gflop"] = {
-            split: values["accuracy"] / spent["gflops"] for split, values in found.items()
+            split: efficiency(values, spent["gflops"]) for split, values in found.items()
         }
     (folder / "metrics.json").write_text(to_json(metrics[head]), encoding="utf-8")
     (folder / "cost.json").write_text(to_json(spent), encoding="utf-8")

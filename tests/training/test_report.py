@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,17 @@ from training.report.cost import gflops
 from training.report.drawing import confusion, learning_curves, read_history, ticks
 
 
+def train(data: Path, out: Path, *more: str) -> None:
+    ok(
+        *("train", "base", "--data", data, "--recipe", "fer2013_lenet", "-o", out, "--test", *more),
+        *("--set", "epochs=3", "--set", "batch_size=16", "--set", "patience=0", "--accelerator", "cpu"),
+    )
+
+
 @pytest.fixture(scope="module")
 def trained(expression_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    ok(
-        *("train", "base", "--data", expression_folders, "--recipe", "fer2013_lenet", "-o", out),
-        *("--set", "epochs=3", "--set", "batch_size=16", "--set", "patience=0"),
-        *("--accelerator", "cpu", "--test", "--set", "init="),
-    )
+    train(expression_folders, out)
     return out
 
 
@@ -96,6 +100,17 @@ def test_faces_only_where_asked(trained: Path, expression_folders: Path, tmp_pat
     assert alone(page) and "must go no further" in page
     said = error("evaluate", expression_folders, "--checkpoint", trained / "model.safetensors", "--gallery")
     assert "Add --report FOLDER" in said
+
+
+def test_the_page_of_a_finished_run_can_be_had_with_faces(
+    trained: Path, expression_folders: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    train(expression_folders, tmp_path / "run", "--gallery")
+    page = (tmp_path / "run/report.html").read_text()
+    assert "data:image/jpeg" in page and alone(page)
+    for name in ("metrics.json", "log/metrics.csv"):
+        assert (tmp_path / "run" / name).read_text() == (trained / name).read_text()
 
 
 def test_states_have_the_same_page(daisee_folder: Path, tmp_path: Path) -> None:

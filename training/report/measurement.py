@@ -9,7 +9,7 @@ from typing import Any
 from training.evaluate import Outcome
 from training.opened import Model
 from training.plain import to_json
-from training.report.cost import cost
+from training.report.cost import cost, efficiency
 from training.report.page import write_report
 
 
@@ -26,7 +26,7 @@ def write_measurement(
     folder.mkdir(parents=True, exist_ok=True)
     spent = cost(model)
     if "accuracy" in found:
-        spent["accuracy_per_gflop"] = found["accuracy"] / spent["gflops"]
+        spent["accuracy_per_gflop"] = efficiency(found, spent["gflops"])
     (folder / "metrics.json").write_text(to_json(found), encoding="utf-8")
     (folder / "cost.json").write_text(to_json(spent), encoding="utf-8")
     title = f"{found['data']}, {found['split']}"

@@ -14,15 +14,12 @@ from training.report import drawing
 from training.report.cost import efficiency
 from training.report.gallery import misclassified
 
-WORDS = {
+_WORDS = {
     "accuracy": "accuracy",
     "mean_class_accuracy": "mean class accuracy",
     "macro_f1": "macro F1",
     "weighted_f1": "weighted F1",
     "ece": "calibration error (ECE)",
-    "auc": "AUC",
-    "balanced_accuracy": "balanced accuracy",
-    "ece_balanced": "balanced ECE",
 }
 
 
@@ -101,7 +98,7 @@ def _part(
     return {
         "title": title,
         "n": found["n"],
-        "figures": [(WORDS[key], number(found[key], spans.get(key))) for key in MAIN],
+        "figures": [(_WORDS[key], number(found[key], spans.get(key))) for key in MAIN],
         "efficiency": efficiency(found, gflops),
         "classes": [
             {
