@@ -13,6 +13,7 @@ import numpy as np
 
 from engagement.errors import ConfigError, DataError, EngagementError
 from engagement.faces.capture import FaceCapture, Follow, Scene
+from engagement.faces.manifest import checked_label
 from engagement.tracking.appearance import head_colours
 from engagement.tracking.tracker import FaceLook, FaceTracker
 from engagement.types import FaceDetections, Frame, IndexArray
@@ -129,7 +130,8 @@ def _listed(path: Path) -> list[Recording]:
 
 def _scene(cells: dict[str, str]) -> Scene:
     end = _seconds(cells["end"]) if cells["end"] else None
-    return Scene(cells["label"], _seconds(cells["start"] or "0"), end, cells["person"])
+    label = checked_label(cells["label"], "label")
+    return Scene(label, _seconds(cells["start"] or "0"), end, cells["person"])
 
 
 def _seconds(text: str) -> float:

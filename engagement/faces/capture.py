@@ -231,7 +231,9 @@ class FaceCapture:
         poor = ~small & (faults.min(axis=0) < self.config.min_quality)
         self.counts[f"faces below {self.config.min_face_px} px"] += int(small.sum())
         for i in np.flatnonzero(poor):
-            self.counts[_REASONS[FAULTS[int(faults[:, i].argmin())]]] += 1
+            # Of equal faults the last: what is without contrast has no detail either, and is not blurred.
+            worst = np.flatnonzero(faults[:, i] == faults[:, i].min())[-1]
+            self.counts[_REASONS[FAULTS[int(worst)]]] += 1
         return np.flatnonzero(~small & ~poor)
 
 

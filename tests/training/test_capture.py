@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from engagement import collection
 from engagement.cli.faces import faces
 from engagement.errors import ConfigError, DataError, OutputError
-from engagement.faces.capture import CaptureConfig, FaceCapture
+from engagement.faces.capture import CaptureConfig, FaceCapture, Scene
 from engagement.faces.chips import cut_chips
 from engagement.faces.pose import project
 from engagement.types import ByteArray, ChipSpec, FaceDetections, FloatArray, Frame
@@ -21,6 +22,9 @@ from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
 
 CHIP = ChipSpec(96, 0.9, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+HAPPY = [Scene("happy")]
 
 
 class Placed:
@@ -63,8 +67,8 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize("roll", [0.0, 20.0, -35.0])
 def test_training_cuts_the_same_chip_again(tmp_path: Path, roll: float) -> None:
     box = [250.0, 150.0, 330.0, 260.0]
-    work = FaceCapture(tmp_path, CaptureConfig("happy"), Placed([box], [0.99], roll))
-    assert work.add("lesson.mp4", frames(1)) == 1
+    work = FaceCapture(tmp_path, CaptureConfig(), Placed([box], [0.99], roll))
+    assert work.add("lesson.mp4", HAPPY, frames(1)) == 1
     table = load(str(tmp_path))
     again = ChipDataset(table, CHIP).chip(0).astype(float)
     direct = cut_chips(scene(0), np.array([box], np.float32), np.array([roll], np.float32), CHIP)[0].astype(
@@ -75,10 +79,10 @@ def test_training_cuts_the_same_chip_again(tmp_path: Path, roll: float) -> None:
 
 
 def test_the_manifest_tells_where_each_face_comes_from(tmp_path: Path) -> None:
-    work = FaceCapture(tmp_path, CaptureConfig("happy", block_s=2.0), Placed([[100, 100, 180, 200]], [0.99]))
-    work.add("a.mp4", frames())
-    FaceCapture(tmp_path, CaptureConfig("sad"), Placed([[100, 100, 180, 200]], [0.99])).add(
-        "b.mp4", frames(1)
+    work = FaceCapture(tmp_path, CaptureConfig(block_s=2.0), Placed([[100, 100, 180, 200]], [0.99]))
+    work.add("a.mp4", HAPPY, frames())
+    FaceCapture(tmp_path, CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99])).add(
+        "b.mp4", [Scene("sad")], frames(1)
     )
     rows = rows_of(tmp_path)
     assert [row["label"] for row in rows] == ["happy"] * 3 + ["sad"]
@@ -95,41 +99,129 @@ def test_the_manifest_tells_where_each_face_comes_from(tmp_path: Path) -> None:
 def test_the_largest_or_all_faces_and_why_others_were_skipped(tmp_path: Path) -> None:
     boxes = [[10, 10, 90, 110], [300, 100, 420, 250], [500, 20, 520, 45], [200, 300, 300, 420]]
     detector = Placed(boxes, [0.99, 0.98, 0.99, 0.5])
-    largest = FaceCapture(tmp_path / "one", CaptureConfig("x"), detector)
-    assert largest.add("v", frames(1)) == 1
+    largest = FaceCapture(tmp_path / "one", CaptureConfig(), detector)
+    assert largest.add("v", HAPPY, frames(1)) == 1
     assert float(rows_of(tmp_path / "one")[0]["x1"]) == 300.0
-    everyone = FaceCapture(tmp_path / "all", CaptureConfig("x", all_faces=True), detector)
-    assert everyone.add("v", frames(1)) == 2
+    everyone = FaceCapture(tmp_path / "all", CaptureConfig(all_faces=True), detector)
+    assert everyone.add("v", HAPPY, frames(1)) == 2
     assert everyone.counts["faces below 40 px"] == 1
     assert everyone.counts["detections scored below 0.95"] == 1
 
 
-def test_blurred_faces_and_empty_frames_are_counted(tmp_path: Path) -> None:
-    work = FaceCapture(tmp_path, CaptureConfig("x"), Placed([[100, 100, 180, 200]], [0.99]))
+def test_what_was_left_out_is_counted_by_its_reason(tmp_path: Path) -> None:
+    work = FaceCapture(tmp_path, CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
     flat = Frame(0, 0.0, np.full((480, 640, 3), 120, np.uint8))
-    assert work.add("v", [flat]) == 0
-    assert work.counts["faces blurred, dark, turned away or cut off"] == 1
-    nobody = FaceCapture(tmp_path, CaptureConfig("x"), Placed([], []))
-    nobody.add("v", frames(2))
+    blurred = Frame(2, 0.2, np.asarray(cv2.resize(scene()[100:200, 100:180], (640, 480))[:480], np.uint8))
+    assert work.add("v", HAPPY, [flat, blurred]) == 0
+    assert work.counts["faces too dark, too bright or without contrast"] == 1
+    assert work.counts["faces blurred"] == 1
+    assert not (tmp_path / "manifest.csv").exists()
+    nobody = FaceCapture(tmp_path, CaptureConfig(), Placed([], []))
+    nobody.add("v", HAPPY, frames(2))
     assert nobody.counts["frames without a face"] == 2
+    outside = FaceCapture(tmp_path, CaptureConfig(), Placed([[-60, 100, 20, 200]], [0.99]))
+    outside.add("v", HAPPY, frames(1))
+    assert outside.counts["faces cut off by the picture's edge"] == 1
 
 
 def test_capturing_again_replaces_instead_of_repeating(tmp_path: Path) -> None:
     for _ in range(2):
-        FaceCapture(tmp_path, CaptureConfig("x"), Placed([[100, 100, 180, 200]], [0.99])).add("v", frames())
+        FaceCapture(tmp_path, CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99])).add(
+            "v", HAPPY, frames()
+        )
     assert len(rows_of(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("label", ["", "../up", "a/b", ".hidden"])
 def test_a_label_that_is_no_folder_is_refused(label: str) -> None:
     with pytest.raises(ConfigError, match="--label"):
-        CaptureConfig(label)
+        Scene(label)
 
 
 def test_a_foreign_manifest_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("a,b\n1,2\n")
     with pytest.raises(OutputError, match="not a manifest"):
-        FaceCapture(tmp_path, CaptureConfig("x"), Placed([], []))
+        FaceCapture(tmp_path, CaptureConfig(), Placed([], []))
+
+
+def test_scenes_say_who_shows_what_when(tmp_path: Path) -> None:
+    scenes = [Scene("happy", 0, 2, "Ann"), Scene("sad", 2.5, None)]
+    work = FaceCapture(tmp_path, CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
+    seen = [Frame(i, 0.5 * i, scene(i)) for i in range(8)]
+    assert work.add("v", scenes, seen) == 7  # nothing is said of 2.0 s
+    rows = {float(row["time_s"]): row for row in rows_of(tmp_path)}
+    assert {t for t, row in rows.items() if row["label"] == "happy"} == {0.0, 0.5, 1.0, 1.5}
+    assert [rows[t]["person"] for t in (0.0, 3.0)] == ["Ann", ""]
+    assert 2.0 not in rows
+
+
+def test_faces_are_followed(tmp_path: Path) -> None:
+    boxes = [[100, 100, 180, 200], [400, 100, 480, 200]]
+    work = FaceCapture(tmp_path, CaptureConfig(all_faces=True), Placed(boxes, [0.99, 0.98]))
+    work.add("v", HAPPY, [Frame(i, 0.2 * i, scene()) for i in range(3)], collection._follower())
+    found = {(row["x1"], row["track"]) for row in rows_of(tmp_path)}
+    assert found == {("100.0", "0"), ("400.0", "1")} or found == {("100.0", "1"), ("400.0", "0")}
+
+
+def test_two_videos_of_one_name_stay_two_sources(tmp_path: Path) -> None:
+    detector = Placed([[100, 100, 180, 200]], [0.99])
+    work = FaceCapture(tmp_path, CaptureConfig(), detector)
+    work.add(work.name_for("a.mp4", "one/a.mp4", "11"), HAPPY, frames(1), None, "11")
+    again = FaceCapture(tmp_path, CaptureConfig(), detector)
+    assert again.name_for("a.mp4", "one/a.mp4", "11") == "a.mp4"
+    assert again.name_for("a.mp4", "two/a.mp4", "22") == "two/a.mp4"
+    again.add("two/a.mp4", HAPPY, frames(1), None, "22")
+    assert again.name_for("a.mp4", "two/a.mp4", "33") == "two/a.mp4 (2)"
+    assert {row["source"] for row in rows_of(tmp_path)} == {"a.mp4", "two/a.mp4"}
+
+
+def test_folders_and_lists_say_what_videos_show(tmp_path: Path) -> None:
+    for name in (
+        "happy/monday.mp4",
+        "happy/deep/tuesday.MOV",
+        "sad_2.mp4",
+        "sad/.hidden.mp4",
+        "sad/notes.txt",
+    ):
+        (tmp_path / "clips" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "clips" / name).write_bytes(b"x")
+    found = {r.path.name: r.scenes[0].label for r in collection.recordings([tmp_path / "clips"])}
+    assert found == {"monday.mp4": "happy", "tuesday.MOV": "happy", "sad_2.mp4": "sad"}
+    one = collection.recordings([tmp_path / "clips"], "away", "Ann")
+    assert {(r.scenes[0].label, r.scenes[0].person) for r in one} == {("away", "Ann")}
+    listing = tmp_path / "list.csv"
+    listing.write_text("video, start, end, label\na.mp4,,0:10,happy\na.mp4,1:00.5,,sad\nsub/b.mp4,,,sad\n")
+    a, b = collection.recordings([listing])
+    assert (a.path, b.path) == (tmp_path / "a.mp4", tmp_path / "sub" / "b.mp4")
+    assert [(s.label, s.start_s, s.end_s) for s in a.scenes] == [("happy", 0, 10), ("sad", 60.5, None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("video,label\na.mp4,happy\na.mp4,sad\n", "line 3: overlaps line 2"),
+        ("video,start,end,label\na.mp4,5,4,happy\n", "line 2: a stretch from 5 s to 4 s"),
+        ("video,start,end,label\na.mp4,five,,happy\n,,,sad\n", "line 2: 'five' is no time; line 3: no video"),
+        ("video,label\na.mp4,../up\n", "line 2: label '../up' cannot name a folder"),
+        ("film,label\na.mp4,x\n", "columns film, label"),
+        ("video,label\n", "no rows"),
+    ],
+)
+def test_a_list_with_mistakes_names_its_lines(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(DataError) as caught:
+        collection.recordings([tmp_path / "list.csv"])
+    assert said in str(caught.value)
+
+
+def test_nothing_says_what_a_video_shows(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing says what"):
+        collection.recordings([tmp_path / "a.mp4"])
+    (tmp_path / "list.csv").write_text("video,label\na.mp4,happy\n")
+    with pytest.raises(ConfigError, match="has labels"):
+        collection.recordings([tmp_path / "list.csv"], "sad")
+    with pytest.raises(ConfigError, match="holds no video"):
+        collection.recordings([tmp_path])
 
 
 def test_the_command_on_a_video_with_faces(sample_videos: Path, tmp_path: Path) -> None:

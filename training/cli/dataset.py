@@ -104,10 +104,14 @@ def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit
     console = Console()
     console.print(table)
     first, last = found[0], found[-1]
+    gap = first.accuracy[0] - last.accuracy[0]
+    verdict = (
+        f"flatters: {gap:.3f} of its accuracy are lost under {last.name}"
+        if gap > 0
+        else "does not flatter here"
+    )
     console.print(
-        f"{first.name} shows {first.accuracy[0] - last.accuracy[0]:+.3f} in accuracy against {last.name}: so much of its "
-        "figure would not hold there. Intervals resample recordings, so they say nothing of people who are not in "
-        "the test split.",
+        f"{first.name} {verdict}. Intervals resample recordings, so they say nothing of people who are not in the test split.",
         highlight=False,
         soft_wrap=True,
     )
