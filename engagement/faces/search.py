@@ -95,12 +95,14 @@ class FaceFinder:
             frames: in order of time.
         """
         cuts = CutDetector()
-        scanned_s, since = -np.inf, 0
+        scanned, since = -1, 0
         for frame in frames:
             cut = cuts.is_cut(frame.rgb)
-            due = cut or since >= _MOST_WAITING or frame.time_s - scanned_s >= self.config.scan_every_s - 1e-6
+            # By the clock, not by the scan before: a stretch read by itself is scanned where the whole is.
+            interval = int((frame.time_s + 1e-6) / max(self.config.scan_every_s, 1e-3))
+            due = cut or since >= _MOST_WAITING or interval != scanned
             faces = self.detector.detect(frame.rgb, frame.index, frame.time_s) if due else None
-            scanned_s, since = (frame.time_s, 1) if due else (scanned_s, since + 1)
+            scanned, since = (interval, 1) if due else (scanned, since + 1)
             yield Scan(frame, faces, cut)
 
     def find(self, scans: Iterable[Scan]) -> Iterator[Sighting]:

@@ -111,7 +111,7 @@ def test_nobody_is_followed_across_a_cut() -> None:
     pictures = frames(6, brightness=lambda i: 30 if i < 3 else 220)
     found = search(world, pictures)
     assert [s.new_shot for s in found] == [False, False, False, True, False, False]
-    assert world.scans == [0, 18]
+    assert world.scans == [0, 18, 30]
     assert [len(s.faces) for s in found] == [0, 0, 0, 1, 1, 1]
 
 
