@@ -1,0 +1,383 @@
+"""Split, copies and review of captured faces: nothing leaks, nothing is lost, and copies know their original."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engagement.cli.faces import faces
+from engagement.errors import ConfigError, DataError, EngagementError, OutputError
+from engagement.faces.capture import CaptureConfig, FaceCapture, Scene
+from engagement.faces.manifest import read_manifest, write_manifest
+from tests.training.captured import Videos, write_captured
+from tests.training.made_up_faces import made_up_face, write_face
+from tests.training.test_capture import Placed, frames
+from training.collection.augment import CopyOptions, augment_faces, varied
+from training.collection.review import FORMAT, apply_review, write_review
+from training.collection.split import SplitOptions, _held, split_faces
+from training.datasets.files import original_of
+from training.datasets.registry import load
+from training.samples import read_rgb
+
+TWO: Videos = {"happy": {"h1.mp4": 8, "h2.mp4": 8}, "sad": {"s1.mp4": 8, "s2.mp4": 8, "s3.mp4": 8}}
+ONE: Videos = {"happy": {"h1.mp4": 20}, "sad": {"s1.mp4": 20}}
+
+
+def splits(folder: Path, column: str = "source") -> dict[str, set[str]]:
+    out: dict[str, set[str]] = {}
+    for row in read_manifest(folder):
+        out.setdefault(row[column], set()).add(row["split"])
+    return out
+
+
+def call(*words: str | Path) -> Result:
+    return CliRunner().invoke(faces, [str(w) for w in words])
+
+
+def test_a_split_by_video_divides_no_video(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    found = split_faces(folder, SplitOptions())
+    sides = splits(folder)
+    assert all(len(side) == 1 for side in sides.values())
+    assert Counter(side for own in sides.values() for side in own) == {"train": 3, "val": 2}
+    assert found.units["val"] == {"happy": 1, "sad": 1}
+    table = load(str(folder))
+    assert Counter(table.split.tolist()) == {"train": 24, "val": 16}
+    assert set(table.group[table.split == "val"].tolist()).isdisjoint(table.group[table.split == "train"])
+
+
+def test_the_same_faces_get_the_same_split(tmp_path: Path) -> None:
+    first, second = (write_captured(tmp_path / name, TWO) for name in "ab")
+    split_faces(first, SplitOptions())
+    split_faces(second, SplitOptions(by="time"))
+    split_faces(second, SplitOptions())
+    assert read_manifest(first) == read_manifest(second)
+
+
+def test_a_split_by_time_takes_the_end_of_each_video(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", ONE)
+    split_faces(folder, SplitOptions(by="time", test=0.2))
+    assert all(len(side) == 1 for side in splits(folder, "group").values())
+    for label in ("happy", "sad"):
+        order = [row["split"] for row in read_manifest(folder) if row["label"] == label]
+        assert order == ["train"] * 12 + ["val"] * 4 + ["test"] * 4
+
+
+def test_a_split_by_person_holds_out_people(tmp_path: Path) -> None:
+    people = {"h1.mp4": "Ann", "h2.mp4": "Bo", "s1.mp4": "Ann", "s2.mp4": "Bo", "s3.mp4": "Ann"}
+    folder = write_captured(tmp_path / "f", TWO, people)
+    split_faces(folder, SplitOptions(by="person"))
+    assert splits(folder, "person") == {"Ann": {"train"}, "Bo": {"val"}}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (SplitOptions(), "'happy' comes from one video (h1.mp4), 'sad' comes from one video (s1.mp4)"),
+        (SplitOptions(by="person"), "names no person for 40 faces, first happy/h1.mp4_000000_0.png"),
+    ],
+)
+def test_what_cannot_be_divided_is_said(tmp_path: Path, options: SplitOptions, said: str) -> None:
+    folder = write_captured(tmp_path / "f", ONE)
+    with pytest.raises(DataError) as caught:
+        split_faces(folder, options)
+    assert said in str(caught.value)
+    assert caught.value.hint
+    assert {row["split"] for row in read_manifest(folder)} == {""}
+
+
+def test_pictures_of_unknown_source_are_not_split(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    write_face(folder / "happy" / "from_somewhere.png", 0, 99)
+    with pytest.raises(DataError, match=r"1 pictures are not in .*happy/from_somewhere.png"):
+        split_faces(folder, SplitOptions())
+
+
+def test_faces_that_come_after_a_split_ask_for_another(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    split_faces(folder, SplitOptions())
+    work = FaceCapture(folder, CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
+    work.add("h3.mp4", [Scene("happy")], frames(2))
+    with pytest.raises(DataError, match=r"no split, first happy/h3\.mp4"):
+        load(str(folder))
+    split_faces(folder, SplitOptions())
+    assert len(load(str(folder))) == 42
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 30), min_size=2, max_size=6), min_size=1, max_size=4),
+    st.floats(0.1, 0.4),
+)
+@settings(max_examples=60, deadline=None)
+def test_held_units_leave_every_class_on_both_sides(sizes: list[list[int]], share: float) -> None:
+    counts = np.zeros((sum(map(len, sizes)), len(sizes)), np.float32)
+    row = 0
+    for c, own in enumerate(sizes):
+        for size in own:
+            counts[row, c] = size
+            row += 1
+    held = np.isin(np.arange(len(counts)), _held(counts, share * counts.sum(axis=0), 1))
+    assert (counts[held].sum(axis=0) > 0).all()
+    assert (counts[~held].sum(axis=0) > 0).all()
+    for c in range(len(sizes)):  # no single unit, added or removed, would come nearer
+        own = counts[:, c]
+        now = abs(own[held].sum() - share * own.sum())
+        for i in np.flatnonzero(own):
+            other = held.copy()
+            other[i] = not other[i]
+            if own[other].sum() and own[~other].sum():
+                assert abs(own[other].sum() - share * own.sum()) >= now - 1e-3 * own.sum()
+
+
+def test_copies_are_of_training_faces_and_stay_with_their_original(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    split_faces(folder, SplitOptions())
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    out = tmp_path / "f_augmented"
+    assert augment_faces(folder, out, CopyOptions(3)) == {"originals": 40, "copies": 72}
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+    rows = {row["file"]: row for row in read_manifest(out)}
+    for file, row in rows.items():
+        assert (out / file).is_file()
+        if row["original"]:
+            original = rows[row["original"]]
+            assert row["split"] == original["split"] == "train"
+            assert [row[k] for k in ("source", "group", "label", "time_s")] == [
+                original[k] for k in ("source", "group", "label", "time_s")
+            ]
+            assert original_of(file) == row["original"]
+    table = load(str(out))
+    assert set(table.group[table.split == "val"].tolist()).isdisjoint(table.group[table.split == "train"])
+    again = tmp_path / "again"
+    augment_faces(folder, again, CopyOptions(3))
+    assert all((again / file).read_bytes() == (out / file).read_bytes() for file in rows)
+
+
+def test_without_a_manifest_the_name_keeps_copies_together(tmp_path: Path) -> None:
+    folder = tmp_path / "plain"
+    for kind, label in enumerate(("happy", "sad")):
+        for i in range(6):
+            write_face(folder / label / f"{i}.jpg", kind, i)
+    out = tmp_path / "plain_augmented"
+    said: list[str] = []
+    augment_faces(folder, out, CopyOptions(2), said.append)
+    assert "faces split" in said[0]
+    for listed in (True, False):
+        if not listed:
+            (out / "manifest.csv").unlink()
+        table = load(str(out)).with_validation(0.3, stratified=True)
+        sides: dict[str, set[str]] = {}
+        for name, side in zip(table.sample_id.tolist(), table.split.tolist(), strict=True):
+            sides.setdefault(original_of(name) or name, set()).add(side)
+        assert len(sides) == 12
+        assert all(len(side) == 1 for side in sides.values())
+        assert {"train", "val"} == set(table.split.tolist())
+
+
+def test_a_copy_is_the_training_code_s_variation() -> None:
+    rgb = made_up_face(0, 1, 120)
+    still, mirrored = varied(
+        rgb, CopyOptions(1, flip=1, rotation_deg=0, light=0).policy, np.random.default_rng(0)
+    )
+    assert mirrored
+    assert np.array_equal(still, rgb[:, ::-1])
+    wide = np.ascontiguousarray(rgb[20:100])
+    same, mirrored = varied(
+        wide, CopyOptions(1, flip=0, rotation_deg=0, light=0).policy, np.random.default_rng(0)
+    )
+    assert not mirrored
+    assert np.array_equal(same, wide)
+    lit, _ = varied(rgb, CopyOptions(1, flip=0, rotation_deg=0, light=0.5).policy, np.random.default_rng(2))
+    assert abs(float(lit.mean()) - float(rgb.mean())) > 2
+
+
+def test_the_box_of_a_mirrored_copy_is_mirrored(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    augment_faces(folder, tmp_path / "out", CopyOptions(1, flip=1, rotation_deg=0, light=0))
+    rows = read_manifest(tmp_path / "out")
+    boxes = {bool(r["original"]): (float(r["box_x1"]), float(r["box_x2"])) for r in rows}
+    assert boxes == {False: (0.2, 0.7), True: (0.3, 0.8)}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_folder_of_copies_is_neither_split_nor_reviewed(tmp_path: Path, listed: bool) -> None:
+    out = tmp_path / "f_augmented"
+    augment_faces(write_captured(tmp_path / "f", TWO), out, CopyOptions(1))
+    if not listed:
+        (out / "manifest.csv").unlink()
+    for words in (["split", out], ["augment", out], ["review", out]):
+        error = call(*words).exception
+        assert isinstance(error, DataError)
+        assert "40 augmented copies, first happy/h1.mp4_000000_0_aug01.png" in error.message
+        assert str(tmp_path / "f") in error.hint
+
+
+def test_an_existing_folder_is_not_written_into(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match="there already"):
+        augment_faces(folder, tmp_path / "out", CopyOptions(1))
+    (folder / "happy" / "h1.mp4_000000_0.png").write_bytes(b"damaged")
+    with pytest.raises(DataError, match="not a readable picture"):
+        augment_faces(folder, tmp_path / "new", CopyOptions(1))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["f", "out"]  # nothing half-written stays
+
+
+def answer(path: Path, changes: dict[str, object]) -> Path:
+    path.write_text(json.dumps({"format": FORMAT, "folder": "f", "changes": changes}))
+    return path
+
+
+def test_a_review_moves_drops_and_can_be_applied_again(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    split_faces(folder, SplitOptions())
+    moved, gone = "happy/h1.mp4_000015_0.png", "sad/s1.mp4_000000_0.png"
+    picture = (folder / gone).read_bytes()
+    review = answer(tmp_path / "review.json", {moved: {"label": "away"}, gone: {"drop": True}})
+    assert apply_review(folder, review) == {"relabelled": 1, "dropped": 1}
+    rows = {row["file"]: row for row in read_manifest(folder)}
+    row = rows["away/h1.mp4_000015_0.png"]
+    assert (row["label"], row["captured_label"], row["source"], row["split"]) == (
+        "away", "happy", "h1.mp4", rows["happy/h1.mp4_000000_0.png"]["split"],
+    )  # fmt: skip
+    assert gone not in rows and moved not in rows and len(rows) == 39
+    assert (folder / ".dropped" / gone).read_bytes() == picture
+    assert [r["file"] for r in read_manifest(folder / ".dropped")] == [gone]
+    assert len(load(str(folder))) == 39
+    assert apply_review(folder, review) == {"done before": 2}
+    back = answer(tmp_path / "back.json", {"away/h1.mp4_000015_0.png": {"label": "happy"}})
+    assert apply_review(folder, back) == {"relabelled": 1}
+    assert not (folder / "away").exists()  # an empty class would stop the readers
+    assert {r["captured_label"] for r in read_manifest(folder)} == {""}
+
+
+def test_capturing_again_does_not_undo_a_review(tmp_path: Path) -> None:
+    def run() -> FaceCapture:
+        work = FaceCapture(tmp_path / "f", CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
+        work.add("v.mp4", [Scene("happy")], frames(3))
+        return work
+
+    run()
+    names = sorted(row["file"] for row in read_manifest(tmp_path / "f"))
+    review = {names[0]: {"drop": True}, names[1]: {"label": "sad"}}
+    apply_review(tmp_path / "f", answer(tmp_path / "r.json", review))
+    assert run().counts["faces dropped or moved by an earlier review"] == 2
+    left = sorted(row["file"] for row in read_manifest(tmp_path / "f"))
+    assert left == [names[2], names[1].replace("happy", "sad")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nonsense", "is no review"),
+        ('{"changes": {}}', "is no review"),
+        ('{"format": "FORMAT", "changes": {"happy/h1.mp4_000000_0.png": {}}}', "nothing is decided"),
+        (
+            '{"format": "FORMAT", "changes": {"happy/h1.mp4_000000_0.png": {"label": "../up"}}}',
+            "'../up'",
+        ),
+        (
+            '{"format": "FORMAT", "changes": {"../secret.png": {"drop": true}}}',
+            "does not hold: ../secret.png",
+        ),
+        (
+            '{"format": "FORMAT", "changes": {"happy/gone.png": {"label": "sad"}}}',
+            "does not hold: happy/gone",
+        ),
+    ],
+)
+def test_a_wrong_answer_changes_nothing(tmp_path: Path, text: str, said: str) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    (tmp_path / "review.json").write_text(text.replace("FORMAT", FORMAT))
+    before = sorted(p.relative_to(folder) for p in folder.rglob("*"))
+    with pytest.raises(DataError) as caught:
+        apply_review(folder, tmp_path / "review.json")
+    assert said in str(caught.value)
+    assert sorted(p.relative_to(folder) for p in folder.rglob("*")) == before
+
+
+def test_rows_of_deleted_pictures_are_said_and_left_out(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    (folder / "happy" / "h1.mp4_000000_0.png").unlink()
+    said: list[str] = []
+    split_faces(folder, SplitOptions(), said.append)
+    assert "1 pictures of the manifest are no longer there, first happy/h1.mp4_000000_0.png" in said
+    assert len(read_manifest(folder)) == 39
+
+
+def test_columns_of_the_user_s_own_survive(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    rows = [{**row, "room": "B 12"} for row in read_manifest(folder)]
+    write_manifest(folder, rows, list(rows[0]))
+    split_faces(folder, SplitOptions())
+    with (folder / "manifest.csv").open(newline="") as file:
+        assert {row["room"] for row in csv.DictReader(file)} == {"B 12"}
+
+
+def test_the_page_escapes_what_is_hostile(tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    folder = write_captured(tmp_path / "a #1 50%</script>", {"a": {"v.mp4": 2}, "b": {"w.mp4": 2}})
+    rows = [
+        {**row, "person": hostile, "source": "</script><script>alert(2)</script>"}
+        for row in read_manifest(folder)
+    ]
+    write_manifest(folder, rows)
+    page = write_review(folder, ["c&d"]).read_text(encoding="utf-8")
+    assert hostile not in page
+    assert "alert(2)</script>" not in page
+    assert page.count("</script>") == 2
+    with pytest.raises(ConfigError, match="--add"):
+        write_review(folder, ["a/b"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["split", "FOLDER", "--val", "0"], "--val 0 is not above 0"),
+        (["split", "FOLDER", "--test", "0.9"], "--test 0.9 is not within"),
+        (["augment", "FOLDER", "-n", "0"], "--copies 0 is not within"),
+        (["augment", "FOLDER", "--rotation", "90"], "--rotation 90"),
+    ],
+)
+def test_options_out_of_range_are_named(tmp_path: Path, words: list[str], said: str) -> None:
+    folder = write_captured(tmp_path / "f", {"a": {"v.mp4": 2}})
+    error = call(*[str(folder) if w == "FOLDER" else w for w in words]).exception
+    assert isinstance(error, ConfigError)
+    assert said in str(error)
+
+
+def test_folders_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    write_face(tmp_path / "divided" / "train" / "happy" / "a.png", 0, 1)
+    for name, said in (
+        ("nope", "does not exist"),
+        ("empty", "holds no pictures"),
+        ("divided", "divided already"),
+    ):
+        error = call("split", tmp_path / name).exception
+        assert isinstance(error, EngagementError)
+        assert said in str(error)
+
+
+def test_the_commands_say_what_they_did(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    done = call("split", folder)
+    assert done.exception is None
+    assert "val faces have a near copy in train" in done.output
+    assert "40 faces and 48 copies written to" in call("augment", folder, "-n", "2").output
+    assert (tmp_path / "f_augmented" / "manifest.csv").is_file()
+    assert "--apply review.json" in call("review", folder).output
+    assert (
+        read_rgb(tmp_path / "f_augmented" / "sad" / "s1.mp4_000000_0.png").shape
+        == cv2.imread(str(folder / "sad" / "s1.mp4_000000_0.png")).shape
+    )  # type: ignore[union-attr]
