@@ -28,12 +28,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ),
         "odd": write_model(folder / "odd.safetensors", "mobilenet_v2", 40, 3),
     }
+    found["default"] = Path("default")
     found["ensemble"] = folder / "ensemble.safetensors"
     ok("ensemble", found["grey"], found["odd"], "--weights", "2,1", "-o", found["ensemble"])
     return found
 
 
-@pytest.mark.parametrize("kind", ["grey", "states", "odd", "ensemble"])
+@pytest.mark.parametrize("kind", ["grey", "states", "odd", "ensemble", "default"])
 def test_the_file_does_what_torch_does(kind: str, models: dict[str, Path], tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     printed = ok("export", models[kind], "--onnx", "-o", path).output
@@ -48,7 +49,7 @@ def test_the_file_does_what_torch_does(kind: str, models: dict[str, Path], tmp_p
         got = dict(zip(names, session.run(names, dict(zip(inputs, chips, strict=True))), strict=True))
         for name, wanted in torch_outputs(model, chips).items():
             np.testing.assert_allclose(got[name], wanted, atol=1e-4)
-    assert (names == ["expression", "state", "identity"]) == (kind == "states")
+    assert (names == ["expression", "state", "identity"]) == (kind in ("states", "default"))
 
 
 def test_what_is_compared_is_what_evaluate_says(models: dict[str, Path], expression_folders: Path) -> None:
