@@ -5,7 +5,7 @@
 Every clip shows one known person. Each is cut into pieces of 1.5 s at several face heights; two pieces of one
 clip are the same person, pieces of two clips are different people. Prints the area under the ROC curve of
 each kind of evidence, and the slope and zero of a logistic fit under equal priors: the log-likelihood ratios
-that `engagement/tracking/persons.py` adds up. Clothing and background of one clip are the same throughout,
+that `engagement/tracking/evidence.py` adds up. Clothing and background of one clip are the same throughout,
 which flatters colours: their slope is halved before use.
 """
 

@@ -1,7 +1,7 @@
 """Association: our tracker against those of the `trackers` library, on the same detections.
 
     pip install trackers motmetrics
-    python benchmarks/tracking.py sample_videos [--rates 5 2 1]
+    python -m benchmarks.tracking sample_videos [--rates 5 2 1]
 
 Runs over the sample clips, whose boxes and persons are known. Tracks alone are compared, before they are joined
 to persons: IDF1 and identity switches (motmetrics), summed over the clips. Detections and the times of frames
@@ -20,13 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.sessions_streams import look_at
 from engagement.classification.classifier import FaceClassifier
-from engagement.faces.chips import cut_chips
 from engagement.faces.mtcnn import MtcnnDetector
-from engagement.faces.pose import head_pose
-from engagement.faces.quality import assess
 from engagement.geometry import iou_matrix
-from engagement.tracking.appearance import head_colours
 from engagement.tracking.tracker import FaceLook, FaceTracker
 from engagement.types import FaceDetections
 from engagement.video import open_video
@@ -36,20 +33,14 @@ LIBRARY = ("SORTTracker", "ByteTrackTracker", "OCSORTTracker")
 Seen = list[tuple[FaceDetections, FaceLook, list[tuple[str, np.ndarray]]]]
 
 
-def look_at(clip: Path, rate: float) -> Seen:
+def read(clip: Path, rate: float) -> Seen:
     """Detections, looks and true boxes of every sampled frame."""
     detector, classifier = MtcnnDetector(), FaceClassifier()
     people = json.loads(clip.with_suffix(".truth.json").read_text(encoding="utf-8"))["persons"]
     seen: Seen = []
     with open_video(clip) as reader:
         for frame in select(reader.tickets(), rate):
-            faces = detector.detect(frame.rgb, frame.index, frame.time_s)
-            pose = head_pose(faces.landmarks_xy)
-            specs = classifier.chip_specs
-            chips = [cut_chips(frame.rgb, faces.boxes_xyxy, pose[:, 2], spec) for spec in specs]
-            quality = assess(chips[0], faces.boxes_xyxy, pose, frame.rgb.shape[:2])
-            identity = classifier.score(chips).identity
-            look = FaceLook(identity, head_colours(frame.rgb, faces.boxes_xyxy), quality)
+            faces, look = look_at(frame.rgb, detector, classifier, frame.index, frame.time_s)
             true = []
             for person in people:
                 near = min(person["boxes"], key=lambda b: abs(b["time_s"] - frame.time_s))
@@ -123,7 +114,7 @@ def main() -> None:
     candidates = {"ours": ours, **{name: theirs(name) for name in LIBRARY}}
     print("| samples/s | tracker | IDF1 | switches |\n|---|---|---|---|")
     for rate in options.rates:
-        sessions = [look_at(clip, rate) for clip in clips]
+        sessions = [read(clip, rate) for clip in clips]
         for name, make in candidates.items():
             idf1, switches = judge(make, sessions, rate)
             print(f"| {rate:g} | {name} | {idf1:.3f} | {switches} |", flush=True)
