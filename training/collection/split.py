@@ -1,4 +1,4 @@
-"""Which captured faces train and which check: whole videos, people or stretches of time, never single frames.
+"""Which captured faces train and which check: whole videos, people or blocks of time, never single frames.
 
 Neighbouring frames show the same face; a split that divides them measures memory (docs/datasets.md).
 """
@@ -70,7 +70,7 @@ class Division:
 
     Attributes:
         counts: split -> class -> faces.
-        units: split -> class -> videos (people, stretches).
+        units: split -> class -> videos (people, blocks of time).
         near: split -> faces with a copy or near copy in train.
     """
 
@@ -130,10 +130,15 @@ def _units(faces: Faces, by: By) -> list[str]:
 
 def _block(row: dict[str, str]) -> str:
     source = row.get("source", "")
+    return f"{source}#{int(_time(row) // 2)}" if source and row.get("time_s") else ""
+
+
+def _time(row: dict[str, str]) -> float:
+    """Seconds; DataError where the manifest says something else."""
     try:
-        return f"{source}#{int(float(row['time_s']) // 2)}" if source else ""
-    except (KeyError, ValueError):
-        return ""
+        return float(row.get("time_s") or 0)
+    except ValueError as error:
+        raise DataError(f"{row['file']}: the time '{row['time_s']}' is no number", "Give seconds.") from error
 
 
 def _require_several(faces: Faces, units: list[str], labels: list[str], options: SplitOptions) -> None:
@@ -211,8 +216,8 @@ def _by_time(rows: Rows, units: list[str], options: SplitOptions) -> NDArray[np.
     split = dict.fromkeys(units, "train")
     runs: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row, unit in zip(rows, units, strict=True):
-        blocks = runs.setdefault((row["source"], row["label"]), {})
-        blocks.setdefault(unit, []).append(float(row.get("time_s") or 0))
+        blocks = runs.setdefault((row.get("source", ""), row["label"]), {})
+        blocks.setdefault(unit, []).append(_time(row))
     needed = 1 + len(options.parts)
     for label in sorted({label for _, label in runs}):
         own = [
