@@ -13,7 +13,7 @@ COMMANDS = [
         for name in ("base", "states", "personal", "extension", "temporal", "identity", "matrix")
     ),
     *((f"{name} --help", 0) for name in ("evaluate", "ensemble", "explain", "export")),
-    ("faces capture --help", 0),
+    *((f"faces {name} --help", 0) for name in ("capture", "review", "split", "augment")),
     ("dataset --help", 0),
     ("dataset inspect --help", 0),
     ("dataset inspect", 2),

@@ -6,6 +6,7 @@ Neighbouring frames show the same face; a split that divides them measures memor
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -91,7 +92,7 @@ def split_faces(folder: Path, options: SplitOptions, say: Say = lambda _: None) 
     labels = [row["label"] for row in faces.rows]
     _require_several(faces, units, labels, options)
     in_time = options.by == "time"
-    split = _by_time(faces.rows, units, options) if in_time else _by_unit(units, labels, options)
+    split = _by_time(faces.rows, units, options) if in_time else by_unit(units, labels, options.parts)
     _require_whole(faces.rows, split, options)
     if any(row.get("split") for row in faces.rows):
         say("an earlier split is replaced")
@@ -165,15 +166,27 @@ def _require_several(faces: Faces, units: list[str], labels: list[str], options:
         )
 
 
-def _by_unit(units: list[str], labels: list[str], options: SplitOptions) -> NDArray[np.str_]:
+def by_unit(units: Sequence[str], labels: Sequence[str], parts: Mapping[str, float]) -> NDArray[np.str_]:
+    """A split of n faces that divides no unit and keeps a unit of each class in train.
+
+    Args:
+        units: n names of what must not be divided.
+        labels: n classes.
+        parts: shares of the splits besides train; ``test`` is taken first.
+
+    Returns:
+        n of ``train`` and the parts' names.
+    """
     names, unit = np.unique(np.array(units, dtype=np.str_), return_inverse=True)
     _, label = np.unique(np.array(labels, dtype=np.str_), return_inverse=True)
     counts = np.zeros((len(names), label.max() + 1), np.float32)
     np.add.at(counts, (unit, label), 1)
-    side = np.full(len(names), "train", dtype="<U5")
-    for part, share in options.parts.items():
+    side = np.full(len(names), "train", dtype=np.dtype("<U5"))
+    for part, share in parts.items():
         free = np.flatnonzero(side == "train")
-        spare = 1 + (part == "test")  # what each class must keep for the splits that come after
+        spare = 1 + (
+            part == "test" and len(parts) > 1
+        )  # what each class must keep for the splits that come after
         side[free[_held(counts[free], share * counts.sum(axis=0), spare)]] = part
     return side[unit]
 

@@ -17,6 +17,7 @@ from engagement.classification.network import HeadSpec
 from engagement.errors import DataError
 from engagement.faces.manifest import read_manifest
 from engagement.types import FloatArray
+from training.collection.split import by_unit
 from training.datasets.registry import load
 from training.frozen import HeadFit, apply_head, features_of, fit_head
 from training.inspection.leaks import KINDS, relations
@@ -160,9 +161,15 @@ def _units(table: SampleTable, folder: Path) -> dict[str, NDArray[np.str_]]:
 
 
 def _held(table: SampleTable, units: NDArray[np.str_]) -> NDArray[np.str_]:
-    alone = replace(table, split=np.full(len(table), "train"), group=units)
-    split = alone.with_validation(_SHARE, stratified=True).split
-    return np.where(split == "val", "test", "train").astype(np.str_)
+    if len(np.unique(units)) == len(table):
+        alone = replace(table, split=np.full(len(table), "train"), group=units)
+        split = alone.with_validation(_SHARE, stratified=True).split
+        return np.where(split == "val", "test", "train").astype(np.str_)
+    labels = [table.labels.classes[i] for i in table.target.argmax(axis=1)]
+    split = by_unit(units.tolist(), labels, {"test": _SHARE})
+    if not (split == "test").any():
+        raise DataError("every class comes from one of them, so none can be held out")
+    return split
 
 
 def _measured(name: str, table: SampleTable, features: FloatArray, options: SimilarOptions) -> SplitFigures:
