@@ -88,7 +88,8 @@ class Evidence:
         quality = self.weight / self.seen
         poor = 1 - np.minimum(1.0, np.minimum(quality, quality[i]) / _FACE_GOOD)
         zero = _FACE_ZERO + _FACE_POOR * poor
-        return trust * np.clip(_FACE_SLOPE * (self._cosines(i) - zero), *_FACE_LIMITS)
+        ratios = trust * np.clip(_FACE_SLOPE * (self._cosines(i) - zero), *_FACE_LIMITS)
+        return ratios.astype(np.float32)
 
     def _cosines(self, i: int) -> FloatArray:
         length = np.linalg.norm(self.identity, axis=1)
