@@ -52,6 +52,7 @@ class Evidence:
         self.weight = np.array([t.weight for t in tracks], np.float64)
         self.colours = _stack([t.colours_sum for t in tracks])
         self.seen = np.array([len(t.samples) for t in tracks], np.float64)
+        self._unit, self._root = _unit(self.identity), np.sqrt(self.colours / self.seen[:, None])
         self.apart = together(tracks)
         self.near = _near(tracks) if "seat" in self.kinds and n else np.zeros((n, n), np.float32)
         self.continued = _continued(tracks)
@@ -63,6 +64,8 @@ class Evidence:
         """Cluster j becomes part of cluster i; its row means nothing from then on."""
         for sums in (self.identity, self.colours, self.weight, self.seen):
             sums[i] += sums[j]
+        self._unit[i] = _unit(self.identity[i])
+        self._root[i] = np.sqrt(self.colours[i] / self.seen[i])
         self.apart[i] |= self.apart[j]
         self.apart[:, i] = self.apart[i]
         for links in (self.near, self.continued):
@@ -75,7 +78,7 @@ class Evidence:
         if "face" in self.kinds:
             total += self._faces(i)
         if "colours" in self.kinds:
-            alike = np.sqrt(self.colours / self.seen[:, None]) @ np.sqrt(self.colours[i] / self.seen[i])
+            alike = self._root @ self._root[i]
             total += np.clip(_COLOUR_SLOPE * (alike - _COLOUR_ZERO), -_COLOUR_LIMIT, _COLOUR_LIMIT)
         total += self.seat_weight * self.near[i] + _CONTINUED * self.continued[i]
         total[self.apart[i]] = -np.inf
@@ -92,15 +95,14 @@ class Evidence:
         return ratios.astype(np.float32)
 
     def _cosines(self, i: int) -> FloatArray:
-        length = np.linalg.norm(self.identity, axis=1)
-        return self.identity @ self.identity[i] / np.maximum(length * length[i], 1e-9)
+        return self._unit @ self._unit[i]
 
     def _trust_in_seats(self) -> float:
         """Log-likelihood ratio of the same seat: seats that clear faces contradict count for less."""
         clear = self.weight >= _FACE_FULL_WEIGHT
         same_place = np.triu((self.near > 0.5) & clear[:, None] & clear[None] & ~self.apart, 1)
-        cosines = np.stack([self._cosines(i) for i in range(len(self.weight))])
-        ratios = _FACE_SLOPE * (cosines[same_place] - _FACE_ZERO)
+        cosines = (self._unit @ self._unit.T)[same_place]
+        ratios = _FACE_SLOPE * (cosines - _FACE_ZERO)
         right = _SEAT_RIGHT + float((ratios > _CLEAR).sum())
         wrong = _SEAT_WRONG + float((ratios < -_CLEAR).sum())
         return float(np.clip(np.log(right / wrong), 0, _SEAT_LIMIT))
@@ -118,6 +120,11 @@ def together(tracks: Sequence[TrackSummary]) -> np.ndarray:
     ends = np.concatenate([[0], np.cumsum(counts)])
     seen = csr_matrix((np.ones(len(columns), np.float32), columns, ends), shape=(n, int(columns.max()) + 1))
     return np.asarray((seen @ seen.T).toarray() > 0)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors along the last axis, scaled to length 1; zeros stay zeros."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 
 def _stack(sums: list[FloatArray | None]) -> np.ndarray:

@@ -138,15 +138,23 @@ def _agglomerate(evidence: Evidence, members: dict[int, list[int]]) -> None:
     score = np.full((n, n), -np.inf, np.float32)
     for i in alive:
         score[i] = np.where(dead, -np.inf, evidence.ratios(i))
+    # The best partner of each row is remembered: thousands of tracks are a matter of seconds.
+    partner = score.argmax(axis=1)
+    best = score[np.arange(n), partner]
     while True:
-        i, j = sorted(int(v) for v in divmod(int(np.argmax(score)), n))
-        if not score[i, j] > _JOIN:
+        row = int(np.argmax(best))
+        if not best[row] > _JOIN:
             return
+        i, j = sorted((row, int(partner[row])))
         evidence.join(i, j)
         members[i] += members.pop(j)
         dead[j] = True
         score[j] = score[:, j] = -np.inf
         score[i] = score[:, i] = np.where(dead, -np.inf, evidence.ratios(i))
+        stale = np.flatnonzero((partner == i) | (partner == j) | (score[i] > best))
+        stale = np.union1d(stale, [i, j])
+        partner[stale] = score[stale].argmax(axis=1)
+        best[stale] = score[stale, partner[stale]]
 
 
 __all__ = ["IDENTITIES", "NOBODY", "PersonsConfig", "TrackSummary", "join_tracks"]
