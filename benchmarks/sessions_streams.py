@@ -187,7 +187,6 @@ class Followed:
 
     Attributes:
         sample, true, track, person: (n,); person -1 for nobody.
-        missed: (samples lost) number of true faces that no track took.
         box: (n, 4).
     """
 
@@ -196,7 +195,6 @@ class Followed:
     track: IndexArray
     person: IndexArray
     box: FloatArray
-    missed: list[tuple[int, int]]
 
 
 def follow(
@@ -209,7 +207,6 @@ def follow(
     tracker, summaries = FaceTracker(tracking), {}
     shot = 0
     rows: list[tuple[int, int, int, FloatArray]] = []
-    missed = []
     for sample, sight in enumerate(sights):
         if sight.cut:
             tracker.cut()
@@ -218,7 +215,6 @@ def follow(
         for row, track in enumerate(tracks.tolist()):
             true, box = int(sight.true[row]), sight.faces.boxes_xyxy[row]
             if track < 0:
-                missed += [(sample, true)] if true >= 0 else []
                 continue
             summary = summaries.setdefault(track, TrackSummary(track, shot))
             summary.add(
@@ -233,6 +229,5 @@ def follow(
     found = find_persons(list(summaries.values()), persons or PersonsConfig(), evidence)
     sample, true, track = (np.array([r[k] for r in rows], np.int64) for k in range(3))
     who = np.array([found.person[t] for t in found.relabel(track, sample).tolist()], np.int64)
-    return Followed(
-        sample, true, track, who, np.array([r[3] for r in rows], np.float32).reshape(-1, 4), missed
-    )
+    boxes = np.array([r[3] for r in rows], np.float32).reshape(-1, 4)
+    return Followed(sample, true, track, who, boxes)
