@@ -55,7 +55,7 @@ def score(true: Rows, found: Rows, samples: int) -> Scores:
         samples: number of samples of the session.
     """
     with contextlib.redirect_stdout(io.StringIO()):  # it tells of optional data sets it cannot read
-        from trackeval.metrics import HOTA, Identity
+        from trackeval.metrics import HOTA, Identity  # pyright: ignore[reportMissingImports]
     true_names, true_index = np.unique(true.name, return_inverse=True)
     found_names, found_index = np.unique(found.name, return_inverse=True)
     data: dict[str, Any] = {
