@@ -38,7 +38,7 @@ KINDS = {
     "face + seat": ("face", "seat"),
     "face + colours + seat": ("face", "colours", "seat"),
     "colours + seat + session (--identity appearance)": ("colours", "seat", "session"),
-    "all, with what the session shows (default)": None,
+    "face + colours + seat + session (default)": None,
 }
 
 
