@@ -141,10 +141,6 @@ def _nearest(moments: TimeArray, at: float) -> int:
     return min(around, key=lambda i: abs(moments[i] - at))
 
 
-def _pairs(agree: NDArray[np.float64]) -> dict[int, int]:
-    raise NotImplementedError
-
-
 def _mentioned(line: Line) -> tuple[str, ...]:
     if isinstance(line, Name):
         return (line.person,)
