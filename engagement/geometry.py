@@ -19,6 +19,11 @@ def _overlap(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray, Floa
     return inter, area_a, area_b
 
 
+def centres(boxes: FloatArray) -> FloatArray:
+    """Middle of one box (4,) or of each of (n, 4): (2,) or (n, 2)."""
+    return ((boxes[..., :2] + boxes[..., 2:4]) / 2).astype(np.float32)
+
+
 def iou_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
     """Intersection over union of each pair; (len(a), len(b)), 0-1."""
     inter, area_a, area_b = _overlap(a, b)

@@ -87,5 +87,5 @@ class SearchConfig:
         if not 0 <= self.scan_every_s <= 10:
             raise ConfigError(
                 f"--scan-every {self.scan_every_s} is not within 0-10 s",
-                "0 scans every sample; 1 finds as many faces in a recording, several times faster.",
+                "0 scans every sample, which takes several times as long; the default is 1.",
             )

@@ -16,7 +16,7 @@ import numpy as np
 
 from engagement.faces.detector import FaceDetector
 from engagement.faces.options import SearchConfig
-from engagement.geometry import iou_matrix
+from engagement.geometry import centres, iou_matrix
 from engagement.types import FaceDetections, FloatArray, Frame, IndexArray
 from engagement.video.cuts import CutDetector
 
@@ -166,7 +166,7 @@ class FaceFinder:
                 late.append(row)
             box = faces.boxes_xyxy[row]
             step = max(frame.time_s - known.seen_s, 1e-6)
-            velocity = (_centre(box) - _centre(known.box)) / step
+            velocity = (centres(box) - centres(known.box)) / step
             kept.append(_Known(box, ((known.velocity + velocity) / 2).astype(np.float32), frame.time_s))
         for row in sorted(set(range(len(faces))) - set(matches.tolist())):
             late.append(row)
@@ -193,7 +193,7 @@ class FaceFinder:
                 if row >= 0:
                     box = faces.boxes_xyxy[row]
                     step = max(known.seen_s - frame.time_s, 1e-6)
-                    velocity = ((_centre(known.box) - _centre(box)) / step).astype(np.float32)
+                    velocity = ((centres(known.box) - centres(box)) / step).astype(np.float32)
                     further.append(_Known(box, velocity, frame.time_s))
             sighting.faces = _together(sighting.faces, faces)
             following = further
@@ -208,7 +208,7 @@ def _match(expected: FloatArray, found: FloatArray) -> IndexArray:
         return out
     side = (expected[:, 2:] - expected[:, :2]).max(axis=1)[:, None]
     other = (found[:, 2:] - found[:, :2]).max(axis=1)[None]
-    distance = np.linalg.norm(_centre(expected)[:, None] - _centre(found)[None], axis=2) / np.maximum(side, 1)
+    distance = np.linalg.norm(centres(expected)[:, None] - centres(found)[None], axis=2) / np.maximum(side, 1)
     ratio = np.maximum(side, other) / np.maximum(np.minimum(side, other), 1)
     for farthest, largest in _REACHES:
         near = np.where((distance <= farthest) & (ratio <= largest), distance, np.inf)
@@ -217,10 +217,6 @@ def _match(expected: FloatArray, found: FloatArray) -> IndexArray:
             out[i] = j
             near[i, :] = near[:, j] = distance[i, :] = distance[:, j] = np.inf
     return out
-
-
-def _centre(boxes: FloatArray) -> FloatArray:
-    return ((boxes[..., :2] + boxes[..., 2:]) / 2).astype(np.float32)
 
 
 def _together(faces: FaceDetections, more: FaceDetections) -> FaceDetections:

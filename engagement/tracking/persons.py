@@ -59,7 +59,9 @@ class PersonsConfig:
                 f"--identity-weights is given with --identity {self.identity}", "Add --identity facenet."
             )
         if self.min_samples < 1:
-            raise ConfigError(f"persons.min_samples {self.min_samples} is below 1")
+            raise ConfigError(
+                f"persons.min_samples {self.min_samples} is below 1", "Leave it out for the default, 3."
+            )
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -128,7 +130,7 @@ def _grouped(
 
 
 def _agglomerate(evidence: Evidence, members: dict[int, list[int]]) -> None:
-    """Join the two most alike clusters until none are more likely the same than not."""
+    """Join the two most alike clusters until no two are likely enough the same."""
     alive = sorted(members)
     if len(alive) < 2:
         return

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engagement.errors import ConfigError
-from engagement.geometry import iou_matrix
+from engagement.geometry import centres, iou_matrix
 from engagement.tracking.assignment import assign
 from engagement.tracking.replacement import Stillness, replaced
 from engagement.types import FaceDetections, FloatArray, IndexArray
@@ -41,9 +41,15 @@ class TrackingConfig:
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.new_score < 1:
-            raise ConfigError(f"tracking.new_score {self.new_score} is not within 0.5-1")
+            raise ConfigError(
+                f"tracking.new_score {self.new_score} is not within 0.5-1",
+                "Leave it out for the default, 0.7.",
+            )
         if not 0 < self.max_lost_s <= 30:
-            raise ConfigError(f"tracking.max_lost_s {self.max_lost_s} is not within 0-30 s")
+            raise ConfigError(
+                f"tracking.max_lost_s {self.max_lost_s} is not within 0-30 s",
+                "Leave it out for the default, 1.",
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,15 +141,6 @@ class FaceTracker:
         """A new shot begins: all tracks end."""
         self._tracks.clear()
 
-    def expected(self, time_s: float) -> FloatArray:
-        """Boxes (n, 4) where the living tracks are expected at a time, for a closer look there."""
-        boxes = []
-        for track in self._tracks:
-            if time_s - track.seen_s <= self.config.max_lost_s:
-                track.predict(time_s)
-                boxes.append(track.box())
-        return np.stack(boxes) if boxes else np.zeros((0, 4), np.float32)
-
     def update(self, faces: FaceDetections, look: FaceLook) -> IndexArray:
         """Assign the faces of the next frame.
 
@@ -183,7 +180,7 @@ class FaceTracker:
         expected = np.stack([t.box() for t in tracks])
         overlap = iou_matrix(expected, boxes)
         side = np.array([t.side for t in tracks])[:, None]
-        centre = np.linalg.norm(_centres(expected)[:, None] - _centres(boxes)[None], axis=2) / side
+        centre = np.linalg.norm(centres(expected)[:, None] - centres(boxes)[None], axis=2) / side
         reach = np.array([t.reach() for t in tracks])[:, None]
         new_side = (boxes[:, 2:4] - boxes[:, :2]).max(axis=1)[None]
         growth = np.abs(np.log(np.maximum(new_side, 1) / np.maximum(side, 1)))
@@ -211,7 +208,7 @@ class FaceTracker:
         colours = _overlap(np.stack([t.last_colours for t in tracks]), look.colours[rows])
         trusted = (look.quality[rows] >= _TRUSTED)[None]
         other = (face < _OTHER_FACE) & (colours < _OTHER_COLOURS) & trusted
-        shift = np.stack([t.last_centre for t in tracks])[:, None] - _centres(boxes)[None]
+        shift = np.stack([t.last_centre for t in tracks])[:, None] - centres(boxes)[None]
         shift = np.linalg.norm(shift, axis=2) / np.array([t.side for t in tracks])[:, None]
         still = np.array([t.stillness.steady for t in tracks])
         return other | replaced(still, face, colours, shift.astype(np.float32), look.quality[rows])
@@ -220,10 +217,6 @@ class FaceTracker:
 def _overlap(a: FloatArray, b: FloatArray) -> FloatArray:
     """Bhattacharyya coefficients of histograms (n, b) and (m, b)."""
     return np.sqrt(a) @ np.sqrt(b).T
-
-
-def _centres(boxes: FloatArray) -> FloatArray:
-    return ((boxes[:, :2] + boxes[:, 2:4]) / 2).astype(np.float32)
 
 
 def _measure(box: FloatArray) -> FloatArray:
