@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit, softmax
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -68,7 +69,7 @@ def build_network(weights: LoadedWeights) -> FaceStateNet:
 
 
 def _fused(network: FaceStateNet) -> FaceStateNet:
-    """The network with every BatchNorm folded into the convolution before it: a sixth of the time saved."""
+    """The network, faster: a BatchNorm is folded into the convolution before it where a Sequential holds both."""
     for parent in network.modules():
         if not isinstance(parent, nn.Sequential):
             continue
@@ -88,13 +89,10 @@ def calibrate(logits: FloatArray, labels: LabelSet, calibration: dict[str, Any])
         float32 (n, classes): softmax for exclusive labels, sigmoid each for independent ones.
     """
     if labels.kind == "exclusive":
-        scaled = logits / float(calibration.get("temperature", 1.0))
-        scaled = scaled - scaled.max(axis=1, keepdims=True)
-        power = np.exp(scaled)
-        return (power / power.sum(axis=1, keepdims=True)).astype(np.float32)
+        return softmax(logits / float(calibration.get("temperature", 1.0)), axis=1).astype(np.float32)
     scale = np.asarray(calibration.get("scale", np.ones(len(labels))), np.float32)
     bias = np.asarray(calibration.get("bias", np.zeros(len(labels))), np.float32)
-    return (1 / (1 + np.exp(-(logits * scale + bias)))).astype(np.float32)
+    return expit(logits * scale + bias).astype(np.float32)
 
 
 class FaceClassifier:

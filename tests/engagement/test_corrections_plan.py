@@ -1,0 +1,125 @@
+"""What lines mean for the rows of a timeline: laws that hold for any people and any lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engagement.corrections.file import Hide, Line, Merge, Name, OptOut, Split, order
+from engagement.corrections.plan import make_plan
+from engagement.corrections.rebuild import Samples, rebuild
+from engagement.corrections.rebuild import settings as settings_of
+from engagement.timelines.columns import raw_scores, smoothed_scores
+
+
+def spans(count: int) -> st.SearchStrategy[dict[str, list[tuple[int, int]]]]:
+    """When people are there, in samples; everybody at least once."""
+    one = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 15)), min_size=1, max_size=3)
+    return st.fixed_dictionaries({f"P{i + 1:02d}": one for i in range(count)})
+
+
+def seen_rows(people: dict[str, list[tuple[int, int]]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids, times and frames of the observed rows of a timeline."""
+    rows = [
+        (name, at)
+        for name, parts in people.items()
+        for at in sorted({k for a, n in parts for k in range(a, a + n)})
+    ]
+    at = np.array([k for _, k in rows], np.int64)
+    return np.array([name for name, _ in rows], object), at * 0.2, at * 5
+
+
+SUMMARY: dict[str, Any] = {
+    "sampling": {"step_s": 0.2},
+    "limits": {"min_quality": 0.3, "state_margin": 0.1},
+    "temporal": {"method": "box", "window_s": 1.0, "state_window_s": 2.0, "max_gap_s": 0.6},
+}
+LINES: st.SearchStrategy[Line] = st.one_of(
+    st.builds(Name, st.just(1), st.sampled_from(["P01", "P02", "P03"]), st.sampled_from(["A", "B"])),
+    st.builds(
+        Merge, st.just(2), st.tuples(st.sampled_from(["P01", "P02", "P03"])), st.sampled_from(["P02", "P04"])
+    ),
+    st.builds(
+        Split,
+        st.just(3),
+        st.sampled_from(["P01", "P02"]),
+        st.floats(0, 11),
+        st.sampled_from(["P01", "P02", "P08"]),
+        st.sampled_from(["", "P04", "P09"]),
+    ),
+    st.builds(Hide, st.just(4), st.tuples(st.sampled_from(["P01", "P03"]))),
+    st.builds(OptOut, st.just(5), st.tuples(st.sampled_from(["P02", "P03", "P09"]))),
+)
+
+
+@given(spans(3), st.lists(LINES, max_size=6))
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_any_lines_keep_one_row_per_person_and_time(
+    people: dict[str, list[tuple[int, int]]], lines: list[Line]
+) -> None:
+    source, times, frames = seen_rows(people)
+    plan, mistakes = make_plan(lines, source, times, frames)
+    pairs = [(p, f) for p, f in zip(plan.label, frames, strict=True) if p]
+    assert len(pairs) == len(set(pairs))
+    labels = set(plan.label)
+    assert set(plan.names) | plan.hidden <= labels
+    assert not plan.opted_out & labels - {
+        p for line in lines if isinstance(line, Split) for p in (line.second,)
+    }
+    if not any(isinstance(line, OptOut) for line in lines):
+        assert not plan.erases.any()
+    if mistakes:
+        return
+    # What remains after an opt-out plans to the same people.
+    left = ~plan.erases
+    again, mistakes = make_plan(lines, source[left], times[left], frames[left], plan.record())
+    assert not mistakes
+    assert again.label.tolist() == plan.label[left].tolist()
+    assert again.record() == plan.record()
+    assert not again.taken_back
+
+
+@given(spans(3))
+@settings(max_examples=30, deadline=None)
+def test_a_merger_holds_the_rows_of_both(people: dict[str, list[tuple[int, int]]]) -> None:
+    source, times, frames = seen_rows(people)
+    plan, mistakes = make_plan([Merge(1, ("P03",), "P01")], source, times, frames)
+    own = {p: set(frames[source == p].tolist()) for p in people}
+    if own["P01"] & own["P03"]:
+        assert "both are seen at" in mistakes[0].text
+        assert plan.label.tolist() == source.tolist()
+        return
+    assert not mistakes
+    figures = ["x1", "y1", "x2", "y2", "detection_score", "yaw_deg", "pitch_deg", "roll_deg", "quality"]
+    value = np.array([order(p)[0] / 10 for p in source])
+    rows = pd.DataFrame(dict.fromkeys((*figures, *raw_scores(), *smoothed_scores()), value))
+    rows["frame_index"] = frames
+    samples = Samples(np.arange(60) * 0.2, np.arange(60) * 5)
+    tables = rebuild(rows, plan.label, {"P01"}, samples, settings_of(SUMMARY, ()))
+    seen: Any = tables.timeline[tables.timeline["observed"]]
+    merged = seen[seen["person_id"] == "P01"]
+    assert set(merged["frame_index"]) == own["P01"] | own["P03"]
+    assert not merged["frame_index"].duplicated().any()
+    known = {f: v for f, v, p in zip(frames, value, source, strict=True) if p != "P02"}
+    assert np.allclose(merged["p_happy"], [known[f] for f in merged["frame_index"]])
+    assert set(seen[seen["person_id"] == "P02"]["frame_index"]) == own["P02"]
+    whole = tables.timeline[tables.timeline["person_id"] == "P01"]
+    assert np.diff(whole["frame_index"]).tolist() == [5] * (len(whole) - 1)
+
+
+def test_a_merger_refused_stays_refused_when_its_evidence_is_deleted() -> None:
+    source, times, frames = seen_rows({"P01": [(0, 2)], "P02": [(0, 1)]})
+    lines = [Merge(1, ("P01",), "P02"), OptOut(2, ("P02",))]
+    plan, _ = make_plan(lines, source, times, frames)
+    left = ~plan.erases
+    again, (mistake,) = make_plan(lines, source[left], times[left], frames[left], plan.record())
+    assert "cannot be one person" in mistake.text
+    assert again.label.tolist() == ["P01", "P01"]
+
+
+def test_people_sort_by_number() -> None:
+    assert sorted(["P10", "P100", "P2", "P09"], key=order) == ["P2", "P09", "P10", "P100"]
