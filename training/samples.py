@@ -37,6 +37,8 @@ class SampleTable:
         box: float32 (n, 4): the face box in fractions of the picture's width and height; may leave it.
         sample_id: n names for reports.
         roll_deg: float32 (n,) clockwise tilt of the faces, degrees; None where all are upright.
+        levels: int64 (n, classes): the graded labels (0 very low to 3 very high) that independent states were
+            cut from; None where there are none.
     """
 
     name: str
@@ -48,6 +50,7 @@ class SampleTable:
     box: FloatArray
     sample_id: NDArray[np.str_]
     roll_deg: FloatArray | None = None
+    levels: IndexArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -82,6 +85,7 @@ class SampleTable:
             box=self.box[index],
             sample_id=self.sample_id[index],
             roll_deg=None if self.roll_deg is None else self.roll_deg[index],
+            levels=None if self.levels is None else self.levels[index],
         )
 
     def part(self, split: str) -> SampleTable:
@@ -224,6 +228,7 @@ def joined(tables: Sequence[SampleTable]) -> SampleTable:
     different = [t.name for t in tables if t.labels != first.labels]
     if different:
         raise DataError(f"data sets '{first.name}' and '{different[0]}' are labelled differently")
+    levels = [t.levels for t in tables if t.levels is not None]
     rolls = [np.zeros(len(t), np.float32) if t.roll_deg is None else t.roll_deg for t in tables]
     return SampleTable(
         name="+".join(t.name for t in tables),
@@ -235,6 +240,7 @@ def joined(tables: Sequence[SampleTable]) -> SampleTable:
         box=np.concatenate([t.box for t in tables]),
         sample_id=np.concatenate([t.sample_id for t in tables]),
         roll_deg=np.concatenate(rolls),
+        levels=np.concatenate(levels) if len(levels) == len(tables) else None,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
+from engagement.types import FloatArray, IndexArray
 from training.datasets.framing import boxes_for
 from training.samples import SampleTable
 
@@ -25,7 +26,7 @@ def official(folder: Path) -> SampleTable:
         DataError: no picture, or a label that is no level.
     """
     images: list[Path] = []
-    target: list[list[float]] = []
+    grades: list[list[int]] = []
     split: list[str] = []
     for name, short in _SPLITS.items():
         table = folder / "Labels" / f"{name}Labels.csv"
@@ -37,34 +38,41 @@ def official(folder: Path) -> SampleTable:
         ):
             if picture.stem in levels:
                 images.append(picture)
-                target.append(levels[picture.stem])
+                grades.append(levels[picture.stem])
                 split.append(short)
     if not images:
         raise DataError(
             f"{folder} holds no face pictures of labelled clips", "Expected Train/<subject>/<clip>.jpg."
         )
     ids = np.array([p.stem for p in images], dtype=np.str_)
+    graded = np.array(grades, np.int64)
     return SampleTable(
         name="daisee",
         labels=LEARNER_STATES,
         images=images,
-        target=np.array(target, np.float32),
+        target=present(graded),
         split=np.array(split, dtype=np.str_),
         # The first six digits of a clip's number are the subject's.
         group=np.array([str(i)[:6] for i in ids], dtype=np.str_),
         box=boxes_for("daisee", len(images)),
         sample_id=ids,
+        levels=graded,
     )
 
 
-def _levels(table: Path) -> dict[str, list[float]]:
-    out: dict[str, list[float]] = {}
+def present(levels: IndexArray) -> FloatArray:
+    """0/1 of graded labels (n, states) at the levels of PRESENT; float32."""
+    least = np.array([PRESENT[c] for c in LEARNER_STATES.classes])
+    return (levels >= least).astype(np.float32)
+
+
+def _levels(table: Path) -> dict[str, list[int]]:
+    out: dict[str, list[int]] = {}
     with table.open(newline="", encoding="utf-8-sig") as file:
         for line, raw in enumerate(csv.DictReader(file), 2):
             row = {str(k).strip().lower(): v for k, v in raw.items()}
             try:
-                states = [float(int(row[c]) >= PRESENT[c]) for c in LEARNER_STATES.classes]
-                out[Path(row["clipid"]).stem] = states
+                out[Path(row["clipid"]).stem] = [int(row[c]) for c in LEARNER_STATES.classes]
             except (KeyError, ValueError, TypeError) as error:
                 raise DataError(f"{table}, line {line}: not a row of DAiSEE labels ({error})") from error
     return out

@@ -13,7 +13,7 @@ from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import FloatArray
 from training.datasets.copies import without_copies
-from training.datasets.daisee import PRESENT
+from training.datasets.daisee import present
 from training.datasets.framing import boxes_for
 from training.datasets.votes import FERPLUS_VOTES, soft_labels
 from training.datasets.wacv2016 import LEVELS as WACV_LEVELS
@@ -88,15 +88,23 @@ def ferplus(folder: Path) -> SampleTable:
 
 
 def daisee(folder: Path) -> SampleTable:
-    """DAiSEE: boredom, engagement, confusion as 0/1 at the levels of daisee.PRESENT; group = subject."""
+    """DAiSEE: boredom, engagement, confusion as 0/1 at the levels of daisee.PRESENT, and graded; group = subject."""
     frame = _read([folder / "daisee_faces.parquet"])
-    target = np.stack([frame[c] >= PRESENT[c] for c in LEARNER_STATES.classes], axis=1)
-    return _table("daisee", frame, LEARNER_STATES, target.astype(np.float32), frame["subject"].tolist())
+    levels = frame[list(LEARNER_STATES.classes)].to_numpy(dtype=np.int64)
+    table = _table("daisee", frame, LEARNER_STATES, present(levels), frame["subject"].tolist())
+    return replace(table, levels=levels)
 
 
-def wacv2016(folder: Path) -> SampleTable:
-    """WACV-2016: three levels of engagement; group = person; rows in the order of the frames."""
+def wacv2016(folder: Path, kind: str | None = None) -> SampleTable:
+    """WACV-2016: three levels of engagement; group = person; rows in the order of the frames.
+
+    Args:
+        kind: only frames of this kind; ``auto`` leaves out those that were framed otherwise, which gives
+            the label away.
+    """
     frame = _read([folder / "wacv2016_engagement.parquet"]).sort_values(["subject", "frame"])
+    if kind is not None:
+        frame = frame[frame["kind"] == kind].reset_index(drop=True)
     frame["name"] = frame["clip"] + "/" + frame["frame"].map("{:05d}".format)
     target = one_hot(frame["engagement"].to_numpy(dtype=np.int64), 3)
     return _table("wacv2016", frame, WACV_LEVELS, target, frame["subject"].tolist())
