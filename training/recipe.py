@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -137,15 +138,14 @@ def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
 
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
-        text = path.read_text(encoding="utf-8")
+        file: Traversable = path
     else:
-        shipped = resources.files("training.recipes") / f"{name}.toml"
-        if not shipped.is_file():
+        file = resources.files("training.recipes") / f"{name}.toml"
+        if not file.is_file():
             raise ConfigError(f"recipe '{name}' not found", f"Shipped: {', '.join(shipped_recipes())}")
-        text = shipped.read_text(encoding="utf-8")
     try:
-        values: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"recipe '{name}' is not TOML ({error})") from error
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     backbone = str(given.get("backbone", values.get("backbone", Recipe.backbone)))

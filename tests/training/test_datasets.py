@@ -130,6 +130,9 @@ def test_a_labelled_csv_is_a_data_set(tmp_path: Path) -> None:
         ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,0.5,0,0.1,1\n", "line 2: the face box"),
         ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,a,0,1,1\n", "no four numbers"),
         ("file,label\n", "has no rows"),
+        ("file,label\n,x\n", "line 2: no file"),
+        ("label,file\nx\n", "line 2: no file"),
+        ('file,label\n"face.png,x\n' + 200_000 * "x", "is not a readable CSV file"),
     ],
 )
 def test_a_faulty_csv_is_explained(tmp_path: Path, text: str, message: str) -> None:
@@ -137,6 +140,28 @@ def test_a_faulty_csv_is_explained(tmp_path: Path, text: str, message: str) -> N
     (tmp_path / "faces.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         load(str(tmp_path / "faces.csv"))
+
+
+@pytest.mark.parametrize(
+    ("file", "reference", "text"),
+    [
+        ("faces.csv", "faces.csv", "file,label\né.png,x\n"),
+        ("manifest.csv", ".", "file,group\nhappy/é.png,x\n"),
+        ("fer2013.csv", ".", "emotion,pixels,Usage\n0,é,Training\n"),
+        ("fer2013new.csv", ".:ferplus", "é"),
+        ("training.csv", ".:affectnet7", "subDirectory_filePath\né\n"),
+        ("EmoLabel/list_patition_label.txt", ".", "train_é.jpg 1\n"),
+    ],
+)
+def test_a_list_in_another_encoding_is_named(tmp_path: Path, file: str, reference: str, text: str) -> None:
+    write_face(tmp_path / "happy" / "0.png", 0, 0)
+    (tmp_path / "Image" / "aligned").mkdir(parents=True)
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text, encoding="latin-1")
+    if file == "manifest.csv":
+        shutil.rmtree(tmp_path / "Image")
+    with pytest.raises(DataError, match=rf"{Path(file).name} is not UTF-8 text\. Save it"):
+        load(f"{tmp_path}/{reference}")
 
 
 def test_an_empty_class_folder_is_named(own_folders: Path, tmp_path: Path) -> None:

@@ -156,11 +156,12 @@ def test_a_file_may_be_given(tmp_path: Path) -> None:
         ("epochs = ", "is not TOML"),
         ("[resnet99]\nepochs = 1", r"table \[resnet99\] is no backbone"),
         ("epoch = 1", "'epochs'"),
+        ("epochs = 1  # hé", "is not TOML"),
     ],
 )
 def test_a_wrong_file_is_explained(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(ConfigError, match=message):
         read_recipe(path)
 

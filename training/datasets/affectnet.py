@@ -19,6 +19,7 @@ from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, SYNONYMS, LabelSet
 from engagement.types import FloatArray
 from training.datasets.files import class_folders, pictures
 from training.datasets.framing import boxes_for
+from training.datasets.lists import open_list
 from training.samples import SampleTable, one_hot
 
 #: AffectNet's numbers.
@@ -146,7 +147,7 @@ def _from_lists(folder: Path, labels: LabelSet) -> SampleTable:
     ids: list[str] = []
     boxes: list[FloatArray] = []
     for path, kind in _lists(folder):
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with open_list(path) as file:
             headed = file.readline().startswith(_COLUMNS[0])
             file.seek(0)
             rows = csv.DictReader(file, fieldnames=None if headed else _COLUMNS)

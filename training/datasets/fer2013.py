@@ -18,6 +18,7 @@ from engagement.labels import EXPRESSIONS, SYNONYMS
 from training.datasets.copies import without_copies
 from training.datasets.files import class_folders, pictures
 from training.datasets.framing import boxes_for
+from training.datasets.lists import open_list
 from training.datasets.votes import FERPLUS_VOTES, soft_labels
 from training.samples import SampleTable, one_hot
 
@@ -40,7 +41,7 @@ def from_csv(path: Path) -> SampleTable:
     images: list[bytes] = []
     index: list[int] = []
     split: list[str] = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with open_list(path) as file:
         for number, raw in enumerate(csv.DictReader(file, skipinitialspace=True), 2):
             row = {str(key).strip(): value for key, value in raw.items()}
             try:
@@ -157,8 +158,8 @@ def ferplus(folder: Path) -> SampleTable:
 
 
 def _vote_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
+    with open_list(path) as file:
+        reader = csv.DictReader(file, restval="")
         lacking = [c for c in ("Usage", "Image name", *FERPLUS_VOTES) if c not in (reader.fieldnames or ())]
         if lacking:
             raise DataError(

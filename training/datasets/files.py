@@ -13,6 +13,7 @@ from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, SYNONYMS, LabelSet
 from engagement.types import FloatArray
 from training.datasets.framing import boxes_for
+from training.datasets.lists import open_list
 from training.datasets.manifest import Row, read_rows
 from training.samples import SampleTable, one_hot
 
@@ -197,7 +198,9 @@ def rafdb(folder: Path) -> SampleTable:
             f"{aligned} does not exist", f"Unpack RAF-DB's aligned pictures beside {listing.parent}."
         )
     rows: list[tuple[Path, str, str]] = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), 1):
+    with open_list(listing) as file:
+        lines = file.read().splitlines()
+    for number, line in enumerate(lines, 1):
         parts = line.split()
         if len(parts) != 2 or not parts[1].isdigit() or not 1 <= int(parts[1]) <= 7:
             raise DataError(f"{listing}, line {number}: expected 'name.jpg 1…7', found '{line}'")

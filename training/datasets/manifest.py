@@ -10,6 +10,7 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.types import FloatArray
+from training.datasets.lists import open_list
 
 #: Columns that name what must not be divided by a split, the coarsest first.
 _GROUPS = ("group", "person", "subject", "source", "recording", "clip")
@@ -40,16 +41,21 @@ def read_rows(path: Path) -> list[Row]:
     Without a column ``group``, person, subject, source, recording or clip stands for it.
 
     Raises:
-        DataError: no column ``file``, or a box that is none, naming the line.
+        DataError: it is no CSV in UTF-8, has no column ``file``, or, naming the line, a row without file or a
+            box that is none.
     """
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        reader = csv.DictReader(handle)
+    with open_list(path) as handle:
+        reader = csv.DictReader(handle, restval="")
         if "file" not in (reader.fieldnames or ()):
             raise DataError(
                 f"{path} has no column 'file'", "Expected columns file, label and, if known, split, group."
             )
         rows: list[Row] = []
         for line, row in enumerate(reader, 2):
+            if not row["file"]:
+                raise DataError(
+                    f"{path}, line {line}: no file", "Fill the column 'file', or remove the line."
+                )
             texts = [row.get(c) or "" for c in _BOX]
             box = None
             if any(texts):
