@@ -15,6 +15,7 @@ from engagement.batch import work
 from engagement.provenance import differences
 from tests import faulty_media, media
 from tests.sessions.command import Run
+from tests.training.made_up_faces import write_face
 
 Command = Callable[..., Run]
 FAST = ("--sample-rate", 1, "--min-face", 80)
@@ -94,6 +95,16 @@ def test_an_output_that_is_a_file_is_refused_before_any_work(tmp_path: Path, eng
     assert str(taken) in ended.err.replace("\n", "")
     assert "it is a file" in ended.err
     assert taken.read_text(encoding="utf-8") == "mine"
+
+
+def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, engagement: Command) -> None:
+    write_face(tmp_path / "faces" / "happy" / "0.png", 0, 0)
+    (tmp_path / "note").write_text("a file")
+    ended = engagement("dataset", "inspect", tmp_path / "faces", "--json", tmp_path / "note" / "figures.json")
+    assert ended.status == 1
+    assert f"error: {tmp_path / 'note'}: " in ended.err
+    assert "Check the path" in ended.err
+    assert "fault of ours" not in ended.err
 
 
 @pytest.mark.parametrize(
