@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 @click.option("--min-face", type=int, help="Smallest face searched for, pixels of the video.  [default: 24]")
 @click.option("--scan-every", type=float, help="Seconds between searches of the whole picture.  [default: 1]")
 @click.option("--device", type=str, default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures here, too.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the figures here, too.",
+)
 def benchmark(
     video: Path,
     sample_rate: float | None,
@@ -47,6 +52,7 @@ def benchmark(
     found = measure(Analyzer(config, device), video)
     _show(found)
     if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
@@ -83,12 +89,11 @@ def measure(analyzer: Analyzer, video: Path) -> dict[str, Any]:
 
 
 def _peak_memory_mib() -> float | None:
-    status = Path(
-        "/proc/self/status"
-    )  # Linux; unlike getrusage it does not count the process that started us
+    # Linux; unlike getrusage it does not count the process that started us. Some sandboxes leave the line out.
+    status = Path("/proc/self/status")
     if status.is_file():
-        line = next(li for li in status.read_text(encoding="ascii").splitlines() if li.startswith("VmHWM"))
-        return int(line.split()[1]) / 2**10
+        lines = status.read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((int(line.split()[1]) / 2**10 for line in lines if line.startswith("VmHWM")), None)
     try:
         import resource
     except ImportError:  # Windows
