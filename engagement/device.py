@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+
 from engagement.errors import ConfigError
 
+#: Niceness of threads that give way; 19 is the most.
+_GIVING_WAY = 15
 CHOICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -36,3 +42,15 @@ def one_thread_each() -> None:
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+
+
+def give_way() -> None:
+    """Let this thread yield the processor to those that have not called this, whenever both could run.
+
+    All other stages wait for decoding; a decoder that shares the cores evenly with five threads makes them wait
+    longer. Only where priority is a thread's (Linux), elsewhere it would be the process's.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        # Never up: that is not allowed, and the user may have put the whole process lower.
+        os.setpriority(os.PRIO_PROCESS, thread, max(os.getpriority(os.PRIO_PROCESS, thread), _GIVING_WAY))

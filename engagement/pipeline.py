@@ -15,7 +15,7 @@ from engagement.classification.classifier import FaceClassifier
 from engagement.clips import ClipScores
 from engagement.config import AnalysisConfig
 from engagement.description import Described, FaceDescriber
-from engagement.device import choose, one_thread_each
+from engagement.device import choose, give_way, one_thread_each
 from engagement.faces.detector import FaceDetector
 from engagement.faces.plugins import make_detector
 from engagement.faces.search import FaceFinder
@@ -166,10 +166,10 @@ class Analyzer:
             )
             watch = Stopwatch(segment.seconds)
 
-            def stage(name: str, items: Iterable[T]) -> Iterator[T]:
-                return stack.enter_context(prefetch(_alone(watch.over(name, items)), _AHEAD))
+            def stage(name: str, items: Iterable[T], first: bool = False) -> Iterator[T]:
+                return stack.enter_context(prefetch(_alone(watch.over(name, items), first), _AHEAD))
 
-            frames = stage("decode", select_span(reader, self.config.sampling.rate_hz, span))
+            frames = stage("decode", select_span(reader, self.config.sampling.rate_hz, span), first=True)
             scans = stage("scan", finder.scan(watch.waiting(frames)))
             sightings = stage("find", finder.find(watch.waiting(scans)))
             described = stage("describe", describer.describe(watch.waiting(sightings)))
@@ -252,7 +252,12 @@ class Analyzer:
             )
 
 
-def _alone(items: Iterable[T]) -> Iterator[T]:
-    """The items, for a thread of its own: the number of threads of an operation is set thread by thread."""
+def _alone(items: Iterable[T], first: bool) -> Iterator[T]:
+    """The items, for a thread of its own: the number of threads of an operation is set thread by thread.
+
+    Every other stage waits for the first, which therefore goes before them.
+    """
     one_thread_each()
+    if not first:
+        give_way()
     yield from items

@@ -83,13 +83,10 @@ class MtcnnDetector:
         height, width = rgb.shape[:2]
         scale = _CELL / self.config.min_face_px
         found: list[FloatArray] = []
-        picture = rgb
+        halves = _Halves(rgb)
         while min(height, width) * scale >= _CELL:
             size = (round(width * scale), round(height * scale))
-            while picture.shape[1] >= 4 * size[0] and not (picture.shape[0] % 2 or picture.shape[1] % 2):
-                # A mean of means of four: the same picture, from a quarter of the pixels.
-                half = (picture.shape[1] // 2, picture.shape[0] // 2)
-                picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
+            picture = halves.of(int(np.log2(width / (2 * size[0]))))[0]
             small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
             offsets, prob = self._map(np.asarray(small, np.uint8))
             found.append(_cells(offsets, prob, scale, self.config.thresholds[0]))
@@ -138,20 +135,27 @@ class MtcnnDetector:
 
         if not len(guesses):
             return np.zeros((0, 4), np.float32)
-        centre, side = (guesses[:, :2] + guesses[:, 2:]) / 2, guesses[:, 2] - guesses[:, 0]
-        reach = np.maximum(np.ceil(side * _WINDOW / 2), _CELL // 2).astype(int)
-        corner = np.round(centre).astype(int) - reach[:, None]
-        windows = [_window(rgb, int(x), int(y), 2 * int(r)) for (x, y), r in zip(corner, reach, strict=True)]
+        sides_px = [round(_WINDOW * _CELL / size) for size in _SIZES]
+        halves = _Halves(rgb)
+        windows: list[ByteArray] = []
+        corners: list[FloatArray] = []  # source pixels
+        sides: list[float] = []
+        for x1, y1, x2, y2 in guesses.tolist():
+            side = (x2 - x1) * _WINDOW
+            # No more pixels than the largest of the pictures made of them needs.
+            picture, shrunk = halves.of(int(np.log2(max(side / max(sides_px), 1))))
+            reach = max(int(np.ceil(side / shrunk / 2)), _CELL // 2)
+            x, y = (round((low + high) / 2 / shrunk) - reach for low, high in ((x1, x2), (y1, y2)))
+            windows.append(_window(picture, x, y, 2 * reach))
+            corners.append(np.array([x, y] * 2, np.float32) * shrunk)
+            sides.append(2.0 * reach * shrunk)
         found: list[FloatArray] = []
-        for size in _SIZES:
-            px = round(_WINDOW * _CELL / size)
+        for px in sides_px:
             small = [cv2.resize(window, (px, px), interpolation=cv2.INTER_AREA) for window in windows]
             maps = self._proposals(self._tensor(np.stack(small).astype(np.uint8))).cpu().numpy()
-            for i in range(len(windows)):
-                cells = _cells(
-                    maps[i, :4], maps[i, 4], px / (2.0 * float(reach[i])), self.config.thresholds[0]
-                )
-                cells[:, :4] += np.tile(corner[i], 2)
+            for answer, corner, side in zip(maps, corners, sides, strict=True):
+                cells = _cells(answer[:4], answer[4], px / side, self.config.thresholds[0])
+                cells[:, :4] += corner
                 found.append(cells)
         return _candidates(found)
 
@@ -222,6 +226,30 @@ def _best(outputs: list[_Output], threshold: float, frame_index: int, time_s: fl
     boxes, score, landmarks = boxes[good], score[good], landmarks[good]
     pick = suppress(boxes, score, 0.7, of_smaller=True)
     return FaceDetections(frame_index, time_s, boxes[pick], score[pick], landmarks[pick])
+
+
+class _Halves:
+    """One picture at its size, at half of it, and so on, each made when first asked for.
+
+    A mean of means of four pixels is their mean, so nothing is lost for what is reduced further anyway.
+    """
+
+    def __init__(self, rgb: ByteArray) -> None:
+        self._pictures = [rgb]
+
+    def of(self, times: int) -> tuple[ByteArray, int]:
+        """The picture halved so many times, or as often as its sides are even; and by what it is smaller."""
+        import cv2
+
+        while len(self._pictures) <= times:
+            last = self._pictures[-1]
+            height, width = last.shape[:2]
+            if height % 2 or width % 2:
+                break
+            half = cv2.resize(last, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+            self._pictures.append(np.asarray(half, np.uint8))
+        done = max(min(times, len(self._pictures) - 1), 0)
+        return self._pictures[done], 2**done
 
 
 def _window(rgb: ByteArray, x: int, y: int, side: int) -> ByteArray:

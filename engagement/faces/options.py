@@ -75,12 +75,13 @@ class SearchConfig:
 
     Attributes:
         scan_every_s: seconds between scans of the whole picture; 0 scans every sample.
-        keep_looking_s: a face that vanished is looked for in its place for so long, in every sample,
+        keep_looking_s: a face that vanished is looked for in its place for so long, in every sample. Not long:
+            one that comes back is met by the next scan and followed back to where it reappeared.
         remember_s: and for so long whenever the picture is scanned.
     """
 
     scan_every_s: float = 1.0
-    keep_looking_s: float = 2.0
+    keep_looking_s: float = 0.5
     remember_s: float = 30.0
 
     def __post_init__(self) -> None:

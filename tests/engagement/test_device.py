@@ -1,0 +1,30 @@
+"""Threads that give way to decoding."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from engagement.device import give_way
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priority belongs to the process")
+def test_giving_way_concerns_the_calling_thread_alone_and_never_raises_it() -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    seen: list[int] = []
+
+    def work() -> None:
+        give_way()
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        give_way()  # raising it again needs rights that a user has not
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [max(before, 15), 19]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
