@@ -7,7 +7,7 @@ say, but a smoothed value where valid neighbours allow one. Depends on numpy alo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -73,10 +73,6 @@ class ScoreRun:
         """The given samples, in order of time."""
         chips = None if self.chips is None else self.chips[index]
         return ScoreRun(self.times_s[index], self.prob[index], self.valid[index], chips)
-
-    def with_prob(self, prob: FloatArray) -> ScoreRun:
-        """The same samples with other scores."""
-        return replace(self, prob=prob)
 
 
 @runtime_checkable

@@ -13,11 +13,10 @@ from pytorch_lightning.callbacks import (  # noqa: E402
     LearningRateMonitor,
     ModelCheckpoint,
 )
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger  # noqa: E402
+from pytorch_lightning.loggers import TensorBoardLogger  # noqa: E402
 from pytorch_lightning.utilities import rank_zero_only  # noqa: E402
 
 __all__ = [
-    "CSVLogger",
     "Callback",
     "EMAWeightAveraging",
     "EarlyStopping",

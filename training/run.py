@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
+from engagement.classification.network import FaceStateNet, NetworkSpec
 from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.types import ChipSpec
 from engagement.weights.store import WeightRecord, save_weights
@@ -343,8 +343,3 @@ def export(
         origin=origin,
     )
     return save_weights(path, record, network.state_dict())
-
-
-def expression_spec(backbone: str, head: HeadSpec) -> NetworkSpec:
-    """A network with the expression head alone."""
-    return NetworkSpec(backbone, {"expression": head})

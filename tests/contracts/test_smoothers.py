@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -185,7 +186,7 @@ def test_depends_on_its_context_alone(smoother: TemporalSmoother) -> None:
         pytest.skip("the run is shorter than the context")
     prob = run.prob.copy()
     prob[far] = prob[far][:, [1, 2, 3, 4, 5, 6, 0, 8, 9, 7]]
-    changed = smoother.smooth(run.with_prob(prob))
+    changed = smoother.smooth(replace(run, prob=prob))
     np.testing.assert_allclose(changed[at], smoother.smooth(run)[at], atol=1e-6)
     assert np.nanmax(np.abs(changed - smoother.smooth(run))) > 0.01
 

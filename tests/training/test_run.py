@@ -17,9 +17,9 @@ from engagement.labels import EXPRESSIONS
 from training.datasets.registry import load
 from training.lightning_module import HeadTrainer, class_weights
 from training.recipe import Recipe
-from training.run import Limits, expression_spec, train_head, train_network
+from training.run import Limits, train_head, train_network
 
-SPEC = expression_spec("mobilenet_v2", HeadSpec(EXPRESSIONS))
+SPEC = NetworkSpec("mobilenet_v2", {"expression": HeadSpec(EXPRESSIONS)})
 RECIPE = Recipe(backbone="mobilenet_v2", size=32, epochs=3, batch_size=16, ema=0.5, validation_share=0.3)
 LIMITS = Limits(accelerator="cpu", devices=1)
 
@@ -32,7 +32,7 @@ def run(
     folders: Path, out: Path, say: Callable[[str], None] = lambda _: None, **changes: object
 ) -> FaceStateNet:
     recipe = replace(RECIPE, **changes)
-    spec = expression_spec(recipe.backbone, HeadSpec(EXPRESSIONS))
+    spec = replace(SPEC, backbone=recipe.backbone)
     return train_head(load(str(folders)), "expression", spec, recipe, out, limits=LIMITS, say=say)[0]
 
 
