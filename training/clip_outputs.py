@@ -63,7 +63,9 @@ def clip_runs(
     """
     files = sorted(p for p in videos.glob(PATTERN) if p.suffix.lower() in _VIDEOS)
     if not files:
-        raise DataError(f"{videos} holds no clips named {PATTERN}", "Leave --videos out, or name its folder.")
+        raise DataError(
+            f"{videos} holds no clips named {PATTERN}", "Give the folder of such clips with --videos."
+        )
     detector: MtcnnDetector | None = None
     runs: list[ScoreRun] = []
     for path in files[:limit]:

@@ -105,7 +105,9 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             return load_file(path)
         # A stranger's file: tensors alone, no code.
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:  # what torch says advises to run the stranger's code
+        raise WeightsError(f"{path} holds something else than tensors", "Give a state dict.") from error
+    except (SafetensorError, OSError, RuntimeError, EOFError) as error:
         first = str(error).splitlines()[0]
         raise WeightsError(f"{path} is not a readable file of tensors ({first})") from error
     found = found.get("state_dict", found) if isinstance(found, dict) else {}

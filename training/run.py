@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import pickle
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -159,8 +160,7 @@ def train_network(
     batches = loader(dataset, recipe, sampler)
     if last is not None:
         # Lightning draws a resumed run's first batches before it tells the sampler which epoch it is.
-        done = torch.load(last, map_location="cpu", weights_only=False)["global_step"]
-        sampler.set_epoch(done // len(batches))
+        sampler.set_epoch(_steps_done(last) // len(batches))
     steps = len(batches) * recipe.epochs
     if limits.max_steps > 0:
         steps = min(steps, limits.max_steps)
@@ -251,6 +251,14 @@ def _begin(
     return last if resume and last.is_file() else None
 
 
+def _steps_done(checkpoint: Path) -> int:
+    """Optimiser steps of a run that is gone on with; DataError where its checkpoint cannot be read."""
+    try:
+        return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["global_step"])
+    except (EOFError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
+        raise DataError(f"{checkpoint} is damaged", "Remove it: the run then begins anew.") from error
+
+
 def _trainer(
     recipe: Recipe,
     limits: Limits,
@@ -289,7 +297,7 @@ def _trainer(
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, ValueError, TypeError) as error:
         asked = f"--accelerator {limits.accelerator} --devices {limits.devices} --strategy {limits.strategy}"
         raise ConfigError(
             f"Lightning cannot train with {asked} --num-nodes {limits.num_nodes}: {str(error).splitlines()[0].rstrip('.!')}",

@@ -267,7 +267,7 @@ def read_rgb(source: ImageSource) -> ByteArray:
         raise DataError(f"{name} cannot be read ({error.strerror})") from error
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if bgr is None:
-        raise DataError(f"{name} is not a readable picture", "Remove it, or skip such files with --skip-bad.")
+        raise DataError(f"{name} is not a readable picture", "Remove or replace it.")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 

@@ -96,12 +96,18 @@ def load_teacher(path: Path) -> Teacher:
     Raises:
         WeightsError: missing, or not this network.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not path.is_file():
-        raise WeightsError(f"teacher weights '{path}' not found", "Give the file with --teacher.")
+        raise WeightsError(
+            f"teacher weights '{path}' not found", "Give the file with --teacher, or --set teacher=FILE."
+        )
     teacher = Teacher()
-    state = {key: value.float() for key, value in load_file(path).items()}
+    try:
+        state = {key: value.float() for key, value in load_file(path).items()}
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a readable safetensors file ({error})") from error
     shapes = teacher.state_dict()
     try:
         teacher.load_state_dict({k: v.reshape(shapes[k].shape) for k, v in state.items() if k in shapes})

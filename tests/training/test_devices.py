@@ -92,6 +92,7 @@ def test_two_processes_train_what_one_does(expression_folders: Path, tmp_path: P
         (Limits(strategy="magic", accelerator="cpu"), "--strategy magic"),
         (Limits(accelerator="gpu", devices=64), "--devices 64"),
         (Limits(accelerator="warp"), "--accelerator warp"),
+        (Limits(accelerator="cpu", devices="two"), "--devices two"),
     ],
 )
 def test_what_lightning_cannot_do_is_one_line(limits: Limits, part: str) -> None:

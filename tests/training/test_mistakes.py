@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ CASES: list[tuple[list[Any], str]] = [
         ["base", "--data", "{expr}", "--recipe", "rafdb", "--init", "nosuch.pth"],
         "initial weights 'nosuch.pth' not found",
     ),
+    (["base", "--data", "{expr}", "--recipe", "rafdb", "--init", "{pickled}"], "something else than tensors"),
+    (["identity", "--data", "{expr}", "--teacher", "{notes}"], "is not a readable safetensors file"),
     (["base", "--data", "{own}", "--recipe", "rafdb"], "engagement train personal"),
     (["base", "--data", "nosuch", "--recipe", "rafdb"], "'nosuch' is no data set"),
     (["base", "--data", "{nofear}", "--recipe", "rafdb"], "no training picture of: fear"),
@@ -69,6 +72,8 @@ def test_mistakes_are_named(
     shutil.copytree(expression_folders / "train/happy", tmp_path / "one/happy")
     notes = tmp_path / "notes.safetensors"
     notes.write_text("nothing")
+    pickled = tmp_path / "pickled.pth"
+    pickled.write_bytes(pickle.dumps(Path(), protocol=2))
     places = {
         "expr": expression_folders,
         "own": own_folders,
@@ -77,6 +82,7 @@ def test_mistakes_are_named(
         "one": tmp_path / "one",
         **faulty(expression_folders, tmp_path),
         "notes": notes,
+        "pickled": pickled,
     }
     words = [a.format(**places) for a in arguments]
     assert message in error(*words, "-o", tmp_path / "out")

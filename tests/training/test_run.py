@@ -206,6 +206,13 @@ def test_a_folder_with_another_run_is_refused(expression_folders: Path, tmp_path
         run(expression_folders, tmp_path, learning_rate=0.5)
 
 
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04"], ids=["empty", "text", "cut"])
+def test_a_damaged_checkpoint_is_named(content: bytes, expression_folders: Path, tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(DataError, match=r"last\.ckpt is damaged\. Remove it"):
+        run(expression_folders, tmp_path, **SMALL_RUN)
+
+
 def test_a_class_without_training_pictures_is_named(expression_folders: Path, tmp_path: Path) -> None:
     table = load(str(expression_folders))
     fear = EXPRESSIONS.index("fear")

@@ -16,7 +16,7 @@ from training.cli import options
     "--videos",
     required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of videos whose faces give sequences.",
+    help="Folder of clips named webcam_*, of one person each, whose faces give sequences.",
 )
 @click.option(
     "--frame-weights", default="default", show_default=True, metavar="default|FILE", help="Per-frame model."
