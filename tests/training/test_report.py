@@ -193,6 +193,16 @@ def test_a_log_with_gaps_is_drawn(tmp_path: Path) -> None:
     assert learning_curves(read_history(tmp_path / "absent.csv")) == []
 
 
+def test_a_log_of_a_run_that_diverged_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_text("epoch,train_loss,val_loss,val_accuracy\n1,1.5,1.0,nan\n2,nan,inf,nan\n")
+    (panel,) = learning_curves(read_history(file))
+    assert [(line["name"], len(line["points"]), line["last"]) for line in panel["lines"]] == [
+        ("train", 1, "1.500"),
+        ("validation", 1, "1.000"),
+    ]
+
+
 def test_intervals_hold_the_figure_and_a_missing_class_is_left_out() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 6, 200)  # surprise never occurs

@@ -16,7 +16,7 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, SYNONYMS
 from training.datasets.copies import without_copies
-from training.datasets.files import class_folders, pictures
+from training.datasets.files import any_picture, class_folders
 from training.datasets.framing import boxes_for
 from training.datasets.lists import open_list
 from training.datasets.votes import FERPLUS_VOTES, soft_labels
@@ -78,10 +78,10 @@ def are_kaggle_folders(folder: Path) -> bool:
     if not all(root.is_dir() for root in roots):
         return False
     classes = [child for root in roots for child in root.iterdir() if child.is_dir()]
-    firsts = [next(iter(pictures(child, first=True)), None) for child in classes]
     return bool(classes) and all(
-        child.name.lower() in SYNONYMS and (first is None or _NAMED.fullmatch(first.stem))
-        for child, first in zip(classes, firsts, strict=True)
+        child.name.lower() in SYNONYMS
+        and ((picture := any_picture(child)) is None or _NAMED.fullmatch(picture.stem))
+        for child in classes
     )
 
 

@@ -33,10 +33,18 @@ _NUMBERED: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def pictures(folder: Path, first: bool = False) -> list[Path]:
-    """Pictures anywhere below a folder, sorted; with ``first`` any one of them, without reading them all."""
-    found: Iterator[Path] = (p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file())
-    return [p for p in [next(found, None)] if p] if first else sorted(found)
+def pictures(folder: Path) -> list[Path]:
+    """Pictures anywhere below a folder, sorted."""
+    return sorted(_pictures(folder))
+
+
+def any_picture(folder: Path) -> Path | None:
+    """One of them, without reading them all."""
+    return next(_pictures(folder), None)
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    return (p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file())
 
 
 def class_folders(

@@ -172,9 +172,10 @@ def _group_names(pictures: Pictures) -> NDArray[np.str_]:
 
 
 def _shared(pictures: Pictures) -> list[str]:
-    names = _group_names(pictures)
-    sides = {name: set(pictures.split[names == name].tolist()) for name in np.unique(names) if name}
-    return [str(name) for name, where in sides.items() if len(where) > 1]
+    sides: dict[str, set[str]] = {}
+    for name, split in zip(_group_names(pictures).tolist(), pictures.split.tolist(), strict=True):
+        sides.setdefault(name, set()).add(split)
+    return sorted(name for name, where in sides.items() if name and len(where) > 1)
 
 
 def _shared_pairs(pictures: Pictures) -> NDArray[np.float64]:

@@ -44,18 +44,20 @@ def learning_curves(rows: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]
     """Panels of lines over epochs; a panel without any value is left out."""
     panels = []
     for title, columns in _PANELS.items():
-        lines = {
-            name: points
-            for column, name in columns.items()
-            if (points := [(row["epoch"], row[column]) for row in rows if column in row and "epoch" in row])
-        }
+        lines = {name: points for column, name in columns.items() if (points := _points(rows, column))}
         if lines:
             panels.append(_panel(title, lines))
     return panels
 
 
+def _points(rows: Sequence[Mapping[str, float]], column: str) -> list[tuple[float, float]]:
+    """Epochs and finite values: a run that diverged has a page too."""
+    there = [(row["epoch"], row[column]) for row in rows if column in row and "epoch" in row]
+    return [(epoch, value) for epoch, value in there if math.isfinite(value)]
+
+
 def _panel(title: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, Any]:
-    points = [point for line in lines.values() for point in line if math.isfinite(point[1])]
+    points = [point for line in lines.values() for point in line]
     x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
     y_ticks = ticks(min(y for _, y in points), max(y for _, y in points))
     y_low, y_high = y_ticks[0], y_ticks[-1]
@@ -82,7 +84,7 @@ def _panel(title: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> di
         "lines": [
             {
                 "name": name,
-                "points": [place(x, y) for x, y in line if math.isfinite(y)],
+                "points": [place(x, y) for x, y in line],
                 "last": f"{line[-1][1]:.3f}",
             }
             for name, line in lines.items()
