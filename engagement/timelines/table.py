@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _PANDAS = {"str": "string", "float": "float64", "int": "int64", "bool": "bool"}
 #: Decimals in CSV: a thousandth of a second, of a pixel, of a probability is more than is known.
 _CSV_FLOAT = "%.4f"
+_REDO = "Analyse the video again with --overwrite."
 
 
 def conform(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pd.DataFrame:
@@ -46,12 +47,22 @@ def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
     """A table written by this package, Parquet or CSV.
 
     Raises:
-        DataError: the file is missing or has other columns.
+        DataError: the file is missing or damaged, or has other columns or types.
     """
-    import pandas as pd
-
     if not path.is_file():
         raise DataError(f"{path} does not exist", "Give the folder that `engagement analyze` wrote.")
+    try:
+        return conform(_frame(path, columns), columns)
+    except DataError as error:
+        raise DataError(f"{path}: {error.message}", _REDO) from error
+    except (OSError, ValueError, TypeError) as error:  # among them what pandas and pyarrow raise
+        raise DataError(f"{path} cannot be read ({str(error).partition(chr(10))[0]})", _REDO) from error
+
+
+def _frame(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
+    """The file as it is, with defaults for columns that earlier versions did not write."""
+    import pandas as pd
+
     if path.suffix == ".parquet":
         frame = pd.read_parquet(path)
     else:
@@ -61,7 +72,7 @@ def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
     for column in columns:
         if column.name not in frame.columns and column.default is not None:
             frame[column.name] = pd.NA if column.nullable else column.default
-    return conform(frame, columns)
+    return frame
 
 
 def further_columns(frame: pd.DataFrame) -> list[str]:

@@ -156,6 +156,31 @@ def test_tables_survive_the_disk(tmp_path: Path, suffix: str) -> None:
         table.read(tmp_path / "other.csv", TIMELINE)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("persons.csv", b"", "persons.csv cannot be read"),
+        ("persons.csv", "person_id\nRené\n".encode("latin-1"), "persons.csv cannot be read"),
+        ("persons.csv", b"person_id\nP01\n", "persons.csv: table lacks the columns first_s"),
+        ("persons.parquet", b"nothing", "persons.parquet cannot be read"),
+    ],
+)
+def test_a_table_that_somebody_damaged_is_named(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        table.read(tmp_path / name, PERSONS)
+    assert "--overwrite" in caught.value.hint
+
+
+def test_a_word_among_numbers_is_damage_too(tmp_path: Path) -> None:
+    columns = names(PERSONS)
+    (tmp_path / "persons.csv").write_text(f"{','.join(columns)}\n{','.join('much' for _ in columns)}\n")
+    with pytest.raises(DataError, match=r"persons\.csv cannot be read .*much"):
+        table.read(tmp_path / "persons.csv", PERSONS)
+
+
 def test_class_curves_count_people_not_samples() -> None:
     kept = FaceRecords()
     for sample in range(10):
