@@ -86,9 +86,14 @@ def test_names_change_no_number(out: Path, finished: Path, report: Report) -> No
     }
     kept = {k: v for k, v in summary_of(out / "talk").items() if k != "corrections"}
     assert kept == summary_of(finished / "talk")
-    for place in ("index.html", "talk/session.html", "talk/persons/P03.html", "talk/persons/P01.html"):
-        text = (out / place).read_text(encoding="utf-8")
-        assert "Ana" in text or "NA" in text, place
+    for place, shown in (
+        ("index.html", "<small>Ana, NA, 007</small>"),
+        ("talk/session.html", "<strong>Ana<small>P01</small></strong>"),
+        ("talk/session.html", "<strong>NA<small>P03</small></strong>"),
+        ("talk/persons/P01.html", "<h1>Ana <small>P01</small></h1>"),
+        ("talk/persons/P03.html", "<h1>NA <small>P03</small></h1>"),
+    ):
+        assert shown in (out / place).read_text(encoding="utf-8"), (place, shown)
     # The next report reads the table again: nobody called "NA" loses the name.
     assert report(None).status == 0
     assert pd.read_csv(out / "talk" / "persons.csv", dtype=str, keep_default_na=False).equals(persons)
