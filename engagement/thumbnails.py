@@ -43,7 +43,7 @@ class ThumbnailKeeper:
         others = [t for t in kept if t not in near]
         if len(others) >= _PER_TRACK and min(t.merit for t in others) + 0.05 >= merit:
             return
-        picture = Thumbnail(time_s, _encode(rgb, box), merit)
+        picture = Thumbnail(time_s, encode(rgb, box), merit)
         self._kept[track] = sorted([*others, picture], key=lambda t: -t.merit)[:_PER_TRACK]
 
     def adopt(self, track: int, other: ThumbnailKeeper, others_track: int) -> None:
@@ -64,9 +64,10 @@ class ThumbnailKeeper:
         return sorted(best[:_PER_TRACK], key=lambda t: t.time_s)
 
 
-def _encode(rgb: ByteArray, box: FloatArray) -> bytes:
+def encode(rgb: ByteArray, box: FloatArray, spec: ChipSpec = _SPEC) -> bytes:
+    """A square JPEG around a face; ``box`` (4,) in pixels of ``rgb``."""
     import cv2
 
-    chip = cut_chips(rgb, box[None], np.zeros(1, np.float32), _SPEC)[0]
+    chip = cut_chips(rgb, box[None], np.zeros(1, np.float32), spec)[0]
     quality = [cv2.IMWRITE_JPEG_QUALITY, 80]
     return cv2.imencode(".jpg", cv2.cvtColor(chip, cv2.COLOR_RGB2BGR), quality)[1].tobytes()

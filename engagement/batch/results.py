@@ -69,6 +69,7 @@ _OURS = {
     "persons.csv",
     "events.csv",
     "unedited",
+    "calibration.json",
     SUMMARY,
 }
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from engagement import __version__
 from engagement.batch.results import SUMMARY, write_json
+from engagement.calibration.store import Calibration
 from engagement.config import AnalysisConfig
 from engagement.corrections.analysis import Corrections
 from engagement.corrections.carry import Carried
@@ -30,6 +31,7 @@ def write_session(
     target: Path,
     root: Path,
     fingerprint: dict[str, Any],
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     """Write everything of one video into ``folder``, corrected by the names file of ``root``; returns its summary.
 
@@ -37,6 +39,7 @@ def write_session(
         folder: where the files are written now, beside ``target``, where they go; an earlier result there
             tells who is who for the names file.
         root: the output folder.
+        calibration: of this video's people; None for that of the earlier result, if any.
     """
     config = analyzer.config
     options = TableOptions(
@@ -47,7 +50,7 @@ def write_session(
         extra=analyzer.classifier.extra_columns,
     )
     rows, times = result.records.rows, result.sample_time_s
-    corrections = Corrections.of(root, target, result.info.path.name)
+    corrections = Corrections.of(root, target, result.info.path.name, calibration)
     who = corrections.carry_over(fingerprint, times, rows, result.person)
     tables = build_tables(times, result.sample_frame, rows, who.person, result.smoothed, options, who.names)
     write_tables(tables, folder)

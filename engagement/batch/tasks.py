@@ -6,15 +6,18 @@ Nothing heavy is imported, so that a process can start before it loads models.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from engagement.batch.status import VideoStatus
 from engagement.config import AnalysisConfig
 from engagement.errors import EngagementError
 from engagement.types import TimeSpan
 from engagement.video.discover import FoundVideo
+
+if TYPE_CHECKING:
+    from engagement.calibration.store import Calibration
 
 #: Hears the time reached and the length, seconds.
 Say = Callable[[float, float | None], None]
@@ -27,6 +30,7 @@ class Setup:
     Attributes:
         root: output folder, a path or an fsspec URL.
         decode_threads: 0 for as many as there are cores.
+        calibrations: folder of a video's results -> the calibration of its people.
     """
 
     root: str
@@ -34,6 +38,7 @@ class Setup:
     device: str = "auto"
     overwrite: bool = False
     decode_threads: int = 0
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,8 @@ from engagement.batch.results import committed, read_summary
 from engagement.batch.session import write_session
 from engagement.batch.status import Status, VideoStatus
 from engagement.batch.tasks import Ended, Facts, Outcome, Say, Setup, Split, Task
+from engagement.calibration.store import Calibration
+from engagement.corrections.calibrated import stored
 from engagement.corrections.folder import bring_up_to_date
 from engagement.pipeline import Analyzer, Segment
 from engagement.provenance import differences, fingerprint, weights_record
@@ -51,18 +53,20 @@ class VideoWorker:
         config = self.setup.config
         self.place.fetch(video.relative)
         target = self.place.root / video.relative
+        stored(target)  # a damaged one is said before hours of work
+        calibration = self._calibration(video)
         before = read_summary(target)
         redone = ""
         if before is not None:
             changed = differences(before.get("fingerprint"), self._fingerprint(facts))
             redone = "--overwrite" if self.setup.overwrite else "; ".join(changed)
             if not redone:
-                summary = bring_up_to_date(target, self.place.root, config.presence)
+                summary = bring_up_to_date(target, self.place.root, config.presence, calibration)
                 if summary is not None:
                     news = "nothing changed"
                     if summary != before:
                         self.place.publish(video.relative)
-                        news = "names or who is shown brought up to date"
+                        news = "names, calibration or who is shown brought up to date"
                     return Ended(
                         _status(video, "skipped", summary, reason=f"finished before, {news}"), self._facts
                     )
@@ -82,12 +86,23 @@ class VideoWorker:
         root = self.place.root
         target = root / video.relative
         with committed(target) as folder:
-            summary = write_session(self.analyzer, result, folder, target, root, self._fingerprint(facts))
+            summary = write_session(
+                self.analyzer,
+                result,
+                folder,
+                target,
+                root,
+                self._fingerprint(facts),
+                self._calibration(video),
+            )
         self.place.publish(video.relative)
         status: Status = "ok" if result.outcome.complete else "partial"
         elapsed = time.monotonic() - begun if begun else 0.0
         done = _status(video, status, summary, result.outcome.reason, elapsed, result.seconds)
         return Ended(replace(done, redone=redone), self._facts)
+
+    def _calibration(self, video: FoundVideo) -> Calibration | None:
+        return self.setup.calibrations.get(video.relative.as_posix())
 
     def _fingerprint(self, facts: FileFacts) -> dict[str, Any]:
         return fingerprint(facts.size, facts.version, self.setup.config, self.analyzer.weights)

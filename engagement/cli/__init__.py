@@ -14,6 +14,10 @@ from engagement.errors import ConfigError, EngagementError
 COMMANDS = {
     "analyze": ("engagement.cli.analyze:analyze", "Find, follow and read the faces in recorded sessions."),
     "report": ("engagement.cli.report:report", "Write the pages again from saved tables."),
+    "calibrate": (
+        "engagement.cli.calibrate:calibrate",
+        "Fit learner states to the people of a session, by a few labels.",
+    ),
     "faces": ("engagement.cli.faces:faces", "Collect faces from labelled videos."),
     "dataset": ("training.cli.dataset:dataset", "Look at data sets: counts, copies, leaks between splits."),
     "train": ("training.cli:train", "Train expression, state, personal and temporal models."),

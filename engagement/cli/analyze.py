@@ -12,6 +12,7 @@ from engagement.errors import ConfigError
 
 if TYPE_CHECKING:
     from engagement.batch.status import VideoStatus
+    from engagement.calibration.store import Calibration
     from engagement.config import AnalysisConfig
     from engagement.video.discover import FoundVideo
 
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 @click.option("--margin", type=float, help="Lead below which a state is 'uncertain'.  [default: 0.1]")
 @click.option("--identity", type=str, help="Who is who by auto, appearance, facenet or off.  [default: auto]")
 @click.option("--identity-weights", type=str, help="facenet-pytorch's weights, for --identity facenet.")
-@click.option("--checkpoint", type=str, help="Weights to score faces with: shipped name or file.")
+@click.option(
+    "--checkpoint", "--weights", type=str, help="Weights to score faces with: default, open, or a file."
+)
 @click.option("--backend", type=str, help="Video reader: auto, pyav, decord or opencv.  [default: auto]")
 @click.option("--device", type=str, default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--glob", "globs", multiple=True, help="Other files to take from folders, such as '*.ts'.")
@@ -48,6 +51,13 @@ if TYPE_CHECKING:
     "--min-presence",
     metavar="SECONDS|PERCENT",
     help="Leave people seen for less out of pages and class curves: 10s, 5%.  [default: show everyone]",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="Personal calibration that `engagement calibrate` wrote, for the same people.  [default: that of the "
+    "earlier result, if any]",
 )
 @click.option("--workers", help="Processes that analyse at once: a number, or auto.  [default: 1]")
 @click.option(
@@ -87,7 +97,8 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     from engagement.batch.tasks import Setup
     from engagement.cli.console import ProgressReporter, print_statuses
 
-    setup = Setup(output, config, given["device"], overwrite=not given["resume"])
+    calibrations = _calibrations(given["calibration"], videos, config)
+    setup = Setup(output, config, given["device"], overwrite=not given["resume"], calibrations=calibrations)
     reporter = ProgressReporter(len(videos), given["quiet"])
 
     def on_error(trace: str) -> None:
@@ -97,6 +108,7 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     with reporter:
         statuses = run_batch(videos, setup, reporter, crew, unreachable, on_error)
     print_statuses(reporter.console, statuses)
+    _say_calibrated(statuses, output, given["quiet"])
     _say_where(statuses, output, given["quiet"])
     return 1 if any(s.status in ("failed", "partial") for s in statuses) else 0
 
@@ -163,6 +175,30 @@ def _check_names(output: Path, videos: list[FoundVideo]) -> None:
 
     for note in check_names(output, [Video(v.relative.as_posix(), v.path.name) for v in videos]):
         click.echo(note, err=True)
+
+
+def _calibrations(
+    path: Path | None, videos: list[FoundVideo], config: AnalysisConfig
+) -> dict[str, Calibration]:
+    """What --calibration says, checked before anything is analysed."""
+    if path is None:
+        return {}
+    from engagement.calibration.find import find_calibrations, require_weights
+
+    found = find_calibrations(path, {v.relative.as_posix(): v.path.name for v in videos})
+    require_weights(list(found.values()), config.classifier.checkpoint)
+    return found
+
+
+def _say_calibrated(statuses: list[VideoStatus], output: str, quiet: bool) -> None:
+    from engagement.batch.places import is_url
+    from engagement.batch.results import read_summary
+    from engagement.corrections.calibrated import described
+
+    for status in statuses:
+        if status.status != "failed" and not is_url(output) and not quiet:
+            for line in described(read_summary(Path(output) / status.output) or {}):
+                click.echo(f"{status.output}: {line}", err=True)
 
 
 def _find(

@@ -10,6 +10,7 @@ import click
 from engagement.errors import DataError
 
 if TYPE_CHECKING:
+    from engagement.calibration.store import Calibration
     from engagement.corrections.file import NamesFile
     from engagement.corrections.plan import Plan
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     help="Names, merges, splits, opt-outs; becomes OUTPUT/names.txt.  [default: OUTPUT/names.txt, if any]",
 )
 @click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="Personal calibration that `engagement calibrate` wrote.  [default: the one that lies with each session]",
+)
+@click.option(
     "--min-presence",
     metavar="SECONDS|PERCENT",
     help="Leave people seen for less out of pages and class curves: 10s, 5%; 0 shows everyone.  [default: as before]",
@@ -32,13 +39,17 @@ if TYPE_CHECKING:
     default=True,
     help="Keep the pictures that the pages hold, or remove them.  [default: keep]",
 )
-def report(output: Path, names: Path | None, min_presence: str | None, thumbnails: bool) -> None:
+def report(
+    output: Path, names: Path | None, calibration: Path | None, min_presence: str | None, thumbnails: bool
+) -> None:
     """Write the pages of OUTPUT (a folder that `engagement analyze` wrote) again from its tables.
 
     Corrections in OUTPUT/names.txt are applied: `P03: Ana`, `merge P05 into P03`, `split P02 at 12:30 into
     P02 and P09`, `hide P07`. They can be taken back by changing the file and calling this again. `opt out
     P08` cannot: it deletes everything about that person. Without a names file everybody is as analysed.
+    A session's calibration.json is applied, too; take it away to have the scores as analysed.
     """
+    from engagement.corrections.calibrated import described
     from engagement.corrections.file import read_names
     from engagement.corrections.folder import adopt, correct_folder, names_of, under_way
     from engagement.reports.render import render_index, write_assets
@@ -50,13 +61,23 @@ def report(output: Path, names: Path | None, min_presence: str | None, thumbnail
         raise DataError(f"{output} holds no results", "Give the folder that `engagement analyze -o` wrote.")
     given = read_names(names) if names else names_of(output)
     plans = _plans(given, folders, output)
+    calibrations = _calibrations(calibration, folders, output)
     if names:
         adopt(names, output)
     write_assets(output)
     for folder, (plan, state) in plans.items():
-        correct_folder(folder, output, plan, presence, state, pictures=thumbnails)
-        if note := _note(plan):
-            click.echo(f"{folder.relative_to(output)}: {note}")
+        summary = correct_folder(
+            folder,
+            output,
+            plan,
+            presence,
+            state,
+            pictures=thumbnails,
+            calibration=calibrations[folder],
+        )
+        for note in (_note(plan), *described(summary)):
+            if note:
+                click.echo(f"{folder.relative_to(output)}: {note}")
     if (output / "run.json").is_file():
         render_index(output)
     click.echo(f"{len(folders)} sessions written again: {output / 'index.html'}")
@@ -83,6 +104,19 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
     for folder, (plan, _) in plans.items():
         require_samples(folder, plan)
     return plans
+
+
+def _calibrations(path: Path | None, folders: list[Path], output: Path) -> dict[Path, Calibration | None]:
+    """The calibration of each session, given or there already, read before anything is written."""
+    from engagement.calibration.find import find_calibrations
+    from engagement.corrections.calibrated import stored
+    from engagement.corrections.folder import video_of
+
+    relative = {folder: video_of(folder, output) for folder in folders}
+    found = (
+        find_calibrations(path, {video.relative: video.file for video in relative.values()}) if path else {}
+    )
+    return {folder: found.get(video.relative) or stored(folder) for folder, video in relative.items()}
 
 
 def _note(plan: Plan) -> str:

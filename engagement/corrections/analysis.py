@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.batch.results import SUMMARY, read_summary, write_json
+from engagement.calibration.store import Calibration
+from engagement.corrections.calibrated import stored
 from engagement.corrections.carry import Carried, carry_over
 from engagement.corrections.file import Line, Video, described
 from engagement.corrections.folder import (
@@ -31,22 +33,25 @@ class Corrections:
 
     Attributes:
         path: the names file. lines: those of this video. target: where an earlier result may lie.
+        calibration: of this video, given or of the earlier result.
     """
 
     path: Path
     lines: list[Line]
     target: Path
+    calibration: Calibration | None = None
 
     @classmethod
-    def of(cls, root: Path, target: Path, file: str) -> Corrections:
+    def of(cls, root: Path, target: Path, file: str, calibration: Calibration | None = None) -> Corrections:
         """Read the names file of ``root`` for the video ``file`` with results in ``target``.
 
         Raises:
             ConfigError: it has lines that are not understood.
+            DataError: the calibration of the earlier result is damaged.
         """
         names = names_of(root)
         video = Video(target.relative_to(root).as_posix(), file)
-        return cls(names.path, names.lines_for(video), target)
+        return cls(names.path, names.lines_for(video), target, calibration or stored(target))
 
     def carry_over(
         self,
@@ -56,7 +61,15 @@ class Corrections:
         person: IndexArray,
     ) -> Carried:
         """The ids of the people of a new analysis; see :func:`engagement.corrections.carry.carry_over`."""
-        return carry_over(self.target, self.lines, fingerprint, times_s, rows, person)
+        return carry_over(
+            self.target,
+            self.lines,
+            fingerprint,
+            times_s,
+            rows,
+            person,
+            calibrated=self.calibration is not None,
+        )
 
     def apply(
         self, folder: Path, who: Carried, presence: PresenceConfig | None, pictures: Pictures
@@ -77,11 +90,13 @@ class Corrections:
             summary["warnings"] = [*summary.get("warnings", []), _left_out(who.left_out)]
         if who.record:
             write_json(folder / SUMMARY, summary)
-        if not self.lines and presence == PresenceConfig():
+        if not self.lines and presence == PresenceConfig() and self.calibration is None:
             return summary, pictures
         plan, mistakes = plan_folder(folder, self.lines)
         wrong = [described(self.path, m) for m in mistakes]
-        summary = write_corrected(folder, folder, plan, presence, state_of(self.lines), wrong)
+        summary = write_corrected(
+            folder, folder, plan, presence, state_of(self.lines), wrong, self.calibration
+        )
         return summary, owned(plan, pictures)
 
 

@@ -1,7 +1,7 @@
 """Who is who after a video was analysed again: people keep the ids that a names file speaks of.
 
-Other settings, weights or versions may number people differently. Where a names file speaks of a video,
-faces of the earlier result and of the new one that lie on one another at the same time tell which person is
+Other settings, weights or versions may number people differently. Where a names file or a calibration speaks of a
+video, faces of the earlier result and of the new one that lie on one another at the same time tell which person is
 which. Numbers on disk are enough for that; no picture or face feature is kept for it.
 """
 
@@ -55,20 +55,22 @@ def carry_over(
     times_s: TimeArray,
     rows: NDArray[np.void],
     person: IndexArray,
+    calibrated: bool = False,
 ) -> Carried:
-    """Ids for a new analysis; those it gives by itself unless a names file speaks of others.
+    """Ids for a new analysis; those it gives by itself unless a names file or a calibration speaks of others.
 
     Args:
         target: where the earlier result lies, if there is one.
         lines: of the names file, for this video.
         times_s: (n_samples,). rows: the records of the faces. person: (len(rows),), from 0, -1 for nobody.
+        calibrated: whether a calibration speaks of this video.
     """
     import pandas as pd
 
     earlier = read_summary(target)
     count = int(person.max(initial=-1)) + 1
     as_found = Carried(person, [person_name(i) for i in range(count)], list(range(count)))
-    if not lines or not earlier or earlier.get("fingerprint") == fingerprint or not count:
+    if not (lines or calibrated) or not earlier or earlier.get("fingerprint") == fingerprint or not count:
         return as_found
     columns = ["person_id", "time_s", "observed", "x1", "y1", "x2", "y2"]
     try:

@@ -1,9 +1,9 @@
 """Corrections applied to the results of a video on disk, without video and model.
 
 The timeline as the analysis wrote it is the source of everything. As long as nobody's rows change hands it
-is ``timeline.parquet`` itself; otherwise it moves to ``unedited/timeline.parquet``, and the tables beside
-are made from it anew each time. So merges, splits, names and hiding can be taken back. An opt-out cannot:
-it deletes the rows from the source, too.
+and nobody's scores are calibrated, it is ``timeline.parquet`` itself; otherwise it moves to
+``unedited/timeline.parquet``, and the tables beside are made from it anew each time. So merges, splits, names,
+hiding and calibration can be taken back. An opt-out cannot: it deletes the rows from the source, too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engagement.batch.results import SUMMARY, committed, read_summary, write_json
+from engagement.calibration.apply import Applied
+from engagement.calibration.store import Calibration
+from engagement.corrections.calibrated import count_labels, keep, recorded_state, stored
 from engagement.corrections.file import (
     NAMES_FILE,
     Line,
@@ -158,6 +161,7 @@ def write_corrected(
     presence: PresenceConfig | None = None,
     state: str = "",
     mistakes: Sequence[str] = (),
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     """Write tables and summary of ``folder`` as corrected into ``out``, which may be the same.
 
@@ -165,6 +169,7 @@ def write_corrected(
         presence: who is shown; None: as recorded in the summary.
         state: of :func:`state_of`, kept to see later whether something changed.
         mistakes: lines that could not be applied; the pages show them.
+        calibration: None for the one that lies in ``folder``, if any.
 
     Returns:
         The new summary.
@@ -178,12 +183,15 @@ def write_corrected(
     if summary is None:
         raise DataError(f"{folder / SUMMARY} is missing or damaged", "Analyse the video again.")
     presence = presence or recorded_presence(summary)
-    changes = plan.regroups or bool(plan.erases.any()) or (folder / UNEDITED).exists()
+    calibration = calibration or stored(folder)
+    applied = keep(calibration, source_of(folder), out, plan, summary.get("models") or {})
+    alters = plan.regroups or bool(applied.shifts)
+    changes = alters or bool(plan.erases.any()) or (folder / UNEDITED).exists()
     if changes:
         samples = read_samples(folder / SAMPLES)
-        tables = _rebuilt(folder, out, plan, summary, samples)
+        tables = _rebuilt(folder, out, plan, summary, samples, applied)
         write_tables(tables, out)
-        if not plan.regroups:
+        if not alters:
             _unedited(out, None)
             if not plan.erases.any():
                 _link(source_of(folder), out / TIMELINE)
@@ -199,6 +207,7 @@ def write_corrected(
     shown = presence.keeps(persons) & ~persons["person_id"].isin(list(plan.hidden)).to_numpy(bool)
     persons["name"] = persons["person_id"].map(dict(plan.names)).astype("string")
     persons["shown"] = shown
+    count_labels(persons, applied)
     (out / "persons.csv").unlink(missing_ok=True)
     table.write_csv(persons, out / "persons.csv")
     if (folder / SAMPLES).is_file():
@@ -213,6 +222,7 @@ def write_corrected(
     )
     asked = {"min_s": presence.min_s, "min_share": presence.min_share}
     _set(summary, "corrections", record)
+    _set(summary, "calibration", applied.record())
     _set(summary, "presence", asked if presence != PresenceConfig() else {})
     write_json(out / SUMMARY, summary)
     return summary
@@ -226,11 +236,13 @@ def correct_folder(
     state: str = "",
     mistakes: Sequence[str] = (),
     pictures: bool = True,
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     """Write tables and pages of a result again, whole or not at all; returns its summary.
 
     Args:
         pictures: keep those that the pages hold now.
+        calibration: to keep there from now on; None for the one that lies there, if any.
 
     Raises:
         DataError: the results are damaged, or of a version that cannot be corrected.
@@ -238,13 +250,15 @@ def correct_folder(
     """
     kept = owned(plan, read_pictures(folder)) if pictures else {}
     with committed(folder) as out:
-        summary = write_corrected(folder, out, plan, presence, state, mistakes)
+        summary = write_corrected(folder, out, plan, presence, state, mistakes, calibration)
         render_session(out, root, kept)
     return summary
 
 
-def bring_up_to_date(folder: Path, root: Path, presence: PresenceConfig | None) -> dict[str, Any] | None:
-    """Apply what changed in the names file, or in who is shown, to a result that need not be analysed again.
+def bring_up_to_date(
+    folder: Path, root: Path, presence: PresenceConfig | None, calibration: Calibration | None = None
+) -> dict[str, Any] | None:
+    """Apply what changed in the names file, the calibration, or in who is shown, without a new analysis.
 
     Returns:
         The summary; None when somebody's opt-out was taken back, which only a new analysis can fulfil.
@@ -254,7 +268,9 @@ def bring_up_to_date(folder: Path, root: Path, presence: PresenceConfig | None) 
     lines = names.lines_for(video_of(folder, root))
     now = state_of(lines)
     record = _corrections(summary)
+    calibration = calibration or stored(folder)
     same = record.get("state", "") == now and presence in (None, recorded_presence(summary))
+    same &= recorded_state(summary) == (calibration.state if calibration else "")
     if same and "opted_out" not in record:
         return summary
     plan, mistakes = plan_folder(folder, lines)
@@ -262,7 +278,8 @@ def bring_up_to_date(folder: Path, root: Path, presence: PresenceConfig | None) 
         return None
     if same:
         return summary
-    return correct_folder(folder, root, plan, presence, now, [described(names.path, m) for m in mistakes])
+    wrong = [described(names.path, m) for m in mistakes]
+    return correct_folder(folder, root, plan, presence, now, wrong, calibration=calibration)
 
 
 def figures(tables: SessionTables, samples: Samples) -> dict[str, Any]:
@@ -313,7 +330,7 @@ def recorded_presence(summary: Mapping[str, Any]) -> PresenceConfig:
 
 
 def _rebuilt(
-    folder: Path, out: Path, plan: Plan, summary: Mapping[str, Any], samples: Samples
+    folder: Path, out: Path, plan: Plan, summary: Mapping[str, Any], samples: Samples, applied: Applied
 ) -> SessionTables:
     """Corrected tables; leaves the source of the next correction in ``out`` if it differs from them."""
     import pandas as pd
@@ -324,15 +341,16 @@ def _rebuilt(
     seen = source[source["observed"]]
     made_with = settings(summary, tuple(c[2:] for c in table.further_columns(source)))
     left = np.where(plan.erases, "", plan.source).astype(object)
-    if plan.erases.any() or not plan.regroups:
+    if plan.erases.any() or not (plan.regroups or applied.shifts):
         without = rebuild(seen, left, _differing(left, plan.source), samples, made_with)
-        if not plan.regroups:
+        if not (plan.regroups or applied.shifts):
             return without
         _unedited(out, without.timeline)
     else:
         (out / UNEDITED).mkdir(exist_ok=True)
         _link(source_of(folder), out / UNEDITED / TIMELINE)
-    return rebuild(seen, plan.label, _differing(plan.label, plan.source), samples, made_with)
+    changed = _differing(plan.label, plan.source)
+    return rebuild(seen, plan.label, changed, samples, made_with, applied.shifts)
 
 
 def _differing(label: np.ndarray, source: np.ndarray) -> set[str]:

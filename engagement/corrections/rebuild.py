@@ -1,7 +1,7 @@
 """Tables from a saved timeline whose rows change hands, by the code that ``analyze`` uses.
 
 Raw scores stand in the timeline, so smoothing and events are computed again for whoever gained or lost
-rows; the figures of everybody else stay what they were, bit by bit.
+rows, or whose scores are calibrated; the figures of everybody else stay what they were, bit by bit.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from engagement.timelines import table
 from engagement.timelines.columns import raw_scores, smoothed_scores
 from engagement.timelines.episodes import EpisodesConfig
 from engagement.timelines.session import SessionTables, TableOptions, build_tables
+from engagement.timelines.shifts import Shift, in_order, shifted
 from engagement.types import FloatArray, IndexArray, TimeArray
 
 if TYPE_CHECKING:
@@ -90,13 +92,20 @@ def read_samples(path: Path) -> Samples:
 
 
 def rebuild(
-    seen: pd.DataFrame, label: Labels, changed: set[str], samples: Samples, made_with: Settings
+    seen: pd.DataFrame,
+    label: Labels,
+    changed: set[str],
+    samples: Samples,
+    made_with: Settings,
+    shifts: Mapping[str, Shift] = MappingProxyType({}),
 ) -> SessionTables:
     """Tables of the same observations under other labels.
 
     Args:
         seen: observed rows of the timeline, (n,). label: (n,) whose each row is; empty for nobody's.
         changed: labels whose scores are smoothed again; the others keep theirs.
+        shifts: label -> calibration of its learner states, which goes in before smoothing; the raw scores in
+            the tables stay as they are.
     """
     keep = np.flatnonzero(label != "")
     rows = _records(seen.iloc[keep], samples, made_with.options.extra)
@@ -108,10 +117,24 @@ def rebuild(
     number = {name: i for i, name in enumerate(names)}
     person = np.array([number[str(name)] for name in label], np.int64)
     smoothed = rows["clip"].copy()
-    if changed and made_with.smoothing.method != "cnn3d":  # that one scores tracks, whoever's they are
-        moved = np.isin(person, [number[name] for name in changed if name in number])
-        smoothed[moved] = _smooth(rows, np.where(moved, person, -1), samples, made_with)[moved]
+    by_person = {number[name]: in_order(shift) for name, shift in shifts.items() if name in number}
+    if made_with.smoothing.method == "cnn3d":  # that one scores tracks from pictures, whoever's they are
+        smoothed = _calibrated(smoothed, person, by_person)
+    elif changed or by_person:
+        moved = np.isin(person, [number[name] for name in {*changed, *shifts} if name in number])
+        scored = rows.copy()
+        scored["prob"] = _calibrated(rows["prob"], person, by_person)
+        smoothed[moved] = _smooth(scored, np.where(moved, person, -1), samples, made_with)[moved]
     return build_tables(samples.times_s, samples.frames, rows, person, smoothed, made_with.options, names)
+
+
+def _calibrated(scores: FloatArray, person: IndexArray, shifts: Mapping[int, Any]) -> FloatArray:
+    """Scores (n, 10) whose last three, the learner states, are shifted for some persons."""
+    out = scores.copy()
+    for number, shift in shifts.items():
+        own = np.flatnonzero(person == number)
+        out[own, -len(shift) :] = shifted(scores[own, -len(shift) :], shift)
+    return out
 
 
 def _smooth(rows: NDArray[np.void], person: IndexArray, samples: Samples, made_with: Settings) -> FloatArray:

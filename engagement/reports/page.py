@@ -8,12 +8,16 @@ from typing import Any
 from engagement.reports import render
 
 
-def write_page(path: Path, template: str, **context: Any) -> Path:
-    """Fill a template of ``reports_templates`` and write it whole.
+def page_text(template: str, **context: Any) -> str:
+    """Fill a template of ``reports_templates``.
 
     Args:
-        path: of the page; its folder is made.
         template: file name; it extends ``base.html``.
         context: names that the template uses; text is escaped.
     """
-    return render._write(path, render._render(template, css=render._resource("report.css"), **context))
+    return render._render(template, css=render._resource("report.css"), **context)
+
+
+def write_page(path: Path, template: str, **context: Any) -> Path:
+    """Write :func:`page_text` whole; the folder of ``path`` is made."""
+    return render._write(path, page_text(template, **context))

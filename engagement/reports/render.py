@@ -72,6 +72,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     from engagement.reports import figures
     from engagement.reports.lanes import person_lane
     from engagement.timelines import columns, moments, table
+    from engagement.timelines.shifts import recorded, shifted_scores
 
     summary = _read_json(folder / "summary.json")
     persons = table.read(folder / "persons.csv", columns.PERSONS)
@@ -81,6 +82,10 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     limits = _part(summary, "limits")
     min_quality = sentences.number(limits.get("min_quality")) or 0.0
     step = sentences.number(_part(summary, "sampling").get("step_s")) or 0.2
+    shifts = {
+        name: {state: sentences.number(part.get("shift")) or 0.0 for state, part in states.items()}
+        for name, states in recorded(summary).items()
+    }
     found = moments.find_moments(_part(summary, "class"))
     shared = {
         "summary": summary,
@@ -102,6 +107,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     pages: list[Path] = []
     for place, person in enumerate(people):
         own = tables[person["id"]] if person["id"] in tables else timeline.iloc[:0]
+        own = shifted_scores(own, shifts.get(person["id"], {}))
         own_events = events.loc[events["person_id"] == person["id"]]
         lane = person_lane(own, own_events, length, step, min_quality)
         lanes[person["key"]] = lane
@@ -110,6 +116,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
             "before": people[place - 1] if place else None,
             "after": people[place + 1] if place + 1 < len(people) else None,
             "sentence": sentences.person_sentence(person, limits, length),
+            "calibrated": sentences.calibrated_person(summary, person["id"]),
             "states": figures.states_figure(own, length, step, min_quality),
             "expressions": figures.expressions_figure(own, length, step, min_quality),
             "head": figures.head_figure(own, length, step, min_quality),
@@ -126,6 +133,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "empty": sentences.empty_text(summary),
         "not_shown": sentences.not_shown(summary),
         "warnings": sentences.warnings(summary),
+        "calibrated": sentences.calibrated(summary),
         "moments": [(m.time_s, _hash(m.start_s, m.end_s), sentences.moment_text(m)) for m in found],
         "window": moments.window_s(length),
         "class_figure": figures.session_figure(_part(summary, "class"), length, [m.time_s for m in found]),

@@ -22,6 +22,7 @@ from engagement.reports.theme import (
 )
 from engagement.timelines.moments import Moment
 from engagement.timelines.presence import PresenceConfig
+from engagement.timelines.shifts import recorded
 
 
 def session_length(summary: Mapping[str, Any]) -> float:
@@ -61,6 +62,7 @@ def warnings(summary: Mapping[str, Any]) -> list[str]:
     return [
         *map(str, summary.get("warnings") or []),
         *(f"This line of the names file was not applied: {text}" for text in wrong),
+        *map(str, (summary.get("calibration") or {}).get("problems") or []),
     ]
 
 
@@ -80,6 +82,40 @@ def not_shown(summary: Mapping[str, Any]) -> str:
     return (
         f"{count(left, 'person is', 'people are')} left out of this page and of the curves: "
         f"{' or '.join(reasons)}. Their figures stand in the tables."
+    )
+
+
+def calibrated(summary: Mapping[str, Any]) -> str:
+    """Whose estimates are calibrated, by how many labels; empty for nobody's."""
+    persons = recorded(summary)
+    if not persons:
+        return ""
+    rest = (summary.get("calibration") or {}).get("uncalibrated") or []
+    counts = [max(int(part.get("labels", 0)) for part in states.values()) for states in persons.values()]
+    many = f"{min(counts)} to {max(counts)}" if min(counts) != max(counts) else str(counts[0])
+    text = (
+        f"The estimates of {count(len(persons), 'person is', 'people are')} calibrated, each by {many} labels of this "
+        "session: shifted as a whole towards what people said of them"
+    )
+    others = (
+        f"; those of {count(len(rest), 'person is', 'people are')} not, and compare badly" if rest else ""
+    )
+    return f"{text}{others}."
+
+
+def calibrated_person(summary: Mapping[str, Any], person: str) -> str:
+    """By how many labels a person's estimates are calibrated, and whereto; empty for none."""
+    parts = [
+        f"{STATES[state].noun} by {count(int(part.get('labels', 0)), 'label')} "
+        f"({'upwards' if part.get('shift', 0) > 0 else 'downwards'})"
+        for state, part in recorded(summary).get(person, {}).items()
+        if state in STATES
+    ]
+    if not parts:
+        return ""
+    return (
+        f"Calibrated to this person by labels of this session: {_and(parts)}. The curves are shifted as a whole; when "
+        "they rise and fall is what the model says."
     )
 
 

@@ -27,7 +27,7 @@ class Column:
     unit: str
     meaning: str
     nullable: bool = False
-    default: bool | str | None = None
+    default: bool | str | int | None = None
 
 
 def _scores(prefix: str, what: str) -> tuple[Column, ...]:
@@ -88,6 +88,16 @@ PERSONS: tuple[Column, ...] = (
     Column("median_face_px", "float", "px", "median of the longer side of the face box"),
     *(
         Column(f"mean_{c}", "float", "score 0-1", f"mean smoothed estimate of apparent {c}", True)
+        for c in LEARNER_STATES.classes
+    ),
+    *(
+        Column(
+            f"labels_{c}",
+            "int",
+            "labels",
+            f"labels by which the smoothed estimates of apparent {c} are calibrated to this person; 0: not calibrated",
+            default=0,
+        )
         for c in LEARNER_STATES.classes
     ),
     Column("top_expression", "str", "", "expression with the highest mean smoothed probability", True),

@@ -182,4 +182,5 @@ def _person(
     }
     for i, state in enumerate(LEARNER_STATES.classes):
         out[f"mean_{state}"] = float(means[_E + i])
+        out[f"labels_{state}"] = 0
     return out

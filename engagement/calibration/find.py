@@ -1,0 +1,90 @@
+"""Which calibration is meant for which video of a run: ``analyze --calibration`` and ``report --calibration``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from engagement.calibration.store import FILE, Calibration, read_calibration
+from engagement.errors import ConfigError, DataError
+
+
+def find_calibrations(path: Path, videos: Mapping[str, str]) -> dict[str, Calibration]:
+    """Calibrations by the folder of the results that they are for.
+
+    Args:
+        path: a calibration.json, or a folder of results: all that lie within.
+        videos: folder of a video's results, within the output folder -> name of its file.
+
+    Raises:
+        ConfigError: there is none; one is for a video that is not among these, or for several of them.
+        DataError: a file is damaged.
+    """
+    files = sorted(path.rglob(FILE)) if path.is_dir() else [path]
+    if not files:
+        raise ConfigError(
+            f"--calibration {path} holds no {FILE}", "Label moments first: `engagement calibrate RESULTS`."
+        )
+    if not path.exists():
+        raise ConfigError(f"--calibration {path} does not exist", f"Give a {FILE} or a folder of results.")
+    out: dict[str, Calibration] = {}
+    origin: dict[str, Path] = {}
+    for file in files:
+        calibration = read_calibration(file)
+        relative = _video_of(file, calibration, videos, strict=file == path)
+        if relative in out:
+            raise ConfigError(
+                f"{origin[relative]} and {file} are both for {relative}",
+                "Give one of them with --calibration.",
+            )
+        if relative:
+            out[relative], origin[relative] = calibration, file
+    if not out:
+        raise ConfigError(
+            f"--calibration {path}: none of the {len(files)} files is for a video given here",
+            f"Given: {', '.join(sorted(set(videos.values())))}.",
+        )
+    return out
+
+
+def _video_of(file: Path, calibration: Calibration, videos: Mapping[str, str], strict: bool) -> str:
+    """The folder of the video's results; empty when it is not among these (unless that is an error)."""
+    same = [relative for relative, name in videos.items() if name == calibration.video]
+    if calibration.folder in same:
+        return calibration.folder
+    if len(same) == 1:
+        return same[0]
+    if not strict:
+        return ""
+    if same:
+        raise ConfigError(
+            f"{file} is for {calibration.video} of {calibration.folder}, and {len(same)} videos have that name: "
+            f"{', '.join(same)}",
+            "Analyse the video that is meant by itself.",
+        )
+    raise ConfigError(
+        f"{file} is for the video {calibration.video}, which is not among those given",
+        f"Given: {', '.join(sorted(set(videos.values()))) or 'none'}. A calibration holds for the people of one "
+        "session.",
+    )
+
+
+def require_weights(calibrations: Collection[Calibration], checkpoint: str) -> None:
+    """Raise before hours of work when the scores will come from other weights.
+
+    Raises:
+        DataError: naming both. WeightsError: there are no such weights.
+    """
+    from engagement.classification.options import DEFAULT_WEIGHTS
+    from engagement.weights.store import locate, sha256_of
+
+    name, path, known = locate(DEFAULT_WEIGHTS if checkpoint == "default" else checkpoint)
+    used = known or sha256_of(path)
+    for calibration in calibrations:
+        if used not in calibration.weights.values():
+            theirs = ", ".join(f"{key} {sha[:12]}" for key, sha in calibration.weights.items())
+            raise DataError(
+                f"the calibration of {calibration.video} belongs to the weights {theirs}; --checkpoint is {name} "
+                f"{used[:12]}",
+                "Analyse without --calibration, then `engagement calibrate RESULTS --refit` with the labels there are.",
+            )

@@ -1,0 +1,185 @@
+"""The page on which moments are labelled, served to this computer alone and from memory alone.
+
+Its address holds a secret, so that neither other programs nor pages of the network can ask for the pictures.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from engagement.calibration.session import Answer, Moment, Session
+from engagement.errors import ConfigError
+from engagement.labels import LEARNER_STATES
+from engagement.reports.page import page_text
+
+#: What counts as there, in the words of the labels that the model learned from (DAiSEE, levels 0-3).
+QUESTIONS: Mapping[str, str] = {
+    "boredom": "bored, at least a little",
+    "engagement": "engaged, clearly",
+    "confusion": "confused, at least a little",
+}
+_LARGEST = 1 << 22
+_WORDS = {"yes": True, "no": False}
+
+#: A session, its moments, and a picture of each or the reason why there are none.
+Shown = tuple[Session, Sequence[Moment], Sequence[bytes | None], str]
+
+
+class LabelServer:
+    """Serves one page and takes its answers.
+
+    Args:
+        shown: what is to be labelled. states: what is asked about each moment.
+        port: 0 for any that is free.
+
+    Raises:
+        ConfigError: the port cannot be had.
+    """
+
+    def __init__(self, shown: Sequence[Shown], states: Sequence[str], port: int = 0) -> None:
+        self._listed = [(session, moment) for session, moments, _, _ in shown for moment in moments]
+        self._said: dict[tuple[int, str], str] = {}
+        self._states = tuple(states)
+        self._done = self._finished = False
+        self._secret = secrets.token_urlsafe(16)
+        self._page = _page(shown, states).encode("utf-8", "replace")
+        try:
+            self._http = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        except (OSError, OverflowError) as error:
+            raise ConfigError(
+                f"--port {port} cannot be had ({error})", "Leave it out for a free one."
+            ) from error
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self._http.server_port}/{self._secret}/"
+
+    def run(self) -> None:
+        """Serve until the page says that it is done; interrupted, what was answered so far stays."""
+        try:
+            self._http.timeout = 0.2  # how often it is looked whether the page is done
+            while not self._finished:
+                self._http.handle_request()
+        finally:
+            self._http.server_close()
+
+    def answers(self) -> list[tuple[Session, Answer]]:
+        """What was said, less what nobody could say."""
+        out: list[tuple[Session, Answer]] = []
+        for (place, state), word in self._said.items():
+            session, moment = self._listed[place]
+            if word in _WORDS:
+                out.append((session, Answer(moment.person, moment.time_s, state, _WORDS[word])))
+        return out
+
+    def _take(self, body: bytes) -> bool:
+        """Take the answers of the page, ``{"done": …, "answers": {"3": {"boredom": "yes"}}}``; whether they are any."""
+        try:
+            data = json.loads(body)
+            said = {
+                (int(place), state): word
+                for place, states in data["answers"].items()
+                for state, word in states.items()
+            }
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return False
+        if any(
+            not 0 <= place < len(self._listed)
+            or state not in self._states
+            or word not in ("yes", "no", "unsure")
+            for (place, state), word in said.items()
+        ):
+            return False
+        self._said, self._done = said, data.get("done") is True
+        return True
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 10  # of a connection that says nothing
+
+            def do_GET(self) -> None:
+                self._reply(200, server._page) if self._asked("/") else self._reply(404, b"")
+
+            def do_POST(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                if not self._asked("/answers") or not 0 < length <= _LARGEST:
+                    self._reply(404, b"")
+                else:
+                    self._reply(204 if server._take(self.rfile.read(length)) else 400, b"")
+                    server._finished = server._done  # only now, or the page would not hear of it
+
+            def _asked(self, path: str) -> bool:
+                asked = secrets.compare_digest(self.path.encode(), f"/{server._secret}{path}".encode())
+                # A name that leads here is none of ours: a foreign page would get past the browser with it.
+                return asked and self.headers.get("Host", "").split(":")[0] in ("127.0.0.1", "localhost")
+
+            def _reply(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", "no-store")
+                self.send_header("X-Content-Type-Options", "nosniff")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Nothing: the terminal is the user's."""
+
+        return Handler
+
+
+def _page(shown: Sequence[Shown], states: Sequence[str]) -> str:
+    moments: list[dict[str, Any]] = []
+    reasons: list[str] = []
+    for session, own, pictures, reason in shown:
+        if reason:
+            reasons.append(f"{session.video}: no pictures, {reason}.")
+        length = float((session.summary.get("sampling") or {}).get("last_s") or 0.0)
+        before = _said_before(session)
+        for moment, picture in zip(own, pictures, strict=True):
+            moments.append(
+                {
+                    "person": moment.name
+                    if moment.name == moment.person
+                    else f"{moment.name} ({moment.person})",
+                    "video": str(session.video) if len(shown) > 1 else "",
+                    "time_s": moment.time_s,
+                    "length_s": length,
+                    "src": f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
+                    if picture
+                    else "",
+                    "said": {
+                        s: before[key] for s in states if (key := (moment.person, moment.time_s, s)) in before
+                    },
+                }
+            )
+    data = {
+        "moments": moments,
+        "questions": [{"state": s, "text": QUESTIONS[s]} for s in LEARNER_STATES.classes if s in states],
+    }
+    return page_text(
+        "calibrate.html",
+        connect_src="'self'",
+        total=len(moments),
+        people=len({(m["video"], m["person"]) for m in moments}),
+        reasons=reasons,
+        questions=data["questions"],
+        data=json.dumps(data, ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+def _said_before(session: Session) -> dict[tuple[str, float, str], str]:
+    people = session.earlier.persons if session.earlier else {}
+    return {
+        (person, label.time_s, label.state): "yes" if label.present else "no"
+        for person, own in people.items()
+        for label in own.labels
+    }

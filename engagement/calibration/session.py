@@ -1,0 +1,196 @@
+"""A finished session whose people are calibrated: moments to label, and what was said of them to shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.batch.results import RUN, SUMMARY, read_summary
+from engagement.calibration.apply import nearest
+from engagement.calibration.fit import PriorConfig, fit_shifts
+from engagement.calibration.moments import MomentsConfig, propose
+from engagement.calibration.store import Calibration, Label, PersonCalibration, score_weights
+from engagement.corrections.calibrated import stored
+from engagement.corrections.file import Video, order
+from engagement.corrections.folder import under_way, video_of
+from engagement.errors import DataError
+from engagement.labels import LEARNER_STATES
+from engagement.timelines import columns, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_AGAIN = "Analyse the video again."
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something to be labelled: a person at a time.
+
+    Attributes:
+        name: what the person is called on pages. time_s: of the sample. box: corners, source pixels.
+    """
+
+    person: str
+    name: str
+    time_s: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was said of a person at a time."""
+
+    person: str
+    time_s: float
+    state: str
+    present: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """Results of one video as they stand, corrected.
+
+    Attributes:
+        root: the output folder. folder: of the results. video: how it is called. summary: of the results.
+        people: id -> name on pages, of those who are shown. usable: observed rows of the timeline whose
+            picture is good enough, in order of person and time.
+        earlier: the calibration that lies there.
+    """
+
+    root: Path
+    folder: Path
+    video: Video
+    summary: dict[str, Any]
+    people: dict[str, str]
+    usable: pd.DataFrame
+    earlier: Calibration | None
+
+    def rows_of(self, person: str) -> NDArray[np.bool_]:
+        """(len(usable),) those of a person."""
+        return self.usable["person_id"].to_numpy(object) == person
+
+
+def open_sessions(output: Path) -> list[Session]:
+    """The sessions of an output folder, or the one whose folder is given.
+
+    Raises:
+        DataError: there is none, or a result is damaged or of a version that says too little.
+    """
+    root = next((p for p in (output, *output.absolute().parents) if (p / RUN).is_file()), output)
+    if root != output:
+        output = output.absolute()
+    folders = sorted(path.parent for path in output.rglob(SUMMARY) if not under_way(path, output))
+    if not folders:
+        raise DataError(f"{output} holds no results", "Give the folder that `engagement analyze -o` wrote.")
+    return [_open(folder, root) for folder in folders]
+
+
+def _open(folder: Path, root: Path) -> Session:
+    summary = read_summary(folder)
+    if summary is None or not score_weights(summary.get("models") or {}):
+        raise DataError(f"{folder / SUMMARY} does not say with which weights faces were scored", _AGAIN)
+    persons: Any = table.read(folder / "persons.csv", columns.PERSONS)
+    timeline: Any = table.read(folder / "timeline.parquet", columns.TIMELINE)
+    persons = persons[persons["shown"]]
+    people = {
+        str(row["person_id"]): str(row["name"]) if isinstance(row["name"], str) else str(row["person_id"])
+        for row in persons.to_dict("records")
+    }
+    least = float((summary.get("limits") or {}).get("min_quality") or 0.0)
+    scored = timeline[[f"p_{state}" for state in LEARNER_STATES.classes]].notna().all(axis=1)
+    good = timeline["observed"] & (timeline["quality"] >= least) & scored & timeline["person_id"].isin(people)
+    usable = timeline[good].reset_index(drop=True)
+    return Session(root, folder, video_of(folder, root), summary, people, usable, stored(folder))
+
+
+def moments_of(
+    session: Session, config: MomentsConfig, states: Sequence[str] = LEARNER_STATES.classes
+) -> list[Moment]:
+    """The moments worth a label, by person and time."""
+    found: list[Moment] = []
+    for person, name in session.people.items():
+        own: Any = session.usable[session.rows_of(person)]
+        prob = own[[f"p_{state}" for state in states]].to_numpy(np.float64)
+        chosen = propose(own["time_s"].to_numpy(np.float64), prob, config)
+        for row in own.iloc[chosen].to_dict("records"):
+            found.append(Moment(person, name, float(row["time_s"]), _box(row)))
+    return found
+
+
+def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfig) -> tuple[Calibration, int]:
+    """A calibration from what was said now and before; what is said now replaces what was said of the same.
+
+    Earlier labels are about times and places, so they hold for new weights as well: their scores are looked up
+    again. Those that are about nobody who is there now are left out.
+
+    Returns:
+        The calibration, and how many earlier labels were left out.
+
+    Raises:
+        DataError: an answer is about a moment at which the person has no usable picture.
+    """
+    said: dict[tuple[str, int, str], bool] = {}
+    dropped = 0
+    for person, own in (session.earlier.persons if session.earlier else {}).items():
+        for label in own.labels:
+            box = np.array([label.box], np.float32)
+            row = nearest(label.time_s, box, session.usable, session.rows_of(person))
+            if row is None:
+                dropped += 1
+            else:
+                said[person, row, label.state] = label.present
+    for answer in answers:
+        said[answer.person, row_of(session, answer.person, answer.time_s), answer.state] = answer.present
+    people = sorted({person for person, _, _ in said}, key=order)
+    labels: dict[str, list[Label]] = {person: [] for person in people}
+    shifts: dict[str, dict[str, float]] = {person: {} for person in people}
+    for state in LEARNER_STATES.classes:
+        keys = sorted(key for key in said if key[2] == state)
+        if not keys:
+            continue
+        score = session.usable[f"p_{state}"].to_numpy(np.float64)[[row for _, row, _ in keys]]
+        yes = np.array([said[key] for key in keys])
+        whose = np.array([people.index(person) for person, _, _ in keys], np.int64)
+        found = fit_shifts(score, yes, whose, len(people), prior)
+        for (person, row, _), value, present in zip(keys, score, yes, strict=True):
+            at: Any = session.usable.iloc[row]
+            labels[person].append(Label(float(at["time_s"]), _box(at), state, float(value), bool(present)))
+            shifts[person][state] = round(float(found[people.index(person)]), 6)
+    calibration = Calibration(
+        session.video.file,
+        session.video.relative,
+        score_weights(session.summary["models"]),
+        prior,
+        {person: PersonCalibration(tuple(labels[person]), shifts[person]) for person in people},
+    )
+    return calibration, dropped
+
+
+def row_of(session: Session, person: str, time_s: float) -> int:
+    """The usable row of a person nearest to a time.
+
+    Raises:
+        DataError: nobody of that id, or no usable picture of the person within half a second.
+    """
+    if person not in session.people:
+        raise DataError(
+            f"there is no {person} in {session.video}", f"Known: {', '.join(session.people) or 'nobody'}."
+        )
+    row = nearest(time_s, None, session.usable, session.rows_of(person))
+    if row is None:
+        raise DataError(
+            f"{person} has no usable picture within half a second of {time_s:g} s in {session.video}",
+            "Take a time at which the person is seen well: `--list` proposes some.",
+        )
+    return row
+
+
+def _box(row: Any) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = (round(float(row[c]), 2) for c in ("x1", "y1", "x2", "y2"))
+    return x1, y1, x2, y2

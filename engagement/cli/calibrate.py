@@ -1,0 +1,175 @@
+"""``engagement calibrate``: a few labels per person that shift this session's estimates of learner states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engagement.errors import ConfigError
+from engagement.labels import LEARNER_STATES
+
+if TYPE_CHECKING:
+    from engagement.calibration.session import Answer, Moment, Session
+
+_STATES = LEARNER_STATES.classes
+
+
+@click.command()
+@click.argument("output", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--moments", type=int, default=6, show_default=True, help="Moments of each person, at most.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(_STATES),
+    multiple=True,
+    help="Ask about this state alone; repeatable.",
+)
+@click.option(
+    "--person", "persons", multiple=True, metavar="P01", help="Ask about this person alone; repeatable."
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="CSV",
+    help="Take labels from a file (video,person,time_s,state,present) instead of a page.",
+)
+@click.option("--list", "listing", is_flag=True, help="Print the moments as such a CSV, to fill in, and end.")
+@click.option(
+    "--refit", is_flag=True, help="Fit the labels there are again: after other weights, or with other priors."
+)
+@click.option(
+    "--prior",
+    type=float,
+    help="How far labels may move one person from the session, logits.  [default: 0.75]",
+)
+@click.option(
+    "--session-prior",
+    type=float,
+    help="How far they may move the session as a whole, logits.  [default: 0.5]",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Of the page.  [default: any free one]"
+)
+@click.option("--browser/--no-browser", default=True, help="Open the page, or print its address only.")
+def calibrate(output: Path, **given: Any) -> None:
+    """Label a few moments per person of OUTPUT (a folder that `engagement analyze` wrote), and fit to them.
+
+    A page on this computer shows the moments that tell most: uncertain ones, spread over time. Say yes, no or
+    cannot say. Each session keeps what was fitted in its calibration.json; `engagement report OUTPUT` puts it
+    into effect, and `engagement analyze --calibration` on the same video. Estimates are shifted for each person
+    as a whole: when a person looks more or less so stays what the model says.
+    """
+    if sum((given["listing"], given["refit"], given["labels"] is not None)) > 1:
+        raise ConfigError("--list, --labels and --refit exclude one another", "Give one of them.")
+    from engagement.calibration.fit import PriorConfig
+    from engagement.calibration.labels import listed, read_labels
+    from engagement.calibration.moments import MomentsConfig
+    from engagement.calibration.session import moments_of, open_sessions
+
+    chosen = {"person_sd": given["prior"], "session_sd": given["session_prior"]}
+    prior = PriorConfig(**{name: value for name, value in chosen.items() if value is not None})
+    config = MomentsConfig(given["moments"])
+    sessions = open_sessions(output)
+    states = [s for s in _STATES if s in given["states"]] or list(_STATES)
+    if given["labels"] is not None:
+        _store(sessions, read_labels(given["labels"], sessions), prior, output)
+        return
+    if given["refit"]:
+        _store(sessions, {s.folder: [] for s in sessions if s.earlier}, prior, output)
+        return
+    wanted = _wanted(given["persons"], sessions)
+    found = [
+        (session, [m for m in moments_of(session, config, states) if not wanted or m.person in wanted])
+        for session in sessions
+    ]
+    if given["listing"]:
+        click.echo(listed([(s, m) for s, moments in found for m in moments], states), nl=False)
+        return
+    _store(sessions, _ask([part for part in found if part[1]], states, given), prior, output)
+
+
+def _wanted(persons: tuple[str, ...], sessions: list[Session]) -> set[str]:
+    from engagement.corrections.file import person_id
+
+    known = {person for session in sessions for person in session.people}
+    wanted: set[str] = set()
+    for text in persons:
+        try:
+            person = person_id(text)
+        except ValueError:
+            person = text
+        if person not in known:
+            raise ConfigError(
+                f"--person {text} is not in these sessions", f"Known: {', '.join(sorted(known)) or 'nobody'}."
+            )
+        wanted.add(person)
+    return wanted
+
+
+def _ask(
+    found: list[tuple[Session, list[Moment]]], states: list[str], given: dict[str, Any]
+) -> dict[Path, list[Answer]]:
+    """Show the page until it is done."""
+    import webbrowser
+
+    from engagement.calibration.pictures import pictures_of
+    from engagement.calibration.serve import LabelServer
+
+    if not found:
+        raise ConfigError(
+            "there is no moment to label: nobody has a usable picture", "Try another recording."
+        )
+    shown = []
+    for session, moments in found:
+        pictures, reason = pictures_of(session, moments)
+        if reason:
+            click.echo(f"{session.video}: no pictures, {reason}", err=True)
+        shown.append((session, moments, pictures, reason))
+    server = LabelServer(shown, states, given["port"])
+    click.echo(f"Label the moments at {server.url} (Ctrl-C ends, and keeps what was answered)")
+    if given["browser"]:
+        webbrowser.open(server.url)
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+    answers: dict[Path, list[Answer]] = {}
+    for session, answer in server.answers():
+        answers.setdefault(session.folder, []).append(answer)
+    return answers
+
+
+def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: Any, output: Path) -> None:
+    """Fit and write each session that something was said of."""
+    from engagement.calibration.session import fit_session
+    from engagement.calibration.store import FILE, write_calibration
+    from engagement.reports.theme import count
+
+    written = 0
+    for session in sessions:
+        if session.folder not in answers:
+            continue
+        calibration, dropped = fit_session(session, answers[session.folder], prior)
+        if dropped:
+            click.echo(
+                f"{session.video}: {dropped} earlier labels are about nobody who is there now: left out",
+                err=True,
+            )
+        if not calibration.persons:
+            continue
+        write_calibration(calibration, session.folder / FILE)
+        written += 1
+        for person, own in calibration.persons.items():
+            parts = [
+                f"{state} {shift:+.2f} ({count(own.count(state), 'label')})" for state, shift in own.shift.items()
+            ]
+            click.echo(f"{session.video} {person}: {', '.join(parts)}")
+        without = [person for person in session.people if person not in calibration.persons]
+        if without:
+            click.echo(f"{session.video}: no label of {', '.join(without)}, who stay as the model gives them")
+    if not written:
+        click.echo("No label, nothing was written.")
+        return
+    click.echo(f"Shifts are in logits. Put them into effect: engagement report {output}")

@@ -1,0 +1,20 @@
+  // What the pages share on which somebody decides about one picture after another; included in each page's script.
+  const at = (id) => document.getElementById(id);
+  const say = (text) => { at("status").textContent = text; };
+  const element = (name, text, className) => {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    if (className) made.className = className;
+    return made;
+  };
+  const help = () => at("keys").showModal();
+  // action: from the name of a key to what it does; undefined where it does nothing. "?" is the help of every page.
+  const onKeys = (action) => addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || at("keys").open || event.target.closest?.("select")) return;
+    const act = event.key === "?" ? help : action(event.key);
+    if (typeof act !== "function") return;
+    event.preventDefault();
+    act();
+  });
+  const warnUnless = (saved) => addEventListener("beforeunload", (event) => { if (!saved()) event.preventDefault(); });
+  at("help").addEventListener("click", help);

@@ -1,0 +1,389 @@
+"""``engagement calibrate`` on finished results, and what ``report`` makes of it: exact, reversible, erasable."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engagement.calibration.moments import MomentsConfig
+from engagement.calibration.pictures import pictures_of
+from engagement.calibration.serve import LabelServer
+from engagement.calibration.session import moments_of, open_sessions
+from engagement.calibration.store import FILE, read_calibration
+from engagement.corrections.folder import bring_up_to_date
+from engagement.errors import DataError
+from engagement.labels import LEARNER_STATES
+from engagement.smoothing import load_smoother, smooth_persons
+from engagement.timelines.shifts import in_order, shifted
+from tests.engagement.corrected_sessions import (
+    OPTIONS,
+    PEOPLE,
+    SMOOTHING,
+    everything,
+    observations,
+    tables_of,
+    write_output,
+)
+from tests.sessions.command import Run, run_command
+
+Command = Callable[..., Run]
+SHA = "ab12" * 16
+STATES = LEARNER_STATES.classes
+
+
+def set_weights(folder: Path, sha: str = SHA) -> None:
+    path = folder / "summary.json"
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    summary["models"] = {"face_state": {"kind": "face_state", "sha256": sha}, "lstm": {"kind": "lstm"}}
+    path.write_text(json.dumps(summary), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with two results; to be copied, not changed."""
+    root = tmp_path_factory.mktemp("analysed")
+    write_output(root, "talk", "week 2/talk")
+    for name in ("talk", "week 2/talk"):
+        set_weights(root / name)
+    return root
+
+
+@pytest.fixture
+def out(analysed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(analysed, tmp_path / "out"))
+
+
+@pytest.fixture
+def engagement(capfd: pytest.CaptureFixture[str]) -> Command:
+    def run(*args: object) -> Run:
+        capfd.readouterr()
+        status = run_command(*args)
+        printed = capfd.readouterr()
+        return Run(status, printed.out, printed.err)
+
+    return run
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def label_file(path: Path, lines: str) -> Path:
+    path.write_text("video,person,time_s,state,present\n" + lines, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def labelled(out: Path, engagement: Command) -> Path:
+    """P01 was said to be bored throughout, P03 never; P02 and P04 were not labelled."""
+    text = engagement("calibrate", out / "talk", "--list", "--state", "boredom").out
+    rows = [r for r in csv.DictReader(io.StringIO(text)) if r["person"] in ("P01", "P03")]
+    lines = [f"{r['video']},{r['person']},{r['time_s']},boredom,{r['person'] == 'P01'}\n" for r in rows]
+    path = label_file(out.parent / "labels.csv", "".join(lines))
+    assert engagement("calibrate", out, "--labels", path).status == 0
+    return out
+
+
+def test_the_list_proposes_usable_moments_of_those_who_are_shown(out: Path, engagement: Command) -> None:
+    run = engagement("calibrate", out, "--list", "--moments", 4)
+    rows = list(csv.DictReader(io.StringIO(run.out)))
+    assert run.status == 0 and {r["video"] for r in rows} == {"talk", "week 2/talk"}
+    timeline = pd.read_parquet(out / "talk" / "timeline.parquet")
+    for person in PEOPLE:
+        times = sorted({float(r["time_s"]) for r in rows if r["video"] == "talk" and r["person"] == person})
+        assert len(times) == (1 if person == "P04" else 4)  # who is seen for two seconds shows one moment
+        own = timeline[timeline["person_id"] == person]
+        at = [np.abs(own["time_s"] - time_s).argmin() for time_s in times]
+        assert (own["quality"].iloc[at] >= OPTIONS.min_quality).all()
+    assert {r["state"] for r in rows} == set(STATES) and {r["present"] for r in rows} == {""}
+
+
+def test_labels_are_kept_with_the_session_and_nothing_else_changes(analysed: Path, labelled: Path) -> None:
+    found = read_calibration(labelled / "talk" / FILE)
+    assert (found.video, found.folder, dict(found.weights)) == ("talk.mp4", "talk", {"face_state": SHA})
+    assert list(found.persons) == ["P01", "P03"]
+    assert found.persons["P01"].shift["boredom"] > 0 > found.persons["P03"].shift["boredom"]
+    assert found.persons["P01"].count("boredom") == 6 and found.persons["P01"].count("confusion") == 0
+    assert not (labelled / "week 2" / "talk" / FILE).exists()
+    assert tables_of(labelled / "talk") == tables_of(analysed / "talk")
+
+
+def test_the_report_smooths_shifted_scores_and_says_so(labelled: Path, engagement: Command) -> None:
+    folder = labelled / "talk"
+    before = pd.read_parquet(folder / "timeline.parquet")
+    events = pd.read_csv(folder / "events.csv")
+    run = engagement("report", labelled)
+    assert run.status == 0 and "talk: 2 people calibrated (P01, P03), 2 not (P02, P04)" in run.out
+    after = pd.read_parquet(folder / "timeline.parquet")
+    raw = [c for c in before.columns if not c.startswith("s_")]
+    pd.testing.assert_frame_equal(after[raw], before[raw])
+    others = before["person_id"].isin(["P02", "P04"])
+    pd.testing.assert_frame_equal(after[others], before[others])
+    # The same from scratch: shift the states, then smooth.
+    times, _, rows, person = observations(PEOPLE, 60.0)
+    found = read_calibration(folder / FILE)
+    for index, name in enumerate(PEOPLE):
+        if name in found.persons:
+            own = person == index
+            rows["prob"][own, -3:] = shifted(rows["prob"][own, -3:], in_order(found.persons[name].shift))
+    smoother, _ = load_smoother(SMOOTHING)
+    wanted = smooth_persons(smoother, times, rows, person, SMOOTHING, OPTIONS.min_quality)
+    for index, name in enumerate(PEOPLE):
+        seen = after[(after["person_id"] == name) & after["observed"]]
+        got = seen[[f"s_{s}" for s in STATES]].to_numpy(float)
+        np.testing.assert_allclose(got, wanted[person == index][:, -3:], atol=1e-6)
+    persons = pd.read_csv(folder / "persons.csv").set_index("person_id")
+    assert persons["labels_boredom"].to_dict() == {"P01": 6, "P02": 0, "P03": 6, "P04": 0}
+    assert persons["labels_confusion"].sum() == 0
+    assert not pd.read_csv(folder / "events.csv").equals(events)
+    assert "boredom by 6 labels (upwards)" in (folder / "persons" / "P01.html").read_text(encoding="utf-8")
+    assert "alibrated" not in (folder / "persons" / "P02.html").read_text(encoding="utf-8")
+    assert "2 people are calibrated" in (folder / "session.html").read_text(encoding="utf-8")
+    assert (folder / FILE).is_file()
+    assert engagement("report", labelled).status == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "timeline.parquet"), after)  # not applied twice
+
+
+def test_without_the_file_all_is_as_it_was(analysed: Path, labelled: Path, engagement: Command) -> None:
+    assert engagement("report", labelled).status == 0
+    (labelled / "talk" / FILE).unlink()
+    assert engagement("report", labelled).status == 0
+    assert tables_of(labelled / "talk") == tables_of(analysed / "talk")
+    assert "calibration" not in summary_of(labelled / "talk")
+    assert not (labelled / "talk" / "unedited").exists()
+
+
+def test_analyze_applies_a_new_calibration_without_a_new_analysis(labelled: Path) -> None:
+    folder = labelled / "talk"
+    given = read_calibration(folder / FILE)
+    (folder / FILE).unlink()
+    summary = bring_up_to_date(folder, labelled, None, given)
+    assert summary and list(summary["calibration"]["persons"]) == ["P01", "P03"]
+    assert read_calibration(folder / FILE) == given
+    stamp = (folder / "summary.json").stat().st_mtime_ns
+    assert bring_up_to_date(folder, labelled, None, given) == summary
+    assert (folder / "summary.json").stat().st_mtime_ns == stamp
+
+
+def test_a_second_round_adds_to_the_first_and_replaces_what_is_said_again(
+    labelled: Path, engagement: Command
+) -> None:
+    first = read_calibration(labelled / "talk" / FILE)
+    label = first.persons["P01"].labels[0]
+    again = label_file(
+        labelled.parent / "more.csv", f"talk,P01,{label.time_s},boredom,no\ntalk,p2,0:05,confusion,yes\n"
+    )
+    assert engagement("calibrate", labelled, "--labels", again).status == 0
+    second = read_calibration(labelled / "talk" / FILE)
+    assert second.persons["P01"].count("boredom") == 6 and not second.persons["P01"].labels[0].present
+    assert second.persons["P01"].shift["boredom"] < first.persons["P01"].shift["boredom"]
+    assert second.persons["P02"].shift["confusion"] > 0
+
+
+def test_merged_people_take_their_labels_along_others_are_left_out(
+    labelled: Path, engagement: Command
+) -> None:
+    names = labelled / "names.txt"
+    names.write_text("[talk]\nmerge P03 into P02\nsplit P01 at 0:02 into P08 and P01\n", encoding="utf-8")
+    run = engagement("report", labelled)
+    assert run.status == 0, run.err
+    found = summary_of(labelled / "talk")["calibration"]
+    assert list(found["persons"]) == ["P01"]  # most of the labelled moments are still this person's
+    assert "P03, who is not in this result" in found["problems"][0]
+    assert "P03, who is not in this result" in (labelled / "talk" / "session.html").read_text(
+        encoding="utf-8"
+    )
+    assert engagement("calibrate", labelled, "--refit").status == 0
+    assert list(read_calibration(labelled / "talk" / FILE).persons) == ["P01"]
+
+
+def test_somebody_elses_place_is_not_calibrated(labelled: Path, engagement: Command) -> None:
+    names = labelled / "names.txt"
+    swap = "split P01 at 0:00.1 into P07 and P08\nsplit P03 at 0:35.1 into P05 and P01\n"
+    names.write_text("[talk]\n" + swap, encoding="utf-8")
+    run = engagement("report", labelled)
+    assert run.status == 0, run.err
+    found = summary_of(labelled / "talk")["calibration"]
+    assert found["persons"] == {} and "may be somebody else" in " ".join(found["problems"])
+    assert (pd.read_csv(labelled / "talk" / "persons.csv")["labels_boredom"] == 0).all()
+
+
+def test_an_opt_out_takes_the_labels_too(labelled: Path, engagement: Command) -> None:
+    copy = labelled.parent / "copy.json"
+    shutil.copy(labelled / "talk" / FILE, copy)
+    (labelled / "names.txt").write_text("[talk]\nopt out P03\n", encoding="utf-8")
+    assert engagement("report", labelled).status == 0
+    assert list(read_calibration(labelled / "talk" / FILE).persons) == ["P01"]
+    assert engagement("report", labelled, "--calibration", copy).status == 0  # nor by the way of a copy
+    assert list(read_calibration(labelled / "talk" / FILE).persons) == ["P01"]
+    assert list(summary_of(labelled / "talk")["calibration"]["persons"]) == ["P01"]
+    assert b'"P03": {' not in everything(labelled)
+
+
+def test_other_weights_leave_everybody_uncorrected_until_fitted_again(
+    labelled: Path, engagement: Command
+) -> None:
+    set_weights(labelled / "talk", "cd34" * 16)
+    run = engagement("report", labelled)
+    assert run.status == 0 and "belongs to the weights face_state ab12ab12ab12" in run.out
+    assert (pd.read_csv(labelled / "talk" / "persons.csv")["labels_boredom"] == 0).all()
+    assert engagement("calibrate", labelled, "--refit").status == 0
+    assert "2 people calibrated" in engagement("report", labelled).out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: "not json", "is not JSON"),
+        (lambda d: "[]", "has no 'persons'"),
+        (lambda d: d | {"schema": 7}, "schema 7"),
+        (lambda d: d | {"weights": 1}, "weights is 1, not an object"),
+        (lambda d: d | {"prior": {"person_sd": -1, "session_sd": 1}}, "prior: --prior -1"),
+        (lambda d: d["persons"]["P01"]["shift"].update(boredom="x") or d, "P01, shift, boredom is 'x'"),
+        (lambda d: d["persons"]["P01"]["shift"].update(sleepy=1) or d, "'sleepy', not one of boredom"),
+        (lambda d: d["persons"]["P01"]["labels"][1].update(present=1) or d, "P01, label 2, present is 1"),
+        (lambda d: d["persons"]["P01"]["labels"][0].update(box=[1]) or d, "P01, label 1, box is [1]"),
+        (lambda d: d["persons"]["P01"]["labels"][0].update(score=2) or d, "P01, label 1, score is 2"),
+    ],
+)
+def test_a_damaged_file_is_named_before_anything_is_written(
+    labelled: Path, engagement: Command, change: Callable[[Any], Any], said: str
+) -> None:
+    path = labelled / "talk" / FILE
+    changed = change(json.loads(path.read_text(encoding="utf-8")))
+    path.write_text(changed if isinstance(changed, str) else json.dumps(changed), encoding="utf-8")
+    before = everything(labelled)
+    run = engagement("report", labelled)
+    assert run.status == 1 and str(path) in run.err and said in run.err and "engagement calibrate" in run.err
+    assert everything(labelled) == before
+
+
+def test_every_mistake_of_a_label_file_is_named_at_once(out: Path, engagement: Command) -> None:
+    lines = [
+        "talk,P01,5,boredom,maybe",
+        "tolk,P01,5,boredom,yes",
+        "talk,P09,5,boredom,yes",
+        "talk,Ana,5,boredom,yes",
+        "talk,P01,soon,boredom,yes",
+        "talk,P02,21,boredom,yes",
+        "talk,P01,5,sleepy,yes",
+        ",P01,5,boredom,yes",
+        "talk,P01,5,boredom,",
+        "talk,P01,5,boredom,yes",
+    ]
+    run = engagement("calibrate", out, "--labels", label_file(out.parent / "l.csv", "\n".join(lines)))
+    assert run.status == 2 and "8 mistakes" in run.err
+    for line, text in [
+        (2, "'maybe'"),
+        (3, "no video 'tolk'"),
+        (4, "no P09"),
+        (5, "'Ana'"),
+        (6, "'soon'"),
+        (7, "P02 has no usable picture within half a second of 21 s"),
+        (8, "'sleepy'"),
+        (9, "video is empty"),
+    ]:
+        assert f"l.csv, line {line}: " in run.err and text in run.err
+    assert not list(out.rglob(FILE))
+
+
+def test_wrong_use_is_answered_with_a_remedy(out: Path, tmp_path: Path, engagement: Command) -> None:
+    (tmp_path / "few.csv").write_text("person,time_s\n", encoding="utf-8")
+    for arguments, status, said in [
+        (("--labels", tmp_path / "few.csv"), 1, "lacks the columns state, present"),
+        (("--list", "--refit"), 2, "exclude one another"),
+        (("--list", "--person", "P77"), 2, "--person P77"),
+        (("--list", "--prior", "99"), 2, "--prior 99"),
+    ]:
+        run = engagement("calibrate", out, *arguments)
+        assert (run.status, said in run.err) == (status, True), run.err
+    (tmp_path / "empty").mkdir()
+    assert "holds no results" in engagement("calibrate", tmp_path / "empty").err
+    for arguments, said in [
+        ((tmp_path / "gone.json",), "does not exist"),
+        ((tmp_path / "empty",), f"holds no {FILE}"),
+    ]:
+        run = engagement("report", out, "--calibration", *arguments)
+        assert run.status == 2 and said in run.err
+    set_weights(out / "talk", "")
+    summary = summary_of(out / "talk") | {"models": {}}
+    (out / "talk" / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    with pytest.raises(DataError, match="does not say with which weights"):
+        open_sessions(out / "talk")
+
+
+def test_a_calibration_of_another_video_is_refused(labelled: Path, engagement: Command) -> None:
+    path = labelled / "talk" / FILE
+    data = json.loads(path.read_text(encoding="utf-8")) | {"video": "other.mp4"}
+    (labelled.parent / "x.json").write_text(json.dumps(data), encoding="utf-8")
+    run = engagement("report", labelled, "--calibration", labelled.parent / "x.json")
+    assert run.status == 2 and "is for the video other.mp4" in run.err and "talk.mp4" in run.err
+    data |= {"video": "talk.mp4", "folder": "moved/talk"}
+    (labelled.parent / "x.json").write_text(json.dumps(data), encoding="utf-8")
+    run = engagement("report", labelled, "--calibration", labelled.parent / "x.json")
+    assert run.status == 2 and "2 videos have that name" in run.err
+
+
+def test_without_the_video_there_are_times_and_a_reason(out: Path) -> None:
+    (session,) = open_sessions(out / "talk")
+    moments = moments_of(session, MomentsConfig(2))
+    pictures, reason = pictures_of(session, moments)
+    assert pictures == [None] * len(moments) and "is not at" in reason and "talk.mp4" in reason
+
+
+@pytest.fixture
+def served(out: Path) -> Iterator[tuple[LabelServer, threading.Thread]]:
+    (session,) = open_sessions(out / "talk")
+    moments = moments_of(session, MomentsConfig(2))
+    server = LabelServer([(session, moments, [None] * len(moments), "it is gone")], STATES)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield server, thread
+    if thread.is_alive():
+        ask(server.url + "answers", b'{"done": true, "answers": {}}')
+    thread.join(20)
+
+
+def ask(url: str, body: bytes | None = None, host: str = "") -> int:
+    request = urllib.request.Request(url, body, {"Host": host} if host else {})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_page_is_for_this_computer_and_ends_when_it_is_done(
+    served: tuple[LabelServer, threading.Thread],
+) -> None:
+    server, thread = served
+    assert server.url.startswith("http://127.0.0.1:")
+    assert ask(server.url) == 200
+    assert ask(server.url.rsplit("/", 2)[0] + "/guess/") == 404
+    assert ask(server.url, host="evil.example") == 404
+    for body in (
+        b"{",
+        b"[]",
+        b'{"answers": {"999": {"boredom": "yes"}}}',
+        b'{"answers": {"0": {"sleepy": "yes"}}}',
+    ):
+        assert ask(server.url + "answers", body) == 400
+    assert ask(server.url + "answers", b'{"answers": {"0": {"boredom": "no"}}}') == 204
+    assert thread.is_alive() and [a.present for _, a in server.answers()] == [False]
+    done = b'{"done": true, "answers": {"0": {"boredom": "yes", "engagement": "unsure"}}}'
+    assert ask(server.url + "answers", done) == 204
+    thread.join(20)
+    assert not thread.is_alive()
+    assert [(a.state, a.present) for _, a in server.answers()] == [("boredom", True)]
