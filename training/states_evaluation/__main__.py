@@ -1,0 +1,100 @@
+"""The command: ``python -m training.states_evaluation``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from engagement.errors import ConfigError, EngagementError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with the Parquet files of DAiSEE and WACV-2016.",
+)
+@click.option(
+    "--base",
+    default="default",
+    show_default=True,
+    metavar="default|FILE",
+    help="Weights whose inputs are used.",
+)
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the results.",
+)
+@click.option(
+    "--videos",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of webcam_* clips: also compare both framings on real video faces.",
+)
+@click.option(
+    "--head",
+    default="stage6_mean",
+    show_default=True,
+    metavar="BLOCK,...",
+    help="Inputs of the head in question, as they are called in the table of --inputs.",
+)
+@click.option(
+    "--strength",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.3,
+    show_default=True,
+    help="Of its regularisation, in units of an input's mean variance.",
+)
+@click.option(
+    "--inputs", is_flag=True, help="Also compare inputs, on the people of train and validation alone."
+)
+@click.option(
+    "--test",
+    is_flag=True,
+    help="Also measure DAiSEE's test split. Do it once, when nothing is left to choose.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Faces per split, drawn at random: for trials.")
+@click.option(
+    "--draws", type=click.IntRange(min=10), default=1000, show_default=True, help="Of the bootstrap."
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(
+    data: Path,
+    base: str,
+    out: Path,
+    videos: Path | None,
+    head: str,
+    strength: float,
+    inputs: bool,
+    test: bool,
+    limit: int | None,
+    draws: int,
+    debug: bool,
+) -> None:
+    """Measure heads for apparent learner states on people that they were not fitted to.
+
+    Five folds over all people of DAiSEE, baselines over the same folds, WACV-2016, and how far scores move
+    with the framing of the face. Writes states.json and states.md; inputs are kept in features/ by the
+    weights' sha256.
+    """
+    try:
+        from training.states_evaluation.run import StatesEvaluation, evaluate_states
+
+        blocks = tuple(block.strip() for block in head.split(",") if block.strip())
+        run = StatesEvaluation(data, base, out, videos, blocks, strength, test, inputs, limit, draws)
+        evaluate_states(run, click.echo)
+        click.echo(f"{out / 'states.md'} written")
+    except EngagementError as error:
+        if debug:
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The same faces in two framings: as the data set stores them, and as `analyze` would cut them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from engagement.errors import DataError
+from engagement.labels import LEARNER_STATES
+from engagement.types import ByteArray, FloatArray
+from training.datasets.framing import boxes_for
+from training.samples import SampleTable, read_rgb
+from training.states_evaluation.face_geometry import found_faces
+
+Say = Callable[[str], None]
+
+#: Width over height of MTCNN's boxes on video frames: the median of the webcam clips. DAiSEE's crops were such
+#: boxes before they were squeezed to 3:4; what each of them was is not recorded.
+BOX_ASPECT = 0.78
+#: DAiSEE's crops: width, height, and the quality they were stored with.
+_CROP, _QUALITY = (90, 120), 82
+_RATE_HZ = 1.0
+
+
+def as_analyzed(table: SampleTable, folder: Path, say: Say = lambda _: None) -> SampleTable:
+    """DAiSEE's crops unsqueezed to the usual shape of a face box, framed by what the project's own detector finds
+    in them: its box, its roll, and edges repeated beyond the crop.
+    """
+    import cv2
+
+    def unsqueezed(source: bytes | Path) -> bytes:
+        rgb = read_rgb(source)
+        size = (round(rgb.shape[0] * BOX_ASPECT), rgb.shape[0])
+        return _encoded(np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8), ".png")
+
+    whole = replace(table, name=f"{table.name}_unsqueezed", images=[unsqueezed(i) for i in table.images])
+    faces = found_faces(whole, folder, say)
+    return replace(whole, box=faces.box, roll_deg=faces.pose_deg[:, 2])
+
+
+def video_faces(videos: Path, say: Say = lambda _: None) -> tuple[SampleTable, SampleTable]:
+    """Faces of the webcam clips, one frame a second: as `analyze` cuts them from the frame, and from a crop made as
+    DAiSEE's were (the detector's box squeezed to 90 x 120, compressed).
+
+    Raises:
+        DataError: the folder holds no such clips.
+    """
+    import cv2
+
+    from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+    from engagement.faces.pose import head_pose
+    from engagement.video import open_video
+    from engagement.video.sampling import select
+    from training.clip_outputs import PATTERN
+
+    detector = MtcnnDetector(MtcnnConfig(min_face_px=40))
+    loose, tight, boxes, rolls, people = [], [], [], [], []
+    for path in sorted(p for p in videos.glob(PATTERN) if p.suffix in (".avi", ".mp4")):
+        say(f"faces of {path.name}")
+        with open_video(path) as video:
+            for frame in select(video.tickets(), _RATE_HZ):
+                faces = detector.detect(frame.rgb, frame.index, frame.time_s)
+                if not len(faces):
+                    continue
+                area = np.prod(faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2], axis=1)
+                one = faces.take(np.array([area.argmax()], np.int64))
+                box, (height, width) = one.boxes_xyxy[0], frame.rgb.shape[:2]
+                x1, y1 = np.maximum(np.floor(box[:2]), 0).astype(int)
+                x2, y2 = np.minimum(np.ceil(box[2:4]), [width, height]).astype(int)
+                crop = cv2.resize(frame.rgb[y1:y2, x1:x2], _CROP, interpolation=cv2.INTER_AREA)
+                tight.append(_encoded(np.asarray(crop, np.uint8), ".webp"))
+                loose.append(_encoded(frame.rgb, ".png"))
+                boxes.append(box[:4] / np.array([width, height, width, height], np.float32))
+                rolls.append(float(head_pose(one.landmarks_xy)[0, 2]))
+                people.append(path.stem)
+    if not loose:
+        raise DataError(f"{videos} holds no faces in clips named {PATTERN}")
+    n = len(loose)
+    names = np.array([f"{who}/{i}" for i, who in enumerate(people)], dtype=np.str_)
+    target = np.full((n, len(LEARNER_STATES)), np.nan, np.float32)
+    from_frame = SampleTable(
+        "video_frames",
+        LEARNER_STATES,
+        loose,
+        target,
+        np.full(n, "test"),
+        np.array(people, dtype=np.str_),
+        np.stack(boxes).astype(np.float32),
+        names,
+        np.array(rolls, np.float32),
+    )
+    from_crop = replace(
+        from_frame, name="video_crops", images=tight, box=boxes_for("daisee", n), roll_deg=None
+    )
+    return from_frame, from_crop
+
+
+def moved(first: FloatArray, second: FloatArray) -> dict[str, float]:
+    """How far scores of the same faces move: ``mean_difference``, ``correlation``.
+
+    Args:
+        first, second: (n,) probabilities.
+    """
+    varied = first.std() > 1e-9 and second.std() > 1e-9
+    return {
+        "mean_difference": float(np.abs(first - second).mean()),
+        "correlation": float(np.corrcoef(first, second)[0, 1]) if varied else float("nan"),
+    }
+
+
+def _encoded(rgb: ByteArray, kind: str) -> bytes:
+    import cv2
+
+    options = [cv2.IMWRITE_WEBP_QUALITY, _QUALITY] if kind == ".webp" else []
+    done, data = cv2.imencode(kind, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+    assert done
+    return data.tobytes()

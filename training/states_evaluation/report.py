@@ -1,0 +1,163 @@
+"""The figures as Markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engagement.labels import LEARNER_STATES
+from training.datasets.daisee import PRESENT
+
+_THRESHOLD = {
+    "auc": "AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "majority_macro_f1": "majority's",
+    "brier": "Brier",
+    "majority_brier": "majority's",
+    "ece": "ECE",
+    "ece_balanced": "balanced ECE",
+}
+_ORDINAL = {
+    "mae": "MAE of expected level",
+    "majority_mae": "majority's",
+    "kappa": "kappa",
+    "spearman": "Spearman",
+}
+_CLASSES = {
+    "macro_f1": "macro F1",
+    "accuracy": "accuracy",
+    "kappa": "kappa",
+    "ece": "ECE",
+}
+
+
+def report(result: Mapping[str, Any]) -> str:
+    """What ``evaluate_states`` returns, as text."""
+    weights = result["weights"]
+    parts = [
+        f"Weights `{weights['name']}`, sha256 `{weights['sha256'][:12]}…`; 95 % intervals over people, "
+        f"{result['draws']} resamplings. AUC of a majority is 0.5, its balanced accuracy 0.5.",
+        f"**DAiSEE, five folds**, {result['people']} people, {result['faces']} faces:",
+        *_states(result["cross_validation"], result["chosen"]["name"]),
+        f"AUC gained by **{result['chosen']['name']}** over the same folds, paired:",
+        _gains(result["gains"]),
+    ]
+    if "test" in result:
+        test = result["test"]
+        parts += [
+            f"**DAiSEE, official test split**, {test['people']} people, {test['faces']} faces:",
+            *_states(test["designs"], result["chosen"]["name"]),
+        ]
+        if "shipped" in test:
+            rows = [(_present(s), [_cell(f[k]) for k in _THRESHOLD]) for s, f in test["shipped"].items()]
+            parts += [
+                "The state head in these weights, same split:",
+                _table("state", _THRESHOLD.values(), rows),
+            ]
+    parts += _wacv(result["wacv2016"])
+    parts += _framing(result["framing"])
+    if "inputs" in result:
+        found = result["inputs"]
+        rows = [
+            (name, [_cell(figures[s]) for s in LEARNER_STATES.classes])
+            for name, figures in found["designs"].items()
+        ]
+        parts += [
+            f"**Inputs compared**: AUC, five folds over the {found['people']} people of train and validation:",
+            _table("inputs", [_present(s) for s in LEARNER_STATES.classes], rows),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _states(designs: Mapping[str, Any], chosen: str) -> Iterable[str]:
+    for level in (">=1", ">=2"):
+        rows = [
+            (f"{state} {level}, {_bold(name, chosen)}", [_cell(figures[state][level][k]) for k in _THRESHOLD])
+            for state in LEARNER_STATES.classes
+            for name, figures in designs.items()
+        ]
+        yield _table("state, inputs", _THRESHOLD.values(), rows)
+    rows = [
+        (f"{state}, {_bold(name, chosen)}", [_cell(figures[state]["ordinal"][k]) for k in _ORDINAL])
+        for state in LEARNER_STATES.classes
+        for name, figures in designs.items()
+    ]
+    yield _table("levels 0-3", _ORDINAL.values(), rows)
+
+
+def _gains(gains: Mapping[str, Any]) -> str:
+    rows = [(name, [_cell(own[s], "+") for s in LEARNER_STATES.classes]) for name, own in gains.items()]
+    return _table("against", [_present(s) for s in LEARNER_STATES.classes], rows)
+
+
+def _wacv(found: Mapping[str, Any]) -> Iterable[str]:
+    for name, part in found.items():
+        first = next(iter(part["designs"].values()))
+        rows = [("majority", [_cell(first["majority_macro_f1"]), *["–"] * (len(_CLASSES) - 1)])]
+        rows += [(design, [_cell(own[k]) for k in _CLASSES]) for design, own in part["designs"].items()]
+        yield (
+            f"**WACV-2016, three levels of engagement, {'all frames' if name == 'all' else 'kind = auto'}**, five folds, "
+            f"{part['people']} people, {part['faces']} frames:"
+        )
+        yield _table("inputs", _CLASSES.values(), rows)
+        score = part["daisee_score"]
+        yield (
+            f"The engagement score learned on DAiSEE, nothing fitted here: Spearman {_cell(score['spearman'])} with the "
+            f"level, AUC {_cell(score['auc_engaged'])} for engaged at all."
+        )
+
+
+def _framing(found: Mapping[str, Any]) -> Iterable[str]:
+    rows = [
+        (
+            _present(state),
+            [
+                f"{own['mean_difference']:.3f}",
+                _number(own["correlation"]),
+                *(_cell(own[k]) for k in ("auc_stored", "auc_framed")),
+                _cell(own["auc_change"], "+"),
+            ],
+        )
+        for state, own in found["daisee"].items()
+    ]
+    n = next(iter(found["daisee"].values()))["n"]
+    yield f"**Framing**: {n} DAiSEE faces as stored, and unsqueezed and framed by the detector as `analyze` does:"
+    columns = ["mean difference", "correlation", "AUC stored", "AUC framed", "change"]
+    yield _table("score", columns, rows)
+    if "videos" in found:
+        rows = [
+            (_present(state), [f"{own['mean_difference']:.3f}", _number(own["correlation"])])
+            for state, own in found["videos"].items()
+        ]
+        n = next(iter(found["videos"].values()))["n"]
+        yield f"{n} faces of webcam clips, cut from the frame, and from a crop made as DAiSEE's were:"
+        yield _table("score", columns[:2], rows)
+
+
+def _present(state: str) -> str:
+    return f"{state} >= {PRESENT[state]}"
+
+
+def _bold(name: str, chosen: str) -> str:
+    return f"**{name}**" if name == chosen else name
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _cell(figure: Mapping[str, float | None], sign: str = "") -> str:
+    if figure["value"] is None:
+        return "–"
+    if figure["low"] is None:
+        return f"{figure['value']:{sign}.3f}"
+    between = " to " if sign else "–"
+    return f"{figure['value']:{sign}.3f} ({figure['low']:{sign}.3f}{between}{figure['high']:{sign}.3f})"
+
+
+def _table(first: str, columns: Iterable[str], rows: Iterable[tuple[str, list[str]]]) -> str:
+    names = [first, *columns]
+    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+    lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows]
+    return "\n".join(lines)

@@ -1,0 +1,341 @@
+"""The whole evaluation: one function per question, one dictionary of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engagement.errors import DataError
+from engagement.labels import LEARNER_STATES
+from engagement.types import FloatArray, IndexArray
+from training.datasets.daisee import PRESENT
+from training.datasets.parquet import wacv2016
+from training.datasets.registry import load
+from training.opened import Opened, open_network
+from training.plain import plain, to_json
+from training.samples import SampleTable
+from training.states_evaluation.designs import Design, Reducer
+from training.states_evaluation.exclusive_levels import cross_validated_levels
+from training.states_evaluation.figures import (
+    DRAWS,
+    Values,
+    class_figures,
+    figure,
+    ordinal_figures,
+    people_weights,
+    threshold_figures,
+    weighted_auc,
+    weighted_spearman,
+)
+from training.states_evaluation.framings import as_analyzed, moved, video_faces
+from training.states_evaluation.inputs import face_blocks, network_blocks
+from training.states_evaluation.keeping import Blocks
+from training.states_evaluation.validation import Fitted, Predicted, fitted, folds_fitted, pooled
+
+Say = Callable[[str], None]
+
+#: Components of a block beyond which more cost time and change nothing.
+_MOST = 300
+#: What a learner-state head is compared with; fitted over the same folds.
+BASELINES = (
+    Design("head pose", {"pose": 1}, components=0),
+    Design("gradient histograms", {"hog": 1}),
+    Design("frozen features", {"features": 1}, components=_MOST),
+)
+#: Inputs and strength of the head that the comparison of inputs led to.
+HEAD, STRENGTH = ("stage6_mean",), 0.3
+#: Thresholds of the graded labels that figures are given for.
+LEVELS = (1, 2)
+#: Of DAiSEE's rows, one in so many is framed again.
+_FRAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StatesEvaluation:
+    """What the command was asked to do.
+
+    Attributes:
+        data: folder with DAiSEE and WACV-2016. base: weights whose inputs are used. out: folder of the results.
+        videos: folder of webcam clips, for framing; None for none.
+        test: also measure DAiSEE's test split, with heads fitted to the others, and the weights' own state head.
+        head, strength: inputs of the head in question, and its regularisation.
+        inputs: also compare inputs, on DAiSEE's train and validation people alone.
+        limit: faces per split, for trials. draws: of the bootstrap.
+    """
+
+    data: Path
+    base: str
+    out: Path
+    videos: Path | None = None
+    head: tuple[str, ...] = HEAD
+    strength: float = STRENGTH
+    test: bool = False
+    inputs: bool = False
+    limit: int | None = None
+    draws: int = DRAWS
+
+    @property
+    def chosen(self) -> Design:
+        """The head in question."""
+        return Design(
+            " + ".join(self.head), dict.fromkeys(self.head, 1.0), components=_MOST, strength=self.strength
+        )
+
+    @property
+    def kept(self) -> Path:
+        """Where inputs are kept."""
+        return self.out / "features"
+
+
+def evaluate_states(run: StatesEvaluation, say: Say = lambda _: None) -> dict[str, Any]:
+    """Answer every question; write ``states.json`` and ``states.md``.
+
+    Raises:
+        DataError: a data set is missing, or has one person only.
+    """
+    from training.states_evaluation.report import report
+
+    base = open_network(run.base)
+    daisee = load(f"{run.data}:daisee")
+    if run.limit:
+        daisee = daisee.limited(run.limit)
+    blocks = {**network_blocks(base, daisee, run.kept, say=say), **face_blocks(daisee, run.kept, say)}
+    result: dict[str, Any] = {
+        "weights": {"name": base.name, "sha256": base.sha256},
+        "draws": run.draws,
+        "chosen": {"name": run.chosen.name, "blocks": list(run.head), "strength": run.strength},
+        **cross_validate(daisee, blocks, (*BASELINES, run.chosen), run.draws, say),
+        "framing": {"daisee": framing(run, base, daisee, blocks, say)},
+        "wacv2016": other_people(run, base, daisee, blocks, say),
+    }
+    if run.videos is not None:
+        result["framing"]["videos"] = framing_of_videos(run, base, daisee, blocks, say)
+    if run.inputs:
+        result["inputs"] = compare_inputs(daisee, blocks, run.draws, say)
+    if run.test:
+        result["test"] = official_test(run, base, daisee, blocks, say)
+    run.out.mkdir(parents=True, exist_ok=True)
+    result = plain(result)
+    (run.out / "states.json").write_text(to_json(result), encoding="utf-8")
+    (run.out / "states.md").write_text(report(result), encoding="utf-8")
+    return result
+
+
+def cross_validate(
+    table: SampleTable, blocks: Blocks, designs: tuple[Design, ...], draws: int, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """Five folds over all people of a table.
+
+    Returns:
+        ``people``, ``faces``, ``cross_validation`` (design -> state -> figures) and ``gains`` (baseline -> state ->
+        AUC of the last design minus the baseline's).
+    """
+    levels = _levels(table)
+    found = _cross_validated(designs, table, blocks, say)
+    weights = people_weights(table.group, draws)
+    return {
+        "people": len(set(table.group.tolist())),
+        "faces": len(table),
+        "cross_validation": {name: state_figures(p, levels, weights) for name, p in found.items()},
+        "gains": gains(found, designs[-1].name, levels, weights),
+    }
+
+
+def state_figures(predicted: Predicted, levels: IndexArray, weights: FloatArray) -> dict[str, Any]:
+    """State -> ``>=1``, ``>=2`` and ``ordinal`` -> figures.
+
+    Args:
+        levels: (n, states). weights: of ``people_weights``.
+    """
+    out: dict[str, Any] = {}
+    for i, state in enumerate(LEARNER_STATES.classes):
+        out[state] = {
+            f">={level}": threshold_figures(
+                predicted.prob[:, i, level - 1],
+                predicted.balanced[:, i, level - 1],
+                levels[:, i] >= level,
+                predicted.share[:, i, level - 1],
+                weights,
+            )
+            for level in LEVELS
+        }
+        out[state]["ordinal"] = ordinal_figures(
+            predicted.expected[:, i], predicted.guess[:, i], levels[:, i], predicted.usual[:, i], weights
+        )
+    return out
+
+
+def gains(
+    found: Mapping[str, Predicted], chosen: str, levels: IndexArray, weights: FloatArray
+) -> dict[str, Any]:
+    """Other design -> state -> AUC of ``chosen`` minus its own, at the levels that mean present; paired."""
+    areas = {name: _areas(predicted, levels, weights) for name, predicted in found.items()}
+    return {
+        name: {state: figure(areas[chosen][state] - own[state]) for state in LEARNER_STATES.classes}
+        for name, own in areas.items()
+        if name != chosen
+    }
+
+
+def compare_inputs(
+    table: SampleTable, blocks: Blocks, draws: int, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """AUC of many inputs by cross-validation over the people of train and validation: the test people choose nothing."""
+    from training.states_evaluation.compared import compared
+
+    rows = np.flatnonzero(table.split != "test")
+    table, blocks = table.rows(rows), {name: values[rows] for name, values in blocks.items()}
+    designs = tuple(d for d in compared() if set(d.blocks) <= set(blocks))
+    found = _cross_validated(designs, table, blocks, say)
+    weights = people_weights(table.group, draws)
+    levels = _levels(table)
+    out: dict[str, Any] = {}
+    for name, predicted in found.items():
+        areas = _areas(predicted, levels, weights)
+        out[name] = {state: figure(areas[state]) for state in areas}
+    return {"people": len(set(table.group.tolist())), "designs": out}
+
+
+def official_test(
+    run: StatesEvaluation, base: Opened, table: SampleTable, blocks: Blocks, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """The official test split: the weights' own state head, and designs fitted to train and validation."""
+    levels, fit = _levels(table), np.flatnonzero(table.split != "test")
+    test = np.flatnonzero(table.split == "test")
+    if not len(test) or not len(fit):
+        raise DataError(f"data set '{table.name}' has no test split, or nothing else", "Leave --test out.")
+    weights = people_weights(table.group[test], run.draws)
+    held = {name: values[test] for name, values in blocks.items()}
+    found: dict[str, Any] = {}
+    for design in (*BASELINES, run.chosen):
+        say(f"test split: {design.name}")
+        predicted = _fitted(design, table, blocks, fit).predict(held)
+        found[design.name] = state_figures(predicted, levels[test], weights)
+    out = {"people": len(set(table.group[test].tolist())), "faces": len(test), "designs": found}
+    if "state" in base.heads:
+        own = base.probabilities("state", table.rows(test))
+        out["shipped"] = {
+            state: threshold_figures(
+                own[:, i],
+                own[:, i],
+                levels[test, i] >= PRESENT[state],
+                np.full(len(test), (levels[fit, i] >= PRESENT[state]).mean(), np.float32),
+                weights,
+            )
+            for i, state in enumerate(base.head("state").labels.classes)
+        }
+    return out
+
+
+def framing(
+    run: StatesEvaluation, base: Opened, table: SampleTable, blocks: Blocks, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """How much scores move when DAiSEE's crops are cut as `analyze` would; people that the head was not fitted to."""
+    design, rows = run.chosen, np.arange(0, len(table), _FRAMED)
+    other = network_blocks(base, as_analyzed(table.rows(rows), run.kept, say), run.kept, say=say)
+    first, second = [], []
+    for held, heads in folds_fitted({design.name: design}, blocks, _levels(table), table.target, table.group):
+        own = np.flatnonzero(np.isin(rows, held))
+        head = heads[design.name]
+        first.append((own, head.predict({name: blocks[name][rows[own]] for name in run.head})))
+        second.append((own, head.predict({name: other[name][own] for name in run.head})))
+    stored, framed = pooled(first), pooled(second)
+    levels, weights = _levels(table)[rows], people_weights(table.group[rows], run.draws)
+    before, after = _areas(stored, levels, weights), _areas(framed, levels, weights)
+    return {
+        state: {
+            **moved(_present(stored, i, state), _present(framed, i, state)),
+            "auc_stored": figure(before[state]),
+            "auc_framed": figure(after[state]),
+            "auc_change": figure(after[state] - before[state]),
+            "n": len(rows),
+        }
+        for i, state in enumerate(LEARNER_STATES.classes)
+    }
+
+
+def framing_of_videos(
+    run: StatesEvaluation, base: Opened, table: SampleTable, blocks: Blocks, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """How much scores of real video faces move between `analyze`'s crop and one made as DAiSEE's were."""
+    assert run.videos is not None
+    from_frame, from_crop = video_faces(run.videos, say)
+    head = _fitted(run.chosen, table, blocks, np.arange(len(table)))
+    loose, tight = (head.predict(network_blocks(base, t, run.kept, say=say)) for t in (from_frame, from_crop))
+    return {
+        state: {**moved(_present(tight, i, state), _present(loose, i, state)), "n": len(from_frame)}
+        for i, state in enumerate(LEARNER_STATES.classes)
+    }
+
+
+def other_people(
+    run: StatesEvaluation, base: Opened, daisee: SampleTable, blocks: Blocks, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """WACV-2016: three levels by heads fitted to other people of it, and DAiSEE's engagement score as it is."""
+    table = load(f"{run.data}:wacv2016")
+    if run.limit:
+        table = table.limited(run.limit)
+    own = {**network_blocks(base, table, run.kept, say=say), **face_blocks(table, run.kept, say)}
+    engagement = LEARNER_STATES.index("engagement")
+    score = _fitted(run.chosen, daisee, blocks, np.arange(len(daisee))).score(own)[:, engagement]
+    out: dict[str, Any] = {}
+    auto = set(wacv2016(run.data, "auto").sample_id.tolist())
+    for name, rows in {
+        "all": np.arange(len(table)),
+        "auto": np.flatnonzero([i in auto for i in table.sample_id.tolist()]),
+    }.items():
+        say(f"WACV-2016, {name}: {len(rows)} frames")
+        level, people = table.target[rows].argmax(axis=1), table.group[rows]
+        weights = people_weights(people, run.draws)
+        part = {block: values[rows] for block, values in own.items()}
+        designs = {design.name: design for design in (*BASELINES, run.chosen)}
+        found = cross_validated_levels(designs, part, level, people, table.target.shape[1])
+        out[name] = {
+            "people": len(set(people.tolist())),
+            "faces": len(rows),
+            "designs": {design: class_figures(p, level, weights) for design, p in found.items()},
+            "daisee_score": {
+                "spearman": figure(weighted_spearman(score[rows], level, weights)),
+                "auc_engaged": figure(weighted_auc(score[rows], level >= 1, weights)),
+            },
+        }
+    return out
+
+
+def _cross_validated(
+    designs: tuple[Design, ...], table: SampleTable, blocks: Blocks, say: Say
+) -> dict[str, Predicted]:
+    parts: dict[str, list[tuple[IndexArray, Predicted]]] = {design.name: [] for design in designs}
+    named = {design.name: design for design in designs}
+    for held, heads in folds_fitted(named, blocks, _levels(table), table.target, table.group):
+        say(f"{table.name}: {len(held)} faces of people that were held out")
+        for name, head in heads.items():
+            parts[name].append((held, head.predict({b: blocks[b][held] for b in head.design.blocks})))
+    return {name: pooled(found) for name, found in parts.items()}
+
+
+def _fitted(design: Design, table: SampleTable, blocks: Blocks, rows: IndexArray) -> Fitted:
+    _, people = np.unique(table.group, return_inverse=True)
+    return fitted(design, Reducer(blocks, rows), _levels(table), table.target, people)
+
+
+def _areas(predicted: Predicted, levels: IndexArray, weights: FloatArray) -> dict[str, Values]:
+    return {
+        state: weighted_auc(_present(predicted, i, state), levels[:, i] >= PRESENT[state], weights)
+        for i, state in enumerate(LEARNER_STATES.classes)
+    }
+
+
+def _present(predicted: Predicted, index: int, state: str) -> FloatArray:
+    """P(state present) under a balanced prior."""
+    return predicted.balanced[:, index, PRESENT[state] - 1]
+
+
+def _levels(table: SampleTable) -> IndexArray:
+    if table.levels is None:
+        raise DataError(f"data set '{table.name}' has no graded labels", "Give DAiSEE.")
+    return table.levels
