@@ -28,6 +28,8 @@ class HeadFit:
         members: networks with different seeds whose logits are averaged; 1 for a linear head.
         steps, learning_rate, batch_size, dropout: of a hidden head's optimiser (AdamW).
         balance: weight of the classes: 0 pictures count equally, 1 classes do (exclusive labels).
+        tied: columns that share one direction in the features, each with a threshold of its own: the steps of
+            a grade (linear heads of independent labels).
         seed: of the first member.
     """
 
@@ -39,6 +41,7 @@ class HeadFit:
     batch_size: int = 512
     dropout: float = 0.4
     balance: float = 0.5
+    tied: tuple[tuple[int, ...], ...] = ()
     seed: int = 1
 
     @property
@@ -141,19 +144,24 @@ def _weights(y: Tensor, spec: HeadSpec, balance: float) -> Tensor:
 
 
 def _linear(x: Tensor, y: Tensor, spec: HeadSpec, fit: HeadFit) -> tuple[Tensor, Tensor]:
-    weight = torch.zeros(y.shape[1], x.shape[1], requires_grad=True)
+    row = torch.arange(y.shape[1])
+    for columns in fit.tied:
+        row[list(columns)] = columns[0]
+    directions, row = torch.unique(row, return_inverse=True)
+    weight = torch.zeros(len(directions), x.shape[1], requires_grad=True)
     bias = torch.zeros(y.shape[1], requires_grad=True)
     balance = _weights(y, spec, fit.balance)
     solver = torch.optim.LBFGS([weight, bias], max_iter=100, history_size=10, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         solver.zero_grad()
-        loss = _loss(x @ weight.T + bias, y, spec, balance) + fit.weight_decay / 2 * (weight**2).sum()
+        logits = (x @ weight.T)[:, row] + bias
+        loss = _loss(logits, y, spec, balance) + fit.weight_decay / 2 * (weight**2).sum()
         loss.backward()
         return loss
 
     solver.step(closure)
-    return weight.detach(), bias.detach()
+    return weight.detach()[row], bias.detach()
 
 
 def _hidden(

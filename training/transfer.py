@@ -13,6 +13,7 @@ import numpy as np
 from engagement.classification.network import FaceStateNet, HeadSpec
 from engagement.errors import ConfigError, DataError
 from engagement.labels import EXPRESSIONS, LabelSet
+from training.datasets.graded import thresholds
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
@@ -108,9 +109,9 @@ def head_name(text: str, folder: bool = False) -> str:
 
 def _table(run: TransferRun, say: Say) -> SampleTable:
     table = prepared(run.data, None, run.skip_bad, say)
-    if table.labels.kind != "exclusive":
+    if table.labels.kind != "exclusive" and not thresholds(table.labels):
         raise DataError(f"'{run.data}' has independent states, not classes", "Use `engagement train states`.")
-    if len(table.labels) < 2:
+    if table.labels.kind == "exclusive" and len(table.labels) < 2:
         raise DataError(
             f"data set '{table.name}' has one class ('{table.labels.classes[0]}'): there is nothing to tell apart",
             "Add a folder with pictures of another class.",
@@ -121,20 +122,23 @@ def _table(run: TransferRun, say: Say) -> SampleTable:
             "both sides of the validation split and make its figures too good"
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
-        table = by_source(table).with_validation(VALIDATION_SHARE, stratified=True)
+        sources = by_source(table) if table.labels.kind == "exclusive" else table
+        table = sources.with_validation(VALIDATION_SHARE, stratified=True)
     require_disjoint(table)
-    unseen = [
-        c for c, n in zip(table.labels.classes, table.part("val").target.sum(axis=0), strict=True) if not n
-    ]
+    unseen = [c for c, n in _counts(table.part("val")).items() if not n]
     if unseen:
         say(
             f"{table.name}: too few sources to validate {', '.join(unseen)}; the figures are about the others"
         )
-    count = table.part("train").target.sum(axis=0)
-    lacking = [c for c, n in zip(table.labels.classes, count, strict=True) if not n]
+    lacking = [c for c, n in _counts(table.part("train")).items() if not n]
     if lacking:
         raise DataError(f"data set '{table.name}' has no training picture of: {', '.join(lacking)}")
     return table
+
+
+def _counts(table: SampleTable) -> dict[str, float]:
+    """Class -> how many pictures show it."""
+    return dict(zip(table.labels.classes, np.nansum(table.target, axis=0).tolist(), strict=True))
 
 
 def by_source(table: SampleTable) -> SampleTable:
@@ -176,7 +180,8 @@ def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say
 def _frozen(
     run: TransferRun, base: Opened, train: SampleTable, head: str, say: Say
 ) -> tuple[FaceStateNet, Mapping[str, Any]]:
-    fit = HeadFit(weight_decay=run.weight_decay, seed=1 if run.seed is None else run.seed)
+    tied = tuple(thresholds(train.labels).values()) if train.labels.kind == "independent" else ()
+    fit = HeadFit(weight_decay=run.weight_decay, tied=tied, seed=1 if run.seed is None else run.seed)
     spec = HeadSpec(train.labels)
     features = features_of(base.network, train, base.chip, run.views, seed=fit.seed, say=say)
     network = with_head(base, head, spec)

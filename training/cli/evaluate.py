@@ -13,9 +13,10 @@ from training.cli import options
 @click.argument("data")
 @click.option(
     "--checkpoint",
+    "--weights",
     default="default",
     show_default=True,
-    metavar="default|FILE",
+    metavar="default|open|FILE",
     help="The weights to measure.",
 )
 @click.option(

@@ -19,9 +19,10 @@ from training.cli import options
 )
 @click.option(
     "--checkpoint",
+    "--weights",
     default="default",
     show_default=True,
-    metavar="default|FILE",
+    metavar="default|open|FILE",
     help="The model to explain.",
 )
 @options.out_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -74,8 +75,11 @@ def lightning_options(command: F) -> F:
 
 
 def command_line() -> str:
-    """The command as typed, with folders cut off: a record must not tell where a user keeps things."""
-    words = [Path(word).name if "/" in word or "\\" in word else word for word in sys.argv[1:]]
+    """The command as typed, with folders cut off: a record must not tell where a user keeps things.
+
+    What a value belongs to stays: ``--data=/home/me/faces`` becomes ``--data=faces``.
+    """
+    words = [re.sub(r"^((?:--)?[\w-]+=)?.*[/\\](?=.)", r"\1", word.rstrip("/\\")) for word in sys.argv[1:]]
     return " ".join(["engagement", *words])
 
 

@@ -8,18 +8,20 @@ import click
 
 from training.cli import options
 
-
-@click.command()
-@options.data_option
-@options.base_option
-@options.out_option
-@click.option(
+_unfreeze_option = click.option(
     "--unfreeze",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
     help="Also train this many of the backbone's last stages; its other heads are then left out.",
 )
+
+
+@click.command()
+@options.data_option
+@options.base_option
+@options.out_option
+@_unfreeze_option
 @options.test_option
 @options.steps_option
 @options.seed_option
@@ -52,23 +54,41 @@ def personal(
 
 @click.command()
 @click.option(
-    "--data", required=True, metavar="FOLDER|CSV", help="Class folders, or a CSV with columns file, label."
+    "--data",
+    required=True,
+    metavar="FOLDER|CSV",
+    help="Class folders; a CSV with columns file, label; or one with file and columns of grades 0, 1, 2 …",
 )
 @options.base_option
 @click.option("--name", required=True, help="Of the new head: small letters, digits and _.")
 @options.out_option
+@_unfreeze_option
 @options.test_option
+@options.steps_option
 @options.seed_option
 @options.skip_option
 def extension(
-    data: str, base: str, name: str, out: Path, test: bool, seed: int | None, skip_bad: bool
+    data: str,
+    base: str,
+    name: str,
+    out: Path,
+    unfreeze: int,
+    test: bool,
+    max_steps: int | None,
+    seed: int | None,
+    skip_bad: bool,
 ) -> None:
-    """Add new classes as a further head; the base and its heads stay as they are."""
+    """Add new classes as a further head; the base and its heads stay as they are.
+
+    All heads share one pass over a face in `engagement analyze`. A grade of 0-3, say, becomes three columns: how
+    surely it is at least 1, 2 and 3.
+    """
     from training.cli.tables import show
     from training.transfer import TransferRun, train_extension
 
     run = TransferRun(
-        data, base, out, test=test, seed=seed, skip_bad=skip_bad, command=options.command_line()
-    )
+        data, base, out, unfreeze=unfreeze, test=test, max_steps=max_steps or -1, seed=seed, skip_bad=skip_bad,
+        command=options.command_line(),
+    )  # fmt: skip
     for split, found in train_extension(run, name, options.say).items():
         show(f"{name}, {split}", found)

@@ -18,7 +18,8 @@ from training.datasets.manifest import Row, read_rows
 from training.samples import SampleTable, one_hot
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-_SPLITS = {
+#: What a split may be called -> what it is called here.
+PARTS = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -74,7 +75,7 @@ def class_folders(
             manifest that gives only some pictures a split.
     """
     numbers = numbered or _NUMBERED.get(name or "", {})
-    roots = [(split, folder / key) for key, split in _SPLITS.items() if (folder / key).is_dir()]
+    roots = [(split, folder / key) for key, split in PARTS.items() if (folder / key).is_dir()]
     divided = bool(roots)
     listed: list[Labelled] = []
     for split, root in roots or [("train", folder)]:
@@ -118,8 +119,8 @@ def _take_splits(folder: Path, listed: list[Labelled], known: Mapping[str, Row])
     lacking: list[str] = []
     for item in listed:
         row = known.get(item.picture.relative_to(folder).as_posix())
-        if row is not None and row.split in _SPLITS:
-            item.split = _SPLITS[row.split]
+        if row is not None and row.split in PARTS:
+            item.split = PARTS[row.split]
         else:
             lacking.append(item.picture.relative_to(folder).as_posix())
     if lacking:
@@ -142,9 +143,9 @@ def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:
             raise DataError(f"{path}, line {line}: no label", "Fill the column 'label'.")
         if not picture.is_file():
             raise DataError(f"{path}, line {line}: {picture} does not exist")
-        if row.split and row.split not in _SPLITS:
+        if row.split and row.split not in PARTS:
             raise DataError(f"{path}, line {line}: split '{row.split}' is none of train, val, test")
-        split = _SPLITS.get(row.split, "train")
+        split = PARTS.get(row.split, "train")
         listed.append(Labelled(picture, row.label.lower(), split, row.group, row.box))
     if not listed:
         raise DataError(f"{path} has no rows")

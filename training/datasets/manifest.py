@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from engagement.errors import DataError
+from engagement.faces.manifest import COLUMNS
 from engagement.types import FloatArray
 from training.datasets.lists import open_list
 
 #: Columns that name what must not be divided by a split, the coarsest first.
 _GROUPS = ("group", "person", "subject", "source", "recording", "clip")
 _BOX = ("box_x1", "box_y1", "box_x2", "box_y2")
+#: Columns that say something else than how a face is graded.
+KNOWN_COLUMNS = ("file", "label", "split", *_GROUPS, *_BOX, *COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

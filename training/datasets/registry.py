@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engagement.errors import ConfigError, DataError
 from engagement.labels import LabelSet
-from training.datasets import affectnet, daisee, fer2013, files, parquet, wacv2016
+from training.datasets import affectnet, daisee, fer2013, files, graded, parquet, wacv2016
 from training.samples import SampleTable
 
 
@@ -111,7 +111,7 @@ def load(reference: str, labels: LabelSet | None = None) -> SampleTable:
     Args:
         reference: ``FOLDER:SET`` with SET one of :data:`SETS`, in any layout of that set; a folder in the
             official layout of RAF-DB, DAiSEE, FER2013 or WACV-2016; FER2013's CSV; a CSV with columns file
-            and label; a folder of class folders.
+            and label, or file and grades; a folder of class folders.
         labels: class order that class folders must follow; by default what is found.
 
     Raises:
@@ -124,7 +124,9 @@ def load(reference: str, labels: LabelSet | None = None) -> SampleTable:
     if path.suffix.lower() == ".csv" and path.is_file():
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             header = file.readline().strip().replace(" ", "").lower().split(",")
-        return fer2013.from_csv(path) if "pixels" in header else files.labelled_csv(path, labels)
+        if "pixels" in header:
+            return fer2013.from_csv(path)
+        return graded.graded_csv(path) if graded.has_grades(header) else files.labelled_csv(path, labels)
     if path.is_dir():
         return _recognised(path, labels)
     raise DataError(

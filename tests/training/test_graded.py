@@ -1,0 +1,108 @@
+"""Several graded labels of a picture: read from a CSV, fitted as steps of one direction, used by further commands."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engagement.classification.network import HeadSpec
+from engagement.labels import LEARNER_STATES, LabelSet
+from engagement.weights.store import load_weights
+from tests.training.invoking import error, ok
+from tests.training.made_up_faces import write_face
+from training.datasets.graded import graded_csv, thresholds
+from training.frozen import HeadFit, apply_head, fit_head
+
+
+@pytest.fixture
+def graded(tmp_path: Path) -> Path:
+    """24 faces of 12 people; the kind of face decides how tired it is (0-2), not how loud (0-1)."""
+    rows = []
+    for i in range(24):
+        write_face(tmp_path / "pictures" / f"{i}.png", i % 3, i)
+        rows.append({"file": f"pictures/{i}.png", "person": f"p{i // 2}", "tired": i % 3, "loud": i // 2 % 2})
+    rows[5]["loud"] = ""
+    return write(tmp_path / "grades.csv", rows)
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    return path
+
+
+def test_each_grade_becomes_its_steps(graded: Path) -> None:
+    table = graded_csv(graded)
+    assert table.labels.classes == ("loud_1", "tired_1", "tired_2")
+    assert table.target[:3, 1:].tolist() == [[0, 0], [1, 0], [1, 1]]
+    assert np.isnan(table.target[5, 0]) and np.isfinite(np.delete(table.target, 5, axis=0)).all()
+    assert len(set(table.group.tolist())) == 12
+    assert thresholds(table.labels) == {"loud": (0,), "tired": (1, 2)}
+
+
+@pytest.mark.parametrize("classes", [LEARNER_STATES.classes, ("a_1", "a_3"), ("a_1", "b")])
+def test_other_labels_are_no_steps(classes: tuple[str, ...]) -> None:
+    assert thresholds(LabelSet("x", classes, "independent")) == {}
+
+
+def test_steps_share_a_direction_and_never_cross() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(600, 5)).astype(np.float32)
+    level = np.digitize(features[:, 0] + 0.5 * rng.normal(size=600), [-0.8, 0.3, 1.2])
+    target = np.stack([level >= k for k in (1, 2, 3)], axis=1).astype(np.float32)
+    spec = HeadSpec(LabelSet("grade", ("g_1", "g_2", "g_3"), "independent"))
+    found = fit_head(features[None], target, spec, HeadFit(weight_decay=0.001, balance=0.0, tied=((0, 1, 2),)))
+    logits = apply_head(features, found)
+    assert (np.diff(logits, axis=1) < 0).all()  # at least 2 is never likelier than at least 1
+    assert np.corrcoef(logits[:, 0], level)[0, 1] > 0.8
+    np.testing.assert_array_equal(found["1.weight"][0], found["1.weight"][2])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tired": "very"}, "grades.csv, line 4: 'very' is no grade of 'tired'"),
+        ({"tired": "1.5"}, "'1.5' is no grade of 'tired'"),
+        ({"file": "lost.png"}, "lost.png does not exist"),
+    ],
+)
+def test_what_is_no_grade_is_named(
+    graded: Path, base_file: Path, tmp_path: Path, change: dict[str, str], message: str
+) -> None:
+    with graded.open(newline="", encoding="utf-8") as file:
+        rows: list[dict[str, object]] = [dict(row) for row in csv.DictReader(file)]
+    rows[2] |= change
+    write(graded, rows)
+    assert message in error(
+        "extension", "--data", graded, "--base", base_file, "--name", "grades", "-o", tmp_path / "out"
+    )
+
+
+def test_a_grade_that_never_varies_is_refused(graded: Path) -> None:
+    with graded.open(newline="", encoding="utf-8") as file:
+        rows: list[dict[str, object]] = [dict(row) | {"loud": 0} for row in csv.DictReader(file)]
+    with pytest.raises(Exception, match="grade 'loud' is never above 0"):
+        graded_csv(write(graded, rows))
+
+
+def test_an_extension_learns_grades_and_is_measured(
+    graded: Path, make_base: Callable[..., Path], tmp_path: Path
+) -> None:
+    base = make_base("mobilenet_v2")
+    ok("extension", "--data", graded, "--base", base, "--name", "lesson", "-o", tmp_path / "out")
+    path = tmp_path / "out" / "model.safetensors"
+    heads = load_weights(str(path), "face_state").record.network["heads"]
+    assert heads["lesson"]["labels"]["classes"] == ["loud_1", "tired_1", "tired_2"]
+    ok(
+        "evaluate", graded, "--checkpoint", path, "--head", "lesson", "--split", "all",
+        "--json", tmp_path / "found.json",
+    )  # fmt: skip
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["tired_2"]["auc"] > 0.9

@@ -1,0 +1,104 @@
+"""A CSV of pictures with several graded labels: how bored, how tired, each from 0 upwards.
+
+A grade of K + 1 levels becomes K questions, "at least k?" for k = 1 … K (Frank & Hall 2001, "A Simple Approach to
+Ordinal Classification"), named ``bored_1`` … ``bored_K``. Answered by one direction in the features with K thresholds
+they make the proportional-odds model (McCullagh 1980), see :func:`thresholds`.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from engagement.errors import DataError
+from engagement.labels import LabelSet
+from engagement.types import FloatArray
+from training.datasets.files import PARTS
+from training.datasets.framing import boxes_for
+from training.datasets.lists import open_list
+from training.datasets.manifest import KNOWN_COLUMNS, read_rows
+from training.samples import SampleTable
+
+_MOST = 10
+
+
+def has_grades(columns: list[str]) -> bool:
+    """Whether a CSV with these columns is one: no ``label``, and columns that mean nothing else."""
+    return "file" in columns and "label" not in columns and bool(set(columns) - set(KNOWN_COLUMNS))
+
+
+def graded_csv(path: Path) -> SampleTable:
+    """A CSV with a column ``file``, one column per grade (whole numbers from 0; empty where not known), and, where
+    known, split, group and the face box, as in a labelled one.
+
+    Raises:
+        DataError: naming file, line and value of what is no grade; a grade that never varies; a missing picture.
+    """
+    rows = read_rows(path)
+    with open_list(path) as file:
+        raw = list(csv.DictReader(file, restval=""))
+    grades = sorted(set(raw[0] if raw else ()) - set(KNOWN_COLUMNS))
+    if not rows or not grades:
+        raise DataError(
+            f"{path} has no rows or no grades", "Give a column for each grade, such as 'boredom'."
+        )
+    level = np.array(
+        [[_level(path, line, name, row[name]) for name in grades] for line, row in enumerate(raw, 2)]
+    )
+    target: list[FloatArray] = []
+    classes: list[str] = []
+    for column, name in zip(level.T, grades, strict=True):
+        known = np.isfinite(column)
+        top = int(column[known].max()) if known.any() else 0
+        if top < 1:
+            raise DataError(
+                f"{path}: grade '{name}' is never above 0",
+                "Leave the column out, or add what it should tell.",
+            )
+        for least in range(1, top + 1):
+            target.append(np.where(known, column >= least, np.nan).astype(np.float32))
+            classes.append(f"{name}_{least}")
+    for line, row in enumerate(rows, 2):
+        if not (path.parent / row.file).is_file():
+            raise DataError(f"{path}, line {line}: {path.parent / row.file} does not exist")
+        if row.split and row.split not in PARTS:
+            raise DataError(f"{path}, line {line}: split '{row.split}' is none of train, val, test")
+    box = boxes_for(path.stem, len(rows))
+    for i, row in enumerate(rows):
+        if row.box is not None:
+            box[i] = row.box
+    return SampleTable(
+        name=path.stem,
+        labels=LabelSet(path.stem, tuple(classes), "independent"),
+        images=[path.parent / row.file for row in rows],
+        target=np.stack(target, axis=1),
+        split=np.array([PARTS.get(row.split, "train") for row in rows], dtype=np.str_),
+        group=np.array([row.group or row.file for row in rows], dtype=np.str_),
+        box=box,
+        sample_id=np.array([row.file for row in rows], dtype=np.str_),
+    )
+
+
+def thresholds(labels: LabelSet) -> dict[str, tuple[int, ...]]:
+    """Grade -> columns of its thresholds, in rising order; empty unless every class is one."""
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate(labels.classes):
+        grade, _, number = name.rpartition("_")
+        if not grade or not number.isdigit() or int(number) != len(found.setdefault(grade, [])) + 1:
+            return {}
+        found[grade].append(i)
+    return {grade: tuple(columns) for grade, columns in found.items()}
+
+
+def _level(path: Path, line: int, name: str, text: str) -> float:
+    text = (text or "").strip()
+    if not text:
+        return float("nan")
+    if not text.isdigit() or int(text) > _MOST:
+        raise DataError(
+            f"{path}, line {line}: '{text}' is no grade of '{name}'",
+            f"Write a whole number from 0 to {_MOST}, or nothing where it is not known.",
+        )
+    return float(text)
