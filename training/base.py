@@ -83,12 +83,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
         "data": table.name,
         "train_faces": len(table.part("train")),
         "init": Path(recipe.init).name or "random",
-        "recipe": {
-            **recipe.to_dict(),
-            "init": Path(recipe.init).name,
-            "teacher": Path(recipe.teacher).name,
-            "distil": [Path(file).name for file in recipe.distil],
-        },
+        "recipe": recorded(recipe),
     }
     path = run.out / "model.safetensors"
     bases = dict.fromkeys(filter(None, map(_licence_of, (recipe.init, *recipe.distil))))
@@ -96,6 +91,16 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     return deliver(
         *(path, network, head, chip_of(recipe), measured_on, origin, licence), gallery=run.gallery, say=say
     )
+
+
+def recorded(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain values for a record, which must not tell where a user keeps things: files by name."""
+    return {
+        **recipe.to_dict(),
+        "init": Path(recipe.init).name,
+        "teacher": Path(recipe.teacher).name,
+        "distil": [Path(file).name for file in recipe.distil],
+    }
 
 
 def expression_labels(table: SampleTable) -> LabelSet:

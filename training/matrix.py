@@ -13,7 +13,7 @@ from typing import Any
 
 from engagement import __version__
 from engagement.errors import ConfigError, EngagementError
-from training.base import BaseRun, train_base
+from training.base import BaseRun, recorded, train_base
 from training.plain import plain, to_json
 from training.recipe import Recipe, read_recipe
 from training.run import Limits
@@ -124,7 +124,7 @@ def cells(run: MatrixRun) -> list[Cell]:
         wanted.setdefault((run.data[0], run.ablation_backbone, augmentation), []).append("ablation")
     out: list[Cell] = []
     for (data, backbone, augmentation), parts in wanted.items():
-        init = run.init.get(backbone, run.init.get("*"))
+        init = run.init.get(backbone, run.init.get("*", run.overrides.get("init")))
         changes = {**run.overrides, "backbone": backbone, "augmentation": augmentation, "init": init}
         try:
             recipe = read_recipe(run.recipe, changes)
@@ -175,7 +175,7 @@ def _folder(run: MatrixRun, cell: Cell) -> Path:
 
 
 def _asked(run: MatrixRun, cell: Cell) -> dict[str, Any]:
-    recipe = {**cell.recipe.to_dict(), "init": _origin(cell.recipe.init)}
+    recipe = {**recorded(cell.recipe), "init": _origin(cell.recipe.init)}
     asked = {
         "data": set_name(cell.data),
         "recipe": recipe,
@@ -285,6 +285,7 @@ def _settings(run: MatrixRun, todo: Sequence[Cell]) -> dict[str, Any]:
     def values(key: str) -> str:
         return ", ".join(dict.fromkeys(str(getattr(cell.recipe, key)) for cell in todo))
 
+    changed = {key: recorded(todo[0].recipe)[key] for key in run.overrides if key != "init"}
     starts = {cell.recipe.backbone: _origin(cell.recipe.init) for cell in todo}
     return {
         "command": run.command,
@@ -297,7 +298,7 @@ def _settings(run: MatrixRun, todo: Sequence[Cell]) -> dict[str, Any]:
         "optimiser steps at most": run.limits.max_steps if run.limits.max_steps > 0 else "all of the epochs",
         "measured on": "test split" if run.test else "validation split",
         "started from": ", ".join(f"{name}: {origin}" for name, origin in starts.items()),
-        **({"changed": ", ".join(f"{k}={v}" for k, v in run.overrides.items())} if run.overrides else {}),
+        **({"changed": ", ".join(f"{k}={v}" for k, v in changed.items())} if changed else {}),
     }
 
 

@@ -15,6 +15,7 @@ from engagement.classification.classifier import build_network
 from engagement.weights.store import load_weights
 from tests.training.invoking import ok
 from tests.training.made_up_faces import write_face
+from training.cli.options import command_line
 
 TRIAL = ["--max-steps", "2", "--set", "batch_size=16", "--set", "size=32", "--accelerator", "cpu"]
 
@@ -63,6 +64,13 @@ def test_base(backbone: str, expression_folders: Path, tmp_path: Path) -> None:
     assert str(tmp_path) not in card(out) + json.dumps(record.origin)
     for name in ("best.ckpt", "last.ckpt", "log/metrics.csv", "recipe.json"):
         assert (out / name).is_file()
+
+
+def test_the_recorded_command_names_files_and_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = "train base --data /home/me/faces:rafdb --data=/home/me/more/ --set init=/home/me/a.pth -o C:\\me\\run"
+    monkeypatch.setattr("sys.argv", ["engagement", *typed.split()])
+    recorded = "engagement train base --data faces:rafdb --data=more --set init=a.pth -o run"
+    assert command_line() == recorded
 
 
 def test_figures_are_those_of_the_file(expression_folders: Path, tmp_path: Path) -> None:

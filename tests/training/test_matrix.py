@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,6 @@ def test_sets_are_named_in_a_word(
 
 
 def test_initial_weights_by_backbone(asked: MatrixRun, make_base: Callable[..., Path]) -> None:
-    from dataclasses import replace
-
     file = make_base("mobilenet_v2")
     run = replace(
         asked,
@@ -158,3 +157,12 @@ def test_initial_weights_by_backbone(asked: MatrixRun, make_base: Callable[..., 
         init={"*": "", "mobilenet_v2": str(file)},
     )
     assert [cell.recipe.init for cell in cells(run)] == [str(file), ""]
+    changed = replace(run, backbones=("mobilenet_v2",), init={}, overrides={"init": str(file)})
+    assert [cell.recipe.init for cell in cells(changed)] == [str(file)]
+
+
+def test_records_do_not_tell_where_files_lie(asked: MatrixRun, tmp_path: Path) -> None:
+    run = replace(asked, overrides={"distil": str(tmp_path / "wise.safetensors")})
+    told = [matrix_module._settings(run, cells(run)), matrix_module._asked(run, cells(run)[0])]
+    assert "wise.safetensors" in json.dumps(told[0]) and "wise.safetensors" in json.dumps(told[1])
+    assert str(tmp_path) not in json.dumps(told)
