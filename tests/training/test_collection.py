@@ -102,6 +102,26 @@ def test_pictures_of_unknown_source_are_not_split(tmp_path: Path) -> None:
         split_faces(folder, SplitOptions())
 
 
+def damaged(folder: Path, cell: str, written: str) -> Path:
+    """Captured faces with other words in the manifest's cells."""
+    manifest = write_captured(folder, TWO) / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(f",{cell},", f",{written},"))
+    return folder
+
+
+@pytest.mark.parametrize("written", ["soon", "nan"])
+def test_a_time_that_is_none_is_said(tmp_path: Path, written: str) -> None:
+    folder = damaged(tmp_path / "f", "0.500", written)
+    with pytest.raises(DataError, match=f"the time '{written}' is no number"):
+        split_faces(folder, SplitOptions("time"))
+
+
+def test_a_box_that_is_none_is_said(tmp_path: Path) -> None:
+    folder = damaged(tmp_path / "f", "0.20000", "left")
+    with pytest.raises(DataError, match="are no four numbers"):
+        augment_faces(folder, tmp_path / "out", CopyOptions(1, flip=1.0))
+
+
 def test_faces_that_come_after_a_split_ask_for_another(tmp_path: Path) -> None:
     folder = write_captured(tmp_path / "f", TWO)
     split_faces(folder, SplitOptions())

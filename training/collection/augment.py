@@ -18,7 +18,7 @@ import numpy as np
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import write_manifest
-from engagement.types import ByteArray, ChipSpec, FloatArray
+from engagement.types import ByteArray, ChipSpec
 from training.augment import Augmentation
 from training.collection.folder import Faces, Say, read_faces
 from training.samples import read_rgb
@@ -143,8 +143,11 @@ def _mirrored(row: dict[str, str]) -> dict[str, str]:
     """The face box of a mirrored picture; nothing where none is known."""
     if not all(row.get(key) for key in _SIDES):
         return {}
-    box: FloatArray = np.array([float(row[key]) for key in _SIDES])
-    return {"box_x1": f"{1 - box[2]:.5f}", "box_x2": f"{1 - box[0]:.5f}"}
+    try:
+        left, right = float(row["box_x1"]), float(row["box_x2"])
+    except ValueError as error:
+        raise DataError(f"{row['file']}: {', '.join(_SIDES)} are no four numbers ({error})") from error
+    return {"box_x1": f"{1 - right:.5f}", "box_x2": f"{1 - left:.5f}"}
 
 
 def _save(path: Path, rgb: ByteArray) -> None:

@@ -5,6 +5,7 @@ Neighbouring frames show the same face; a split that divides them measures memor
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -137,9 +138,12 @@ def _block(row: dict[str, str]) -> str:
 def _time(row: dict[str, str]) -> float:
     """Seconds; DataError where the manifest says something else."""
     try:
-        return float(row.get("time_s") or 0)
-    except ValueError as error:
-        raise DataError(f"{row['file']}: the time '{row['time_s']}' is no number", "Give seconds.") from error
+        time_s = float(row.get("time_s") or 0)
+    except ValueError:
+        time_s = math.nan
+    if not math.isfinite(time_s):
+        raise DataError(f"{row['file']}: the time '{row['time_s']}' is no number", "Give seconds.")
+    return time_s
 
 
 def _require_several(faces: Faces, units: list[str], labels: list[str], options: SplitOptions) -> None:
