@@ -51,6 +51,13 @@ from engagement.errors import ConfigError, EngagementError
     help="Of its regularisation, in units of an input's mean variance.",
 )
 @click.option(
+    "--views",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="It learns from the faces as they are and one less augmented versions.",
+)
+@click.option(
     "--inputs", is_flag=True, help="Also compare inputs, on the people of train and validation alone."
 )
 @click.option(
@@ -70,6 +77,7 @@ def main(
     videos: Path | None,
     head: str,
     strength: float,
+    views: int,
     inputs: bool,
     test: bool,
     limit: int | None,
@@ -86,7 +94,7 @@ def main(
         from training.states_evaluation.run import StatesEvaluation, evaluate_states
 
         blocks = tuple(block.strip() for block in head.split(",") if block.strip())
-        run = StatesEvaluation(data, base, out, videos, blocks, strength, test, inputs, limit, draws)
+        run = StatesEvaluation(data, base, out, videos, blocks, strength, views, test, inputs, limit, draws)
         evaluate_states(run, click.echo)
         click.echo(f"{out / 'states.md'} written")
     except EngagementError as error:

@@ -31,6 +31,7 @@ class Design:
         graded: fit the graded level instead of whether a state is present.
         weighting: ``answers``: both answers of a state count the same in total; ``people``: and each person by
             the root of their number of faces only.
+        augmented: also fit to augmented views of the faces, where they are given.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Design:
     strength: float = 0.3
     graded: bool = False
     weighting: str = "answers"
+    augmented: bool = False
 
     def __post_init__(self) -> None:
         if not self.blocks or min(self.blocks.values()) <= 0:
@@ -87,10 +89,16 @@ def fit_reduction(x: FloatArray, components: int) -> Reduction:
 
 @dataclass(slots=True, eq=False)
 class Reducer:
-    """Reductions fitted to some rows, each made once for all designs that want it."""
+    """Reductions fitted to some rows, each made once for all designs that want it.
+
+    Attributes:
+        blocks: block -> (n, d). rows: those that reductions and heads are fitted to.
+        views: blocks of augmented views of the same n faces.
+    """
 
     blocks: Blocks
     rows: IndexArray
+    views: Sequence[Blocks] = ()
     made: dict[tuple[str, int], tuple[Reduction, FloatArray]] = field(default_factory=dict)
 
     def reduction(self, block: str, components: int) -> tuple[Reduction, FloatArray]:
@@ -104,13 +112,21 @@ class Reducer:
             self.made[block, components] = found, found(self.blocks[block])
         return self.made[block, components]
 
-    def inputs(self, design: Design) -> FloatArray:
-        """(n, reduced) of all rows."""
-        parts = [
-            np.float32(np.sqrt(share)) * self.reduction(block, design.components)[1]
-            for block, share in design.blocks.items()
-        ]
-        return np.concatenate(parts, axis=1)
+    def inputs(self, design: Design) -> list[FloatArray]:
+        """(n, reduced) of all rows as they are, and of each augmented view that the design learns from."""
+        found = [self.reduction(block, design.components) for block in design.blocks]
+        out = [joined(design, [own for _, own in found])]
+        for view in self.views if design.augmented else ():
+            out.append(joined(design, [r(view[b]) for b, (r, _) in zip(design.blocks, found, strict=True)]))
+        return out
+
+
+def joined(design: Design, reduced: Sequence[FloatArray]) -> FloatArray:
+    """Reduced blocks side by side, each with its share; float32 (n, reduced)."""
+    shares = design.blocks.values()
+    return np.concatenate(
+        [np.float32(np.sqrt(s)) * own for s, own in zip(shares, reduced, strict=True)], axis=1
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

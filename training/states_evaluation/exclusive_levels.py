@@ -43,7 +43,7 @@ def cross_validated_levels(
     for rows, held in folds_by_person(level[:, None], numbers, FOLDS, seed):
         reducer = Reducer(blocks, rows)
         for name, design in designs.items():
-            inputs = reducer.inputs(design)
+            inputs = reducer.inputs(design)[0]
 
             def head(own: IndexArray, inputs: FloatArray = inputs, design: Design = design) -> LinearHead:
                 answers = one_hot(level[own], classes)

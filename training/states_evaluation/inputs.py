@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engagement.errors import BackendUnavailable
 from engagement.faces.quality import sharpness
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from training.augment import policy
@@ -109,10 +110,19 @@ def face_blocks(table: SampleTable, folder: Path, say: Say = lambda _: None) -> 
 
 
 def gradient_histogram(chip: ByteArray) -> FloatArray:
-    """Histograms of oriented gradients (Dalal & Triggs 2005) of a chip at 64 px: float32 (1764,)."""
-    import cv2
-    from skimage.feature import hog
+    """Histograms of oriented gradients (Dalal & Triggs 2005) of a chip at 64 px: float32 (1764,).
 
+    Raises:
+        BackendUnavailable: scikit-image is not installed.
+    """
+    import cv2
+
+    try:
+        from skimage.feature import hog
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"gradient histograms need scikit-image ({error})", "pip install 'engagement[evaluation]'"
+        ) from error
     grey = cv2.resize(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY), (64, 64), interpolation=cv2.INTER_AREA)
     return hog(grey, orientations=9, pixels_per_cell=(8, 8), cells_per_block=(2, 2)).astype(np.float32)
 

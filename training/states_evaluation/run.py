@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class StatesEvaluation:
         videos: folder of webcam clips, for framing; None for none.
         test: also measure DAiSEE's test split, with heads fitted to the others, and the weights' own state head.
         head, strength: inputs of the head in question, and its regularisation.
+        views: the faces as they are, and this many less one augmented versions that the head learns from.
         inputs: also compare inputs, on DAiSEE's train and validation people alone.
         limit: faces per split, for trials. draws: of the bootstrap.
     """
@@ -73,6 +74,7 @@ class StatesEvaluation:
     videos: Path | None = None
     head: tuple[str, ...] = HEAD
     strength: float = STRENGTH
+    views: int = 1
     test: bool = False
     inputs: bool = False
     limit: int | None = None
@@ -91,6 +93,45 @@ class StatesEvaluation:
         return self.out / "features"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """Labelled faces with what heads may see of them.
+
+    Attributes:
+        blocks: of the faces as they are. views: of augmented views of them.
+    """
+
+    table: SampleTable
+    blocks: Blocks
+    views: Sequence[Blocks] = ()
+
+    @property
+    def levels(self) -> IndexArray:
+        """Graded labels; DataError where there are none."""
+        if self.table.levels is None:
+            raise DataError(f"data set '{self.table.name}' has no graded labels", "Give DAiSEE.")
+        return self.table.levels
+
+    def rows(self, index: IndexArray) -> Faces:
+        """The given rows."""
+
+        def own(blocks: Blocks) -> Blocks:
+            return {name: values[index] for name, values in blocks.items()}
+
+        return Faces(self.table.rows(index), own(self.blocks), [own(view) for view in self.views])
+
+    def fit(self, design: Design, rows: IndexArray) -> Fitted:
+        """A design fitted to the given rows."""
+        _, people = np.unique(self.table.group, return_inverse=True)
+        reducer = Reducer(self.blocks, rows, self.views)
+        return fitted(design, reducer, self.levels, self.table.target, people)
+
+    def folds(self, designs: Sequence[Design]) -> Iterator[tuple[IndexArray, dict[str, Fitted]]]:
+        """Held-out rows of each fold, and the designs fitted to the others."""
+        named = {design.name: design for design in designs}
+        return folds_fitted(named, self.blocks, self.levels, self.table.target, self.table.group, self.views)
+
+
 def evaluate_states(run: StatesEvaluation, say: Say = lambda _: None) -> dict[str, Any]:
     """Answer every question; write ``states.json`` and ``states.md``.
 
@@ -104,20 +145,36 @@ def evaluate_states(run: StatesEvaluation, say: Say = lambda _: None) -> dict[st
     if run.limit:
         daisee = daisee.limited(run.limit)
     blocks = {**network_blocks(base, daisee, run.kept, say=say), **face_blocks(daisee, run.kept, say)}
+    # What does not come from the network is the same in every view.
+    own = {block: blocks[block] for block in run.head if block in blocks}
+    views = [
+        {
+            b: v
+            for b, v in {**own, **network_blocks(base, daisee, run.kept, view, say=say)}.items()
+            if b in own
+        }
+        for view in range(1, run.views)
+    ]
+    faces = Faces(daisee, blocks, views)
     result: dict[str, Any] = {
         "weights": {"name": base.name, "sha256": base.sha256},
         "draws": run.draws,
-        "chosen": {"name": run.chosen.name, "blocks": list(run.head), "strength": run.strength},
-        **cross_validate(daisee, blocks, (*BASELINES, run.chosen), run.draws, say),
-        "framing": {"daisee": framing(run, base, daisee, blocks, say)},
-        "wacv2016": other_people(run, base, daisee, blocks, say),
+        "chosen": {
+            "name": run.chosen.name,
+            "blocks": list(run.head),
+            "strength": run.strength,
+            "views": run.views,
+        },
+        **cross_validate(faces, (*BASELINES, run.chosen), run.draws, say),
+        "framing": {"daisee": framing(run, base, faces, say)},
+        "wacv2016": other_people(run, base, faces, say),
     }
     if run.videos is not None:
-        result["framing"]["videos"] = framing_of_videos(run, base, daisee, blocks, say)
+        result["framing"]["videos"] = framing_of_videos(run, base, faces, say)
     if run.inputs:
-        result["inputs"] = compare_inputs(daisee, blocks, run.draws, say)
+        result["inputs"] = compare_inputs(faces, run.draws, say)
     if run.test:
-        result["test"] = official_test(run, base, daisee, blocks, say)
+        result["test"] = official_test(run, base, faces, say)
     run.out.mkdir(parents=True, exist_ok=True)
     result = plain(result)
     (run.out / "states.json").write_text(to_json(result), encoding="utf-8")
@@ -126,7 +183,7 @@ def evaluate_states(run: StatesEvaluation, say: Say = lambda _: None) -> dict[st
 
 
 def cross_validate(
-    table: SampleTable, blocks: Blocks, designs: tuple[Design, ...], draws: int, say: Say = lambda _: None
+    faces: Faces, designs: Sequence[Design], draws: int, say: Say = lambda _: None
 ) -> dict[str, Any]:
     """Five folds over all people of a table.
 
@@ -134,12 +191,12 @@ def cross_validate(
         ``people``, ``faces``, ``cross_validation`` (design -> state -> figures) and ``gains`` (baseline -> state ->
         AUC of the last design minus the baseline's).
     """
-    levels = _levels(table)
-    found = _cross_validated(designs, table, blocks, say)
-    weights = people_weights(table.group, draws)
+    levels, people = faces.levels, faces.table.group
+    weights = people_weights(people, draws)
+    found = _cross_validated(designs, faces, say)
     return {
-        "people": len(set(table.group.tolist())),
-        "faces": len(table),
+        "people": len(set(people.tolist())),
+        "faces": len(people),
         "cross_validation": {name: state_figures(p, levels, weights) for name, p in found.items()},
         "gains": gains(found, designs[-1].name, levels, weights),
     }
@@ -181,39 +238,35 @@ def gains(
     }
 
 
-def compare_inputs(
-    table: SampleTable, blocks: Blocks, draws: int, say: Say = lambda _: None
-) -> dict[str, Any]:
-    """AUC of many inputs by cross-validation over the people of train and validation: the test people choose nothing."""
+def compare_inputs(faces: Faces, draws: int, say: Say = lambda _: None) -> dict[str, Any]:
+    """AUC of many inputs by cross-validation over train and validation: the test people choose nothing."""
     from training.states_evaluation.compared import compared
 
-    rows = np.flatnonzero(table.split != "test")
-    table, blocks = table.rows(rows), {name: values[rows] for name, values in blocks.items()}
-    designs = tuple(d for d in compared() if set(d.blocks) <= set(blocks))
-    found = _cross_validated(designs, table, blocks, say)
-    weights = people_weights(table.group, draws)
-    levels = _levels(table)
+    faces = faces.rows(np.flatnonzero(faces.table.split != "test"))
+    designs = [design for design in compared() if set(design.blocks) <= set(faces.blocks)]
+    weights = people_weights(faces.table.group, draws)
     out: dict[str, Any] = {}
-    for name, predicted in found.items():
-        areas = _areas(predicted, levels, weights)
+    for name, predicted in _cross_validated(designs, faces, say).items():
+        areas = _areas(predicted, faces.levels, weights)
         out[name] = {state: figure(areas[state]) for state in areas}
-    return {"people": len(set(table.group.tolist())), "designs": out}
+    return {"people": len(set(faces.table.group.tolist())), "designs": out}
 
 
 def official_test(
-    run: StatesEvaluation, base: Opened, table: SampleTable, blocks: Blocks, say: Say = lambda _: None
+    run: StatesEvaluation, base: Opened, faces: Faces, say: Say = lambda _: None
 ) -> dict[str, Any]:
     """The official test split: the weights' own state head, and designs fitted to train and validation."""
-    levels, fit = _levels(table), np.flatnonzero(table.split != "test")
+    table, levels = faces.table, faces.levels
+    fit = np.flatnonzero(table.split != "test")
     test = np.flatnonzero(table.split == "test")
     if not len(test) or not len(fit):
         raise DataError(f"data set '{table.name}' has no test split, or nothing else", "Leave --test out.")
     weights = people_weights(table.group[test], run.draws)
-    held = {name: values[test] for name, values in blocks.items()}
+    held = faces.rows(test).blocks
     found: dict[str, Any] = {}
     for design in (*BASELINES, run.chosen):
         say(f"test split: {design.name}")
-        predicted = _fitted(design, table, blocks, fit).predict(held)
+        predicted = faces.fit(design, fit).predict(held)
         found[design.name] = state_figures(predicted, levels[test], weights)
     out = {"people": len(set(table.group[test].tolist())), "faces": len(test), "designs": found}
     if "state" in base.heads:
@@ -231,20 +284,19 @@ def official_test(
     return out
 
 
-def framing(
-    run: StatesEvaluation, base: Opened, table: SampleTable, blocks: Blocks, say: Say = lambda _: None
-) -> dict[str, Any]:
+def framing(run: StatesEvaluation, base: Opened, faces: Faces, say: Say = lambda _: None) -> dict[str, Any]:
     """How much scores move when DAiSEE's crops are cut as `analyze` would; people that the head was not fitted to."""
-    design, rows = run.chosen, np.arange(0, len(table), _FRAMED)
-    other = network_blocks(base, as_analyzed(table.rows(rows), run.kept, say), run.kept, say=say)
+    design, rows = run.chosen, np.arange(0, len(faces.table), _FRAMED)
+    kept = faces.rows(rows)
+    other = _seen(run, base, as_analyzed(kept.table, run.kept, say), say)
     first, second = [], []
-    for held, heads in folds_fitted({design.name: design}, blocks, _levels(table), table.target, table.group):
+    for held, heads in faces.folds([design]):
         own = np.flatnonzero(np.isin(rows, held))
         head = heads[design.name]
-        first.append((own, head.predict({name: blocks[name][rows[own]] for name in run.head})))
+        first.append((own, head.predict(kept.rows(own).blocks)))
         second.append((own, head.predict({name: other[name][own] for name in run.head})))
     stored, framed = pooled(first), pooled(second)
-    levels, weights = _levels(table)[rows], people_weights(table.group[rows], run.draws)
+    levels, weights = kept.levels, people_weights(kept.table.group, run.draws)
     before, after = _areas(stored, levels, weights), _areas(framed, levels, weights)
     return {
         state: {
@@ -259,13 +311,13 @@ def framing(
 
 
 def framing_of_videos(
-    run: StatesEvaluation, base: Opened, table: SampleTable, blocks: Blocks, say: Say = lambda _: None
+    run: StatesEvaluation, base: Opened, faces: Faces, say: Say = lambda _: None
 ) -> dict[str, Any]:
     """How much scores of real video faces move between `analyze`'s crop and one made as DAiSEE's were."""
     assert run.videos is not None
     from_frame, from_crop = video_faces(run.videos, say)
-    head = _fitted(run.chosen, table, blocks, np.arange(len(table)))
-    loose, tight = (head.predict(network_blocks(base, t, run.kept, say=say)) for t in (from_frame, from_crop))
+    head = faces.fit(run.chosen, np.arange(len(faces.table)))
+    loose, tight = (head.predict(_seen(run, base, table, say)) for table in (from_frame, from_crop))
     return {
         state: {**moved(_present(tight, i, state), _present(loose, i, state)), "n": len(from_frame)}
         for i, state in enumerate(LEARNER_STATES.classes)
@@ -273,7 +325,7 @@ def framing_of_videos(
 
 
 def other_people(
-    run: StatesEvaluation, base: Opened, daisee: SampleTable, blocks: Blocks, say: Say = lambda _: None
+    run: StatesEvaluation, base: Opened, faces: Faces, say: Say = lambda _: None
 ) -> dict[str, Any]:
     """WACV-2016: three levels by heads fitted to other people of it, and DAiSEE's engagement score as it is."""
     table = load(f"{run.data}:wacv2016")
@@ -281,7 +333,7 @@ def other_people(
         table = table.limited(run.limit)
     own = {**network_blocks(base, table, run.kept, say=say), **face_blocks(table, run.kept, say)}
     engagement = LEARNER_STATES.index("engagement")
-    score = _fitted(run.chosen, daisee, blocks, np.arange(len(daisee))).score(own)[:, engagement]
+    score = faces.fit(run.chosen, np.arange(len(faces.table))).score(own)[:, engagement]
     out: dict[str, Any] = {}
     auto = set(wacv2016(run.data, "auto").sample_id.tolist())
     for name, rows in {
@@ -306,21 +358,22 @@ def other_people(
     return out
 
 
-def _cross_validated(
-    designs: tuple[Design, ...], table: SampleTable, blocks: Blocks, say: Say
-) -> dict[str, Predicted]:
+def _cross_validated(designs: Sequence[Design], faces: Faces, say: Say) -> dict[str, Predicted]:
     parts: dict[str, list[tuple[IndexArray, Predicted]]] = {design.name: [] for design in designs}
-    named = {design.name: design for design in designs}
-    for held, heads in folds_fitted(named, blocks, _levels(table), table.target, table.group):
-        say(f"{table.name}: {len(held)} faces of people that were held out")
+    for held, heads in faces.folds(designs):
+        say(f"{faces.table.name}: {len(held)} faces of people that were held out")
+        blocks = faces.rows(held).blocks
         for name, head in heads.items():
-            parts[name].append((held, head.predict({b: blocks[b][held] for b in head.design.blocks})))
+            parts[name].append((held, head.predict(blocks)))
     return {name: pooled(found) for name, found in parts.items()}
 
 
-def _fitted(design: Design, table: SampleTable, blocks: Blocks, rows: IndexArray) -> Fitted:
-    _, people = np.unique(table.group, return_inverse=True)
-    return fitted(design, Reducer(blocks, rows), _levels(table), table.target, people)
+def _seen(run: StatesEvaluation, base: Opened, table: SampleTable, say: Say) -> Blocks:
+    """Blocks of the head in question for faces in another framing."""
+    found = network_blocks(base, table, run.kept, say=say)
+    if set(run.head) <= set(found):
+        return found
+    return {**found, **face_blocks(table, run.kept, say)}
 
 
 def _areas(predicted: Predicted, levels: IndexArray, weights: FloatArray) -> dict[str, Values]:
@@ -333,9 +386,3 @@ def _areas(predicted: Predicted, levels: IndexArray, weights: FloatArray) -> dic
 def _present(predicted: Predicted, index: int, state: str) -> FloatArray:
     """P(state present) under a balanced prior."""
     return predicted.balanced[:, index, PRESENT[state] - 1]
-
-
-def _levels(table: SampleTable) -> IndexArray:
-    if table.levels is None:
-        raise DataError(f"data set '{table.name}' has no graded labels", "Give DAiSEE.")
-    return table.levels

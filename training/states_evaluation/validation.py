@@ -13,7 +13,15 @@ from scipy.special import expit, logit
 from engagement.errors import DataError
 from engagement.types import FloatArray, IndexArray
 from training.calibration import fit_platt
-from training.states_evaluation.designs import Design, LinearHead, Reducer, Reduction, fit_linear, row_weights
+from training.states_evaluation.designs import (
+    Design,
+    LinearHead,
+    Reducer,
+    Reduction,
+    fit_linear,
+    joined,
+    row_weights,
+)
 from training.states_evaluation.keeping import Blocks
 
 #: Folds of the figures, and of the calibration within their training parts.
@@ -92,11 +100,8 @@ class Fitted:
 
     def score(self, blocks: Blocks) -> FloatArray:
         """Uncalibrated scores (n, states)."""
-        parts = [
-            np.float32(np.sqrt(share)) * reduction(blocks[name])
-            for (name, share), reduction in zip(self.design.blocks.items(), self.reductions, strict=True)
-        ]
-        return self.head(np.concatenate(parts, axis=1))
+        reduced = [r(blocks[name]) for name, r in zip(self.design.blocks, self.reductions, strict=True)]
+        return self.head(joined(self.design, reduced))
 
     def predict(self, blocks: Blocks) -> Predicted:
         """Of other faces."""
@@ -120,11 +125,13 @@ def fitted(
     def head(own: IndexArray) -> LinearHead:
         answers = levels[own].astype(np.float32) if design.graded else present[own]
         weights = row_weights(present[own], people[own], design)
-        return fit_linear(inputs[own], answers, weights, design.strength)
+        repeat = (len(inputs), 1)
+        seen = np.concatenate([view[own] for view in inputs])
+        return fit_linear(seen, np.tile(answers, repeat), np.tile(weights, repeat), design.strength)
 
     unseen = np.empty((len(rows), levels.shape[1]), np.float32)
     for own, other in folds_by_person(levels[rows], people[rows], INNER_FOLDS):
-        unseen[other] = head(rows[own])(inputs[rows[other]])
+        unseen[other] = head(rows[own])(inputs[0][rows[other]])
     reductions = tuple(reducer.reduction(block, design.components)[0] for block in design.blocks)
     return Fitted(design, reductions, head(rows), unseen, levels[rows])
 
@@ -161,19 +168,21 @@ def folds_fitted(
     levels: IndexArray,
     present: FloatArray,
     people: NDArray[np.generic],
+    views: Sequence[Blocks] = (),
     seed: int = 0,
 ) -> Iterator[tuple[IndexArray, dict[str, Fitted]]]:
     """For each fold the rows that are held out, and each design fitted to the others.
 
     Args:
         blocks: block -> (n, d). levels, present: (n, states). people: (n,) names or numbers.
+        views: blocks of augmented views, for designs that learn from them.
 
     Raises:
         DataError: fewer people than folds.
     """
     _, numbers = np.unique(people, return_inverse=True)
     for rows, held in folds_by_person(levels, numbers, FOLDS, seed):
-        reducer = Reducer(blocks, rows)
+        reducer = Reducer(blocks, rows, views)
         yield held, {name: fitted(d, reducer, levels, present, numbers) for name, d in designs.items()}
 
 
