@@ -130,7 +130,7 @@ def plan_folder(folder: Path, lines: Sequence[Line]) -> tuple[Plan, list[Mistake
     try:
         rows: Any = pd.read_parquet(path, columns=["person_id", "time_s", "frame_index", "observed"])
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error})", "Analyse the video again.") from error
+        raise DataError(f"{path} cannot be read ({error})", table.REDO) from error
     rows = rows[rows["observed"]]
     return make_plan(
         lines,
@@ -150,7 +150,7 @@ def require_samples(folder: Path, plan: Plan) -> None:
     if (plan.regroups or plan.erases.any()) and not (folder / SAMPLES).is_file():
         raise DataError(
             f"{folder} was written by an earlier version: names can be given, but nobody merged, split or removed",
-            "Analyse the video again.",
+            table.REDO,
         )
 
 
@@ -181,7 +181,7 @@ def write_corrected(
 
     summary = read_summary(folder)
     if summary is None:
-        raise DataError(f"{folder / SUMMARY} is missing or damaged", "Analyse the video again.")
+        raise DataError(f"{folder / SUMMARY} is missing or damaged", table.REDO)
     presence = presence or recorded_presence(summary)
     calibration = calibration or stored(folder)
     applied = keep(calibration, source_of(folder), out, plan, summary.get("models") or {})

@@ -30,8 +30,6 @@ from engagement.types import FloatArray, IndexArray, TimeArray
 if TYPE_CHECKING:
     import pandas as pd
 
-_REDO = "Analyse the video again with --overwrite."
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -65,7 +63,7 @@ def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
             extra,
         )
     except (KeyError, TypeError) as error:
-        raise DataError(f"summary.json does not say {error}, which corrections need", _REDO) from error
+        raise DataError(f"summary.json does not say {error}, which corrections need", table.REDO) from error
     return Settings(options, smoothing, summary.get("models") or {})
 
 
@@ -86,7 +84,7 @@ def read_samples(path: Path) -> Samples:
     from engagement.timelines.columns import SAMPLES
 
     if not path.is_file():
-        raise DataError(f"{path} does not exist; merging, splitting and opting out need it", _REDO)
+        raise DataError(f"{path} does not exist; merging, splitting and opting out need it", table.REDO)
     frame = table.read(path, SAMPLES)
     return Samples(frame["time_s"].to_numpy(np.float64), frame["frame_index"].to_numpy(np.int64))
 
@@ -143,7 +141,8 @@ def _smooth(rows: NDArray[np.void], person: IndexArray, samples: Samples, made_w
         used = (made_with.models.get(weights.name) or {}).get("sha256")
         if used != weights.sha256:
             raise DataError(
-                f"the weights of '{made_with.smoothing.method}' are others than those of the analysis", _REDO
+                f"the weights of '{made_with.smoothing.method}' are others than those of the analysis",
+                table.REDO,
             )
     quality = made_with.options.min_quality
     return smooth_persons(smoother, samples.times_s, rows, person, made_with.smoothing, quality)
@@ -155,7 +154,7 @@ def _records(seen: pd.DataFrame, samples: Samples, extra: tuple[str, ...]) -> ND
     frames = seen["frame_index"].to_numpy(np.int64)
     at = np.searchsorted(samples.frames, frames)
     if len(frames) and (at.max() >= len(samples.frames) or (samples.frames[at] != frames).any()):
-        raise DataError("timeline.parquet and samples.parquet are of different analyses", _REDO)
+        raise DataError("timeline.parquet and samples.parquet are of different analyses", table.REDO)
     rows["sample"] = at
 
     def block(columns: list[str]) -> NDArray[np.float32]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 _PANDAS = {"str": "string", "float": "float64", "int": "int64", "bool": "bool"}
 #: Decimals in CSV: a thousandth of a second, of a pixel, of a probability is more than is known.
 _CSV_FLOAT = "%.4f"
-_REDO = "Analyse the video again with --overwrite."
+#: What to do about a damaged result; without the option a finished video is skipped.
+REDO = "Analyse the video again with --overwrite."
 
 
 def conform(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pd.DataFrame:
@@ -54,9 +55,9 @@ def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
     try:
         return conform(_frame(path, columns), columns)
     except DataError as error:
-        raise DataError(f"{path}: {error.message}", _REDO) from error
+        raise DataError(f"{path}: {error.message}", REDO) from error
     except (OSError, ValueError, TypeError) as error:  # among them what pandas and pyarrow raise
-        raise DataError(f"{path} cannot be read ({str(error).partition(chr(10))[0]})", _REDO) from error
+        raise DataError(f"{path} cannot be read ({str(error).partition(chr(10))[0]})", REDO) from error
 
 
 def _frame(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:

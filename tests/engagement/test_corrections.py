@@ -352,7 +352,7 @@ def test_results_of_an_earlier_version(out: Path, report: Report) -> None:
     done = report("opt out P01")
     assert done.status == 1
     assert "written by an earlier version" in done.err
-    assert "Analyse the video again" in done.err
+    assert "Analyse the video again with --overwrite" in done.err
     assert everything(out) == before
 
 
