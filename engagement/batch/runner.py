@@ -193,7 +193,8 @@ def _write_run(
     before = read_json(place.root / RUN) or {}
     now = {status.output for status in statuses}
     # Videos of earlier runs into the same folder whose results are still there: the index goes on listing them.
-    earlier = [v for v in before.get("videos", []) if v["output"] and v["output"] not in now]
+    listed = [v for v in before.get("videos") or [] if isinstance(v, dict) and v.get("output")]
+    earlier = [v for v in listed if v["output"] not in now]
     place.fetch_run([v["output"] for v in earlier])
     write_json(
         place.root / RUN,

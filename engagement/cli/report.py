@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def report(
     from engagement.corrections.file import read_names
     from engagement.corrections.folder import adopt, correct_folder, names_of, under_way
     from engagement.reports.render import render_index, write_assets
+    from engagement.reports.theme import count
     from engagement.timelines.presence import parse_presence
 
     presence = parse_presence(min_presence) if min_presence else None
@@ -61,7 +63,7 @@ def report(
         raise DataError(f"{output} holds no results", "Give the folder that `engagement analyze -o` wrote.")
     given = read_names(names) if names else names_of(output)
     plans = _plans(given, folders, output)
-    calibrations = _calibrations(calibration, folders, output)
+    calibrations = _calibrations(calibration, plans, output)
     if names:
         adopt(names, output)
     write_assets(output)
@@ -78,9 +80,8 @@ def report(
         for note in (_note(plan), *described(summary)):
             if note:
                 click.echo(f"{folder.relative_to(output)}: {note}")
-    if (output / "run.json").is_file():
-        render_index(output)
-    click.echo(f"{len(folders)} sessions written again: {output / 'index.html'}")
+    written = render_index(output) if (output / "run.json").is_file() else output
+    click.echo(f"{count(len(folders), 'session')} written again: {written}")
 
 
 def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tuple[Plan, str]]:
@@ -91,7 +92,7 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
         DataError: a result is damaged, or too old to be corrected like this.
     """
     from engagement.corrections.file import raise_mistakes
-    from engagement.corrections.folder import plan_folder, require_samples, state_of, video_of
+    from engagement.corrections.folder import plan_folder, state_of, video_of
 
     videos = {video_of(folder, output): folder for folder in folders}
     lines, mistakes = names.lines_of(list(videos))
@@ -101,22 +102,30 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
         plans[folder] = plan, state_of(lines[video])
         mistakes += wrong
     raise_mistakes(names.path, mistakes)
-    for folder, (plan, _) in plans.items():
-        require_samples(folder, plan)
     return plans
 
 
-def _calibrations(path: Path | None, folders: list[Path], output: Path) -> dict[Path, Calibration | None]:
-    """The calibration of each session, given or there already, read before anything is written."""
+def _calibrations(
+    path: Path | None, plans: Mapping[Path, tuple[Plan, str]], output: Path
+) -> dict[Path, Calibration | None]:
+    """The calibration of each session, given or there already, read before anything is written.
+
+    Raises:
+        ConfigError: what is given is for none of these sessions.
+        DataError: a file is damaged, or a result too old to be calibrated.
+    """
     from engagement.calibration.find import find_calibrations
     from engagement.corrections.calibrated import stored
-    from engagement.corrections.folder import video_of
+    from engagement.corrections.folder import require_samples, video_of
 
-    relative = {folder: video_of(folder, output) for folder in folders}
+    relative = {folder: video_of(folder, output) for folder in plans}
     found = (
         find_calibrations(path, {video.relative: video.file for video in relative.values()}) if path else {}
     )
-    return {folder: found.get(video.relative) or stored(folder) for folder, video in relative.items()}
+    calibrations = {folder: found.get(video.relative) or stored(folder) for folder, video in relative.items()}
+    for folder, (plan, _) in plans.items():
+        require_samples(folder, plan, calibrated=calibrations[folder] is not None)
+    return calibrations
 
 
 def _note(plan: Plan) -> str:

@@ -141,15 +141,15 @@ def plan_folder(folder: Path, lines: Sequence[Line]) -> tuple[Plan, list[Mistake
     )
 
 
-def require_samples(folder: Path, plan: Plan) -> None:
+def require_samples(folder: Path, plan: Plan, calibrated: bool = False) -> None:
     """Raise before anything is written if a result is too old to be corrected like this.
 
     Raises:
         DataError: it lacks the table of samples.
     """
-    if (plan.regroups or plan.erases.any()) and not (folder / SAMPLES).is_file():
+    if (plan.regroups or plan.erases.any() or calibrated) and not (folder / SAMPLES).is_file():
         raise DataError(
-            f"{folder} was written by an earlier version: names can be given, but nobody merged, split or removed",
+            f"{folder} was written by an earlier version: names can be given, but nobody merged, split, calibrated or removed",
             table.REDO,
         )
 
@@ -212,7 +212,7 @@ def write_corrected(
     table.write_csv(persons, out / "persons.csv")
     if (folder / SAMPLES).is_file():
         _link(folder / SAMPLES, out / SAMPLES)
-    if changes or not shown.all() or summary.get("n_shown", len(persons)) != summary["n_persons"]:
+    if changes or not shown.all() or summary.get("n_shown", len(persons)) != summary.get("n_persons"):
         summary |= figures(tables, read_samples(folder / SAMPLES))
     summary |= {"n_persons": len(persons), "n_shown": int(shown.sum())}
     record = (

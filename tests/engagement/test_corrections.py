@@ -343,6 +343,14 @@ def test_a_failure_leaves_the_earlier_result(out: Path, monkeypatch: pytest.Monk
     assert not list(out.glob(".engagement-partial-*"))
 
 
+def test_a_summary_without_figures_gets_them(out: Path, report: Report) -> None:
+    (out / "talk" / "summary.json").write_text("{}", encoding="utf-8")
+    done = report(None)
+    assert done.status == 0, done.err
+    assert f"1 session written again: {out / 'index.html'}" in done.out
+    assert summary_of(out / "talk")["n_persons"] == len(PEOPLE)
+
+
 def test_results_of_an_earlier_version(out: Path, report: Report) -> None:
     (out / "talk" / "samples.parquet").unlink()
     persons = pd.read_csv(out / "talk" / "persons.csv").drop(columns=["name", "shown"])

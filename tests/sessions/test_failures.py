@@ -176,7 +176,10 @@ def test_a_second_run_into_the_same_folder_keeps_the_first(tmp_path: Path, engag
     first, second = media.steady(tmp_path).path, media.webm(tmp_path).path
     out = tmp_path / "out"
     engagement("analyze", first, "-o", out, *FAST)
-    engagement("analyze", second, "-o", out, *FAST)
+    run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    run["videos"] += [{}, 5]  # somebody wrote into it: what is no video is passed over
+    (out / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    assert engagement("analyze", second, "-o", out, *FAST).status == 0
     assert {name: v["status"] for name, v in statuses(out).items()} == {first.name: "ok", second.name: "ok"}
     index = (out / "index.html").read_text(encoding="utf-8")
     assert f"{first.stem}/session.html" in index
