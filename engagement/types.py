@@ -139,15 +139,18 @@ class ChipSpec:
         size: pixels of the square chip's side.
         margin: chip side in units of the longer side of the face box.
         mean, std: per RGB channel, of values 0-1.
+        equalize: whether light is evened out first.
     """
 
     size: int
     margin: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    equalize: bool = False
 
     def to_dict(self) -> dict[str, object]:
-        return {"size": self.size, "margin": self.margin, "mean": list(self.mean), "std": list(self.std)}
+        plain = {"size": self.size, "margin": self.margin, "mean": list(self.mean), "std": list(self.std)}
+        return {**plain, "equalize": True} if self.equalize else plain
 
     @classmethod
     def from_dict(cls, data: dict[str, object]) -> ChipSpec:
@@ -158,6 +161,7 @@ class ChipSpec:
             float(str(data["margin"])),
             (float(mean[0]), float(mean[1]), float(mean[2])),
             (float(std[0]), float(std[1]), float(std[2])),
+            bool(data.get("equalize", False)),
         )
 
 

@@ -26,7 +26,8 @@ def teacher_probabilities(
     overconfident one shall not outvote the others.
 
     Args:
-        files: weight files of networks or ensembles (or ``default``) with a head of the table's classes, in whatever order.
+        files: weight files of networks or ensembles (or ``default``) with a head of the table's classes
+            and perhaps others, in whatever order.
         table: n faces with exclusive labels.
         temperature: logits are divided by it; above 1 tells more of the unlikely classes.
         say: gets one line per file.
@@ -35,7 +36,7 @@ def teacher_probabilities(
         float32 (n, classes) in the table's order, rows sum to 1.
 
     Raises:
-        ConfigError: a model has no head of these classes.
+        ConfigError: a model has no head that knows these classes.
         WeightsError: a file is missing or damaged.
     """
     total = np.zeros((len(table), len(table.labels)), np.float32)
@@ -67,7 +68,7 @@ def distillation_loss(logits: Tensor, prob: Tensor, temperature: float) -> Tenso
 def _head(model: Model, table: SampleTable) -> tuple[str, LabelSet]:
     heads = model.heads
     for name, head in heads.items():
-        if head.labels.kind == table.labels.kind and set(head.labels.classes) == set(table.labels.classes):
+        if head.labels.kind == table.labels.kind and set(head.labels.classes) >= set(table.labels.classes):
             return name, head.labels
     have = "; ".join(f"{name}: {', '.join(head.labels.classes)}" for name, head in heads.items())
     raise ConfigError(

@@ -17,6 +17,7 @@ from training.datasets.graded import thresholds
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
+from training.distillation import teacher_probabilities
 from training.frozen import HeadFit, features_of, fit_head, install_head
 from training.opened import Opened, only_head, open_network, with_head
 from training.recipe import Recipe
@@ -30,6 +31,9 @@ Say = Callable[[str], None]
 #: Share of the sources that validate when the data have no validation split.
 VALIDATION_SHARE = 0.2
 
+#: How much of a target comes from teachers, and the temperature of what they say.
+_FROM_TEACHERS, _SOFTENED = 0.5, 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class TransferRun:
@@ -40,6 +44,9 @@ class TransferRun:
         unfreeze: the backbone's last stages that are trained too.
         views: the faces as they are, and this many less one augmented versions (frozen backbone).
         weight_decay: L2 strength of the new head (frozen backbone).
+        equalize: even out light before the network sees a face, here and later in ``analyze``. The base's other
+            heads, which know other chips, are then left out.
+        distil: weight files whose averaged probabilities of the classes the head imitates beside the labels.
         max_steps: optimiser steps, -1 for no limit (unfrozen backbone).
         test, skip_bad, command: as in ``training.base.BaseRun``.
     """
@@ -50,6 +57,8 @@ class TransferRun:
     unfreeze: int = 0
     views: int = 4
     weight_decay: float = 0.03
+    equalize: bool = False
+    distil: tuple[str, ...] = ()
     max_steps: int = -1
     seed: int | None = None
     test: bool = False
@@ -154,6 +163,10 @@ def by_source(table: SampleTable) -> SampleTable:
 
 def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say) -> dict[str, Any]:
     base = open_network(run.base)
+    if run.equalize:
+        base = replace(base, chip=replace(base.chip, equalize=True))
+    if run.distil:
+        table = _taught(table, run.distil, say)
     train, validation = table.part("train"), table.part("val")
     say(
         f"{table.name}: {len(train)} faces to train, {len(validation)} to validate, {len(table.labels)} classes"
@@ -169,12 +182,25 @@ def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say
         "data": table.name,
         "train_faces": len(train),
         "sources": len(np.unique(table.group)),
-        "head": {"name": head, **settings},
+        "head": {
+            "name": head,
+            **settings,
+            **({"distil": [Path(f).name for f in run.distil]} if run.distil else {}),
+        },
         "base": {"name": base.name, "sha256": base.sha256, **base.record.origin},
     }
     licence = licence_text(table.name, base.record.licence)
-    others = None if run.unfreeze else base
+    others = None if run.unfreeze or run.equalize else base
     return deliver(path, network, head, base.chip, measured_on, origin, licence, base=others, say=say)
+
+
+def _taught(table: SampleTable, files: tuple[str, ...], say: Say) -> SampleTable:
+    """The table with training targets half way to what teachers say, softened (Hinton et al. 2015)."""
+    rows = np.flatnonzero(table.split == "train")
+    target = table.target.copy()
+    taught = teacher_probabilities(files, table.rows(rows), _SOFTENED, say)
+    target[rows] = (1 - _FROM_TEACHERS) * target[rows] + _FROM_TEACHERS * taught
+    return replace(table, target=target)
 
 
 def _frozen(
@@ -186,6 +212,8 @@ def _frozen(
     features = features_of(base.network, train, base.chip, run.views, seed=fit.seed, say=say)
     network = with_head(base, head, spec)
     install_head(network, head, fit_head(features, train.target, spec, fit))
+    if run.equalize:
+        network = only_head(network, head, keep_identity=False)
     return network, {"frozen": True, "views": run.views, "weight_decay": fit.weight_decay, "seed": fit.seed}
 
 

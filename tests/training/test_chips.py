@@ -33,6 +33,16 @@ def test_training_sees_what_inference_cuts_bit_for_bit(table: SampleTable) -> No
         np.testing.assert_array_equal(dataset[row][0].numpy(), normalize_chips(chips, SMALL)[0])
 
 
+def test_even_light_is_part_of_the_spec_and_lessens_what_light_changes(table: SampleTable) -> None:
+    even = replace(SMALL, equalize=True)
+    assert type(even).from_dict(even.to_dict()) == even and type(even).from_dict(SMALL.to_dict()) == SMALL
+    chips = np.stack([ChipDataset(table, SMALL).chip(row) for row in range(4)])
+    dark = (chips * 0.4).astype(np.uint8)
+    apart = [np.abs(normalize_chips(chips, s) - normalize_chips(dark, s)).mean() for s in (SMALL, even)]
+    assert apart[1] < 0.8 * apart[0]
+    assert normalize_chips(chips[:0], even).shape == (0, 3, SMALL.size, SMALL.size)
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["rafdb", "fer2013", "daisee", "wacv2016"])
 def test_so_do_the_real_sets(shared_data: Path, name: str) -> None:

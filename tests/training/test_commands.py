@@ -214,6 +214,28 @@ def test_personal_with_some_expressions_replaces_the_head(
     assert heads["expression"]["labels"]["classes"] == ["happy", "sad"]
 
 
+def test_personal_with_even_light_and_a_teacher(
+    two_expressions: Path, make_base: Callable[..., Path], tmp_path: Path
+) -> None:
+    teacher = make_base("mobilenet_v2")
+    ok(
+        "personal",
+        "--data",
+        two_expressions,
+        "--base",
+        teacher,
+        "-o",
+        tmp_path,
+        "--equalize",
+        "--distil",
+        teacher,
+    )
+    record = load_weights(str(tmp_path / "personal.safetensors"), "face_state").record
+    assert record.chip["equalize"] is True and list(record.network["heads"]) == ["expression"]
+    assert record.origin["head"]["distil"] == [teacher.name]
+    assert "equalize" not in load_weights(str(teacher), "face_state").record.chip
+
+
 def test_personal_unfrozen_leaves_out_heads_that_would_be_wrong(
     two_expressions: Path, daisee_folder: Path, base_file: Path, tmp_path: Path
 ) -> None:

@@ -22,6 +22,17 @@ _unfreeze_option = click.option(
 @options.base_option
 @options.out_option
 @_unfreeze_option
+@click.option(
+    "--equalize",
+    is_flag=True,
+    help="Even out light before the network sees a face, also in analyze; other heads are then left out.",
+)
+@click.option(
+    "--distil",
+    multiple=True,
+    metavar="default|FILE",
+    help="Imitate this model's probabilities of the same classes beside the labels. Repeatable.",
+)
 @options.test_option
 @options.steps_option
 @options.seed_option
@@ -31,6 +42,8 @@ def personal(
     base: str,
     out: Path,
     unfreeze: int,
+    equalize: bool,
+    distil: tuple[str, ...],
     test: bool,
     max_steps: int | None,
     seed: int | None,
@@ -45,8 +58,8 @@ def personal(
     from training.transfer import TransferRun, train_personal
 
     run = TransferRun(
-        data, base, out, unfreeze=unfreeze, test=test, max_steps=max_steps or -1, seed=seed, skip_bad=skip_bad,
-        command=options.command_line(),
+        data, base, out, unfreeze=unfreeze, equalize=equalize, distil=distil, test=test,
+        max_steps=max_steps or -1, seed=seed, skip_bad=skip_bad, command=options.command_line(),
     )  # fmt: skip
     for split, found in train_personal(run, options.say).items():
         show(split, found)
