@@ -11,14 +11,7 @@ from training.cli import options
 
 @click.command()
 @click.argument("data")
-@click.option(
-    "--checkpoint",
-    "--weights",
-    default="default",
-    show_default=True,
-    metavar="default|open|FILE",
-    help="The weights to measure.",
-)
+@options.checkpoint_option
 @click.option(
     "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here."
 )
@@ -33,13 +26,7 @@ from training.cli import options
 @click.option(
     "--detect", is_flag=True, help="The pictures are photographs: find the largest face in each first."
 )
-@click.option(
-    "--min-face",
-    type=click.IntRange(12, 1000),
-    default=24,
-    show_default=True,
-    help="Smallest face for --detect, pixels.",
-)
+@options.min_face_option
 @click.option(
     "--report",
     type=click.Path(file_okay=False, path_type=Path),

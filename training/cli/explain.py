@@ -17,24 +17,11 @@ from training.cli import options
     metavar="IMAGE_OR_VIDEO...",
     type=click.Path(exists=True, path_type=Path),
 )
-@click.option(
-    "--checkpoint",
-    "--weights",
-    default="default",
-    show_default=True,
-    metavar="default|open|FILE",
-    help="The model to explain.",
-)
+@options.checkpoint_option
 @options.out_option
 @click.option("--head", help="Which head; by default `expression`.")
 @click.option("--cropped", is_flag=True, help="The pictures are faces already: look for none.")
-@click.option(
-    "--min-face",
-    type=click.IntRange(12, 1000),
-    default=24,
-    show_default=True,
-    help="Smallest face that is looked for, pixels.",
-)
+@options.min_face_option
 @click.option(
     "--every", type=float, default=2.0, show_default=True, help="Seconds between the pictures of a video."
 )

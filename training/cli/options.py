@@ -38,6 +38,21 @@ out_option = click.option(
 base_option = click.option(
     "--base", default="default", show_default=True, metavar="default|FILE", help="Weights to start from."
 )
+checkpoint_option = click.option(
+    "--checkpoint",
+    "--weights",
+    default="default",
+    show_default=True,
+    metavar="default|open|FILE",
+    help="The model: a shipped one, or a weight file.",
+)
+min_face_option = click.option(
+    "--min-face",
+    type=click.IntRange(12, 1000),
+    default=24,
+    show_default=True,
+    help="Smallest face that is looked for, pixels.",
+)
 limit_option = click.option(
     "--limit", type=click.IntRange(min=1), help="Pictures per split, drawn at random: for trials."
 )
