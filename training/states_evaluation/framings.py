@@ -17,26 +17,29 @@ from training.states_evaluation.face_geometry import found_faces
 
 Say = Callable[[str], None]
 
-#: Width over height of MTCNN's boxes on video frames: the median of the webcam clips. DAiSEE's crops were such
-#: boxes before they were squeezed to 3:4; what each of them was is not recorded.
-BOX_ASPECT = 0.78
+#: Width over height of MTCNN's boxes on video frames: 5 % and 95 % of the webcam clips, median 0.75. DAiSEE's crops
+#: were such boxes before they were squeezed to 3:4; what each of them was is not recorded.
+BOX_ASPECTS = (0.67, 0.83)
 #: DAiSEE's crops: width, height, and the quality they were stored with.
 _CROP, _QUALITY = (90, 120), 82
 _RATE_HZ = 1.0
 
 
 def as_analyzed(table: SampleTable, folder: Path, say: Say = lambda _: None) -> SampleTable:
-    """DAiSEE's crops unsqueezed to the usual shape of a face box, framed by what the project's own detector finds
-    in them: its box, its roll, and edges repeated beyond the crop.
+    """DAiSEE's crops unsqueezed to shapes that face boxes have, framed by what the project's own detector finds in
+    them: its box, its roll, and edges repeated beyond the crop. The shape of each is drawn, always the same.
     """
     import cv2
 
-    def unsqueezed(source: bytes | Path) -> bytes:
+    aspects = np.random.default_rng(0).uniform(*BOX_ASPECTS, len(table))
+
+    def unsqueezed(source: bytes | Path, aspect: float) -> bytes:
         rgb = read_rgb(source)
-        size = (round(rgb.shape[0] * BOX_ASPECT), rgb.shape[0])
+        size = (round(rgb.shape[0] * aspect), rgb.shape[0])
         return _encoded(np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8), ".png")
 
-    whole = replace(table, name=f"{table.name}_unsqueezed", images=[unsqueezed(i) for i in table.images])
+    images = [unsqueezed(image, aspect) for image, aspect in zip(table.images, aspects.tolist(), strict=True)]
+    whole = replace(table, name=f"{table.name}_unsqueezed", images=images)
     faces = found_faces(whole, folder, say)
     return replace(whole, box=faces.box, roll_deg=faces.pose_deg[:, 2])
 
