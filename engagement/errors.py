@@ -28,6 +28,16 @@ class EngagementError(Exception):
         return type(self), (self.message, self.hint)
 
 
+def unforeseen(error: BaseException) -> EngagementError:
+    """What no stage has put into words, in words: a disk that refuses, or a mistake in this program."""
+    if isinstance(error, OSError) and error.strerror:
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return EngagementError(what, "Check the path, your rights and the space on the disk.")
+    return EngagementError(
+        f"{type(error).__name__}: {error}", "This is a fault of ours; run again with --debug to see where."
+    )
+
+
 class ConfigError(EngagementError):
     """An option or a settings file is wrong (exit status 2)."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from engagement.batch.status import VideoStatus
 from engagement.config import AnalysisConfig
-from engagement.errors import EngagementError
+from engagement.errors import EngagementError, unforeseen
 from engagement.types import TimeSpan
 from engagement.video.discover import FoundVideo
 
@@ -114,8 +114,8 @@ class Failure:
             return cls(error.message, error.hint, trace)
         if isinstance(error, MemoryError):
             return cls("it ran out of memory", "Use fewer --workers.", trace)
-        hint = "This is a fault of ours; run again with --debug to see where."
-        return cls(f"{type(error).__name__}: {error}", hint, trace)
+        told = unforeseen(error)
+        return cls(told.message, told.hint, trace)
 
 
 class Listener(Protocol):

@@ -8,7 +8,7 @@ import click
 
 from engagement import __version__
 from engagement.cli.lazy_group import LazyGroup
-from engagement.errors import ConfigError, EngagementError
+from engagement.errors import ConfigError, EngagementError, unforeseen
 
 #: Command -> (module:attribute, one line of help). The help stands here so that listing loads no module.
 COMMANDS = {
@@ -71,14 +71,6 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        click.echo(f"error: {_unforeseen(error)}", err=True)
+        click.echo(f"error: {unforeseen(error)}", err=True)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _unforeseen(error: Exception) -> str:
-    """What no stage has put into words: a disk, or a mistake in this program."""
-    if isinstance(error, OSError) and error.strerror:
-        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        return f"{what}. Check the path, your rights and the space on the disk."
-    return f"{type(error).__name__}: {error}. This is a fault of ours; run again with --debug to see where."

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engagement.batch import work
+from engagement.batch.tasks import Failure
 from engagement.provenance import differences
 from tests import faulty_media, media
 from tests.sessions.command import Run
@@ -204,6 +205,13 @@ def test_interruption_leaves_finished_videos_and_exits_130(
     assert (out / first.stem / "summary.json").is_file()
     assert statuses(out)[first.name]["status"] == "ok"
     assert not list(out.rglob(".engagement-partial*"))
+
+
+def test_what_the_disk_refuses_a_worker_is_no_fault_of_ours_either() -> None:
+    failure = Failure.of(OSError(28, "No space left on device", "/out/talk"))
+    assert failure.message == "/out/talk: No space left on device"
+    assert "space on the disk" in failure.hint
+    assert "fault of ours" in Failure.of(OSError("no errno: not the system's")).hint
 
 
 def test_a_fault_of_ours_is_one_line_and_the_others_go_on(
