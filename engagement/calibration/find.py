@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from engagement.calibration.store import FILE, Calibration, read_calibration
+from engagement.corrections.folder import under_way
 from engagement.errors import ConfigError, DataError
 
 
@@ -20,7 +21,9 @@ def find_calibrations(path: Path, videos: Mapping[str, str]) -> dict[str, Calibr
         ConfigError: there is none; one is for a video that is not among these, or for several of them.
         DataError: a file is damaged.
     """
-    files = sorted(path.rglob(FILE)) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():  # without results that are being written
+        files = sorted(p for p in path.rglob(FILE) if not under_way(p, path))
     if not files:
         raise ConfigError(
             f"--calibration {path} holds no {FILE}", "Label moments first: `engagement calibrate RESULTS`."

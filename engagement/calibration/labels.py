@@ -13,11 +13,11 @@ from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 
 COLUMNS = ("video", "person", "time_s", "state", "present")
-#: How an answer may be written; the last ones teach nothing and are left out.
+#: How an answer may be written; nothing at all is no answer.
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("yes", "y", "1", "true"), True),
     **dict.fromkeys(("no", "n", "0", "false"), False),
-    **dict.fromkeys(("", "?", "cannot say", "unknown"), None),
+    **dict.fromkeys(("?", "cannot say", "unsure"), None),
 }
 
 
@@ -59,14 +59,12 @@ def read_labels(path: Path, sessions: Sequence[Session]) -> dict[Path, list[Answ
 
 
 def _parsed(row: dict[str, str], sessions: Sequence[Session]) -> tuple[Session, Answer] | None:
-    present = row["present"].casefold()
-    if present not in _WORDS:
-        raise DataError(
-            f"present is '{row['present']}'", "Write yes or no, or leave it empty for cannot say."
-        )
-    said = _WORDS[present]
-    if said is None:
+    if not row["present"]:
         return None
+    if row["present"].casefold() not in _WORDS:
+        raise DataError(
+            f"present is '{row['present']}'", "Write yes, no or cannot say; leave it empty for no answer."
+        )
     session = _session(row.get("video", ""), sessions)
     if row["state"] not in LEARNER_STATES.classes:
         raise DataError(f"state is '{row['state']}'", f"Known: {', '.join(LEARNER_STATES.classes)}.")
@@ -78,7 +76,7 @@ def _parsed(row: dict[str, str], sessions: Sequence[Session]) -> tuple[Session, 
     except ValueError:
         raise DataError(f"person is '{row['person']}'", "Write an id such as P03.") from None
     row_of(session, person, time_s)
-    return session, Answer(person, time_s, row["state"], said)
+    return session, Answer(person, time_s, row["state"], _WORDS[row["present"].casefold()])
 
 
 def _session(title: str, sessions: Sequence[Session]) -> Session:

@@ -24,7 +24,7 @@ QUESTIONS: Mapping[str, str] = {
     "confusion": "confused, at least a little",
 }
 _LARGEST = 1 << 22
-_WORDS = {"yes": True, "no": False}
+_WORDS = {"yes": True, "no": False, "unsure": None}
 
 #: A session, its moments, and a picture of each or the reason why there are none.
 Shown = tuple[Session, Sequence[Moment], Sequence[bytes | None], str]
@@ -70,12 +70,11 @@ class LabelServer:
             self._http.server_close()
 
     def answers(self) -> list[tuple[Session, Answer]]:
-        """What was said, less what nobody could say."""
+        """What was said."""
         out: list[tuple[Session, Answer]] = []
         for (place, state), word in self._said.items():
             session, moment = self._listed[place]
-            if word in _WORDS:
-                out.append((session, Answer(moment.person, moment.time_s, state, _WORDS[word])))
+            out.append((session, Answer(moment.person, moment.time_s, state, _WORDS[word])))
         return out
 
     def _take(self, body: bytes) -> bool:
@@ -90,9 +89,7 @@ class LabelServer:
         except (ValueError, KeyError, AttributeError, TypeError):
             return False
         if any(
-            not 0 <= place < len(self._listed)
-            or state not in self._states
-            or word not in ("yes", "no", "unsure")
+            not 0 <= place < len(self._listed) or state not in self._states or word not in _WORDS
             for (place, state), word in said.items()
         ):
             return False

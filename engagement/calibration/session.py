@@ -17,7 +17,7 @@ from engagement.calibration.moments import MomentsConfig, propose
 from engagement.calibration.store import Calibration, Label, PersonCalibration, score_weights
 from engagement.corrections.calibrated import stored
 from engagement.corrections.file import Video, order
-from engagement.corrections.folder import under_way, video_of
+from engagement.corrections.folder import SAMPLES, under_way, video_of
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 from engagement.timelines import columns, table
@@ -44,12 +44,12 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was said of a person at a time."""
+    """What was said of a person at a time; None for "cannot say", which takes back what was said before."""
 
     person: str
     time_s: float
     state: str
-    present: bool
+    present: bool | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +59,7 @@ class Session:
     Attributes:
         root: the output folder. folder: of the results. video: how it is called. summary: of the results.
         people: id -> name on pages, of those who are shown. usable: observed rows of the timeline whose
-            picture is good enough, in order of person and time.
+            picture is good enough, of everybody, in order of person and time.
         earlier: the calibration that lies there.
     """
 
@@ -95,6 +95,8 @@ def _open(folder: Path, root: Path) -> Session:
     summary = read_summary(folder)
     if summary is None or not score_weights(summary.get("models") or {}):
         raise DataError(f"{folder / SUMMARY} does not say with which weights faces were scored", _AGAIN)
+    if not (folder / SAMPLES).is_file():
+        raise DataError(f"{folder} was written by an earlier version, which cannot be calibrated", _AGAIN)
     persons: Any = table.read(folder / "persons.csv", columns.PERSONS)
     timeline: Any = table.read(folder / "timeline.parquet", columns.TIMELINE)
     persons = persons[persons["shown"]]
@@ -104,7 +106,7 @@ def _open(folder: Path, root: Path) -> Session:
     }
     least = float((summary.get("limits") or {}).get("min_quality") or 0.0)
     scored = timeline[[f"p_{state}" for state in LEARNER_STATES.classes]].notna().all(axis=1)
-    good = timeline["observed"] & (timeline["quality"] >= least) & scored & timeline["person_id"].isin(people)
+    good = timeline["observed"] & (timeline["quality"] >= least) & scored
     usable = timeline[good].reset_index(drop=True)
     return Session(root, folder, video_of(folder, root), summary, people, usable, stored(folder))
 
@@ -146,7 +148,11 @@ def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfi
             else:
                 said[person, row, label.state] = label.present
     for answer in answers:
-        said[answer.person, row_of(session, answer.person, answer.time_s), answer.state] = answer.present
+        key = answer.person, row_of(session, answer.person, answer.time_s), answer.state
+        if answer.present is None:
+            said.pop(key, None)
+        else:
+            said[key] = answer.present
     people = sorted({person for person, _, _ in said}, key=order)
     labels: dict[str, list[Label]] = {person: [] for person in people}
     shifts: dict[str, dict[str, float]] = {person: {} for person in people}

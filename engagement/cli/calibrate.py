@@ -158,12 +158,17 @@ def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: An
                 err=True,
             )
         if not calibration.persons:
+            if session.earlier is not None:
+                (session.folder / FILE).unlink(missing_ok=True)
+                written += 1
+                click.echo(f"{session.video}: no label is left, so its {FILE} is gone")
             continue
         write_calibration(calibration, session.folder / FILE)
         written += 1
         for person, own in calibration.persons.items():
             parts = [
-                f"{state} {shift:+.2f} ({count(own.count(state), 'label')})" for state, shift in own.shift.items()
+                f"{state} {shift:+.2f} ({count(own.count(state), 'label')})"
+                for state, shift in own.shift.items()
             ]
             click.echo(f"{session.video} {person}: {', '.join(parts)}")
         without = [person for person in session.people if person not in calibration.persons]

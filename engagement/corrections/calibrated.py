@@ -10,6 +10,7 @@ from engagement.calibration.apply import Applied, put_to, without_opted_out
 from engagement.calibration.store import FILE, Calibration, read_calibration, write_calibration
 from engagement.corrections.plan import Plan
 from engagement.labels import LEARNER_STATES
+from engagement.reports.theme import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ def described(summary: Mapping[str, Any]) -> list[str]:
     done, rest = list(record.get("persons") or {}), list(record.get("uncalibrated") or [])
     whose = f" ({', '.join(done)})" if done else ""
     others = f", {len(rest)} not ({', '.join(rest)})" if rest else ""
-    return [f"{len(done)} people calibrated{whose}{others}", *record.get("problems", [])]
+    return [f"{count(len(done), 'person', 'people')} calibrated{whose}{others}", *record.get("problems", [])]
 
 
 def count_labels(persons: pd.DataFrame, applied: Applied) -> None:

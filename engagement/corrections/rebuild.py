@@ -84,7 +84,9 @@ def read_samples(path: Path) -> Samples:
     from engagement.timelines.columns import SAMPLES
 
     if not path.is_file():
-        raise DataError(f"{path} does not exist; merging, splitting and opting out need it", table.REDO)
+        raise DataError(
+            f"{path} does not exist; merging, splitting, opting out and calibration need it", table.REDO
+        )
     frame = table.read(path, SAMPLES)
     return Samples(frame["time_s"].to_numpy(np.float64), frame["frame_index"].to_numpy(np.int64))
 

@@ -87,10 +87,10 @@ def label_file(path: Path, lines: str) -> Path:
 
 @pytest.fixture
 def labelled(out: Path, engagement: Command) -> Path:
-    """P01 was said to be bored throughout, P03 never; P02 and P04 were not labelled."""
-    text = engagement("calibrate", out / "talk", "--list", "--state", "boredom").out
+    """P01 was said to be engaged throughout, P03 never; P02 and P04 were not labelled."""
+    text = engagement("calibrate", out / "talk", "--list", "--state", "engagement").out
     rows = [r for r in csv.DictReader(io.StringIO(text)) if r["person"] in ("P01", "P03")]
-    lines = [f"{r['video']},{r['person']},{r['time_s']},boredom,{r['person'] == 'P01'}\n" for r in rows]
+    lines = [f"{r['video']},{r['person']},{r['time_s']},engagement,{r['person'] == 'P01'}\n" for r in rows]
     path = label_file(out.parent / "labels.csv", "".join(lines))
     assert engagement("calibrate", out, "--labels", path).status == 0
     return out
@@ -114,8 +114,8 @@ def test_labels_are_kept_with_the_session_and_nothing_else_changes(analysed: Pat
     found = read_calibration(labelled / "talk" / FILE)
     assert (found.video, found.folder, dict(found.weights)) == ("talk.mp4", "talk", {"face_state": SHA})
     assert list(found.persons) == ["P01", "P03"]
-    assert found.persons["P01"].shift["boredom"] > 0 > found.persons["P03"].shift["boredom"]
-    assert found.persons["P01"].count("boredom") == 6 and found.persons["P01"].count("confusion") == 0
+    assert found.persons["P01"].shift["engagement"] > 0 > found.persons["P03"].shift["engagement"]
+    assert found.persons["P01"].count("engagement") == 6 and found.persons["P01"].count("confusion") == 0
     assert not (labelled / "week 2" / "talk" / FILE).exists()
     assert tables_of(labelled / "talk") == tables_of(analysed / "talk")
 
@@ -123,7 +123,7 @@ def test_labels_are_kept_with_the_session_and_nothing_else_changes(analysed: Pat
 def test_the_report_smooths_shifted_scores_and_says_so(labelled: Path, engagement: Command) -> None:
     folder = labelled / "talk"
     before = pd.read_parquet(folder / "timeline.parquet")
-    events = pd.read_csv(folder / "events.csv")
+    means = pd.read_csv(folder / "persons.csv").set_index("person_id")["mean_engagement"]
     run = engagement("report", labelled)
     assert run.status == 0 and "talk: 2 people calibrated (P01, P03), 2 not (P02, P04)" in run.out
     after = pd.read_parquet(folder / "timeline.parquet")
@@ -145,10 +145,11 @@ def test_the_report_smooths_shifted_scores_and_says_so(labelled: Path, engagemen
         got = seen[[f"s_{s}" for s in STATES]].to_numpy(float)
         np.testing.assert_allclose(got, wanted[person == index][:, -3:], atol=1e-6)
     persons = pd.read_csv(folder / "persons.csv").set_index("person_id")
-    assert persons["labels_boredom"].to_dict() == {"P01": 6, "P02": 0, "P03": 6, "P04": 0}
+    assert persons["labels_engagement"].to_dict() == {"P01": 6, "P02": 0, "P03": 4, "P04": 0}
     assert persons["labels_confusion"].sum() == 0
-    assert not pd.read_csv(folder / "events.csv").equals(events)
-    assert "boredom by 6 labels (upwards)" in (folder / "persons" / "P01.html").read_text(encoding="utf-8")
+    moved = (persons["mean_engagement"] - means).to_dict()
+    assert moved["P01"] > 0.05 and moved["P03"] < -0.05 and moved["P02"] == moved["P04"] == 0
+    assert "engagement by 6 labels (upwards)" in (folder / "persons" / "P01.html").read_text(encoding="utf-8")
     assert "alibrated" not in (folder / "persons" / "P02.html").read_text(encoding="utf-8")
     assert "2 people are calibrated" in (folder / "session.html").read_text(encoding="utf-8")
     assert (folder / FILE).is_file()
@@ -183,13 +184,20 @@ def test_a_second_round_adds_to_the_first_and_replaces_what_is_said_again(
     first = read_calibration(labelled / "talk" / FILE)
     label = first.persons["P01"].labels[0]
     again = label_file(
-        labelled.parent / "more.csv", f"talk,P01,{label.time_s},boredom,no\ntalk,p2,0:05,confusion,yes\n"
+        labelled.parent / "more.csv", f"talk,P01,{label.time_s},engagement,no\ntalk,p2,0:05,confusion,yes\n"
     )
     assert engagement("calibrate", labelled, "--labels", again).status == 0
     second = read_calibration(labelled / "talk" / FILE)
-    assert second.persons["P01"].count("boredom") == 6 and not second.persons["P01"].labels[0].present
-    assert second.persons["P01"].shift["boredom"] < first.persons["P01"].shift["boredom"]
+    assert second.persons["P01"].count("engagement") == 6 and not second.persons["P01"].labels[0].present
+    assert second.persons["P01"].shift["engagement"] < first.persons["P01"].shift["engagement"]
     assert second.persons["P02"].shift["confusion"] > 0
+    back = label_file(labelled.parent / "back.csv", "talk,P02,5,confusion,cannot say\n")
+    assert engagement("calibrate", labelled, "--labels", back).status == 0
+    assert list(read_calibration(labelled / "talk" / FILE).persons) == ["P01", "P03"]
+    labels = [(p, label) for p, own in second.persons.items() for label in own.labels]
+    lines = [f"talk,{p},{label.time_s},{label.state},?\n" for p, label in labels]
+    assert engagement("calibrate", labelled, "--labels", label_file(back, "".join(lines))).status == 0
+    assert not (labelled / "talk" / FILE).exists()
 
 
 def test_merged_people_take_their_labels_along_others_are_left_out(
@@ -210,14 +218,16 @@ def test_merged_people_take_their_labels_along_others_are_left_out(
 
 
 def test_somebody_elses_place_is_not_calibrated(labelled: Path, engagement: Command) -> None:
-    names = labelled / "names.txt"
-    swap = "split P01 at 0:00.1 into P07 and P08\nsplit P03 at 0:35.1 into P05 and P01\n"
-    names.write_text("[talk]\n" + swap, encoding="utf-8")
+    path = labelled / "talk" / FILE
+    data = json.loads(path.read_text(encoding="utf-8"))
+    people = data["persons"]
+    people["P01"], people["P03"] = people["P03"], people["P01"]  # as after an analysis that numbers otherwise
+    path.write_text(json.dumps(data), encoding="utf-8")
     run = engagement("report", labelled)
-    assert run.status == 0, run.err
+    assert run.status == 0 and "0 people calibrated, 4 not" in run.out
     found = summary_of(labelled / "talk")["calibration"]
     assert found["persons"] == {} and "may be somebody else" in " ".join(found["problems"])
-    assert (pd.read_csv(labelled / "talk" / "persons.csv")["labels_boredom"] == 0).all()
+    assert (pd.read_csv(labelled / "talk" / "persons.csv")["labels_engagement"] == 0).all()
 
 
 def test_an_opt_out_takes_the_labels_too(labelled: Path, engagement: Command) -> None:
@@ -238,7 +248,7 @@ def test_other_weights_leave_everybody_uncorrected_until_fitted_again(
     set_weights(labelled / "talk", "cd34" * 16)
     run = engagement("report", labelled)
     assert run.status == 0 and "belongs to the weights face_state ab12ab12ab12" in run.out
-    assert (pd.read_csv(labelled / "talk" / "persons.csv")["labels_boredom"] == 0).all()
+    assert (pd.read_csv(labelled / "talk" / "persons.csv")["labels_engagement"] == 0).all()
     assert engagement("calibrate", labelled, "--refit").status == 0
     assert "2 people calibrated" in engagement("report", labelled).out
 
@@ -251,7 +261,7 @@ def test_other_weights_leave_everybody_uncorrected_until_fitted_again(
         (lambda d: d | {"schema": 7}, "schema 7"),
         (lambda d: d | {"weights": 1}, "weights is 1, not an object"),
         (lambda d: d | {"prior": {"person_sd": -1, "session_sd": 1}}, "prior: --prior -1"),
-        (lambda d: d["persons"]["P01"]["shift"].update(boredom="x") or d, "P01, shift, boredom is 'x'"),
+        (lambda d: d["persons"]["P01"]["shift"].update(engagement="x") or d, "P01, shift, engagement is 'x'"),
         (lambda d: d["persons"]["P01"]["shift"].update(sleepy=1) or d, "'sleepy', not one of boredom"),
         (lambda d: d["persons"]["P01"]["labels"][1].update(present=1) or d, "P01, label 2, present is 1"),
         (lambda d: d["persons"]["P01"]["labels"][0].update(box=[1]) or d, "P01, label 1, box is [1]"),
@@ -266,7 +276,7 @@ def test_a_damaged_file_is_named_before_anything_is_written(
     path.write_text(changed if isinstance(changed, str) else json.dumps(changed), encoding="utf-8")
     before = everything(labelled)
     run = engagement("report", labelled)
-    assert run.status == 1 and str(path) in run.err and said in run.err and "engagement calibrate" in run.err
+    assert run.status == 1 and str(path) in run.err and said in run.err
     assert everything(labelled) == before
 
 
@@ -386,4 +396,7 @@ def test_the_page_is_for_this_computer_and_ends_when_it_is_done(
     assert ask(server.url + "answers", done) == 204
     thread.join(20)
     assert not thread.is_alive()
-    assert [(a.state, a.present) for _, a in server.answers()] == [("boredom", True)]
+    assert [(a.state, a.present) for _, a in server.answers()] == [
+        ("boredom", True),
+        ("engagement", None),
+    ]

@@ -72,12 +72,13 @@ def page(output: Path, name: str) -> Path:
     )
 
 
-def browse(path: Path, profile: Path, fragment: str = "") -> tuple[str, list[str]]:
-    """The document after its scripts ran, and what the console said."""
+def browse(page: Path | str, profile: Path, fragment: str = "") -> tuple[str, list[str]]:
+    """The document of a file or an address after its scripts ran, and what the console said."""
     assert CHROMIUM is not None
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     command += [f"--user-data-dir={profile}", "--window-size=1280,900", "--virtual-time-budget=10000"]
-    command += ["--enable-logging=stderr", "--dump-dom", path.as_uri() + fragment]
+    command += ["--enable-logging=stderr", "--dump-dom"]
+    command += [(page if isinstance(page, str) else page.as_uri()) + fragment]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 

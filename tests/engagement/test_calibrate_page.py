@@ -1,0 +1,87 @@
+"""The page of ``engagement calibrate`` in a real browser: keys answer what they say, and the command hears it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from engagement.calibration import serve
+from engagement.calibration.moments import MomentsConfig
+from engagement.calibration.session import Session, moments_of, open_sessions
+from tests.engagement.corrected_sessions import write_output
+from tests.engagement.test_calibration import STATES, set_weights
+from tests.engagement.test_pages_browser import CHROMIUM, browse
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it or name it in CHROMIUM"),
+]
+
+#: Presses keys one after the other once the page is ready.
+PRESS = """<script>addEventListener("load", () => {
+  for (const key of KEYS) {
+    document.querySelector("#faces").dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+    const help = document.querySelector("#keys");
+    if (help && help.open) { help.close(); document.body.dataset.helped = "yes"; }
+  }
+});</script>"""
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    write_output(tmp_path / "out", "talk <b>")
+    set_weights(tmp_path / "out" / "talk <b>")
+    return open_sessions(tmp_path / "out")[0]
+
+
+def pressed(
+    session: Session, tmp_path: Path, keys: list[str], monkeypatch: pytest.MonkeyPatch
+) -> tuple[serve.LabelServer, str, list[str]]:
+    whole = serve.page_text
+    script = PRESS.replace("KEYS", str(keys))
+    monkeypatch.setattr(
+        serve, "page_text", lambda *a, **k: whole(*a, **k).replace("</body>", f"{script}</body>")
+    )
+    moments = moments_of(session, MomentsConfig(2))
+    picture = cv2.imencode(".jpg", np.full((32, 32, 3), 120, np.uint8))[1].tobytes()
+    pictures = [picture, *[None] * (len(moments) - 1)]
+    server = serve.LabelServer([(session, moments, pictures, "it <i>moved</i>")], STATES)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    dom, console = browse(server.url, tmp_path / "profile")
+    thread.join(20)
+    assert thread.is_alive() == ("s" not in keys)
+    return server, dom, console
+
+
+def test_keys_answer_move_and_hand_over(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # First moment: yes, no, cannot say. Second: its second question no, then undone; its first yes. Then the last.
+    keys = ["?", "y", "n", "c", "2", "n", "u", "1", "y", "End", "3", "n", "s"]
+    server, dom, console = pressed(session, tmp_path, keys, monkeypatch)
+    assert console == []
+    assert 'data-helped="yes"' in dom and 'data-saved="yes"' in dom
+    moments = moments_of(session, MomentsConfig(2))
+    first, second, last = moments[0], moments[1], moments[-1]
+    assert {(a.person, a.time_s, a.state): a.present for _, a in server.answers()} == {
+        (first.person, first.time_s, STATES[0]): True,
+        (first.person, first.time_s, STATES[1]): False,
+        (first.person, first.time_s, STATES[2]): None,
+        (second.person, second.time_s, STATES[0]): True,
+        (last.person, last.time_s, STATES[2]): False,
+    }
+
+
+def test_what_is_answered_is_kept_without_saving_and_names_are_text(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, dom, console = pressed(session, tmp_path, ["y"], monkeypatch)
+    assert console == [] and [a.present for _, a in server.answers()] == [True]
+    assert 'data-ready="yes"' in dom and "No picture: look at the video." in dom
+    assert "it &lt;i&gt;moved&lt;/i&gt;" in dom and "<b>" not in dom.replace("&lt;b&gt;", "")
+    assert dom.count('role="option"') == len(moments_of(session, MomentsConfig(2)))
