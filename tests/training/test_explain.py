@@ -82,7 +82,7 @@ def test_the_map_lies_where_the_class_lies() -> None:
     chips[0, :8, :8], chips[1, 24:, 24:] = 255, 255
     maps = grad_cam(network.eval(), "expression", 0, chips, SMALL, np.array([1, 1]))
     assert maps.shape == (2, 32, 32) and maps.min() >= 0 and maps.max() == 1
-    assert np.unravel_index(maps[0].argmax(), (32, 32)) < (10, 10)
+    assert max(np.unravel_index(maps[0].argmax(), (32, 32))) < 10
     assert maps[0, :8, :8].mean() > 0.5 > maps[0, 16:, 16:].mean()
     assert maps[1, 24:, 24:].mean() > 0.5 > maps[1, :16, :16].mean()
 
