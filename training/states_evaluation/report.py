@@ -34,20 +34,25 @@ _CLASSES = {
 
 def report(result: Mapping[str, Any]) -> str:
     """What ``evaluate_states`` returns, as text."""
-    weights = result["weights"]
+    weights, head = result["weights"], result["chosen"]
     parts = [
-        f"Weights `{weights['name']}`, sha256 `{weights['sha256'][:12]}…`; 95 % intervals over people, "
-        f"{result['draws']} resamplings. AUC of a majority is 0.5, its balanced accuracy 0.5.",
-        f"**DAiSEE, five folds**, {result['people']} people, {result['faces']} faces:",
-        *_states(result["cross_validation"], result["chosen"]["name"]),
-        f"AUC gained by **{result['chosen']['name']}** over the same folds, paired:",
-        _gains(result["gains"]),
+        f"Weights `{weights['name']}`, sha256 `{weights['sha256'][:12]}…`; the head in question, **{head['name']}**, is "
+        f"linear, strength {head['strength']:g}, views {head['views']}; 95 % intervals over people, {result['draws']} "
+        "resamplings. AUC and balanced accuracy of a majority are 0.5."
     ]
+    if "daisee" in result:
+        found = result["daisee"]
+        parts += [
+            f"**DAiSEE, five folds**, {found['people']} people, {found['faces']} faces:",
+            *_states(found["cross_validation"], head["name"]),
+            f"AUC gained by **{head['name']}** over the same folds, paired:",
+            _gains(found["gains"]),
+        ]
     if "test" in result:
         test = result["test"]
         parts += [
             f"**DAiSEE, official test split**, {test['people']} people, {test['faces']} faces:",
-            *_states(test["designs"], result["chosen"]["name"]),
+            *_states(test["designs"], head["name"]),
         ]
         if "shipped" in test:
             rows = [(_present(s), [_cell(f[k]) for k in _THRESHOLD]) for s, f in test["shipped"].items()]
@@ -55,13 +60,12 @@ def report(result: Mapping[str, Any]) -> str:
                 "The state head in these weights, same split:",
                 _table("state", _THRESHOLD.values(), rows),
             ]
-    parts += _wacv(result["wacv2016"])
-    parts += _framing(result["framing"])
+    parts += _wacv(result.get("wacv2016", {}), head["name"])
+    parts += _framing(result)
     if "inputs" in result:
         found = result["inputs"]
         rows = [
-            (name, [_cell(figures[s]) for s in LEARNER_STATES.classes])
-            for name, figures in found["designs"].items()
+            (name, [_cell(own[s]) for s in LEARNER_STATES.classes]) for name, own in found["designs"].items()
         ]
         parts += [
             f"**Inputs compared**: AUC, five folds over the {found['people']} people of train and validation:",
@@ -91,11 +95,14 @@ def _gains(gains: Mapping[str, Any]) -> str:
     return _table("against", [_present(s) for s in LEARNER_STATES.classes], rows)
 
 
-def _wacv(found: Mapping[str, Any]) -> Iterable[str]:
+def _wacv(found: Mapping[str, Any], chosen: str) -> Iterable[str]:
     for name, part in found.items():
         first = next(iter(part["designs"].values()))
         rows = [("majority", [_cell(first["majority_macro_f1"]), *["–"] * (len(_CLASSES) - 1)])]
-        rows += [(design, [_cell(own[k]) for k in _CLASSES]) for design, own in part["designs"].items()]
+        rows += [
+            (_bold(design, chosen), [_cell(own[k]) for k in _CLASSES])
+            for design, own in part["designs"].items()
+        ]
         yield (
             f"**WACV-2016, three levels of engagement, {'all frames' if name == 'all' else 'kind = auto'}**, five folds, "
             f"{part['people']} people, {part['faces']} frames:"
@@ -108,29 +115,32 @@ def _wacv(found: Mapping[str, Any]) -> Iterable[str]:
         )
 
 
-def _framing(found: Mapping[str, Any]) -> Iterable[str]:
-    rows = [
-        (
-            _present(state),
-            [
-                f"{own['mean_difference']:.3f}",
-                _number(own["correlation"]),
-                *(_cell(own[k]) for k in ("auc_stored", "auc_framed")),
-                _cell(own["auc_change"], "+"),
-            ],
-        )
-        for state, own in found["daisee"].items()
-    ]
-    n = next(iter(found["daisee"].values()))["n"]
-    yield f"**Framing**: {n} DAiSEE faces as stored, and unsqueezed and framed by the detector as `analyze` does:"
+def _framing(result: Mapping[str, Any]) -> Iterable[str]:
     columns = ["mean difference", "correlation", "AUC stored", "AUC framed", "change"]
-    yield _table("score", columns, rows)
-    if "videos" in found:
+    if "framing" in result:
+        found = result["framing"]
+        rows = [
+            (
+                _present(state),
+                [
+                    f"{own['mean_difference']:.3f}",
+                    _number(own["correlation"]),
+                    *(_cell(own[k]) for k in ("auc_stored", "auc_framed")),
+                    _cell(own["auc_change"], "+"),
+                ],
+            )
+            for state, own in found.items()
+        ]
+        n = next(iter(found.values()))["n"]
+        yield f"**Framing**: {n} DAiSEE faces as stored, and unsqueezed and framed by the detector as `analyze` does:"
+        yield _table("score", columns, rows)
+    if "framing_of_videos" in result:
+        found = result["framing_of_videos"]
         rows = [
             (_present(state), [f"{own['mean_difference']:.3f}", _number(own["correlation"])])
-            for state, own in found["videos"].items()
+            for state, own in found.items()
         ]
-        n = next(iter(found["videos"].values()))["n"]
+        n = next(iter(found.values()))["n"]
         yield f"{n} faces of webcam clips, cut from the frame, and from a crop made as DAiSEE's were:"
         yield _table("score", columns[:2], rows)
 

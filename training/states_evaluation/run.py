@@ -84,7 +84,11 @@ class StatesEvaluation:
     def chosen(self) -> Design:
         """The head in question."""
         return Design(
-            " + ".join(self.head), dict.fromkeys(self.head, 1.0), components=_MOST, strength=self.strength
+            " + ".join(self.head),
+            dict.fromkeys(self.head, 1.0),
+            components=_MOST,
+            strength=self.strength,
+            augmented=True,
         )
 
     @property
@@ -145,41 +149,40 @@ def evaluate_states(run: StatesEvaluation, say: Say = lambda _: None) -> dict[st
     if run.limit:
         daisee = daisee.limited(run.limit)
     blocks = {**network_blocks(base, daisee, run.kept, say=say), **face_blocks(daisee, run.kept, say)}
-    # What does not come from the network is the same in every view.
-    own = {block: blocks[block] for block in run.head if block in blocks}
-    views = [
-        {
-            b: v
-            for b, v in {**own, **network_blocks(base, daisee, run.kept, view, say=say)}.items()
-            if b in own
-        }
-        for view in range(1, run.views)
-    ]
-    faces = Faces(daisee, blocks, views)
+    faces = Faces(
+        daisee, blocks, [_view(run, base, daisee, blocks, view, say) for view in range(1, run.views)]
+    )
+    head = {"name": run.chosen.name, "strength": run.strength, "views": run.views}
     result: dict[str, Any] = {
         "weights": {"name": base.name, "sha256": base.sha256},
         "draws": run.draws,
-        "chosen": {
-            "name": run.chosen.name,
-            "blocks": list(run.head),
-            "strength": run.strength,
-            "views": run.views,
-        },
-        **cross_validate(faces, (*BASELINES, run.chosen), run.draws, say),
-        "framing": {"daisee": framing(run, base, faces, say)},
-        "wacv2016": other_people(run, base, faces, say),
+        "chosen": head,
+    }
+    parts: dict[str, Callable[[], Any]] = {
+        "daisee": lambda: cross_validate(faces, (*BASELINES, run.chosen), run.draws, say),
+        "wacv2016": lambda: other_people(run, base, faces, say),
+        "framing": lambda: framing(run, base, faces, say),
     }
     if run.videos is not None:
-        result["framing"]["videos"] = framing_of_videos(run, base, faces, say)
+        parts["framing_of_videos"] = lambda: framing_of_videos(run, base, faces, say)
     if run.inputs:
-        result["inputs"] = compare_inputs(faces, run.draws, say)
+        parts["inputs"] = lambda: compare_inputs(faces, run.draws, say)
     if run.test:
-        result["test"] = official_test(run, base, faces, say)
+        parts["test"] = lambda: official_test(run, base, faces, say)
     run.out.mkdir(parents=True, exist_ok=True)
-    result = plain(result)
-    (run.out / "states.json").write_text(to_json(result), encoding="utf-8")
-    (run.out / "states.md").write_text(report(result), encoding="utf-8")
+    for name, part in parts.items():  # written after each: a run that is stopped leaves what it has
+        result[name] = plain(part())
+        (run.out / "states.json").write_text(to_json(result), encoding="utf-8")
+        (run.out / "states.md").write_text(report(result), encoding="utf-8")
     return result
+
+
+def _view(
+    run: StatesEvaluation, base: Opened, table: SampleTable, blocks: Blocks, view: int, say: Say
+) -> Blocks:
+    """The head's blocks in an augmented view; what does not come from the network is the same in every view."""
+    found = network_blocks(base, table, run.kept, view, say=say)
+    return {name: found.get(name, blocks[name]) for name in run.head if name in blocks}
 
 
 def cross_validate(
