@@ -82,7 +82,7 @@ def put_to(
         return Applied()
     people = sorted({str(p) for p in label} - {""})
     used = score_weights(models)
-    if dict(calibration.weights) != used:
+    if set(calibration.weights.values()) != set(used.values()):  # a file may have been renamed
         return Applied(
             problems=(
                 f"{FILE} is not applied: it belongs to the weights {_named(calibration.weights)}, these scores come "

@@ -30,6 +30,11 @@ _WORDS = {"yes": True, "no": False, "unsure": None}
 Shown = tuple[Session, Sequence[Moment], Sequence[bytes | None], str]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: a browser may hang up at any time."""
+
+
 class LabelServer:
     """Serves one page and takes its answers.
 
@@ -45,11 +50,12 @@ class LabelServer:
         self._listed = [(session, moment) for session, moments, _, _ in shown for moment in moments]
         self._said: dict[tuple[int, str], str] = {}
         self._states = tuple(states)
+        self._latest = -1
         self._done = self._finished = False
         self._secret = secrets.token_urlsafe(16)
-        self._page = _page(shown, states).encode("utf-8", "replace")
+        self._shown = shown
         try:
-            self._http = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+            self._http = _Server(("127.0.0.1", port), self._handler())
         except (OSError, OverflowError) as error:
             raise ConfigError(
                 f"--port {port} cannot be had ({error})", "Leave it out for a free one."
@@ -78,11 +84,18 @@ class LabelServer:
         return out
 
     def _take(self, body: bytes) -> bool:
-        """Take the answers of the page, ``{"done": …, "answers": {"3": {"boredom": "yes"}}}``; whether they are any."""
+        """Take all answers so far, ``{"number": 7, "done": …, "answers": {"3": {"boredom": "yes"}}}``.
+
+        Of two that are under way at once, the one with the higher number holds, whichever comes last.
+
+        Returns:
+            whether they can be understood.
+        """
         try:
             data = json.loads(body)
+            number = int(data["number"])
             said = {
-                (int(place), state): word
+                (int(place), state): str(word)
                 for place, states in data["answers"].items()
                 for state, word in states.items()
             }
@@ -93,7 +106,8 @@ class LabelServer:
             for (place, state), word in said.items()
         ):
             return False
-        self._said, self._done = said, data.get("done") is True
+        if number > self._latest:
+            self._latest, self._said, self._done = number, said, data.get("done") is True
         return True
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -103,10 +117,17 @@ class LabelServer:
             timeout = 10  # of a connection that says nothing
 
             def do_GET(self) -> None:
-                self._reply(200, server._page) if self._asked("/") else self._reply(404, b"")
+                if not self._asked("/"):
+                    self._reply(404, b"")
+                    return
+                page = _page(
+                    server._shown, server._states, server._said
+                )  # with what was said before a reload
+                self._reply(200, page.encode("utf-8", "replace"))
 
             def do_POST(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
+                given = self.headers.get("Content-Length") or ""
+                length = int(given) if given.isdigit() else 0
                 if not self._asked("/answers") or not 0 < length <= _LARGEST:
                     self._reply(404, b"")
                 else:
@@ -133,15 +154,16 @@ class LabelServer:
         return Handler
 
 
-def _page(shown: Sequence[Shown], states: Sequence[str]) -> str:
+def _page(shown: Sequence[Shown], states: Sequence[str], said: Mapping[tuple[int, str], str]) -> str:
     moments: list[dict[str, Any]] = []
     reasons: list[str] = []
     for session, own, pictures, reason in shown:
         if reason:
             reasons.append(f"{session.video}: no pictures, {reason}.")
-        length = float((session.summary.get("sampling") or {}).get("last_s") or 0.0)
         before = _said_before(session)
         for moment, picture in zip(own, pictures, strict=True):
+            place, about = len(moments), (moment.person, moment.time_s)
+            known = {s: before[*about, s] for s in states if (*about, s) in before}
             moments.append(
                 {
                     "person": moment.name
@@ -149,13 +171,10 @@ def _page(shown: Sequence[Shown], states: Sequence[str]) -> str:
                     else f"{moment.name} ({moment.person})",
                     "video": str(session.video) if len(shown) > 1 else "",
                     "time_s": moment.time_s,
-                    "length_s": length,
                     "src": f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
                     if picture
                     else "",
-                    "said": {
-                        s: before[key] for s in states if (key := (moment.person, moment.time_s, s)) in before
-                    },
+                    "said": known | {s: said[place, s] for s in states if (place, s) in said},
                 }
             )
     data = {

@@ -25,8 +25,6 @@ from engagement.timelines import columns, table
 if TYPE_CHECKING:
     import pandas as pd
 
-_AGAIN = "Analyse the video again."
-
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -94,9 +92,9 @@ def open_sessions(output: Path) -> list[Session]:
 def _open(folder: Path, root: Path) -> Session:
     summary = read_summary(folder)
     if summary is None or not score_weights(summary.get("models") or {}):
-        raise DataError(f"{folder / SUMMARY} does not say with which weights faces were scored", _AGAIN)
+        raise DataError(f"{folder / SUMMARY} does not say with which weights faces were scored", table.REDO)
     if not (folder / SAMPLES).is_file():
-        raise DataError(f"{folder} was written by an earlier version, which cannot be calibrated", _AGAIN)
+        raise DataError(f"{folder} was written by an earlier version, which cannot be calibrated", table.REDO)
     persons: Any = table.read(folder / "persons.csv", columns.PERSONS)
     timeline: Any = table.read(folder / "timeline.parquet", columns.TIMELINE)
     persons = persons[persons["shown"]]

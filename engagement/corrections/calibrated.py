@@ -11,6 +11,7 @@ from engagement.calibration.store import FILE, Calibration, read_calibration, wr
 from engagement.corrections.plan import Plan
 from engagement.labels import LEARNER_STATES
 from engagement.reports.theme import count
+from engagement.timelines.shifts import record_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ def stored(folder: Path) -> Calibration | None:
 
 def recorded_state(summary: Mapping[str, Any]) -> str:
     """Which calibration a result was made with; empty for none."""
-    return str((summary.get("calibration") or {}).get("state", ""))
+    return str(record_of(summary).get("state", ""))
 
 
 def keep(
@@ -53,7 +54,7 @@ def keep(
 
 def described(summary: Mapping[str, Any]) -> list[str]:
     """What a summary says of calibration, for the terminal; empty for none."""
-    record = summary.get("calibration") or {}
+    record = record_of(summary)
     if not record:
         return []
     done, rest = list(record.get("persons") or {}), list(record.get("uncalibrated") or [])

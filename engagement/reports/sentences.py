@@ -22,7 +22,7 @@ from engagement.reports.theme import (
 )
 from engagement.timelines.moments import Moment
 from engagement.timelines.presence import PresenceConfig
-from engagement.timelines.shifts import recorded
+from engagement.timelines.shifts import record_of, recorded
 
 
 def session_length(summary: Mapping[str, Any]) -> float:
@@ -62,7 +62,7 @@ def warnings(summary: Mapping[str, Any]) -> list[str]:
     return [
         *map(str, summary.get("warnings") or []),
         *(f"This line of the names file was not applied: {text}" for text in wrong),
-        *map(str, (summary.get("calibration") or {}).get("problems") or []),
+        *map(str, record_of(summary).get("problems") or []),
     ]
 
 
@@ -90,7 +90,7 @@ def calibrated(summary: Mapping[str, Any]) -> str:
     persons = recorded(summary)
     if not persons:
         return ""
-    rest = (summary.get("calibration") or {}).get("uncalibrated") or []
+    rest = record_of(summary).get("uncalibrated") or []
     counts = [max(int(part.get("labels", 0)) for part in states.values()) for states in persons.values()]
     many = f"{min(counts)} to {max(counts)}" if min(counts) != max(counts) else str(counts[0])
     text = (

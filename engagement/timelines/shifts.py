@@ -46,10 +46,17 @@ def shifted_scores(timeline: pd.DataFrame, shift: Shift) -> pd.DataFrame:
     return timeline.assign(**moved) if moved else timeline
 
 
+def record_of(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The ``calibration`` part of a summary; empty where there is none."""
+    found = summary.get("calibration")
+    return found if isinstance(found, Mapping) else {}
+
+
 def recorded(summary: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
     """Person -> state -> ``labels`` and ``shift``, as a summary says that scores were calibrated."""
-    found = (summary.get("calibration") or {}).get("persons") or {}
+    found = record_of(summary).get("persons")
     return {
-        str(person): {str(state): dict(part) for state, part in states.items()}
-        for person, states in found.items()
+        str(person): {str(state): dict(part) for state, part in states.items() if isinstance(part, Mapping)}
+        for person, states in (found.items() if isinstance(found, Mapping) else ())
+        if isinstance(states, Mapping)
     }

@@ -133,6 +133,7 @@ def fabricate(n_persons: int, duration_s: float, rate_hz: float = 5.0, seed: int
                 "low_quality_share": float((quality[observed] < MIN_QUALITY).mean()),
                 "median_face_px": side,
                 **{f"mean_{c}": means[7 + i] for i, c in enumerate(LEARNER_STATES.classes)},
+                **{f"labels_{c}": 0 for c in LEARNER_STATES.classes},
                 "top_expression": EXPRESSIONS.classes[int(np.argmax(means[:7]))],
                 "top_expression_prob": float(means[:7].max()),
                 "shown": True,

@@ -362,7 +362,7 @@ def served(out: Path) -> Iterator[tuple[LabelServer, threading.Thread]]:
     thread.start()
     yield server, thread
     if thread.is_alive():
-        ask(server.url + "answers", b'{"done": true, "answers": {}}')
+        ask(server.url + "answers", b'{"number": 99, "done": true, "answers": {}}')
     thread.join(20)
 
 
@@ -386,13 +386,18 @@ def test_the_page_is_for_this_computer_and_ends_when_it_is_done(
     for body in (
         b"{",
         b"[]",
-        b'{"answers": {"999": {"boredom": "yes"}}}',
-        b'{"answers": {"0": {"sleepy": "yes"}}}',
+        b'{"number": 0, "answers": {"999": {"boredom": "yes"}}}',
+        b'{"number": 0, "answers": {"0": {"sleepy": "yes"}}}',
+        b'{"number": 0, "answers": {"0": {"boredom": ["yes"]}}}',
+        b'{"answers": {}}',
     ):
         assert ask(server.url + "answers", body) == 400
-    assert ask(server.url + "answers", b'{"answers": {"0": {"boredom": "no"}}}') == 204
+    assert ask(server.url + "answers", b'{"number": 3, "answers": {"0": {"boredom": "no"}}}') == 204
+    assert ask(server.url + "answers", b'{"number": 2, "answers": {"0": {"boredom": "yes"}}}') == 204  # late
+    with urllib.request.urlopen(server.url, timeout=20) as reply:  # a reload forgets nothing
+        assert '"said":{"boredom":"no"}' in reply.read().decode()
     assert thread.is_alive() and [a.present for _, a in server.answers()] == [False]
-    done = b'{"done": true, "answers": {"0": {"boredom": "yes", "engagement": "unsure"}}}'
+    done = b'{"number": 4, "done": true, "answers": {"0": {"boredom": "yes", "engagement": "unsure"}}}'
     assert ask(server.url + "answers", done) == 204
     thread.join(20)
     assert not thread.is_alive()
