@@ -20,6 +20,7 @@ from engagement.types import FloatArray, IndexArray
 from training.datasets.daisee import PRESENT, present
 from training.datasets.registry import load
 from training.metrics import auc, balanced_accuracy, balanced_ece, expected_calibration_error
+from training.plain import plain
 from training.samples import SampleTable
 from training.states_evaluation.__main__ import main
 from training.states_evaluation.designs import Design, Reducer, fit_linear, fit_reduction
@@ -33,6 +34,7 @@ from training.states_evaluation.figures import (
     weighted_auc,
     weighted_spearman,
 )
+from training.states_evaluation.report import report
 from training.states_evaluation.run import Faces, cross_validate
 from training.states_evaluation.validation import (
     FOLDS,
@@ -175,6 +177,23 @@ def test_a_block_that_shows_the_states_is_found_and_noise_is_chance() -> None:
         for figures in (shown, noise):
             for figure in figures[level].values():
                 assert figure["low"] - 0.02 <= figure["value"] <= figure["high"] + 0.02
+
+
+def test_tables_show_what_there_is_so_far() -> None:
+    table, blocks = made_up(signal=2.0)
+    designs = Design("noise", {"noise": 1}, components=0), Design("shown", {"block": 1}, components=0)
+    result = {
+        "weights": {"name": "made up", "sha256": "0" * 64},
+        "draws": 10,
+        "chosen": {"name": "shown", "strength": 0.3, "views": 1},
+    }
+    assert "DAiSEE" not in report(result)
+    found = cross_validate(Faces(table, blocks), designs, draws=10)
+    text = report({**result, "daisee": plain(found)})
+    area = found["cross_validation"]["shown"]["boredom"][">=1"]["auc"]["value"]
+    assert f"| boredom >=1, **shown** | {area:.3f} (" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 * (2 + 6) + 2 + 6 + 2 + 1
 
 
 def test_baselines_are_chance_on_shuffled_labels() -> None:
