@@ -86,7 +86,7 @@ def put_to(
         return Applied(
             problems=(
                 f"{FILE} is not applied: it belongs to the weights {_named(calibration.weights)}, these scores come "
-                f"from {_named(used)}. {_AGAIN}",
+                f"from {_named(used)}. `engagement calibrate --refit` on this folder fits the same labels again.",
             ),
             state=calibration.state,
             uncalibrated=tuple(people),

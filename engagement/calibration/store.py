@@ -21,7 +21,7 @@ from engagement.labels import LEARNER_STATES
 
 FILE = "calibration.json"
 SCHEMA = 1
-_AGAIN = "Give a calibration.json that `engagement calibrate` wrote, or make it anew."
+_AGAIN = "Give a calibration.json that `engagement calibrate` wrote, or remove it and label again."
 
 
 @dataclass(frozen=True, slots=True)
