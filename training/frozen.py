@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,8 +59,12 @@ def features_of(
     augmentation: str = "faces",
     seed: int = 1,
     say: Say = lambda _: None,
+    stages: Sequence[int] = (),
 ) -> FloatArray:
     """Backbone features of every face, without augmentation and then in augmented views.
+
+    Args:
+        stages: as in HeadSpec.
 
     Returns:
         float32 (views, n, d); ``[0]`` is what inference sees.
@@ -73,7 +77,8 @@ def features_of(
         parts = []
         for start in range(0, len(dataset), 128):
             chips = torch.stack([dataset[i][0] for i in range(start, min(start + 128, len(dataset)))])
-            parts.append(network.trunk(chips.contiguous(memory_format=torch.channels_last))[0].numpy())
+            trunk = network.trunk(chips.contiguous(memory_format=torch.channels_last), stages)
+            parts.append(trunk.read(stages).numpy())
         out.append(np.concatenate(parts))
         say(f"{table.name}: features of view {view + 1} of {views} ({len(dataset)} faces)")
     return np.stack(out)

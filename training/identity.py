@@ -137,7 +137,7 @@ def _collect(
                     chip = cut_chips(shown, moved[None], np.array([roll], np.float32), spec)[0]
                     varied.append(_VARIED.vary(chip, rng))
             inputs = torch.from_numpy(normalize_chips(np.stack(varied), spec))
-            taps.append(network.trunk(inputs)[1].half())
+            taps.append(network.trunk(inputs).taps.half())
             wanted.append(np.repeat(embed(teacher, np.stack(clean)), options.views, axis=0))
     return torch.cat(taps), torch.from_numpy(np.concatenate(wanted))
 

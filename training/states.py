@@ -21,6 +21,10 @@ Say = Callable[[str], None]
 
 HEAD = "state"
 
+#: Stages of the backbone that the head reads, where the backbone lets it: the last stage is made for expressions,
+#: and those before it say more of learner states (``training.states_evaluation``).
+STAGES = {"efficientnet_b0": (6,)}
+
 
 @dataclass(frozen=True, slots=True)
 class StatesRun:
@@ -30,6 +34,7 @@ class StatesRun:
         data: reference of DAiSEE. base: weights whose features are used. out: folder of the results.
         views: the faces as they are, and this many less one augmented versions.
         hidden: units per member; 0 for a linear head. weight_decay: L2 strength.
+        stages: of the backbone that the head reads, none for the last alone; None for what suits the backbone.
         limit, test, skip_bad, command: as in ``training.base.BaseRun``.
     """
 
@@ -38,7 +43,8 @@ class StatesRun:
     out: Path
     views: int = 3
     hidden: int = 0
-    weight_decay: float = 0.3
+    weight_decay: float = 0.1
+    stages: tuple[int, ...] | None = None
     seed: int = 1
     limit: int | None = None
     test: bool = False
@@ -67,15 +73,22 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
     fit = HeadFit(hidden=run.hidden, weight_decay=run.weight_decay, seed=run.seed)
     train = table.part("train")
     measured_on = {"val": table.part("val"), **({"test": table.part("test")} if run.test else {})}
-    features = features_of(base.network, train, base.chip, run.views, seed=run.seed, say=say)
-    spec = HeadSpec(LEARNER_STATES, hidden=fit.units)
+    stages = STAGES.get(base.network.spec.backbone, ()) if run.stages is None else run.stages
+    spec = HeadSpec(LEARNER_STATES, fit.units, stages)
     network = with_head(base, HEAD, spec)
+    features = features_of(base.network, train, base.chip, run.views, seed=run.seed, say=say, stages=stages)
     install_head(network, HEAD, fit_head(features, train.target, spec, fit))
     origin = {
         "command": run.command,
         "data": table.name,
         "train_faces": len(train),
-        "head": {"views": run.views, "hidden": fit.units, "weight_decay": run.weight_decay, "seed": run.seed},
+        "head": {
+            "views": run.views,
+            "hidden": fit.units,
+            "weight_decay": run.weight_decay,
+            "seed": run.seed,
+            "stages": list(stages),
+        },
         "base": {"name": base.name, "sha256": base.sha256, **base.record.origin},
     }
     path = run.out / "model.safetensors"

@@ -5,7 +5,7 @@ A plain ``nn.Module``: training wraps it in Lightning, inference loads it from s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,19 +26,25 @@ class HeadSpec:
     Attributes:
         labels: classes in output order; softmax for exclusive ones, sigmoid for independent ones.
         hidden: units of one hidden layer; 0 for a linear head.
+        stages: indices of the backbone's stages whose outputs, averaged over places, the head reads side by side;
+            none for the last alone, which is made for the labels that the backbone was trained for.
     """
 
     labels: LabelSet
     hidden: int = 0
+    stages: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
-        return {"labels": self.labels.to_dict(), "hidden": self.hidden}
+        plain = {"labels": self.labels.to_dict(), "hidden": self.hidden}
+        return {**plain, "stages": list(self.stages)} if self.stages else plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> HeadSpec:
         labels = data["labels"]
         assert isinstance(labels, Mapping)
-        return cls(LabelSet.from_dict(labels), int(str(data["hidden"])))
+        stages = data.get("stages", [])
+        assert isinstance(stages, list | tuple)
+        return cls(LabelSet.from_dict(labels), int(str(data["hidden"])), tuple(int(i) for i in stages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +94,29 @@ class NetworkOutput:
     identity: Tensor
 
 
-#: Where the identity head taps the backbone: (index of the stage, its channels).
-_IDENTITY_TAPS: Mapping[str, tuple[tuple[int, int], ...]] = {"efficientnet_b0": ((3, 40), (5, 112))}
+@dataclass(frozen=True, slots=True, eq=False)
+class Trunk:
+    """What the backbone says of n chips.
+
+    Attributes:
+        features: (n, d) output of the last stage, pooled over places.
+        taps: (n, t) what the identity head reads; t is 0 without one.
+        stages: index of a stage that was asked for -> (n, its channels), pooled over places.
+    """
+
+    features: Tensor
+    taps: Tensor
+    stages: Mapping[int, Tensor]
+
+    def read(self, stages: Sequence[int]) -> Tensor:
+        """(n, width) what a head of these stages reads."""
+        return torch.cat([self.stages[i] for i in stages], dim=1) if stages else self.features
+
+
+#: Channels of each stage, for backbones whose stages can be read.
+_CHANNELS: Mapping[str, tuple[int, ...]] = {"efficientnet_b0": (32, 16, 24, 40, 80, 112, 192, 320, 1280)}
+#: Stages that the identity head taps.
+_IDENTITY_STAGES = (3, 5)
 
 
 class FaceStateNet(nn.Module):
@@ -100,33 +127,52 @@ class FaceStateNet(nn.Module):
         dropout: before each head, in training.
 
     Raises:
-        ConfigError: unknown backbone, or an identity head on one that has no taps for it.
+        ConfigError: unknown backbone, or a head that reads stages of one whose stages cannot be read.
     """
 
     def __init__(self, spec: NetworkSpec, dropout: float = 0.2) -> None:
         super().__init__()
         if spec.backbone not in BACKBONES:
             raise ConfigError(f"unknown backbone '{spec.backbone}'", f"Choose one of: {', '.join(BACKBONES)}")
-        if spec.identity_dim and spec.backbone not in _IDENTITY_TAPS:
-            raise ConfigError(f"backbone '{spec.backbone}' has no identity head", "Use efficientnet_b0.")
         self.spec = spec
         made = BACKBONES[spec.backbone]
-        width = made.width
-        self.backbone, self.width, self.size, self.grey = made.build(), width, made.size, made.grey
-        self.heads = nn.ModuleDict({name: _head(width, head, dropout) for name, head in spec.heads.items()})
-        self.taps = dict(_IDENTITY_TAPS.get(spec.backbone, ())) if spec.identity_dim else {}
+        self.backbone, self.width, self.size, self.grey = made.build(), made.width, made.size, made.grey
+        self.heads = nn.ModuleDict(
+            {name: _head(self.width_of(head.stages), head, dropout) for name, head in spec.heads.items()}
+        )
+        self.taps = {i: self.width_of([i]) for i in _IDENTITY_STAGES} if spec.identity_dim else {}
+        self._stages = {i for head in spec.heads.values() for i in head.stages}
         self.identity = (
             _identity_head(sum(self.taps.values()) * _IDENTITY_GRID**2, spec) if self.taps else None
         )
 
-    def trunk(self, chips: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (n, d), and the pooled taps (n, t) that the identity head reads; t may be 0."""
+    def width_of(self, stages: Sequence[int]) -> int:
+        """How many numbers a head of these stages reads.
+
+        Raises:
+            ConfigError: the backbone has no such stage that can be read.
+        """
+        channels = _CHANNELS.get(self.spec.backbone, ())
+        if not all(0 <= i < len(channels) for i in stages):
+            raise ConfigError(
+                f"backbone '{self.spec.backbone}' has no stages {list(stages)} that a head can read",
+                f"Stages 0-8 of {', '.join(_CHANNELS)} can be read.",
+            )
+        return sum(channels[i] for i in stages) if stages else self.width
+
+    def trunk(self, chips: Tensor, stages: Sequence[int] = ()) -> Trunk:
+        """The backbone alone.
+
+        Args:
+            chips: as in :meth:`forward`. stages: to read beside those that heads read.
+        """
         if self.size and chips.shape[-1] != self.size:
             raise ConfigError(
                 f"backbone '{self.spec.backbone}' takes chips of {self.size} px, not of {chips.shape[-1]}",
                 f"Set size = {self.size} in the recipe.",
             )
         tapped: list[Tensor] = []
+        read: dict[int, Tensor] = {}
         x = to_grey(chips) if self.grey else chips
         for index, stage in enumerate(self.backbone):
             x = stage(x)
@@ -134,20 +180,22 @@ class FaceStateNet(nn.Module):
                 grid = _pooled(x, _IDENTITY_GRID)
                 # Unit length per tap, so that neither drowns the other.
                 tapped.append(nn.functional.normalize(grid.flatten(1), dim=1))
+            if index in self._stages or index in stages:
+                read[index] = x.mean(dim=(2, 3))
         features = x.mean(dim=(2, 3)) if x.ndim == 4 else x
-        return features, torch.cat(tapped, 1) if tapped else features.new_zeros(len(x), 0)
+        return Trunk(features, torch.cat(tapped, 1) if tapped else features.new_zeros(len(x), 0), read)
 
     def forward(self, chips: Tensor) -> NetworkOutput:
         """
         Args:
             chips: float32 (n, 3, size, size), normalised.
         """
-        features, taps = self.trunk(chips)
-        logits = {name: head(features) for name, head in self.heads.items()}
-        identity = features.new_zeros(len(features), 0)
+        out = self.trunk(chips)
+        logits = {name: head(out.read(self.spec.heads[name].stages)) for name, head in self.heads.items()}
+        identity = out.features.new_zeros(len(chips), 0)
         if self.identity is not None:
-            identity = nn.functional.normalize(self.identity(taps), dim=1)
-        return NetworkOutput(features, logits, identity)
+            identity = nn.functional.normalize(self.identity(out.taps), dim=1)
+        return NetworkOutput(out.features, logits, identity)
 
 
 def _pooled(x: Tensor, side: int) -> Tensor:

@@ -168,6 +168,23 @@ def same_outputs(a: Path, b: Path, head: str) -> bool:
         return torch.equal(first(chips).logits[head], second(chips).logits[head])
 
 
+@pytest.mark.parametrize(("given", "stages", "width"), [([], [6], 192), (["--stages", "5,6"], [5, 6], 304)])
+def test_states_read_stages_before_the_last(
+    daisee_folder: Path,
+    make_base: Callable[..., Path],
+    tmp_path: Path,
+    given: list[str],
+    stages: list[int],
+    width: int,
+) -> None:
+    base = make_base("efficientnet_b0")
+    ok("states", "--data", daisee_folder, "--base", base, "-o", tmp_path, "--views", "1", *given)
+    loaded = load_weights(str(tmp_path / "model.safetensors"), "face_state")
+    assert loaded.record.network["heads"]["state"]["stages"] == stages
+    assert loaded.tensors["heads.state.1.weight"].shape == (3, width)
+    assert same_outputs(base, tmp_path / "model.safetensors", "expression")
+
+
 def test_states_learned_with_hidden_units(daisee_folder: Path, base_file: Path, tmp_path: Path) -> None:
     ok(
         "states",

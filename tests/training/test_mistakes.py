@@ -32,6 +32,8 @@ CASES: list[tuple[list[Any], str]] = [
     (["base", "--data", "{expr}", "--recipe", "rafdb", "--limit", "0"], "--limit"),
     (["states", "--data", "{own}", "--base", "{base}"], "not with learner states"),
     (["states", "--data", "{daisee}", "--base", "nosuch"], "'nosuch' is neither a file nor shipped weights"),
+    (["states", "--data", "{daisee}", "--base", "{base}", "--stages", "6"], "has no stages [6]"),
+    (["states", "--data", "{daisee}", "--base", "{base}", "--stages", "last"], "'last' is no list"),
     (["personal", "--data", "{daisee}", "--base", "{base}"], "engagement train states"),
     (["personal", "--data", "{one}", "--base", "{base}"], "one class ('happy')"),
     (["personal", "--data", "{own}", "--base", "{base}", "--unfreeze", "99"], "--unfreeze 99"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -102,6 +103,12 @@ def base(
 @click.option(
     "--weight-decay", type=click.FloatRange(min=0, min_open=True), help="Strength of the regularisation."
 )
+@click.option(
+    "--stages",
+    callback=options.whole_numbers,
+    metavar="N,N",
+    help="Stages of the backbone that the head reads, such as 5,6.  [default: what suits the backbone]",
+)
 def states(
     data: str,
     base: str,
@@ -113,6 +120,7 @@ def states(
     views: int | None,
     hidden: int | None,
     weight_decay: float | None,
+    stages: tuple[int, ...] | None,
 ) -> None:
     """Add boredom, engagement and confusion to a base model (DAiSEE).
 
@@ -121,7 +129,8 @@ def states(
     from training.cli.tables import show
     from training.states import StatesRun, train_states
 
-    given = {"views": views, "hidden": hidden, "weight_decay": weight_decay, "seed": seed}
+    given: dict[str, Any] = {"views": views, "hidden": hidden, "weight_decay": weight_decay}
+    given |= {"stages": stages, "seed": seed}
     settings = {key: value for key, value in given.items() if value is not None}
     run = StatesRun(
         data, base, out, limit=limit, test=test, skip_bad=skip_bad, command=options.command_line(), **settings

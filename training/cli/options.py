@@ -101,3 +101,15 @@ def command_line() -> str:
 def say(text: str) -> None:
     """Progress, on standard error: standard output is for results."""
     click.echo(text, err=True)
+
+
+def whole_numbers(_: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """``5,6`` as numbers; a click callback."""
+    if value is None:
+        return None
+    parts = [part.strip() for part in value.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise click.BadParameter(
+            f"'{value}' is no list of whole numbers; write for example 5,6", param=option
+        )
+    return tuple(int(part) for part in parts)

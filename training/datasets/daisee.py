@@ -11,6 +11,7 @@ from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 from engagement.types import FloatArray, IndexArray
 from training.datasets.framing import boxes_for
+from training.datasets.lists import open_list
 from training.samples import SampleTable
 
 #: Level of the crowd label (0-3) from which a state counts as present.
@@ -68,7 +69,7 @@ def present(levels: IndexArray) -> FloatArray:
 
 def _levels(table: Path) -> dict[str, list[int]]:
     out: dict[str, list[int]] = {}
-    with table.open(newline="", encoding="utf-8-sig") as file:
+    with open_list(table) as file:
         for line, raw in enumerate(csv.DictReader(file), 2):
             row = {str(k).strip().lower(): v for k, v in raw.items()}
             try:

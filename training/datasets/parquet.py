@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def _read(files: Sequence[Path]) -> pd.DataFrame:
+def _read(files: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
+    """The files' rows one after another; they must have ``image`` (bytes), ``split`` and these columns."""
     import pandas as pd
 
     frames = []
@@ -34,9 +35,11 @@ def _read(files: Sequence[Path]) -> pd.DataFrame:
             frames.append(pd.read_parquet(file))
         except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
             raise DataError(f"{file} is not a readable Parquet file ({error})") from error
-        lacking = {"image", "split"} - set(frames[-1].columns)
+        lacking = {"image", "split", *columns} - set(frames[-1].columns)
         if lacking:
-            raise DataError(f"{file} has no column '{min(lacking)}'")
+            raise DataError(f"{file} has no column '{min(lacking)}'", "Is it the file of another data set?")
+        if len(frames[-1]) and not isinstance(frames[-1]["image"].iloc[0], bytes):
+            raise DataError(f"{file}: the column 'image' holds no encoded pictures", "It must be bytes.")
     return pd.concat(frames, ignore_index=True)
 
 
@@ -58,7 +61,7 @@ def _table(
 
 def rafdb(folder: Path) -> SampleTable:
     """RAF-DB basic expressions: rafdb_train.parquet and rafdb_test.parquet."""
-    frame = _read([folder / "rafdb_train.parquet", folder / "rafdb_test.parquet"])
+    frame = _read([folder / "rafdb_train.parquet", folder / "rafdb_test.parquet"], ("label", "name"))
     index = frame["label"].map(EXPRESSIONS.index).to_numpy(dtype=np.int64)
     # No person is known: every picture is its own group.
     return _table("rafdb", frame, EXPRESSIONS, one_hot(index, 7), frame["name"].tolist())
@@ -66,7 +69,7 @@ def rafdb(folder: Path) -> SampleTable:
 
 def fer2013(folder: Path) -> SampleTable:
     """FER2013 labels: train, val (PublicTest) and test (PrivateTest)."""
-    frame = _read([folder / f"fer2013_{s}.parquet" for s in ("train", "val", "test")])
+    frame = _read([folder / f"fer2013_{s}.parquet" for s in ("train", "val", "test")], ("label", "name"))
     index = frame["label"].map(EXPRESSIONS.index).to_numpy(dtype=np.int64)
     return _table("fer2013", frame, EXPRESSIONS, one_hot(index, 7), frame["name"].tolist())
 
@@ -81,7 +84,8 @@ def ferplus(folder: Path) -> SampleTable:
 
     Training pictures that have an exact copy in the other splits are left out.
     """
-    frame = _read([folder / f"fer2013_{s}.parquet" for s in ("train", "val", "test")])
+    files = [folder / f"fer2013_{s}.parquet" for s in ("train", "val", "test")]
+    frame = _read(files, ("name", *FERPLUS_VOTES))
     target, kept = soft_labels(frame[list(FERPLUS_VOTES)].to_numpy(dtype=np.float32))
     table = _table("ferplus", frame, EXPRESSIONS, target, frame["name"].tolist()).rows(kept)
     return without_copies(table, folder, ("train",))
@@ -89,7 +93,7 @@ def ferplus(folder: Path) -> SampleTable:
 
 def daisee(folder: Path) -> SampleTable:
     """DAiSEE: boredom, engagement, confusion as 0/1 at the levels of daisee.PRESENT, and graded; group = subject."""
-    frame = _read([folder / "daisee_faces.parquet"])
+    frame = _read([folder / "daisee_faces.parquet"], ("clip", "subject", *LEARNER_STATES.classes))
     levels = frame[list(LEARNER_STATES.classes)].to_numpy(dtype=np.int64)
     table = _table("daisee", frame, LEARNER_STATES, present(levels), frame["subject"].tolist())
     return replace(table, levels=levels)
@@ -102,7 +106,8 @@ def wacv2016(folder: Path, kind: str | None = None) -> SampleTable:
         kind: only frames of this kind; ``auto`` leaves out those that were framed otherwise, which gives
             the label away.
     """
-    frame = _read([folder / "wacv2016_engagement.parquet"]).sort_values(["subject", "frame"])
+    columns = ("clip", "subject", "frame", "engagement", "kind")
+    frame: Any = _read([folder / "wacv2016_engagement.parquet"], columns).sort_values(["subject", "frame"])
     if kind is not None:
         frame = frame[frame["kind"] == kind].reset_index(drop=True)
     frame["name"] = frame["clip"] + "/" + frame["frame"].map("{:05d}".format)
@@ -118,7 +123,8 @@ def student_states(folder: Path, split: str = "split_frame") -> SampleTable:
         split: ``split_frame`` (random over frames: neighbours of every test frame are in train) or
             ``split_subject`` (whole people).
     """
-    frame = _read([folder / "student_states_demo.parquet"])
+    columns = ("clip", "subject", "frame", "label", "state", split)
+    frame = _read([folder / "student_states_demo.parquet"], columns)
     labels = LabelSet("student_state", tuple(frame.groupby("label")["state"].first()), "exclusive")
     frame["split"] = frame[split]
     frame["name"] = frame["clip"] + "/" + frame["frame"].map("{:05d}".format)

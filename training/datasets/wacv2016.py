@@ -10,6 +10,7 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import LabelSet
 from training.datasets.framing import boxes_for
+from training.datasets.lists import open_list
 from training.samples import SampleTable, one_hot
 
 #: Three levels of apparent engagement.
@@ -23,7 +24,7 @@ def is_official(folder: Path) -> bool:
     table = folder / "labels.csv"
     if not table.is_file():
         return False
-    with table.open(encoding="utf-8-sig") as file:
+    with table.open(encoding="utf-8-sig", errors="replace") as file:
         return set(_COLUMNS) <= set(file.readline().strip().split(","))
 
 
@@ -35,7 +36,7 @@ def official(folder: Path) -> SampleTable:
     """
     rows: list[tuple[int, int, int, str]] = []
     path = folder / "labels.csv"
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with open_list(path) as file:
         for line, row in enumerate(csv.DictReader(file), 2):
             try:
                 subject, frame, level = (int(row[c]) for c in _COLUMNS[:3])
