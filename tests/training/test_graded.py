@@ -58,7 +58,9 @@ def test_steps_share_a_direction_and_never_cross() -> None:
     level = np.digitize(features[:, 0] + 0.5 * rng.normal(size=600), [-0.8, 0.3, 1.2])
     target = np.stack([level >= k for k in (1, 2, 3)], axis=1).astype(np.float32)
     spec = HeadSpec(LabelSet("grade", ("g_1", "g_2", "g_3"), "independent"))
-    found = fit_head(features[None], target, spec, HeadFit(weight_decay=0.001, balance=0.0, tied=((0, 1, 2),)))
+    found = fit_head(
+        features[None], target, spec, HeadFit(weight_decay=0.001, balance=0.0, tied=((0, 1, 2),))
+    )
     logits = apply_head(features, found)
     assert (np.diff(logits, axis=1) < 0).all()  # at least 2 is never likelier than at least 1
     assert np.corrcoef(logits[:, 0], level)[0, 1] > 0.8
