@@ -37,7 +37,7 @@ class Silent:
     """A reporter that remembers, and does something when a video is under way.
 
     Args:
-        when_under_way: called once, with the first report of a video of which something has been read.
+        when_under_way: called once, with the first report of a video.
     """
 
     def __init__(self, when_under_way: Callable[[], None] = lambda: None) -> None:
@@ -47,7 +47,7 @@ class Silent:
 
     def video_at(self, name: str, time_s: float, duration_s: float | None) -> None:
         self.seen.add(name)
-        if time_s > 0 and self._do is not None:
+        if self._do is not None:
             do, self._do = self._do, None
             do()
 
