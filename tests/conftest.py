@@ -7,9 +7,12 @@ ENGAGEMENT_REQUIRE_SHARED=1 (as in CI) they fail instead, so that a run cannot p
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.sessions.command import Run, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,3 +49,16 @@ def shared_weights() -> Path:
 def sample_videos() -> Path:
     """Folder of the project's own clips."""
     return ROOT / "sample_videos"
+
+
+@pytest.fixture
+def engagement(capfd: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    """``engagement("analyze", …)`` as a user would, with what it printed."""
+
+    def run(*args: object) -> Run:
+        capfd.readouterr()
+        status = run_command(*args)
+        printed = capfd.readouterr()
+        return Run(status, printed.out, printed.err)
+
+    return run

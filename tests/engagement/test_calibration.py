@@ -36,7 +36,7 @@ from tests.engagement.corrected_sessions import (
     tables_of,
     write_output,
 )
-from tests.sessions.command import Run, run_command
+from tests.sessions.command import Run
 
 Command = Callable[..., Run]
 SHA = "ab12" * 16
@@ -63,17 +63,6 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def out(analysed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(analysed, tmp_path / "out"))
-
-
-@pytest.fixture
-def engagement(capfd: pytest.CaptureFixture[str]) -> Command:
-    def run(*args: object) -> Run:
-        capfd.readouterr()
-        status = run_command(*args)
-        printed = capfd.readouterr()
-        return Run(status, printed.out, printed.err)
-
-    return run
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

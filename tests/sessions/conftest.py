@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.sessions.command import Run, run_command
-
-
-@pytest.fixture
-def engagement(capfd: pytest.CaptureFixture[str]) -> Callable[..., Run]:
-    """``engagement("analyze", …)`` as a user would, with what it printed."""
-
-    def run(*args: object) -> Run:
-        capfd.readouterr()
-        status = run_command(*args)
-        printed = capfd.readouterr()
-        return Run(status, printed.out, printed.err)
-
-    return run
+from tests.sessions.command import run_command
 
 
 @pytest.fixture(scope="session")

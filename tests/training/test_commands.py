@@ -67,7 +67,7 @@ def test_base(backbone: str, expression_folders: Path, tmp_path: Path) -> None:
 
 
 def test_the_recorded_command_names_files_and_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = "train base --data /home/me/faces:rafdb --data=/home/me/more/ --set init=/home/me/a.pth -o C:\\me\\run"
+    typed = "train base --data /data/of/me/faces:rafdb --data=/data/of/me/more/ --set init=/data/of/me/a.pth -o C:\\me\\run"
     monkeypatch.setattr("sys.argv", ["engagement", *typed.split()])
     recorded = "engagement train base --data faces:rafdb --data=more --set init=a.pth -o run"
     assert command_line() == recorded

@@ -92,7 +92,7 @@ def lightning_options(command: F) -> F:
 def command_line() -> str:
     """The command as typed, with folders cut off: a record must not tell where a user keeps things.
 
-    What a value belongs to stays: ``--data=/home/me/faces`` becomes ``--data=faces``.
+    What a value belongs to stays: ``--data=elsewhere/faces`` becomes ``--data=faces``.
     """
     words = [re.sub(r"^((?:--)?[\w-]+=)?.*[/\\](?=.)", r"\1", word.rstrip("/\\")) for word in sys.argv[1:]]
     return " ".join(["engagement", *words])

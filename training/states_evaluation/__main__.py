@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from engagement.errors import ConfigError, EngagementError
+from training.cli import options
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -17,20 +18,8 @@ from engagement.errors import ConfigError, EngagementError
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with the Parquet files of DAiSEE and WACV-2016.",
 )
-@click.option(
-    "--base",
-    default="default",
-    show_default=True,
-    metavar="default|FILE",
-    help="Weights whose inputs are used.",
-)
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the results.",
-)
+@options.base_option
+@options.out_option
 @click.option(
     "--videos",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -60,11 +49,7 @@ from engagement.errors import ConfigError, EngagementError
 @click.option(
     "--inputs", is_flag=True, help="Also compare inputs, on the people of train and validation alone."
 )
-@click.option(
-    "--test",
-    is_flag=True,
-    help="Also measure DAiSEE's test split. Do it once, when nothing is left to choose.",
-)
+@options.test_option
 @click.option("--limit", type=click.IntRange(min=1), help="Faces per split, drawn at random: for trials.")
 @click.option(
     "--draws", type=click.IntRange(min=10), default=1000, show_default=True, help="Of the bootstrap."
