@@ -14,9 +14,12 @@ def _overlap(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray, Floa
     for low, high in ((0, 2), (1, 3)):
         side = np.minimum(a[:, None, high], b[None, :, high]) - np.maximum(a[:, None, low], b[None, :, low])
         inter *= np.maximum(side, 0)
-    area_a = np.clip(a[:, 2:4] - a[:, :2], 0, None).prod(axis=1)
-    area_b = np.clip(b[:, 2:4] - b[:, :2], 0, None).prod(axis=1)
-    return inter, area_a, area_b
+    return inter, _area(a), _area(b)
+
+
+def _area(boxes: FloatArray) -> FloatArray:
+    side = np.maximum(boxes[:, 2:4] - boxes[:, :2], 0)
+    return side[:, 0] * side[:, 1]
 
 
 def centres(boxes: FloatArray) -> FloatArray:
@@ -41,6 +44,8 @@ def suppress(boxes: FloatArray, score: FloatArray, threshold: float, of_smaller:
     Returns:
         int64 indices of the kept boxes, best score first; ties in the order given.
     """
+    if len(score) < 2:
+        return np.arange(len(score), dtype=np.int64)
     order = np.argsort(-score, kind="stable")
     ranked = boxes[order]
     keep: list[int] = []

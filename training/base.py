@@ -74,7 +74,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     tables = [aligned(table, labels) for table in tables]
     table = joined([tables[0], *(other.part("train") for other in tables[1:])])
     measured_on = {"val": table.part("val"), **({"test": table.part("test")} if run.test else {})}
-    spec = NetworkSpec(recipe.backbone, {head: HeadSpec(labels)})
+    spec = NetworkSpec(recipe.backbone, {head: HeadSpec(labels)}, mirror=recipe.mirror)
     network, _ = train_head(table, head, spec, recipe, run.out, limits=run.limits, resume=run.resume, say=say)
     if not leading:
         return {}

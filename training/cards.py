@@ -29,7 +29,7 @@ _FAILURES = """\
 - Speaking looks like an expression; a resting face may look sad or angry.
 - Faces unlike those of the training data (age, skin, glasses, masks, culture): figures on such
   groups were not measured, so expect errors to be distributed unevenly.
-- Calibration holds for data like the validation split, not for any classroom."""
+- Calibration holds for data like those it was fitted on, not for any classroom."""
 
 
 def write_card(
@@ -112,13 +112,29 @@ def card(record: WeightRecord, file: str, sha256: str, cost: Mapping[str, Any] |
     lines += ["## Calibration", ""]
     for head, entry in record.calibration.items():
         lines.append(
-            f"- `{head}`: {_inline(entry)}, fitted on the validation split (so its ECE there is flattering)"
+            f"- `{head}`: {_inline(entry)}, {_fitted_on(record, head)} (so its ECE there is flattering)"
         )
     if any(heads[h]["labels"]["kind"] == "independent" for h in record.calibration if h in heads):
         lines.append(
             "- Independent states are stated under a balanced prior: 0.5 means no evidence either way."
         )
     return "\n".join([*lines, "", "## Known failures", "", _FAILURES, ""])
+
+
+#: Name of the figures of people that folds of the head had not seen, in place of a validation split.
+FOLDS = "folds"
+
+
+def split_title(split: str) -> str:
+    """A split as headings call it."""
+    return "people held out in turn, five folds" if split == FOLDS else f"{split} split"
+
+
+def _fitted_on(record: WeightRecord, head: str) -> str:
+    measured = record.metrics.get(head)
+    if isinstance(measured, Mapping) and FOLDS in measured:
+        return "fitted to people held out in turn"
+    return "fitted on the validation split"
 
 
 def data_names(origin: Mapping[str, Any]) -> list[str]:
@@ -133,7 +149,7 @@ def data_names(origin: Mapping[str, Any]) -> list[str]:
 
 
 def _figures(head: str, split: str, found: Mapping[str, Any]) -> list[str]:
-    lines = [f"### {head}, {split} split ({found.get('n', '?')} faces)", ""]
+    lines = [f"### {head}, {split_title(split)} ({found.get('n', '?')} faces)", ""]
     per_class = found.get("per_class")
     if per_class:
         intervals = found.get("intervals", {})

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engagement.classification.classifier import calibrate
 from engagement.classification.network import FaceStateNet
-from engagement.types import ChipSpec
-from training.cards import write_card
+from engagement.types import ChipSpec, FloatArray
+from training.cards import split_title, write_card
 from training.evaluate import DRAWS, Outcome
 from training.opened import Opened, kept, open_network
 from training.plain import plain, to_json
+from training.prediction import predict
 from training.report.cost import cost, efficiency
 from training.report.drawing import read_history
 from training.report.page import write_report
@@ -34,6 +36,7 @@ def deliver(
     origin: Mapping[str, Any],
     licence: str,
     *,
+    unseen: FloatArray | None = None,
     base: Opened | None = None,
     gallery: bool = False,
     say: Say = lambda _: None,
@@ -46,9 +49,11 @@ def deliver(
         network: in memory; what is written is half precision.
         head: the head that was trained.
         chip: geometry and normalisation it was trained with.
-        measured_on: split name -> table; ``val`` is there and calibrates.
+        measured_on: split name -> table; the first one calibrates.
         origin: command, data, settings, initial weights.
         licence: terms of the data and of the base.
+        unseen: logits of the calibrating table's n faces, (n, classes), where the network learned from them: by heads
+            that did not. Its figures are then about those.
         base: whose other heads (with their calibration and figures) are in the network.
         gallery: show misclassified faces on the page: pictures of people on a disk.
         say: gets one line.
@@ -63,10 +68,17 @@ def deliver(
     try:
         export(draft, network, chip, calibrations, metrics, origin, licence)
         halved = open_network(str(draft))
-        calibrations |= calibration_of(halved.network, head, measured_on["val"], chip)
+        calibrating, validation = next(iter(measured_on.items()))
+        logits = predict(halved.network, validation, chip)[head] if unseen is None else unseen
+        calibrations[head] = calibration_of(logits, validation)
         export(draft, halved.network, chip, calibrations, metrics, origin, licence)
         halved = open_network(str(draft))
-        outcomes = {split: Outcome.of(halved, head, table) for split, table in measured_on.items()}
+        known = calibrate(logits, halved.head(head).labels, calibrations[head])
+        outcomes = {calibrating: Outcome(validation, known)} | {
+            split: Outcome.of(halved, head, table)
+            for split, table in measured_on.items()
+            if split != calibrating
+        }
         found = {split: outcome.figures(DRAWS) for split, outcome in outcomes.items()}
     finally:
         draft.unlink(missing_ok=True)
@@ -86,9 +98,9 @@ def deliver(
         folder / "report.html",
         written,
         head,
-        {f"{split} split": values for split, values in found.items()},
+        {split_title(split): values for split, values in found.items()},
         spent,
-        outcomes={f"{split} split": outcome for split, outcome in outcomes.items()} if gallery else None,
+        outcomes={split_title(split): outcome for split, outcome in outcomes.items()} if gallery else None,
         history=read_history(folder / "log" / "metrics.csv"),
         recipe=recipe if isinstance(recipe, Mapping) else None,
     )

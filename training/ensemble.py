@@ -239,7 +239,7 @@ def _record(
             "name": m.name,
             "sha256": m.sha256,
             "share": float(share),
-            "network": NetworkSpec(m.network.spec.backbone, {head: m.head(head)}).to_dict(),
+            "network": replace(m.network.spec, heads={head: m.head(head)}, identity_dim=0).to_dict(),
             "chip": m.chip.to_dict(),
             "calibration": {head: dict(m.record.calibration.get(head, {}))},
             "licence": m.record.licence,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engagement.classification.network import FaceStateNet, HeadSpec
+from engagement.classification.network import FaceStateNet, HeadSpec, Read
 from engagement.types import ChipSpec, FloatArray
 from training.augment import policy
 from training.chip_dataset import ChipDataset
@@ -59,12 +59,12 @@ def features_of(
     augmentation: str = "faces",
     seed: int = 1,
     say: Say = lambda _: None,
-    stages: Sequence[int] = (),
+    reads: Sequence[Read] = (),
 ) -> FloatArray:
     """Backbone features of every face, without augmentation and then in augmented views.
 
     Args:
-        stages: as in HeadSpec.
+        reads: as of HeadSpec.
 
     Returns:
         float32 (views, n, d); ``[0]`` is what inference sees.
@@ -77,8 +77,8 @@ def features_of(
         parts = []
         for start in range(0, len(dataset), 128):
             chips = torch.stack([dataset[i][0] for i in range(start, min(start + 128, len(dataset)))])
-            trunk = network.trunk(chips.contiguous(memory_format=torch.channels_last), stages)
-            parts.append(trunk.read(stages).numpy())
+            trunk = network.trunk(chips.contiguous(memory_format=torch.channels_last), reads)
+            parts.append(trunk.read(reads).numpy())
         out.append(np.concatenate(parts))
         say(f"{table.name}: features of view {view + 1} of {views} ({len(dataset)} faces)")
     return np.stack(out)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engagement.classification.classifier import build_network, calibrate
 from engagement.classification.ensemble import averaged, members_of
-from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
+from engagement.classification.network import FaceStateNet, HeadSpec
 from engagement.classification.options import DEFAULT_WEIGHTS
 from engagement.errors import ConfigError, WeightsError
 from engagement.types import ChipSpec, FloatArray
@@ -117,7 +117,7 @@ def _opened(loaded: LoadedWeights) -> Opened:
 def with_head(base: Opened, name: str, head: HeadSpec, dropout: float = 0.2) -> FaceStateNet:
     """A copy of the base's network with one head added or replaced; the other parts keep their weights."""
     spec = base.network.spec
-    network = FaceStateNet(NetworkSpec(spec.backbone, {**spec.heads, name: head}, spec.identity_dim), dropout)
+    network = FaceStateNet(replace(spec, heads={**spec.heads, name: head}), dropout)
     state = {k: v for k, v in base.network.state_dict().items() if not k.startswith(f"heads.{name}.")}
     unknown = network.load_state_dict(state, strict=False).unexpected_keys
     if unknown:
@@ -129,7 +129,7 @@ def only_head(network: FaceStateNet, name: str, keep_identity: bool) -> FaceStat
     """A copy of a network with one of its heads, and its identity feature where asked."""
     spec = network.spec
     dim = spec.identity_dim if keep_identity else 0
-    small = FaceStateNet(NetworkSpec(spec.backbone, {name: spec.heads[name]}, dim))
+    small = FaceStateNet(replace(spec, heads={name: spec.heads[name]}, identity_dim=dim))
     own = small.state_dict()
     small.load_state_dict({k: v for k, v in network.state_dict().items() if k in own})
     return small.eval()

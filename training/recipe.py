@@ -53,6 +53,7 @@ class Recipe:
             every class is as frequent as the others).
         ema: decay of the weights' running mean per step; 0 for none.
         dropout: before the head.
+        mirror: whether the model, when asked, averages a face and its mirror image (see NetworkSpec).
         validation_share: of the train split, when the set has no validation split.
         teacher, imitate: file of a face embedding (see training.teacher), and the weight of imitating it
             beside the labels, from the backbone's features: teaches a backbone faces.
@@ -91,6 +92,7 @@ class Recipe:
     sampling: str = "shuffle"
     ema: float = 0.998
     dropout: float = 0.3
+    mirror: bool = False
     validation_share: float = 0.1
     teacher: str = ""
     imitate: float = 0.0

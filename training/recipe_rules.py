@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -50,8 +51,8 @@ def _ranges(r: Recipe) -> Iterable[str]:
         if not 0 < getattr(r, key) < 1:
             yield f"{key} {getattr(r, key)} is not within 0-1 (both excluded)"
     for key in ("learning_rate", "distil_temperature"):
-        if not getattr(r, key) > 0:
-            yield f"{key} {getattr(r, key)} is not above 0"
+        if not 0 < getattr(r, key) < math.inf:
+            yield f"{key} {getattr(r, key)} is not above 0 and finite"
     for key, low in (
         ("epochs", 1),
         ("batch_size", 2),
@@ -68,6 +69,8 @@ def _ranges(r: Recipe) -> Iterable[str]:
     ):
         if not getattr(r, key) >= low:
             yield f"{key} {getattr(r, key)} is below {low}"
+        elif getattr(r, key) == math.inf:
+            yield f"{key} is not finite"
 
 
 def _contradictions(r: Recipe) -> Iterable[str]:

@@ -17,7 +17,7 @@ import torch
 
 from engagement.classification.network import FaceStateNet, NetworkSpec
 from engagement.errors import BackendUnavailable, ConfigError, DataError
-from engagement.types import ChipSpec
+from engagement.types import ChipSpec, FloatArray
 from engagement.weights.store import WeightRecord, save_weights
 from training.augment import policy
 from training.calibration import fit_platt, fit_temperature
@@ -37,7 +37,6 @@ from training.lightning import (
     rank_zero_only,
 )
 from training.lightning_module import HeadTrainer, class_weights, loader, validation_loader
-from training.prediction import predict
 from training.recipe import Recipe
 from training.samples import SampleTable
 from training.sampling import EpochSampler
@@ -320,15 +319,16 @@ def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:
     return torch.tensor(np.stack([0.5 / (1 - share), 0.5 / share]), dtype=torch.float32)
 
 
-def calibration_of(
-    network: FaceStateNet, head: str, validation: SampleTable, spec: ChipSpec
-) -> dict[str, Any]:
-    """Temperature (exclusive) or scale and bias per state (independent), from the validation split."""
-    logits = predict(network, validation, spec)[head]
+def calibration_of(logits: FloatArray, validation: SampleTable) -> dict[str, Any]:
+    """Temperature (exclusive) or scale and bias per state (independent), from faces that were not learned from.
+
+    Args:
+        logits: (n, classes) of the n faces.
+    """
     if validation.labels.kind == "exclusive":
-        return {head: {"temperature": fit_temperature(logits, validation.target)}}
+        return {"temperature": fit_temperature(logits, validation.target)}
     scale, bias = fit_platt(logits, validation.target)
-    return {head: {"scale": scale, "bias": bias}}
+    return {"scale": scale, "bias": bias}
 
 
 def export(

@@ -229,7 +229,8 @@ def _unfrozen(
     if run.unfreeze > stages:
         raise ConfigError(f"--unfreeze {run.unfreeze}: the backbone of {base.name} has {stages} stages")
     network, settings = _frozen(run, base, table.part("train"), head, say)
-    network = only_head(network, head, keep_identity=stages - run.unfreeze > max(network.taps, default=-1))
+    deepest = max((stage for stage, _ in network.taps), default=-1)
+    network = only_head(network, head, keep_identity=stages - run.unfreeze > deepest)
     recipe = replace(
         Recipe(),
         backbone=network.spec.backbone,

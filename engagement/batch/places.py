@@ -140,14 +140,10 @@ class Remote(Place):
 
     def prepare(self) -> None:
         probe = f"{self._base}/.engagement-partial-probe"
-        try:
+        with self._named("written", "Choose another with -o."):
             self._files.makedirs(self._base, exist_ok=True)
             self._files.pipe_file(probe, b"")
             self._files.rm_file(probe)
-        except Exception as error:  # each storage has exceptions of its own
-            raise OutputError(
-                f"output {self._url} cannot be written ({_told(error)})", "Choose another with -o."
-            ) from error
 
     def sweep(self) -> None:
         pass  # what lacks a summary counts as not there, and is overwritten
@@ -157,20 +153,21 @@ class Remote(Place):
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         (self.root / NAMES_FILE).unlink(missing_ok=True)
-        self._get(NAMES_FILE)
-        if self._get(f"{relative.as_posix()}/{SUMMARY}"):
-            base = f"{self._base}/{relative.as_posix()}"
-            for path in self._files.find(base):
-                inside = PurePosixPath(path).relative_to(PurePosixPath(self._files._strip_protocol(base)))
-                if is_ours(inside.parts[0]):
-                    self._get(f"{relative.as_posix()}/{inside}")
+        with self._named("read"):
+            self._get(NAMES_FILE)
+            if self._get(f"{relative.as_posix()}/{SUMMARY}"):
+                base = f"{self._base}/{relative.as_posix()}"
+                for path in self._files.find(base):
+                    inside = PurePosixPath(path).relative_to(PurePosixPath(self._files._strip_protocol(base)))
+                    if is_ours(inside.parts[0]):
+                        self._get(f"{relative.as_posix()}/{inside}")
 
     def publish(self, relative: PurePath) -> None:
         own = self.root / relative
         files = sorted(p for p in own.rglob("*") if p.is_file())
         there = f"{self._base}/{relative.as_posix()}"
         wanted = {p.relative_to(own).as_posix() for p in files}
-        try:
+        with self._named("written"):
             if self._files.exists(f"{there}/{SUMMARY}"):
                 self._files.rm_file(f"{there}/{SUMMARY}")
             for path in files:
@@ -181,23 +178,31 @@ class Remote(Place):
                 if is_ours(inside.parts[0]) and inside.as_posix() not in wanted:
                     self._files.rm_file(path)
             self._put(own / SUMMARY)
-        except OSError as error:
-            raise OutputError(
-                f"{self._url}/{relative.as_posix()} cannot be written ({_told(error)})"
-            ) from error
         shutil.rmtree(own, ignore_errors=True)
 
     def fetch_run(self, outputs: Sequence[str]) -> None:
-        self._get(RUN)
-        for output in outputs:
-            if self._get(f"{output}/{SUMMARY}"):
-                (self.root / output / "session.html").touch()  # the index looks whether there is one
+        with self._named("read"):
+            self._get(RUN)
+            for output in outputs:
+                if self._get(f"{output}/{SUMMARY}"):
+                    (self.root / output / "session.html").touch()  # the index looks whether there is one
 
     def publish_run(self) -> None:
-        for path in sorted(p for p in (self.root / "report_assets").rglob("*") if p.is_file()):
-            self._put(path)
-        for name in (INDEX, RUN):
-            self._put(self.root / name)
+        with self._named("written"):
+            for path in sorted(p for p in (self.root / "report_assets").rglob("*") if p.is_file()):
+                self._put(path)
+            for name in (INDEX, RUN):
+                self._put(self.root / name)
+
+    @contextmanager
+    def _named(
+        self, done: str, hint: str = "Check that the storage can be reached, and your rights."
+    ) -> Iterator[None]:
+        """Whatever the storage raises (each has exceptions of its own) as one that names the output."""
+        try:
+            yield
+        except Exception as error:
+            raise OutputError(f"output {self._url} cannot be {done} ({_told(error)})", hint) from error
 
     def _get(self, name: str) -> bool:
         there = f"{self._base}/{name}"

@@ -18,6 +18,9 @@ from engagement.labels import LabelSet
 #: Side of the pooled grid that the identity head sees: where on the face a texture is, is identity.
 _IDENTITY_GRID = 4
 
+#: A stage of the backbone, and the side of the grid that its output is averaged over.
+Read = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class HeadSpec:
@@ -26,17 +29,24 @@ class HeadSpec:
     Attributes:
         labels: classes in output order; softmax for exclusive ones, sigmoid for independent ones.
         hidden: units of one hidden layer; 0 for a linear head.
-        stages: indices of the backbone's stages whose outputs, averaged over places, the head reads side by side;
-            none for the last alone, which is made for the labels that the backbone was trained for.
+        stages: indices of the backbone's stages that the head reads side by side; none for the last alone, which
+            is made for the labels that the backbone was trained for.
+        grid: those stages' outputs are averaged over each of grid x grid parts of the face; 1: over all of it.
     """
 
     labels: LabelSet
     hidden: int = 0
     stages: tuple[int, ...] = ()
+    grid: int = 1
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """What the head reads of the trunk."""
+        return tuple((stage, self.grid) for stage in self.stages)
 
     def to_dict(self) -> dict[str, object]:
         plain = {"labels": self.labels.to_dict(), "hidden": self.hidden}
-        return {**plain, "stages": list(self.stages)} if self.stages else plain
+        return {**plain, "stages": list(self.stages), "grid": self.grid} if self.stages else plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> HeadSpec:
@@ -44,7 +54,12 @@ class HeadSpec:
         assert isinstance(labels, Mapping)
         stages = data.get("stages", [])
         assert isinstance(stages, list | tuple)
-        return cls(LabelSet.from_dict(labels), int(str(data["hidden"])), tuple(int(i) for i in stages))
+        return cls(
+            LabelSet.from_dict(labels),
+            int(str(data["hidden"])),
+            tuple(int(i) for i in stages),
+            int(str(data.get("grid", 1))),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +70,21 @@ class NetworkSpec:
         backbone: a key of ``backbones.BACKBONES``.
         heads: name -> head. The names ``expression`` and ``state`` fill the documented columns.
         identity_dim: length of the identity feature, 0 for none.
+        mirror: in evaluation, look at each chip and at its mirror image and average the maps, the second turned
+            back. Steadier scores for twice the backbone's time.
     """
 
     backbone: str
     heads: Mapping[str, HeadSpec]
     identity_dim: int = 0
+    mirror: bool = False
 
     def to_dict(self) -> dict[str, object]:
         return {
             "backbone": self.backbone,
             "heads": {name: head.to_dict() for name, head in self.heads.items()},
             "identity_dim": self.identity_dim,
+            **({"mirror": True} if self.mirror else {}),
         }
 
     @classmethod
@@ -76,6 +95,7 @@ class NetworkSpec:
             str(data["backbone"]),
             {str(name): HeadSpec.from_dict(head) for name, head in heads.items()},
             int(str(data["identity_dim"])),
+            bool(data.get("mirror", False)),
         )
 
 
@@ -101,16 +121,16 @@ class Trunk:
     Attributes:
         features: (n, d) output of the last stage, pooled over places.
         taps: (n, t) what the identity head reads; t is 0 without one.
-        stages: index of a stage that was asked for -> (n, its channels), pooled over places.
+        parts: stage and grid that were asked for -> (n, its channels * grid * grid).
     """
 
     features: Tensor
     taps: Tensor
-    stages: Mapping[int, Tensor]
+    parts: Mapping[Read, Tensor]
 
-    def read(self, stages: Sequence[int]) -> Tensor:
-        """(n, width) what a head of these stages reads."""
-        return torch.cat([self.stages[i] for i in stages], dim=1) if stages else self.features
+    def read(self, reads: Sequence[Read]) -> Tensor:
+        """(n, width) what a head reads: those parts side by side, the features where there are none."""
+        return torch.cat([self.parts[read] for read in reads], dim=1) if reads else self.features
 
 
 #: Channels of each stage, for backbones whose stages can be read.
@@ -138,52 +158,50 @@ class FaceStateNet(nn.Module):
         made = BACKBONES[spec.backbone]
         self.backbone, self.width, self.size, self.grey = made.build(), made.width, made.size, made.grey
         self.heads = nn.ModuleDict(
-            {name: _head(self.width_of(head.stages), head, dropout) for name, head in spec.heads.items()}
+            {name: _head(self.width_of(head.reads), head, dropout) for name, head in spec.heads.items()}
         )
-        self.taps = {i: self.width_of([i]) for i in _IDENTITY_STAGES} if spec.identity_dim else {}
-        self._stages = {i for head in spec.heads.values() for i in head.stages}
-        self.identity = (
-            _identity_head(sum(self.taps.values()) * _IDENTITY_GRID**2, spec) if self.taps else None
-        )
+        self.taps = tuple((i, _IDENTITY_GRID) for i in _IDENTITY_STAGES) if spec.identity_dim else ()
+        self.identity = _identity_head(self.width_of(self.taps), spec) if self.taps else None
 
-    def width_of(self, stages: Sequence[int]) -> int:
-        """How many numbers a head of these stages reads.
+    def width_of(self, reads: Sequence[Read]) -> int:
+        """How many numbers a head reads.
 
         Raises:
             ConfigError: the backbone has no such stage that can be read.
         """
-        channels = _CHANNELS.get(self.spec.backbone, ())
-        if not all(0 <= i < len(channels) for i in stages):
+        channels, stages = _CHANNELS.get(self.spec.backbone, ()), [stage for stage, _ in reads]
+        if not all(0 <= stage < len(channels) for stage in stages):
             raise ConfigError(
-                f"backbone '{self.spec.backbone}' has no stages {list(stages)} that a head can read",
+                f"backbone '{self.spec.backbone}' has no stages {stages} that a head can read",
                 f"Stages 0-8 of {', '.join(_CHANNELS)} can be read.",
             )
-        return sum(channels[i] for i in stages) if stages else self.width
+        return sum(channels[stage] * grid**2 for stage, grid in reads) if reads else self.width
 
-    def trunk(self, chips: Tensor, stages: Sequence[int] = ()) -> Trunk:
+    def trunk(self, chips: Tensor, reads: Sequence[Read] = ()) -> Trunk:
         """The backbone alone.
 
         Args:
-            chips: as in :meth:`forward`. stages: to read beside those that heads read.
+            chips: as in :meth:`forward`. reads: to read beside what the heads read.
         """
         if self.size and chips.shape[-1] != self.size:
             raise ConfigError(
                 f"backbone '{self.spec.backbone}' takes chips of {self.size} px, not of {chips.shape[-1]}",
                 f"Set size = {self.size} in the recipe.",
             )
-        tapped: list[Tensor] = []
-        read: dict[int, Tensor] = {}
+        wanted = {*reads, *self.taps, *(read for head in self.spec.heads.values() for read in head.reads)}
+        parts: dict[Read, Tensor] = {}
+        mirrored = self.spec.mirror and not self.training
         x = to_grey(chips) if self.grey else chips
+        x = torch.cat([x, x.flip(3)]) if mirrored else x
         for index, stage in enumerate(self.backbone):
             x = stage(x)
-            if index in self.taps:
-                grid = _pooled(x, _IDENTITY_GRID)
-                # Unit length per tap, so that neither drowns the other.
-                tapped.append(nn.functional.normalize(grid.flatten(1), dim=1))
-            if index in self._stages or index in stages:
-                read[index] = x.mean(dim=(2, 3))
-        features = x.mean(dim=(2, 3)) if x.ndim == 4 else x
-        return Trunk(features, torch.cat(tapped, 1) if tapped else features.new_zeros(len(x), 0), read)
+            for _, grid in sorted(read for read in wanted if read[0] == index):
+                parts[index, grid] = _pooled(unmirrored(x) if mirrored else x, grid).flatten(1)
+        last = unmirrored(x) if mirrored else x
+        features = last.mean(dim=(2, 3)) if last.ndim == 4 else last
+        # Unit length per tap, so that neither drowns the other.
+        taps = [nn.functional.normalize(parts[tap], dim=1) for tap in self.taps]
+        return Trunk(features, torch.cat(taps, 1) if taps else features.new_zeros(len(features), 0), parts)
 
     def forward(self, chips: Tensor) -> NetworkOutput:
         """
@@ -191,15 +209,23 @@ class FaceStateNet(nn.Module):
             chips: float32 (n, 3, size, size), normalised.
         """
         out = self.trunk(chips)
-        logits = {name: head(out.read(self.spec.heads[name].stages)) for name, head in self.heads.items()}
+        logits = {name: head(out.read(self.spec.heads[name].reads)) for name, head in self.heads.items()}
         identity = out.features.new_zeros(len(chips), 0)
         if self.identity is not None:
             identity = nn.functional.normalize(self.identity(out.taps), dim=1)
         return NetworkOutput(out.features, logits, identity)
 
 
+def unmirrored(x: Tensor) -> Tensor:
+    """Outputs of n pictures and then of their mirror images, averaged: maps (2n, c, h, w) turned back, or (2n, d)."""
+    own, other = x.unflatten(0, (2, -1))
+    return (own + (other.flip(3) if x.ndim == 4 else other)) / 2
+
+
 def _pooled(x: Tensor, side: int) -> Tensor:
     """(n, c, h, w) averaged over a grid of ``side`` x ``side`` parts, which overlap where h or w is no multiple."""
+    if side == 1:
+        return x.mean(dim=(2, 3), keepdim=True)
     if not torch.onnx.is_in_onnx_export():
         return nn.functional.adaptive_avg_pool2d(x, side)
     # ONNX has no such pooling; two constant matrices give the same numbers.

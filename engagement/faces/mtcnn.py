@@ -7,6 +7,7 @@ ask "is there still a face here?". ``tests/contracts/test_detectors.py`` holds b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,13 +89,14 @@ class MtcnnDetector:
             size = (round(width * scale), round(height * scale))
             picture = halves.of(int(np.log2(width / (2 * size[0]))))[0]
             small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-            offsets, prob = self._map(np.asarray(small, np.uint8))
-            found.append(_cells(offsets, prob, scale, self.config.thresholds[0]))
+            found.append(
+                _cells(self._map(np.asarray(small, np.uint8)), [scale], self.config.thresholds[0])[0]
+            )
             scale *= self.config.factor
         return _candidates(found)
 
-    def _map(self, picture: ByteArray) -> tuple[FloatArray, FloatArray]:
-        """P-Net over one picture in strips: offsets (4, rows, columns) and face probability (rows, columns)."""
+    def _map(self, picture: ByteArray) -> FloatArray:
+        """P-Net over one picture in strips: four offsets and face probability, (1, 5, rows, columns)."""
         batch = self._tensor(picture[None])
         height = picture.shape[0]
         # Two convolutions before the pooling take a row each way, two after it two rows of its output.
@@ -104,8 +106,7 @@ class MtcnnDetector:
             last = min(first + _ROWS, rows)
             bottom = height if last == rows else _STRIDE * (last - 1) + _CELL
             parts.append(self._proposals(batch[:, :, _STRIDE * first : bottom]))
-        joined = torch.cat(parts, dim=2)[0].cpu().numpy()
-        return joined[:4], joined[4]
+        return torch.cat(parts, dim=2).cpu().numpy()
 
     def _proposals(self, batch: torch.Tensor) -> torch.Tensor:
         """P-Net's four offsets and face probability, (n, 5, rows, columns).
@@ -138,7 +139,7 @@ class MtcnnDetector:
         sides_px = [round(_WINDOW * _CELL / size) for size in _SIZES]
         halves = _Halves(rgb)
         windows: list[ByteArray] = []
-        corners: list[FloatArray] = []  # source pixels
+        corners: list[list[float]] = []  # source pixels
         sides: list[float] = []
         for x1, y1, x2, y2 in guesses.tolist():
             side = (x2 - x1) * _WINDOW
@@ -147,16 +148,15 @@ class MtcnnDetector:
             reach = max(int(np.ceil(side / shrunk / 2)), _CELL // 2)
             x, y = (round((low + high) / 2 / shrunk) - reach for low, high in ((x1, x2), (y1, y2)))
             windows.append(_window(picture, x, y, 2 * reach))
-            corners.append(np.array([x, y] * 2, np.float32) * shrunk)
+            corners.append([x * shrunk, y * shrunk] * 2)
             sides.append(2.0 * reach * shrunk)
         found: list[FloatArray] = []
         for px in sides_px:
             small = [cv2.resize(window, (px, px), interpolation=cv2.INTER_AREA) for window in windows]
             maps = self._proposals(self._tensor(np.stack(small).astype(np.uint8))).cpu().numpy()
-            for answer, corner, side in zip(maps, corners, sides, strict=True):
-                cells = _cells(answer[:4], answer[4], px / side, self.config.thresholds[0])
-                cells[:, :4] += corner
-                found.append(cells)
+            cells, window = _cells(maps, [px / side for side in sides], self.config.thresholds[0])
+            cells[:, :4] += np.array(corners, np.float32)[window]
+            found.append(cells)
         return _candidates(found)
 
     def _output(self, rgb: ByteArray, boxes: FloatArray) -> _Output:
@@ -178,16 +178,15 @@ class MtcnnDetector:
         import cv2
 
         height, width = rgb.shape[:2]
-        corners = np.trunc(boxes).astype(int)
-        x1, y1 = (np.maximum(corners[:, i], 1) - 1 for i in (0, 1))
-        x2, y2 = np.minimum(corners[:, 2], width), np.minimum(corners[:, 3], height)
-        kept = np.flatnonzero((x2 > x1) & (y2 > y1))
-        crops = np.empty((len(kept), size, size, 3), np.uint8)
-        for row, i in enumerate(kept):
-            crops[row] = cv2.resize(
-                rgb[y1[i] : y2[i], x1[i] : x2[i]], (size, size), interpolation=cv2.INTER_AREA
-            )
-        return crops, kept.astype(np.int64)
+        crops = np.empty((len(boxes), size, size, 3), np.uint8)
+        kept: list[int] = []
+        for i, (left, top, right, bottom) in enumerate(np.trunc(boxes).astype(int).tolist()):
+            x1, y1, x2, y2 = max(left, 1) - 1, max(top, 1) - 1, min(right, width), min(bottom, height)
+            if x2 > x1 and y2 > y1:
+                crop = crops[len(kept)]
+                cv2.resize(rgb[y1:y2, x1:x2], (size, size), dst=crop, interpolation=cv2.INTER_AREA)
+                kept.append(i)
+        return crops[: len(kept)], np.array(kept, np.int64)
 
     def _forward(self, net: torch.nn.Module, crops: ByteArray) -> tuple[FloatArray, ...]:
         parts = [net(self._tensor(crops[i : i + _CHUNK])) for i in range(0, len(crops), _CHUNK)]
@@ -270,17 +269,27 @@ def _candidates(found: list[FloatArray]) -> FloatArray:
     return _square((cells[:, :4] + cells[:, 5:9] * size_wh).astype(np.float32))
 
 
-def _cells(offsets: FloatArray, prob: FloatArray, scale: float, threshold: float) -> FloatArray:
-    """P-Net's output map as rows of x1, y1, x2, y2, score and four offsets, source pixels."""
-    row, column = np.nonzero(prob >= threshold)
-    if not len(row):
-        return np.zeros((0, 9), np.float32)
+def _cells(maps: FloatArray, scales: Sequence[float], threshold: float) -> tuple[FloatArray, IndexArray]:
+    """P-Net's cells with a face, overlapping ones of the same picture removed.
+
+    Args:
+        maps: (pictures, 5, rows, columns) offsets and probability. scales: of each picture.
+
+    Returns:
+        rows of x1, y1, x2, y2, score and four offsets, in source pixels from the picture's corner; and the
+        picture of each, ascending.
+    """
+    picture, row, column = np.nonzero(maps[:, 4] >= threshold)
     corner = np.stack([column, row], axis=1) * _STRIDE
-    low = np.floor((corner + 1) / scale)
-    high = np.floor((corner + _CELL) / scale)
-    score = prob[row, column]
-    cells = np.column_stack([low, high, score, offsets[:, row, column].T]).astype(np.float32)
-    return cells[suppress(cells[:, :4], score, 0.5)]
+    scale = np.asarray(scales)[picture, None]
+    low, high = np.floor((corner + 1) / scale), np.floor((corner + _CELL) / scale)
+    found = maps[picture, :, row, column]
+    cells = np.column_stack([low, high, found[:, 4], found[:, :4]]).astype(np.float32)
+    # Side by side, pictures do not overlap. Whole numbers, so nothing is lost.
+    apart = picture[:, None] * (float(cells[:, 2:4].max(initial=0)) + 1)
+    pick = suppress((cells[:, :4] + apart).astype(np.float32), cells[:, 4], 0.5)
+    pick = pick[np.argsort(picture[pick], kind="stable")]
+    return cells[pick], picture[pick]
 
 
 def _square(boxes: FloatArray) -> FloatArray:

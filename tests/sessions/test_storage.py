@@ -73,3 +73,30 @@ def test_addresses_that_lead_nowhere(address: str, words: str, tmp_path: Path, e
     assert ended.status == 2
     assert words in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("method", "said"), [("get_file", "cannot be read"), ("put_file", "cannot be written")]
+)
+def test_what_a_storage_says_is_one_line(
+    method: str,
+    said: str,
+    memory: fsspec.AbstractFileSystem,
+    sample_videos: Path,
+    tmp_path: Path,
+    engagement: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class LostContactError(Exception):
+        """Storages have exceptions of their own."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise LostContactError("the bucket went away")
+
+    memory.pipe_file("/bucket/out/names.txt", b"P1: Ana\n")
+    clip = cut(sample_videos / "crossing.mp4", tmp_path / "a.mp4", 1)
+    monkeypatch.setattr(type(memory), method, fails)
+    ended = engagement("analyze", clip, "-o", "memory://bucket/out", "--device", "cpu", *OPTIONS)
+    assert ended.status == 1
+    told = " ".join(ended.err.split())
+    assert said in told and "the bucket went away" in told and "Traceback" not in told

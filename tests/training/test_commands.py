@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,16 @@ import pytest
 import torch
 
 from engagement.classification.classifier import build_network
+from engagement.classification.network import HeadSpec
+from engagement.labels import LEARNER_STATES
 from engagement.weights.store import load_weights
 from tests.training.invoking import ok
 from tests.training.made_up_faces import write_face
 from training.cli.options import command_line
+from training.datasets.registry import load
+from training.frozen import HeadFit, apply_head, fit_head
+from training.metrics import auc
+from training.states import held_out_logits
 
 TRIAL = ["--max-steps", "2", "--set", "batch_size=16", "--set", "size=32", "--accelerator", "cpu"]
 
@@ -168,7 +175,10 @@ def same_outputs(a: Path, b: Path, head: str) -> bool:
         return torch.equal(first(chips).logits[head], second(chips).logits[head])
 
 
-@pytest.mark.parametrize(("given", "stages", "width"), [([], [6], 192), (["--stages", "5,6"], [5, 6], 304)])
+@pytest.mark.parametrize(
+    ("given", "stages", "width"),
+    [([], [5], 9 * 112), (["--stages", "5,6", "--grid", "1"], [5, 6], 304), (["--grid", "2"], [5], 4 * 112)],
+)
 def test_states_read_stages_before_the_last(
     daisee_folder: Path,
     make_base: Callable[..., Path],
@@ -182,7 +192,23 @@ def test_states_read_stages_before_the_last(
     loaded = load_weights(str(tmp_path / "model.safetensors"), "face_state")
     assert loaded.record.network["heads"]["state"]["stages"] == stages
     assert loaded.tensors["heads.state.1.weight"].shape == (3, width)
+    assert loaded.record.metrics["state"]["folds"]["n"] == 6 * 8  # of train and validation, none of test
+    card = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+    assert "people held out in turn, five folds (48 faces)" in card
     assert same_outputs(base, tmp_path / "model.safetensors", "expression")
+
+
+def test_what_only_tells_who_it_is_says_nothing_of_people_held_out(daisee_folder: Path) -> None:
+    table = load(str(daisee_folder))
+    table = table.rows(np.flatnonzero(table.split != "test"))
+    people, who = np.unique(table.group, return_inverse=True)
+    target = np.repeat((who % 2)[:, None], 3, axis=1).astype(np.float32)
+    table = replace(table, target=target, levels=target.astype(np.int64))
+    features = np.eye(len(people), dtype=np.float32)[who][None]
+    spec, fit = HeadSpec(LEARNER_STATES), HeadFit(weight_decay=0.01)
+    known = apply_head(features[0], fit_head(features, target, spec, fit))
+    assert auc(known[:, 0], target[:, 0] > 0.5) == 1
+    assert auc(held_out_logits(features, table, spec, fit)[:, 0], target[:, 0] > 0.5) < 0.6
 
 
 def test_states_learned_with_hidden_units(daisee_folder: Path, base_file: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "states": write_model(
             folder / "states.safetensors", "efficientnet_b0", 96, 2, states=True, identity=16
         ),
-        "odd": write_model(folder / "odd.safetensors", "mobilenet_v2", 40, 3),
+        "odd": write_model(folder / "odd.safetensors", "mobilenet_v2", 40, 3, mirror=True),
     }
     found["default"] = Path("default")
     found["ensemble"] = folder / "ensemble.safetensors"

@@ -89,6 +89,8 @@ def test_new_keys_mean_what_runs_did_before_there_were_any() -> None:
         ({"optimizer": "lion"}, "optimizer 'lion' is none of adamw, adam, sgd"),
         ({"precision": "8"}, "precision '8' is none of 32-true"),
         ({"learning_rate": float("nan")}, "learning_rate nan is not above 0"),
+        ({"learning_rate": float("inf")}, "learning_rate inf is not above 0 and finite"),
+        ({"weight_decay": float("inf")}, "weight_decay is not finite"),
         ({"ema": 1.0}, "ema 1.0 is not within 0-1"),
         ({"freeze": -2}, "freeze -2 is below -1"),
     ],

@@ -28,12 +28,13 @@ def write_model(
     *,
     states: bool = False,
     identity: int = 0,
+    mirror: bool = False,
     **origin: Any,
 ) -> Path:
     """A network whose BatchNorm has seen made-up faces, with an expression head (and a state head)."""
     torch.manual_seed(seed)
     heads = {"expression": HeadSpec(labels), **({"state": HeadSpec(LEARNER_STATES)} if states else {})}
-    network = FaceStateNet(NetworkSpec(backbone, heads, identity)).train()
+    network = FaceStateNet(NetworkSpec(backbone, heads, identity, mirror)).train()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d):
             module.momentum = None

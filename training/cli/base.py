@@ -109,6 +109,9 @@ def base(
     metavar="N,N",
     help="Stages of the backbone that the head reads, such as 5,6.  [default: what suits the backbone]",
 )
+@click.option(
+    "--grid", type=click.IntRange(1, 4), help="They are averaged over each of N x N parts of the face."
+)
 def states(
     data: str,
     base: str,
@@ -121,6 +124,7 @@ def states(
     hidden: int | None,
     weight_decay: float | None,
     stages: tuple[int, ...] | None,
+    grid: int | None,
 ) -> None:
     """Add boredom, engagement and confusion to a base model (DAiSEE).
 
@@ -130,7 +134,7 @@ def states(
     from training.states import StatesRun, train_states
 
     given: dict[str, Any] = {"views": views, "hidden": hidden, "weight_decay": weight_decay}
-    given |= {"stages": stages, "seed": seed}
+    given |= {"stages": stages, "grid": grid, "seed": seed}
     settings = {key: value for key, value in given.items() if value is not None}
     run = StatesRun(
         data, base, out, limit=limit, test=test, skip_bad=skip_bad, command=options.command_line(), **settings

@@ -77,6 +77,7 @@ def split(folder: Path, by: Literal["video", "time", "person"], val: float, test
 def _show(found: Division, by: str) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     word = {"video": "videos", "time": "blocks", "person": "people"}[by]
     table = Table()
@@ -86,7 +87,7 @@ def _show(found: Division, by: str) -> None:
         table.add_column(word, justify="right")
     for name in found.counts["train"]:
         cells = [(str(found.counts[part][name]), str(found.units[part][name])) for part in found.counts]
-        table.add_row(name, *(cell for pair in cells for cell in pair))
+        table.add_row(Text(name), *(cell for pair in cells for cell in pair))
     console = Console()
     console.print(table)
     for part, n in found.near.items():
@@ -98,7 +99,9 @@ def _show(found: Division, by: str) -> None:
     for part in found.near:
         lacking = [name for name, n in found.counts[part].items() if not n]
         if lacking:
-            console.print(f"{part} has no face of {', '.join(lacking)}: figures are about the others.")
+            console.print(
+                f"{part} has no face of {', '.join(lacking)}: figures are about the others.", markup=False
+            )
 
 
 @click.command()

@@ -120,6 +120,7 @@ def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit
 def _show(found: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
     for entry in found["sets"]:
@@ -133,7 +134,7 @@ def _show(found: Mapping[str, Any]) -> None:
         for split in entry["counts"]:
             table.add_column(split, justify="right")
         for name in next(iter(entry["counts"].values())):
-            table.add_row(name, *(str(counts[name]) for counts in entry["counts"].values()))
+            table.add_row(Text(name), *(str(counts[name]) for counts in entry["counts"].values()))
         table.add_section()
         table.add_row("all", *map(str, entry["totals"].values()))
         console.print(table)

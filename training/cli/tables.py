@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def show(title: str, found: Mapping[str, Any]) -> None:
@@ -14,7 +15,7 @@ def show(title: str, found: Mapping[str, Any]) -> None:
     console = Console()
     per_class = found.get("per_class")
     if per_class is None:
-        table = Table(title=f"{title} ({found['n']} faces)", title_justify="left")
+        table = Table(title=Text(f"{title} ({found['n']} faces)"), title_justify="left")
         for column in ("state", "AUC", "balanced accuracy", "balanced ECE", "share"):
             table.add_column(column, justify="left" if column == "state" else "right")
         for name, row in found.items():
@@ -23,14 +24,16 @@ def show(title: str, found: Mapping[str, Any]) -> None:
                 cells = [
                     _span(row[key], spans.get(key)) for key in ("auc", "balanced_accuracy", "ece_balanced")
                 ]
-                table.add_row(name, *cells, _span(row["positive_share"]))
+                table.add_row(Text(name), *cells, _span(row["positive_share"]))
         console.print(table)
         return
-    table = Table(title=f"{title} ({found['n']} faces)", title_justify="left")
+    table = Table(title=Text(f"{title} ({found['n']} faces)"), title_justify="left")
     for column in ("class", "precision", "recall", "F1", "faces"):
         table.add_column(column, justify="left" if column == "class" else "right")
     for name, row in per_class.items():
-        table.add_row(name, *(_span(row[k]) for k in ("precision", "recall", "f1")), str(row["support"]))
+        table.add_row(
+            Text(name), *(_span(row[k]) for k in ("precision", "recall", "f1")), str(row["support"])
+        )
     console.print(table)
     spans = found.get("intervals", {})
     for key in ("accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "ece"):

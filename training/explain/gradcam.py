@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engagement.classification.network import FaceStateNet
+from engagement.classification.network import FaceStateNet, unmirrored
 from engagement.errors import BackendUnavailable, ConfigError
 from engagement.faces.chips import normalize_chips
 from engagement.types import ByteArray, ChipSpec, FloatArray, IndexArray
@@ -89,6 +89,7 @@ def grad_cam(
         faces = torch.from_numpy(normalize_chips(chips[own], chip))
         found = explainer.attribute(faces, target=torch.from_numpy(target[own]), relu_attributions=True)
         assert isinstance(found, torch.Tensor)
+        found = unmirrored(found) if network.spec.mirror else found
         parts.append(
             nn.functional.interpolate(
                 found.detach(), (chip.size, chip.size), mode="bilinear", align_corners=False

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engagement.classification.network import unmirrored
 from engagement.errors import BackendUnavailable
 from engagement.faces.quality import sharpness
 from engagement.types import ByteArray, ChipSpec, FloatArray
@@ -70,7 +71,10 @@ def _forward(base: Opened, dataset: ChipDataset, view: int, say: Say) -> dict[st
             maps.clear()
             chips = torch.stack([dataset[i][0] for i in range(start, min(start + _BATCH, len(dataset)))])
             out = network(chips.contiguous(memory_format=torch.channels_last))
-            found = {"features": out.features, **_pooled(maps)}
+            found = {
+                "features": out.features,
+                **_pooled([unmirrored(x) for x in maps] if network.spec.mirror else maps),
+            }
             if "expression" in out.logits:
                 found["logits"] = out.logits["expression"]
             for name, value in found.items():

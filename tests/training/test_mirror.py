@@ -1,0 +1,98 @@
+"""Networks that average a face and its mirror image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engagement.classification.classifier import FaceClassifier, build_network
+from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
+from engagement.classification.options import ClassifierConfig
+from engagement.labels import EXPRESSIONS, LEARNER_STATES
+from engagement.types import FloatArray
+from engagement.weights.store import load_weights
+from tests.training.made_up_faces import made_up_face
+from tests.training.tiny_models import write_model
+from training.explain.gradcam import grad_cam
+from training.opened import open_network
+
+HEADS = {"expression": HeadSpec(EXPRESSIONS), "state": HeadSpec(LEARNER_STATES, 0, (5, 6))}
+
+
+def pair(backbone: str, identity: int) -> tuple[FaceStateNet, FaceStateNet]:
+    """The same weights without and with mirroring."""
+    torch.manual_seed(0)
+    heads = HEADS if backbone == "efficientnet_b0" else {"expression": HEADS["expression"]}
+    spec = NetworkSpec(backbone, heads, identity)
+    plain, mirrored = FaceStateNet(spec).eval(), FaceStateNet(replace(spec, mirror=True)).eval()
+    mirrored.load_state_dict(plain.state_dict())
+    return plain, mirrored
+
+
+def faces(n: int = 3, size: int = 48) -> torch.Tensor:
+    return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet_b0", "cnn_bn", "mobilenet_v2"])
+@torch.inference_mode()
+def test_logits_are_the_mean_of_both_views(backbone: str) -> None:
+    plain, mirrored = pair(backbone, 0)
+    x = faces()
+    one, other, out = plain(x), plain(x.flip(3)), mirrored(x)
+    for name, values in out.logits.items():
+        torch.testing.assert_close(values, (one.logits[name] + other.logits[name]) / 2, rtol=1e-4, atol=1e-5)
+    turned = mirrored(x.flip(3))
+    torch.testing.assert_close(turned.features, out.features, rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_identity_still_tells_left_from_right() -> None:
+    plain, mirrored = pair("efficientnet_b0", 16)
+    x = faces(size=64)
+    own, turned = mirrored.trunk(x).taps, mirrored.trunk(x.flip(3)).taps
+    assert own.shape == plain.trunk(x).taps.shape
+    assert not torch.allclose(own, turned, atol=1e-3)
+
+
+def test_training_looks_once() -> None:
+    plain, mirrored = (network.train() for network in pair("cnn_bn", 0))
+    x = faces()
+    torch.manual_seed(3)
+    first = plain(x).features
+    torch.manual_seed(3)
+    torch.testing.assert_close(mirrored(x).features, first)
+
+
+def test_it_travels_with_the_weights(tmp_path: Path) -> None:
+    file = write_model(tmp_path / "m.safetensors", mirror=True)
+    spec = build_network(load_weights(str(file), "face_state")).spec
+    assert spec.mirror
+    assert NetworkSpec.from_dict(spec.to_dict()) == spec
+    assert "mirror" not in replace(spec, mirror=False).to_dict()
+
+
+def test_a_classifier_scores_a_face_and_its_mirror_image_alike(tmp_path: Path) -> None:
+    file = write_model(tmp_path / "m.safetensors", states=True, mirror=True)
+    classifier = FaceClassifier(ClassifierConfig(checkpoint=str(file)))
+
+    def scores(turned: bool) -> FloatArray:
+        sizes = [spec.size for spec in classifier.chip_specs]
+        chips = [np.stack([made_up_face(2, 5, size)]) for size in sizes]
+        return classifier.score([c[:, :, ::-1].copy() if turned else c for c in chips]).expression_prob
+
+    np.testing.assert_allclose(scores(turned=True), scores(turned=False), atol=1e-5)
+
+
+def test_an_explanation_is_turned_back(tmp_path: Path) -> None:
+    pytest.importorskip("captum")
+    opened = open_network(str(write_model(tmp_path / "m.safetensors", mirror=True)))
+    face = made_up_face(1, 3, 48)[None]
+    target = np.zeros(1, np.int64)
+    own = grad_cam(opened.network, "expression", 1, face, opened.chip, target)
+    turned = grad_cam(opened.network, "expression", 1, face[:, :, ::-1].copy(), opened.chip, target)
+    assert own.shape == (1, 48, 48)
+    np.testing.assert_allclose(turned[:, :, ::-1], own, atol=1e-4)
