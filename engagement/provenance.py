@@ -80,7 +80,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
 def _split(found: Any) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         return {}
-    return found.get("test") or found.get("val") or {}
+    return found.get("test") or found.get("folds") or found.get("val") or {}
 
 
 def fingerprint(

@@ -11,7 +11,6 @@ import numpy as np
 from scipy.optimize import minimize
 
 from engagement.classification.ensemble import KIND, averaged
-from engagement.classification.network import NetworkSpec
 from engagement.errors import ConfigError, DataError
 from engagement.labels import LabelSet
 from engagement.types import FloatArray, TimeArray

@@ -248,6 +248,7 @@ class EvaluateRun:
     skip_bad: bool = False
     report: Path | None = None
     gallery: bool = False
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         if self.gallery and self.report is None:
@@ -261,6 +262,8 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
         DataError, ConfigError, WeightsError: naming the culprit.
     """
     model = open_model(run.checkpoint)
+    if run.mirror:
+        model.look_twice()
     table = chosen_split(prepared(run.data, run.limit, run.skip_bad, say), run.split)
     head = run.head or head_for(model, table)
     table = aligned(table, model.head(head).labels)
@@ -274,6 +277,7 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
         "checkpoint": model.name,
         "sha256": model.sha256,
         "head": head,
+        "mirror": run.mirror,
         "pictures": pictures,
         "without_face": pictures - len(table),
         **outcome.figures(DRAWS),

@@ -43,6 +43,10 @@ class Opened:
         """A head by name; ConfigError names those there are."""
         return _head(self, name)
 
+    def look_twice(self) -> None:
+        """From now on average faces and their mirror images."""
+        self.network.look_twice()
+
     def probabilities(self, head: str, table: SampleTable) -> FloatArray:
         """Calibrated probabilities of one head; float32 (n, classes) in the head's order."""
         logits = predict(self.network, table, self.chip)[head]
@@ -71,6 +75,11 @@ class OpenedEnsemble:
     def head(self, name: str) -> HeadSpec:
         """A head by name; ConfigError names those there are."""
         return _head(self, name)
+
+    def look_twice(self) -> None:
+        """From now on average faces and their mirror images."""
+        for member, _ in self.members:
+            member.look_twice()
 
     def probabilities(self, head: str, table: SampleTable) -> FloatArray:
         """Averaged, calibrated probabilities of one head; float32 (n, classes)."""

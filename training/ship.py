@@ -23,6 +23,8 @@ from engagement.weights.store import folder, load_weights, locate, read_record, 
 def measure(source: Path, data: Sequence[str]) -> None:
     """Measure the test split of each data set with the head that knows its classes; rewrites file and card.
 
+    The first set of a head is its ``test``; further ones are called after the set.
+
     Raises:
         DataError: a set has no test split, or no head for it is there.
     """
@@ -35,11 +37,14 @@ def measure(source: Path, data: Sequence[str]) -> None:
 
     loaded, opened = load_weights(str(source), "face_state"), open_network(str(source))
     metrics = dict(loaded.record.metrics)
+    measured: set[str] = set()
     for reference in data:
         table = load(reference).part("test")
         head = head_for(opened, table)
         found = Outcome.of(opened, head, table).figures(DRAWS)
-        metrics[head] = {**metrics.get(head, {}), "test": plain(found)}
+        split = f"{table.name} test" if head in measured else "test"
+        metrics[head] = {**metrics.get(head, {}), split: plain(found)}
+        measured.add(head)
     record = replace(loaded.record, metrics=metrics)
     digest = save_weights(source, record, loaded.tensors)
     write_card(source.parent / "model_card.md", record, source.name, digest, cost(opened))

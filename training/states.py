@@ -132,8 +132,9 @@ def held_out_logits(
     """
     assert table.levels is not None
     out = np.zeros((len(table), len(spec.labels)), np.float32)
-    folds = min(_FOLDS, len(set(table.group.tolist())))
-    for i, (others, held) in enumerate(folds_by_person(table.levels, table.group, max(folds, 2)), 1):
+    _, people = np.unique(table.group, return_inverse=True)
+    folds = min(_FOLDS, max(2, people.max() + 1))
+    for i, (others, held) in enumerate(folds_by_person(table.levels, people, folds), 1):
         tensors = fit_head(features[:, others], table.target[others], spec, fit)
         out[held] = apply_head(features[0, held], tensors)
         say(f"fold {i} of {folds}: {len(held)} faces of people that were held out")

@@ -126,6 +126,8 @@ class FaceClassifier:
         for member in members_of(weights):
             network = _fused(build_network(member.weights)).to(self.device)
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if self.config.mirror:
+                network.look_twice()
             chip = ChipSpec.from_dict(dict(member.weights.record.chip))
             networks.append(_Network(member.weights, network, chip, member.share))
         return _Loaded(weights, networks)

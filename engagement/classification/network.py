@@ -6,7 +6,7 @@ A plain ``nn.Module``: training wraps it in Lightning, inference loads it from s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -176,6 +176,10 @@ class FaceStateNet(nn.Module):
                 f"Stages 0-8 of {', '.join(_CHANNELS)} can be read.",
             )
         return sum(channels[stage] * grid**2 for stage, grid in reads) if reads else self.width
+
+    def look_twice(self) -> None:
+        """From now on average faces and their mirror images in evaluation (see ``NetworkSpec.mirror``)."""
+        self.spec = replace(self.spec, mirror=True)
 
     def trunk(self, chips: Tensor, reads: Sequence[Read] = ()) -> Trunk:
         """The backbone alone.

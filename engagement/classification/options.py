@@ -14,6 +14,8 @@ class ClassifierConfig:
 
     Attributes:
         checkpoint: ``default``, a shipped name, or a file; heads it lacks come from the default.
+        mirror: average what the network says of a face and of its mirror image.
     """
 
     checkpoint: str = DEFAULT_WEIGHTS
+    mirror: bool = False

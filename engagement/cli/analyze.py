@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpoint", "--weights", type=str, help="Weights to score faces with: default, open, or a file."
 )
+@click.option(
+    "--mirror/--no-mirror",
+    default=None,
+    help="Score each face and its mirror image: steadier, a fifth slower.  [default: no]",
+)
 @click.option("--backend", type=str, help="Video reader: auto, pyav, decord or opencv.  [default: auto]")
 @click.option("--device", type=str, default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--glob", "globs", multiple=True, help="Other files to take from folders, such as '*.ts'.")
@@ -155,7 +160,7 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
                 PersonsConfig,
                 {"identity": given["identity"], "identity_weights": given["identity_weights"]},
             ),
-            "classifier": (ClassifierConfig, {"checkpoint": given["checkpoint"]}),
+            "classifier": (ClassifierConfig, {"checkpoint": given["checkpoint"], "mirror": given["mirror"]}),
         },
         backend=backend,
         thumbnails=given["thumbnails"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import FloatArray
 from engagement.weights.store import load_weights
 from tests.training.made_up_faces import made_up_face
-from tests.training.tiny_models import write_model
+from tests.training.tiny_models import ok, write_model
 from training.explain.gradcam import grad_cam
 from training.opened import open_network
 
@@ -85,6 +86,26 @@ def test_a_classifier_scores_a_face_and_its_mirror_image_alike(tmp_path: Path) -
         return classifier.score([c[:, :, ::-1].copy() if turned else c for c in chips]).expression_prob
 
     np.testing.assert_allclose(scores(turned=True), scores(turned=False), atol=1e-5)
+
+
+def test_looking_twice_is_an_option_of_any_weights(tmp_path: Path, expression_folders: Path) -> None:
+    plain = write_model(tmp_path / "plain.safetensors", states=True)
+    both = write_model(tmp_path / "both.safetensors", states=True, mirror=True)
+    chips = [np.stack([made_up_face(2, 5, 48)])]
+
+    def scores(file: Path, mirror: bool) -> FloatArray:
+        config = ClassifierConfig(checkpoint=str(file), mirror=mirror)
+        classifier = FaceClassifier(config)
+        return classifier.score([chips[0]] * len(classifier.chip_specs)).expression_prob
+
+    np.testing.assert_allclose(scores(plain, mirror=True), scores(both, mirror=False), atol=1e-6)
+    assert np.abs(scores(plain, mirror=True) - scores(plain, mirror=False)).max() > 1e-4
+    found = {}
+    for name, file, words in (("once", plain, []), ("twice", plain, ["--mirror"]), ("both", both, [])):
+        ok("evaluate", expression_folders, "--checkpoint", file, "--json", tmp_path / name, *words)
+        found[name] = json.loads((tmp_path / name).read_text(encoding="utf-8"))
+    assert found["twice"]["ece"] == found["both"]["ece"] != found["once"]["ece"]
+    assert [found[name]["mirror"] for name in ("once", "twice")] == [False, True]
 
 
 def test_an_explanation_is_turned_back(tmp_path: Path) -> None:

@@ -28,6 +28,11 @@ from training.cli import options
 )
 @options.min_face_option
 @click.option(
+    "--mirror",
+    is_flag=True,
+    help="Average what is said of each face and of its mirror image, as `analyze --mirror`.",
+)
+@click.option(
     "--report",
     type=click.Path(file_okay=False, path_type=Path),
     help="Write a page (report.html) and figures into this folder.",
@@ -43,6 +48,7 @@ def evaluate(
     head: str | None,
     detect: bool,
     min_face: int,
+    mirror: bool,
     report: Path | None,
     gallery: bool,
     limit: int | None,
@@ -56,7 +62,9 @@ def evaluate(
     from training.cli.tables import show
     from training.evaluate import EvaluateRun, run_evaluation
 
-    run = EvaluateRun(data, checkpoint, split, head, detect, min_face, limit, skip_bad, report, gallery)
+    run = EvaluateRun(
+        data, checkpoint, split, head, detect, min_face, limit, skip_bad, report, gallery, mirror
+    )
     found = run_evaluation(run, options.say)
     show(f"{found['checkpoint']}, head {found['head']}, {found['split']}", found)
     if report is not None:
