@@ -30,6 +30,8 @@ class Recipe:
         mode: ``finetune`` trains all but the first ``freeze`` stages; ``feature_extraction`` the head alone.
         freeze: number of the backbone's stages that stay as they are, BatchNorm's statistics included; -1 for
             all of them.
+        renew: take BatchNorm's statistics anew from the training faces before the first epoch, so that frozen stages
+            suit them.
         unfreeze_epoch: after so many epochs feature extraction turns into fine-tuning, and fine-tuning
             frees its frozen stages; 0 for never.
         augmentation: name of a policy.
@@ -70,6 +72,7 @@ class Recipe:
     init: str = ""
     mode: str = "finetune"
     freeze: int = 0
+    renew: bool = False
     unfreeze_epoch: int = 0
     augmentation: str = "faces"
     epochs: int = 8

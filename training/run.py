@@ -40,6 +40,7 @@ from training.lightning_module import HeadTrainer, class_weights, loader, valida
 from training.recipe import Recipe
 from training.samples import SampleTable
 from training.sampling import EpochSampler
+from training.statistics import renew_statistics
 from training.teacher import embed_table, load_teacher
 
 
@@ -170,6 +171,9 @@ def train_network(
     taught: torch.Tensor | None = None
     if recipe.distil:
         taught = torch.from_numpy(teacher_probabilities(recipe.distil, train, recipe.distil_temperature, say))
+    if recipe.renew and last is None:
+        say(f"BatchNorm's statistics: taken anew from {train.name}")
+        renew_statistics(network, dataset, recipe.seed)
     module = HeadTrainer(network, head, recipe, _loss_weights(train, recipe), steps, wanted, taught)
     best = ModelCheckpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
     # save_last would follow the best epochs only; a resumed run needs every one.

@@ -14,10 +14,12 @@ import torch
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.labels import EXPRESSIONS
+from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
 from training.lightning_module import HeadTrainer, class_weights
 from training.recipe import Recipe
 from training.run import Limits, train_head, train_network
+from training.statistics import renew_statistics
 
 SPEC = NetworkSpec("mobilenet_v2", {"expression": HeadSpec(EXPRESSIONS)})
 RECIPE = Recipe(backbone="mobilenet_v2", size=32, epochs=3, batch_size=16, ema=0.5, validation_share=0.3)
@@ -144,6 +146,25 @@ def test_what_is_frozen_stays_until_it_thaws(expression_folders: Path, tmp_path:
     assert stages(first) == set() and stages(second) == {"3", "4"}
     first, second = states({"freeze": 3, "unfreeze_epoch": 1})
     assert stages(first) == {"3", "4"} and stages(second) == {"0", "1", "2", "3", "4"}
+
+
+def test_statistics_of_frozen_stages_are_those_of_the_training_faces(expression_folders: Path) -> None:
+    network = FaceStateNet(SPEC)
+    chip = replace(RECIPE, size=32).chip
+    dataset = ChipDataset(load(str(expression_folders)).part("train"), chip)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    renew_statistics(network, dataset, seed=1)
+    after = network.state_dict()
+    changed = {k for k, v in after.items() if not torch.equal(v, before[k])}
+    assert changed and all("running_" in k or k.endswith("num_batches_tracked") for k in changed)
+    stem = network.backbone[0]
+    assert isinstance(stem, torch.nn.Sequential)
+    with torch.no_grad():
+        seen = stem[0](torch.stack([dataset[i][0] for i in range(len(dataset))]))
+    torch.testing.assert_close(
+        after["backbone.0.1.running_mean"], seen.mean(dim=(0, 2, 3)), rtol=0.02, atol=0.01
+    )
+    assert {m.momentum for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {0.1}
 
 
 def test_a_run_begun_before_a_key_existed_goes_on(expression_folders: Path, tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""BatchNorm's statistics taken anew on other faces, before stages are frozen with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from engagement.classification.network import FaceStateNet
+from training.chip_dataset import ChipDataset
+
+#: Faces that the statistics are taken from, at most, and per forward pass.
+_FACES, _BATCH = 3072, 64
+
+
+@torch.inference_mode()
+def renew_statistics(network: FaceStateNet, dataset: ChipDataset, seed: int) -> None:
+    """Replace the running means and variances by those over training faces (Li et al. 2016, "Revisiting Batch
+    Normalization For Practical Domain Adaptation"). Weights stay.
+
+    Args:
+        dataset: varied as in training. seed: of which faces are looked at.
+    """
+    network.eval()
+    usual = {module: module.momentum for module in network.modules() if isinstance(module, _BatchNorm)}
+    for module in usual:
+        module.train()
+        module.reset_running_stats()
+        module.momentum = None  # a plain mean over the batches
+    rows = np.random.default_rng(seed).permutation(len(dataset))[:_FACES]
+    for start in range(0, len(rows), _BATCH):
+        chips = torch.stack([dataset[int(row)][0] for row in rows[start : start + _BATCH]])
+        if len(chips) > 1:  # BatchNorm cannot normalise one face by itself
+            network(chips.contiguous(memory_format=torch.channels_last))
+    for module, momentum in usual.items():
+        module.momentum = momentum
