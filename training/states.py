@@ -29,7 +29,7 @@ HEAD = "state"
 #: Stages of the backbone that the head reads, where the backbone lets it, and the grid that they are averaged over:
 #: the last stage is made for expressions; those before it, and where on the face, say more of learner states
 #: (``training.states_evaluation``).
-STAGES, GRID = {"efficientnet_b0": (5,)}, 3
+STAGES, GRID = {"efficientnet_b0": (5, 6)}, 3
 
 
 #: Folds in which people are held out in turn.
@@ -54,7 +54,7 @@ class StatesRun:
     out: Path
     views: int = 3
     hidden: int = 0
-    weight_decay: float = 0.1
+    weight_decay: float = 0.3
     stages: tuple[int, ...] | None = None
     grid: int = GRID
     seed: int = 1

@@ -177,7 +177,11 @@ def same_outputs(a: Path, b: Path, head: str) -> bool:
 
 @pytest.mark.parametrize(
     ("given", "stages", "width"),
-    [([], [5], 9 * 112), (["--stages", "5,6", "--grid", "1"], [5, 6], 304), (["--grid", "2"], [5], 4 * 112)],
+    [
+        ([], [5, 6], 9 * 304),
+        (["--stages", "5,6", "--grid", "1"], [5, 6], 304),
+        (["--stages", "5", "--grid", "2"], [5], 4 * 112),
+    ],
 )
 def test_states_read_stages_before_the_last(
     daisee_folder: Path,
