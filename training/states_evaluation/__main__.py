@@ -27,7 +27,7 @@ from training.cli import options
 )
 @click.option(
     "--head",
-    default="stage6_mean",
+    default="stage5_grid,stage6_grid",
     show_default=True,
     metavar="BLOCK,...",
     help="Inputs of the head in question, as they are called in the table of --inputs.",

@@ -47,7 +47,7 @@ BASELINES = (
     Design("frozen features", {"features": 1}, components=_MOST),
 )
 #: Inputs and strength of the head that the comparison of inputs led to.
-HEAD, STRENGTH = ("stage6_mean",), 0.3
+HEAD, STRENGTH = ("stage5_grid", "stage6_grid"), 0.3
 #: Thresholds of the graded labels that figures are given for.
 LEVELS = (1, 2)
 #: Of DAiSEE's rows, one in so many is framed again.
