@@ -12,7 +12,8 @@ AUC over the other clips of all subjects, before and after: the same clips in bo
 change the order of one person's own clips, so the AUC within subjects (their mean) stays what it is, and all
 that is won is won between people. "Labels alone" is what the same labels say without looking at any picture: what
 is better than that, the model adds. The log loss says whether scores mean what they say. Intervals resample
-subjects: 95 %, percentiles.
+subjects: 95 %, percentiles. The shipped head has learned from the validation subjects: figures on them flatter, and serve to
+compare settings.
 
 Scores are kept in --cache, by the sha256 of the weights.
 """
