@@ -149,9 +149,10 @@ def test_what_is_frozen_stays_until_it_thaws(expression_folders: Path, tmp_path:
 
 
 def test_statistics_of_frozen_stages_are_those_of_the_training_faces(expression_folders: Path) -> None:
+    torch.manual_seed(0)
     network = FaceStateNet(SPEC)
-    chip = replace(RECIPE, size=32).chip
-    dataset = ChipDataset(load(str(expression_folders)).part("train"), chip)
+    table = load(str(expression_folders)).part("train").rows(np.arange(40))  # one batch: its mean is theirs
+    dataset = ChipDataset(table, replace(RECIPE, size=32).chip)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     renew_statistics(network, dataset, seed=1)
     after = network.state_dict()
@@ -162,7 +163,7 @@ def test_statistics_of_frozen_stages_are_those_of_the_training_faces(expression_
     with torch.no_grad():
         seen = stem[0](torch.stack([dataset[i][0] for i in range(len(dataset))]))
     torch.testing.assert_close(
-        after["backbone.0.1.running_mean"], seen.mean(dim=(0, 2, 3)), rtol=0.02, atol=0.01
+        after["backbone.0.1.running_mean"], seen.mean(dim=(0, 2, 3)), rtol=1e-3, atol=1e-4
     )
     assert {m.momentum for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {0.1}
 
