@@ -25,6 +25,7 @@ import torch
 from looped import loop
 
 from engagement.classification.classifier import FaceClassifier
+from engagement.classification.options import ClassifierConfig
 from engagement.compat import load_torchvision
 from engagement.config import AnalysisConfig
 from engagement.faces.chips import cut_chips
@@ -101,6 +102,7 @@ def compare(video: Path, options: argparse.Namespace) -> dict[str, Any]:
         sampling=SamplingConfig(rate_hz=options.rate),
         detection=MtcnnConfig(min_face_px=options.min_face),
         search=SearchConfig(scan_every_s=options.scan_every),
+        classifier=ClassifierConfig(mirror=options.mirror),
     )
     analyzer, obvious = Analyzer(config, "cpu"), ObviousWay(options.min_face)
     best = {"ours": np.inf, "obvious": np.inf, "decode": np.inf}
@@ -157,6 +159,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--obvious-seconds", type=float, default=20, help="Run the obvious way on so much.")
     parser.add_argument("--ours-only", action="store_true", help="Leave the obvious way out.")
+    parser.add_argument("--mirror", action="store_true", help="Ours looks at each face twice.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -20,6 +20,7 @@ from training.delivery import deliver
 from training.frozen import HeadFit, apply_head, features_of, fit_head, install_head
 from training.opened import open_network, with_head
 from training.samples import SampleTable
+from training.states_evaluation import validation
 from training.states_evaluation.validation import folds_by_person
 
 Say = Callable[[str], None]
@@ -30,10 +31,6 @@ HEAD = "state"
 #: the last stage is made for expressions; those before it, and where on the face, say more of learner states
 #: (``training.states_evaluation``).
 STAGES, GRID = {"efficientnet_b0": (5, 6)}, 3
-
-
-#: Folds in which people are held out in turn.
-_FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +125,15 @@ def held_out_logits(
         float32 (n, classes).
 
     Raises:
-        DataError: all faces are of one person.
+        DataError: fewer people than folds.
     """
     assert table.levels is not None
     out = np.zeros((len(table), len(spec.labels)), np.float32)
     _, people = np.unique(table.group, return_inverse=True)
-    folds = min(_FOLDS, max(2, people.max() + 1))
-    for i, (others, held) in enumerate(folds_by_person(table.levels, people, folds), 1):
+    for i, (others, held) in enumerate(folds_by_person(table.levels, people, validation.FOLDS), 1):
         tensors = fit_head(features[:, others], table.target[others], spec, fit)
         out[held] = apply_head(features[0, held], tensors)
-        say(f"fold {i} of {folds}: {len(held)} faces of people that were held out")
+        say(f"fold {i} of {validation.FOLDS}: {len(held)} faces of people that were held out")
     return out
 
 

@@ -162,6 +162,7 @@ class FaceStateNet(nn.Module):
         )
         self.taps = tuple((i, _IDENTITY_GRID) for i in _IDENTITY_STAGES) if spec.identity_dim else ()
         self.identity = _identity_head(self.width_of(self.taps), spec) if self.taps else None
+        self._reads = {*self.taps, *(read for head in spec.heads.values() for read in head.reads)}
 
     def width_of(self, reads: Sequence[Read]) -> int:
         """How many numbers a head reads.
@@ -192,15 +193,18 @@ class FaceStateNet(nn.Module):
                 f"backbone '{self.spec.backbone}' takes chips of {self.size} px, not of {chips.shape[-1]}",
                 f"Set size = {self.size} in the recipe.",
             )
-        wanted = {*reads, *self.taps, *(read for head in self.spec.heads.values() for read in head.reads)}
+        grids: dict[int, list[int]] = {}
+        for stage, grid in self._reads.union(reads):
+            grids.setdefault(stage, []).append(grid)
         parts: dict[Read, Tensor] = {}
         mirrored = self.spec.mirror and not self.training
         x = to_grey(chips) if self.grey else chips
         x = torch.cat([x, x.flip(3)]) if mirrored else x
-        for index, stage in enumerate(self.backbone):
-            x = stage(x)
-            for _, grid in sorted(read for read in wanted if read[0] == index):
-                parts[index, grid] = _pooled(unmirrored(x) if mirrored else x, grid).flatten(1)
+        for index, layers in enumerate(self.backbone):
+            x = layers(x)
+            if index in grids:
+                seen = unmirrored(x) if mirrored else x
+                parts |= {(index, grid): _pooled(seen, grid).flatten(1) for grid in grids[index]}
         last = unmirrored(x) if mirrored else x
         features = last.mean(dim=(2, 3)) if last.ndim == 4 else last
         # Unit length per tap, so that neither drowns the other.

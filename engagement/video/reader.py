@@ -105,7 +105,10 @@ class VideoReader(ABC):
         The index counts from the first of them. `outcome` is that of what was read, also where the caller
         stops early. Only where `splittable_until` gives a time.
         """
-        raise NotImplementedError(f"{self.backend} cannot begin in the middle of a stream")
+        raise VideoError(
+            f"{self.info.path}: {self.backend} cannot begin in the middle of a stream",
+            "Use --backend pyav, or leave --split out.",
+        )
 
     @abstractmethod
     def frame_at(self, time_s: float) -> Frame:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engagement.errors import BackendUnavailable, ConfigError
+from engagement.errors import BackendUnavailable, ConfigError, VideoError
 from engagement.video import BACKENDS, open_video
 from tests import media
 
@@ -21,11 +21,12 @@ def test_an_unknown_backend_names_the_known_ones(wrong: str) -> None:
 def test_a_named_backend_is_never_replaced(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clip = media.steady(tmp_path).path  # before the library is away: it is made with one
     library = {"pyav": "av", "decord": "decord", "opencv": "cv2"}[name]
     monkeypatch.delitem(sys.modules, f"engagement.video.{name}_reader", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(BackendUnavailable, match=name) as caught:
-        open_video(media.steady(tmp_path).path, name)
+        open_video(clip, name)
     assert "pip install" in caught.value.hint
 
 
@@ -47,3 +48,11 @@ def test_importing_the_package_loads_no_decoder() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_a_reader_that_cannot_begin_in_the_middle_says_what_to_do(sample_videos: Path) -> None:
+    with open_video(sample_videos / "crossing.mp4", "opencv") as reader:
+        assert reader.splittable_until() is None
+        with pytest.raises(VideoError, match="cannot begin in the middle") as caught:
+            next(iter(reader.tickets_from(1.0)))
+    assert "--backend pyav" in caught.value.hint
