@@ -7,8 +7,9 @@ for every face of which an eye shows (also smaller, in profile, half hidden):
 
 - ``library``: facenet-pytorch's ``MTCNN(keep_all=True)`` on single frames;
 - ``cascade``: our ``MtcnnDetector`` on single frames;
-- ``analyze``: the rows that ``engagement analyze`` puts on the timeline as observed at that frame, sampling at
-  the rate of the annotations (run here into a temporary folder, or read from ``--results``).
+- ``found``: the rows that ``engagement analyze`` puts on the timeline as observed at that frame, sampling at
+  the rate of the annotations (run here into a temporary folder, or read from ``--results``);
+- ``analyze``: all that it puts there: also heads whose face was not found and that were followed by their picture.
 
 A found box meets an annotated one at an IoU of at least ``--iou``; the assignment is the one with most pairs and,
 among those, the largest sum of IoU (Kuhn 1955, by SciPy). 0.4, not 0.5, because MTCNN's boxes begin in the middle of the
@@ -38,15 +39,17 @@ from engagement.geometry import iou_matrix
 from engagement.types import FloatArray, IndexArray
 
 ANNOTATIONS = Path(__file__).with_name("recall_annotations.json")
-METHODS = ("library", "cascade", "analyze")
+METHODS = ("library", "cascade", "found", "analyze")
 #: Which faces count beside the clear ones, by the annotations' reasons.
 TARGETS = {"clear faces": (), "every face": ("small", "profile", "half")}
 TITLES = {
     "library": "facenet-pytorch's MTCNN, single frames",
     "cascade": "our MTCNN cascade, single frames",
-    "analyze": "`engagement analyze`, timeline",
+    "found": "`engagement analyze`, faces found",
+    "analyze": "`engagement analyze`, timeline: found or followed",
 }
 _RESAMPLES = 10_000
+_FACE = ["x1", "y1", "x2", "y2"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,8 +233,8 @@ def analyze(videos: Path, names: Sequence[str], output: Path, min_face: int, rat
         raise SystemExit(f"engagement analyze failed: {shlex.join(command)}")
 
 
-def look_at_timeline(results: Path, frames: Sequence[AnnotatedFrame]) -> list[Found]:
-    """What the timeline has as observed in the annotated frames."""
+def look_at_timeline(results: Path, frames: Sequence[AnnotatedFrame], followed: bool) -> list[Found]:
+    """Whom the timeline has in the annotated frames: observed, or also ``followed`` (these with score 0)."""
     import pandas as pd
 
     tables: dict[str, Any] = {}
@@ -243,9 +246,13 @@ def look_at_timeline(results: Path, frames: Sequence[AnnotatedFrame]) -> list[Fo
                 raise SystemExit(f"{path} does not exist: --results is no output of engagement analyze here")
             tables[frame.video] = pd.read_parquet(path)
         table = tables[frame.video]
-        rows = table[(table["frame_index"] == frame.index) & table["observed"].astype(bool)]
-        boxes = rows[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
-        found.append(Found(boxes, rows["detection_score"].to_numpy(np.float32)))
+        now = table[table["frame_index"] == frame.index]
+        rows = now[now["observed"]]
+        boxes, score = rows[_FACE].to_numpy(np.float32), rows["detection_score"].to_numpy(np.float32)
+        if followed:
+            heads = now.loc[now["followed"], [f"head_{edge}" for edge in _FACE]].to_numpy(np.float32)
+            boxes, score = np.concatenate([boxes, heads]), np.append(score, np.zeros(len(heads), np.float32))
+        found.append(Found(boxes, score))
     return found
 
 
@@ -367,7 +374,8 @@ def main() -> None:
         results = options.results or Path(scratch) / "results"
         if options.results is None:
             analyze(options.videos, names, results, min_face, rate, options.analyze_options)
-        found["analyze"] = look_at_timeline(results, frames)
+        found["found"] = look_at_timeline(results, frames, followed=False)
+        found["analyze"] = look_at_timeline(results, frames, followed=True)
     figures = {}
     for target, also in TARGETS.items():
         figures[target] = measure(found, load_annotations(also=also)[0], options.iou)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engagement.classification.classifier import FaceClassifier
 from engagement.clips import ClipScores
@@ -19,11 +20,13 @@ from engagement.device import choose, give_way, one_thread_each
 from engagement.faces.detector import FaceDetector
 from engagement.faces.plugins import make_detector
 from engagement.faces.search import FaceFinder
+from engagement.followed import FOLLOWED, settle
 from engagement.records import FaceRecords
 from engagement.smoothing import load_smoother, smooth_persons
 from engagement.stopwatch import Stopwatch
 from engagement.thumbnails import ThumbnailKeeper
 from engagement.tracking.facenet import FacenetEmbedder
+from engagement.tracking.following import FaceFollower
 from engagement.tracking.persons import TrackSummary
 from engagement.tracking.splitting import find_persons
 from engagement.tracking.tracker import FaceLook, FaceTracker
@@ -52,6 +55,7 @@ class SessionResult:
         records: every face seen.
         person: (len(records),) person index of each row, or -1 for nobody.
         smoothed: (len(records), 10) smoothed scores, NaN where nothing is claimed.
+        followed: rows of FOLLOWED, owned by persons: where they were while their face was not found.
         thumbnails: keeper of pictures by track.
         person_of_track: track id -> person index.
         seconds: time spent by stage.
@@ -64,6 +68,7 @@ class SessionResult:
     records: FaceRecords
     person: IndexArray
     smoothed: FloatArray
+    followed: NDArray[np.void]
     thumbnails: ThumbnailKeeper
     person_of_track: dict[int, int]
     seconds: dict[str, float]
@@ -80,6 +85,7 @@ class Segment:
         summaries: track id -> its summary, of the samples within the span. Tracks, shots, samples and frames
             count from 0 within the segment.
         cuts: samples with which a new shot begins.
+        followed: rows of FOLLOWED, owned by tracks.
         seconds: work by stage, in seconds; stages overlap in time.
     """
 
@@ -92,6 +98,7 @@ class Segment:
     times: list[float] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
+    followed: list[NDArray[np.void]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -152,6 +159,7 @@ class Analyzer:
             VideoError: nothing of the video can be decoded.
         """
         tracker = FaceTracker(self.config.tracking)
+        follower = FaceFollower(self.config.tracking.follow_s)
         clips = ClipScores(self.smoother, self.config.smoothing.max_gap_s)
         finder = FaceFinder(self.detector, self.config.search)
         describer = FaceDescriber(self.classifier, self.embed)
@@ -173,7 +181,9 @@ class Analyzer:
             scans = stage("scan", finder.scan(watch.waiting(frames)))
             sightings = stage("find", finder.find(watch.waiting(scans)))
             described = stage("describe", describer.describe(watch.waiting(sightings)))
-            for item in watch.over("track", self._tracked(watch.waiting(described), tracker, clips, segment)):
+            for item in watch.over(
+                "track", self._tracked(watch.waiting(described), tracker, follower, clips, segment)
+            ):
                 progress(item.sighting.frame.time_s, reader.info.duration_s)
             segment.outcome = reader.outcome
         clips.finish(segment.records)
@@ -193,6 +203,10 @@ class Analyzer:
         smoothed = smooth_persons(
             self.smoother, times, rows, person, self.config.smoothing, self.config.quality.min_quality
         )
+        followed = np.concatenate([np.zeros(0, FOLLOWED), *segment.followed])
+        tracks = found.relabel(followed["owner"], followed["sample"])
+        followed["owner"] = [found.person.get(int(t), -1) for t in tracks]
+        followed = settle(followed, rows["sample"], person, rows["box"])
         return SessionResult(
             segment.info,
             segment.outcome,
@@ -201,13 +215,19 @@ class Analyzer:
             segment.records,
             person,
             smoothed,
+            followed,
             segment.thumbnails,
             found.person,
             segment.seconds,
         )
 
     def _tracked(
-        self, described: Iterable[Described], tracker: FaceTracker, clips: ClipScores, segment: Segment
+        self,
+        described: Iterable[Described],
+        tracker: FaceTracker,
+        follower: FaceFollower,
+        clips: ClipScores,
+        segment: Segment,
     ) -> Iterator[Described]:
         """Put every face on a track and keep what is known of it; afterwards its picture is gone."""
         for item in described:
@@ -217,10 +237,14 @@ class Analyzer:
             segment.frames.append(frame.index)
             if item.sighting.new_shot:
                 tracker.cut()
+                follower.cut()
                 segment.cuts.append(sample)
             look = FaceLook(item.scores.identity, item.colours, item.quality)
             tracks = tracker.update(faces, look)
             kept = np.flatnonzero(tracks >= 0)
+            followed = follower.take(sample, frame, faces.boxes_xyxy[kept], tracks[kept])
+            if len(followed):
+                segment.followed.append(followed)
             for row in kept if within(frame.time_s, segment.span, self.config.sampling.rate_hz) else ():
                 self._sum_up(sample, item, int(row), int(tracks[row]), segment)
             rows = segment.records.append(

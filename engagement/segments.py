@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engagement.followed import FOLLOWED
 from engagement.geometry import iou_matrix
 from engagement.pipeline import Segment
 from engagement.records import FaceRecords
@@ -97,6 +98,11 @@ def _append(whole: Segment, part: Segment, shift: int, tracks: dict[int, int], r
     rows["sample"] += samples
     rows["track"] = [tracks[track] for track in rows["track"].tolist()]
     whole.records.extend(rows)
+    followed = np.concatenate([np.zeros(0, FOLLOWED), *part.followed])
+    followed = followed[(followed["sample"] >= low) & (followed["sample"] < high)]
+    followed["sample"] += samples
+    followed["owner"] = [tracks[track] for track in followed["owner"].tolist()]
+    whole.followed.append(followed)
     whole.times += part.times[low:high]
     whole.frames += [frame + shift for frame in part.frames[low:high]]
     whole.cuts += [cut + samples for cut in part.cuts if low <= cut < high]

@@ -94,6 +94,7 @@
     };
     const middle = height / 2;
     for (let i = 0; i < lane.seen.length; i += 2) add("seen", lane.seen[i], lane.seen[i + 1], middle - 1.5, 3);
+    for (let i = 0; i < lane.followed.length; i += 2) add("followed", lane.followed[i], lane.followed[i + 1], middle - 3, 6);
     for (let i = 0; i < lane.events.length; i += 4) {
       const [from, to, state, percent] = lane.events.slice(i, i + 4);
       const level = percent >= 70 ? 1 : percent >= 60 ? 0.7 : 0.42;
@@ -107,7 +108,7 @@
     line.setAttribute("d", `M${left} ${middle}H${right}`);
     line.setAttribute("stroke", "var(--grid)");
     svg.append(line);
-    const order = ["seen", "under", "3/1", "0/0.42", "0/0.7", "0/1", "1/0.42", "1/0.7", "1/1", "2/0.42", "2/0.7", "2/1", "poor"];
+    const order = ["followed", "seen", "under", "3/1", "0/0.42", "0/0.7", "0/1", "1/0.42", "1/0.7", "1/1", "2/0.42", "2/0.7", "2/1", "poor"];
     const plain = { seen: "var(--uncertain)", under: "var(--paper)" };
     for (const name of order.filter((key) => parts.has(key))) {
       const [fill, opacity] = name.split("/");
@@ -203,6 +204,7 @@
     else if (at >= 0 && lane.events[at + 2] === 3) text = `uncertain: none leads (highest about ${lane.events[at + 3]} %)`;
     else if (at >= 0) text = `apparent ${page.states[lane.events[at + 2]]} leads, about ${lane.events[at + 3]} %`;
     else if (inside(lane.seen, tenths, 2) >= 0) text = "seen, nothing estimated";
+    else if (inside(lane.followed, tenths, 2) >= 0) text = "there, but no face to read: the head was followed";
     tip.textContent = `${clock(t)}  ${text}`;
     tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + "px";
     tip.style.top = box.bottom + 6 + "px";

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from engagement import __version__
@@ -52,7 +53,11 @@ def write_session(
     rows, times = result.records.rows, result.sample_time_s
     corrections = Corrections.of(root, target, result.info.path.name, calibration)
     who = corrections.carry_over(fingerprint, times, rows, result.person)
-    tables = build_tables(times, result.sample_frame, rows, who.person, result.smoothed, options, who.names)
+    followed = result.followed.copy()
+    followed["owner"] = np.array([*who.index_of, -1], np.int64)[followed["owner"]]
+    tables = build_tables(
+        times, result.sample_frame, rows, who.person, result.smoothed, options, who.names, followed
+    )
     write_tables(tables, folder)
     samples = pd.DataFrame({"time_s": times, "frame_index": result.sample_frame})
     write_parquet(conform(samples, SAMPLES), folder / "samples.parquet")

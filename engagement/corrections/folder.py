@@ -333,16 +333,13 @@ def _rebuilt(
     folder: Path, out: Path, plan: Plan, summary: Mapping[str, Any], samples: Samples, applied: Applied
 ) -> SessionTables:
     """Corrected tables; leaves the source of the next correction in ``out`` if it differs from them."""
-    import pandas as pd
-
     from engagement.corrections.rebuild import rebuild, settings
 
-    source: Any = pd.read_parquet(source_of(folder))
-    seen = source[source["observed"]]
+    source: Any = table.read_all(source_of(folder), columns.TIMELINE)
     made_with = settings(summary, tuple(c[2:] for c in table.further_columns(source)))
     left = np.where(plan.erases, "", plan.source).astype(object)
     if plan.erases.any() or not (plan.regroups or applied.shifts):
-        without = rebuild(seen, left, _differing(left, plan.source), samples, made_with)
+        without = rebuild(source, left, _differing(left, plan.source), samples, made_with)
         if not (plan.regroups or applied.shifts):
             return without
         _unedited(out, without.timeline)
@@ -350,7 +347,7 @@ def _rebuilt(
         (out / UNEDITED).mkdir(exist_ok=True)
         _link(source_of(folder), out / UNEDITED / TIMELINE)
     changed = _differing(plan.label, plan.source)
-    return rebuild(seen, plan.label, changed, samples, made_with, applied.shifts)
+    return rebuild(source, plan.label, changed, samples, made_with, applied.shifts)
 
 
 def _differing(label: np.ndarray, source: np.ndarray) -> set[str]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from engagement.corrections.file import order
 from engagement.corrections.plan import Labels
 from engagement.errors import DataError
+from engagement.followed import FOLLOWED, settle
 from engagement.records import FaceRecords
 from engagement.smoothing import SmoothingConfig, load_smoother, smooth_persons
 from engagement.timelines import table
@@ -29,6 +30,9 @@ from engagement.types import FloatArray, IndexArray, TimeArray
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_HEAD = ["head_x1", "head_y1", "head_x2", "head_y2"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def read_samples(path: Path) -> Samples:
 
 
 def rebuild(
-    seen: pd.DataFrame,
+    timeline: pd.DataFrame,
     label: Labels,
     changed: set[str],
     samples: Samples,
@@ -102,20 +106,21 @@ def rebuild(
     """Tables of the same observations under other labels.
 
     Args:
-        seen: observed rows of the timeline, (n,). label: (n,) whose each row is; empty for nobody's.
+        timeline: as it was, n rows of it observed. label: (n,) whose each of these is; empty for nobody's.
         changed: labels whose scores are smoothed again; the others keep theirs.
         shifts: label -> calibration of its learner states, which goes in before smoothing; the raw scores in
             the tables stay as they are.
     """
+    seen: Any = timeline[timeline["observed"]]
+    unread: Any = timeline[timeline["followed"]]
     keep = np.flatnonzero(label != "")
     rows = _records(seen.iloc[keep], samples, made_with.options.extra)
-    label = label[keep]
     in_time = np.argsort(rows["sample"], kind="stable")
-    rows, label = rows[in_time], label[in_time]
-    first = {str(name): int(rows["sample"][np.argmax(label == name)]) for name in dict.fromkeys(label)}
+    rows, whose = rows[in_time], label[keep][in_time]
+    first = {str(name): int(rows["sample"][np.argmax(whose == name)]) for name in dict.fromkeys(whose)}
     names = sorted(first, key=lambda name: (first[name], order(name)))
     number = {name: i for i, name in enumerate(names)}
-    person = np.array([number[str(name)] for name in label], np.int64)
+    person = np.array([number[str(name)] for name in whose], np.int64)
     smoothed = rows["clip"].copy()
     by_person = {number[name]: in_order(shift) for name, shift in shifts.items() if name in number}
     if made_with.smoothing.method == "cnn3d":  # that one scores tracks from pictures, whoever's they are
@@ -125,7 +130,11 @@ def rebuild(
         scored = rows.copy()
         scored["prob"] = _calibrated(rows["prob"], person, by_person)
         smoothed[moved] = _smooth(scored, np.where(moved, person, -1), samples, made_with)[moved]
-    return build_tables(samples.times_s, samples.frames, rows, person, smoothed, made_with.options, names)
+    followed = _followed(unread, seen, label, number, samples)
+    followed = settle(followed, rows["sample"], person, rows["box"])
+    return build_tables(
+        samples.times_s, samples.frames, rows, person, smoothed, made_with.options, names, followed
+    )
 
 
 def _calibrated(scores: FloatArray, person: IndexArray, shifts: Mapping[int, Any]) -> FloatArray:
@@ -150,14 +159,38 @@ def _smooth(rows: NDArray[np.void], person: IndexArray, samples: Samples, made_w
     return smooth_persons(smoother, samples.times_s, rows, person, made_with.smoothing, quality)
 
 
-def _records(seen: pd.DataFrame, samples: Samples, extra: tuple[str, ...]) -> NDArray[np.void]:
-    """Rows as the analysis had them; ``clip`` holds the smoothed scores."""
-    rows = np.zeros(len(seen), FaceRecords(extra).rows.dtype)
-    frames = seen["frame_index"].to_numpy(np.int64)
+def _followed(
+    followed: pd.DataFrame, seen: pd.DataFrame, label: Labels, number: Mapping[str, int], samples: Samples
+) -> NDArray[np.void]:
+    """Where heads were followed to, each owned by whoever has the row of its person's nearest sighting now."""
+    out = np.zeros(len(followed), FOLLOWED)
+    out["sample"], out["box"] = _sample(followed, samples), followed[_HEAD].to_numpy()
+    whose, source = followed["person_id"].to_numpy(str), seen["person_id"].to_numpy(str)
+    when, seen_s = followed["time_s"].to_numpy(np.float64), seen["time_s"].to_numpy(np.float64)
+    for person in np.unique(whose):
+        rows, own = np.flatnonzero(whose == person), np.flatnonzero(source == person)
+        after = np.searchsorted(seen_s[own], when[rows]).clip(0, len(own) - 1)
+        before = (after - 1).clip(0)
+        earlier = np.abs(seen_s[own[before]] - when[rows]) <= np.abs(seen_s[own[after]] - when[rows])
+        nearest = own[np.where(earlier, before, after)]
+        out["owner"][rows] = [number.get(str(name), -1) for name in label[nearest]]
+        out["away_s"][rows] = np.abs(seen_s[nearest] - when[rows])
+    return out
+
+
+def _sample(rows: pd.DataFrame, samples: Samples) -> IndexArray:
+    """Which sample each row of a timeline is of."""
+    frames = rows["frame_index"].to_numpy(np.int64)
     at = np.searchsorted(samples.frames, frames)
     if len(frames) and (at.max() >= len(samples.frames) or (samples.frames[at] != frames).any()):
         raise DataError("timeline.parquet and samples.parquet are of different analyses", table.REDO)
-    rows["sample"] = at
+    return at.astype(np.int64)
+
+
+def _records(seen: pd.DataFrame, samples: Samples, extra: tuple[str, ...]) -> NDArray[np.void]:
+    """Rows as the analysis had them; ``clip`` holds the smoothed scores."""
+    rows = np.zeros(len(seen), FaceRecords(extra).rows.dtype)
+    rows["sample"] = _sample(seen, samples)
 
     def block(columns: list[str]) -> NDArray[np.float32]:
         return seen[columns].to_numpy(np.float32)

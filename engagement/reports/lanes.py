@@ -26,7 +26,7 @@ def person_lane(
     """One person's band.
 
     Returns:
-        ``seen`` and ``poor``: start, end, start, end …; ``events``: start, end, state (position in
+        ``seen``, ``followed`` and ``poor``: start, end, start, end …; ``events``: start, end, state (position in
         BAND_ORDER), per cent …; times in tenths of a second.
     """
     times = table["time_s"].to_numpy(np.float64)
@@ -36,6 +36,7 @@ def person_lane(
     close = finest if len(times) > _SCREEN else 0.0
     return {
         "seen": _flat(merged(spans(times, observed, step_s), close)),
+        "followed": _flat(merged(spans(times, table["followed"].to_numpy(bool), step_s), close)),
         "poor": _flat(merged(spans(times, observed & ~(quality >= min_quality), step_s), close)),
         "events": _events(events, duration_s),
     }

@@ -27,7 +27,7 @@ class Column:
     unit: str
     meaning: str
     nullable: bool = False
-    default: bool | str | int | None = None
+    default: bool | str | float | None = None
 
 
 def _scores(prefix: str, what: str) -> tuple[Column, ...]:
@@ -72,6 +72,17 @@ TIMELINE: tuple[Column, ...] = (
     Column("roll_deg", "float", "degree", "head tilted: positive clockwise in the image", True),
     *_scores("p", "raw"),
     *_scores("s", "smoothed"),
+    Column(
+        "followed",
+        "bool",
+        "",
+        "whether, no face being found, the head was followed by its picture from the sighting before or after",
+        default=False,
+    ),
+    *(
+        Column(f"head_{corner}", "float", "px", f"{edge} edge of the followed head", True, float("nan"))
+        for corner, edge in (("x1", "left"), ("y1", "top"), ("x2", "right"), ("y2", "bottom"))
+    ),
 )
 
 PERSONS: tuple[Column, ...] = (
@@ -80,6 +91,13 @@ PERSONS: tuple[Column, ...] = (
     Column("first_s", "float", "s", "first time seen"),
     Column("last_s", "float", "s", "last time seen"),
     Column("observed_s", "float", "s", "time observed: number of samples seen times the sampling step"),
+    Column(
+        "followed_s",
+        "float",
+        "s",
+        "further time in which no face was found but the head was followed; nothing is estimated there",
+        default=0,
+    ),
     Column("coverage", "float", "share 0-1", "samples observed between first and last time seen"),
     Column("session_share", "float", "share 0-1", "samples observed of all samples of the video"),
     Column("n_samples", "int", "samples", "samples in which the face was found"),

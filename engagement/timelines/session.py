@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engagement.followed import FOLLOWED
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.runs import find_runs
 from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE, raw_scores, smoothed_scores
@@ -55,6 +56,7 @@ def build_tables(
     smoothed: FloatArray,
     options: TableOptions,
     names: Sequence[str] | None = None,
+    followed: NDArray[np.void] | None = None,
 ) -> SessionTables:
     """Tables of one video.
 
@@ -64,8 +66,13 @@ def build_tables(
         person: (len(rows),) index of the person from 0, -1 for nobody.
         smoothed: (len(rows), 10), NaN where nothing is claimed.
         names: id of each person; P01, P02 … when not given.
+        followed: rows of FOLLOWED, owned by persons, none where a face was found; those before the first sight
+            of a person and after the last are left out.
     """
     import pandas as pd
+
+    if followed is None:
+        followed = np.zeros(0, FOLLOWED)
 
     timelines: list[pd.DataFrame] = []
     persons: list[dict[str, Any]] = []
@@ -78,8 +85,10 @@ def build_tables(
         run = find_runs(times, options.max_gap_s)
         valid = own["quality"] >= options.min_quality
         curves = smoothed[person == index]
-        timelines.append(_timeline(name, times_s, frames, own, curves, options))
-        persons.append(_person(name, times_s, own, valid, curves, options))
+        between = followed[followed["owner"] == index]
+        between = between[(between["sample"] > seen[0]) & (between["sample"] < seen[-1])]
+        timelines.append(_timeline(name, times_s, frames, own, between, curves, options))
+        persons.append(_person(name, times_s, own, len(between), valid, curves, options))
         for episode in find_episodes(times, curves[:, _E:], run, options.step_s, options.episodes):
             events.append(
                 {
@@ -113,6 +122,7 @@ def _timeline(
     times_s: TimeArray,
     frames: IndexArray,
     own: NDArray[np.void],
+    between: NDArray[np.void],
     smoothed: FloatArray,
     options: TableOptions,
 ) -> pd.DataFrame:
@@ -128,13 +138,18 @@ def _timeline(
         out[at] = values
         return out
 
-    observed = np.zeros(n, bool)
+    observed, followed = np.zeros(n, bool), np.zeros(n, bool)
     observed[at] = True
+    followed[between["sample"] - first] = True
+    head = np.full((n, 4), np.nan)
+    head[followed] = between["box"]
     columns: dict[str, Any] = {
         "person_id": name,
         "time_s": times_s[first : last + 1],
         "frame_index": frames[first : last + 1],
         "observed": observed,
+        "followed": followed,
+        **{f"head_{name}": head[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
     }
     blocks = [
         (("x1", "y1", "x2", "y2"), own["box"]),
@@ -156,6 +171,7 @@ def _person(
     name: str,
     times_s: TimeArray,
     own: NDArray[np.void],
+    n_followed: int,
     valid: NDArray[np.bool_],
     smoothed: FloatArray,
     options: TableOptions,
@@ -170,6 +186,7 @@ def _person(
         "first_s": float(times_s[first]),
         "last_s": float(times_s[last]),
         "observed_s": len(own) * options.step_s,
+        "followed_s": n_followed * options.step_s,
         "coverage": len(own) / (last - first + 1),
         "session_share": len(own) / len(times_s),
         "n_samples": len(own),

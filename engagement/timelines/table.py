@@ -53,15 +53,15 @@ def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path} does not exist", "Give the folder that `engagement analyze` wrote.")
     try:
-        return conform(_frame(path, columns), columns)
+        return conform(read_all(path, columns), columns)
     except DataError as error:
         raise DataError(f"{path}: {error.message}", REDO) from error
     except (OSError, ValueError, TypeError) as error:  # among them what pandas and pyarrow raise
         raise DataError(f"{path} cannot be read ({str(error).partition(chr(10))[0]})", REDO) from error
 
 
-def _frame(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
-    """The file as it is, with defaults for columns that earlier versions did not write."""
+def read_all(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
+    """The file as it is, further columns included, with defaults for those that earlier versions did not write."""
     import pandas as pd
 
     if path.suffix == ".parquet":
@@ -72,7 +72,8 @@ def _frame(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])  # type: ignore[arg-type]
     for column in columns:
         if column.name not in frame.columns and column.default is not None:
-            frame[column.name] = pd.NA if column.nullable else column.default
+            empty = column.nullable and column.dtype == "str"
+            frame[column.name] = pd.NA if empty else column.default
     return frame
 
 

@@ -34,10 +34,13 @@ class TrackingConfig:
     Attributes:
         new_score: detector score from which a face begins a track; weaker ones only continue one.
         max_lost_s: a track that is not seen for longer ends; persons join what belongs together.
+        follow_s: a head whose face is not found is followed by its picture for so long before and after a
+            sighting (``tracking.following``); 0 follows nobody.
     """
 
     new_score: float = 0.7
     max_lost_s: float = 1.0
+    follow_s: float = 2.0
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.new_score < 1:
@@ -49,6 +52,12 @@ class TrackingConfig:
             raise ConfigError(
                 f"tracking.max_lost_s {self.max_lost_s} is not within 0-30 s",
                 "Leave it out for the default, 1.",
+            )
+        # Stretches of a split video are read with a lead-in and a tail that must hold it (video.sampling).
+        if not 0 <= self.follow_s <= 3:
+            raise ConfigError(
+                f"tracking.follow_s {self.follow_s} is not within 0-3 s",
+                "Leave it out for the default, 2; 0 follows nobody.",
             )
 
 

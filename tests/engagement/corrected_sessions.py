@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from engagement.corrections.folder import write_tables
+from engagement.followed import FOLLOWED, settle
 from engagement.records import FaceRecords
 from engagement.reports.render import Thumbnail, render_index, render_session, write_assets
 from engagement.smoothing import SmoothingConfig, load_smoother, smooth_persons
@@ -66,6 +67,23 @@ def observations(
     return times, np.arange(len(times)) * 6, rows[in_time], person[in_time]
 
 
+def heads(rows: np.ndarray, true: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Everybody is followed for a second from each sight on if the face is found again.
+
+    Args:
+        true, person: (n,) whose each row is, and whose the analysis says.
+    """
+    out = []
+    for index in range(int(true.max(initial=-1)) + 1):
+        own, whose = rows[true == index], person[true == index]
+        for row, owner, until in zip(own[:-1], whose[:-1], own["sample"][1:].tolist(), strict=True):
+            out += [
+                (sample, owner, (sample - row["sample"]) * STEP, row["box"])
+                for sample in range(row["sample"] + 1, min(until, row["sample"] + 6))
+            ]
+    return np.array(out, FOLLOWED)
+
+
 def write_result(
     root: Path,
     relative: str = "talk",
@@ -89,7 +107,8 @@ def write_result(
     person = np.array([names.index(name) if name else -1 for name in given], np.int64)
     smoother, _ = load_smoother(SMOOTHING)
     smoothed = smooth_persons(smoother, times, rows, person, SMOOTHING, OPTIONS.min_quality)
-    tables = build_tables(times, frames, rows, person, smoothed, OPTIONS, names)
+    followed = settle(heads(rows, true, person), rows["sample"], person, rows["box"])
+    tables = build_tables(times, frames, rows, person, smoothed, OPTIONS, names, followed)
     write_tables(tables, folder)
     samples = pd.DataFrame({"time_s": times, "frame_index": frames})
     write_parquet(conform(samples, SAMPLES), folder / "samples.parquet")

@@ -118,6 +118,11 @@ def fabricate(n_persons: int, duration_s: float, rate_hz: float = 5.0, seed: int
             }
         )
         table.loc[~observed, table.columns[4:]] = np.nan
+        # Who is lost is followed for a while.
+        lost = ~observed & (np.arange(len(times)) > first) & (np.arange(len(times)) < last)
+        table["followed"] = lost & (np.arange(len(times)) % 40 < 20)
+        for corner in ("x1", "y1", "x2", "y2"):
+            table[f"head_{corner}"] = np.where(table["followed"], 100.0, np.nan)
         timelines.append(table.iloc[first : last + 1])
         means = np.nanmean(smooth[used], axis=0) if used.any() else np.full(10, np.nan)
         persons.append(
@@ -126,6 +131,7 @@ def fabricate(n_persons: int, duration_s: float, rate_hz: float = 5.0, seed: int
                 "first_s": times[first],
                 "last_s": times[last],
                 "observed_s": observed.sum() * step,
+                "followed_s": table["followed"].sum() * step,
                 "coverage": observed[first : last + 1].mean(),
                 "session_share": observed.mean(),
                 "n_samples": int(observed.sum()),

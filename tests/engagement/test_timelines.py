@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engagement.errors import ConfigError, DataError
+from engagement.followed import FOLLOWED
 from engagement.labels import UNCERTAIN
 from engagement.records import FaceRecords
 from engagement.runs import find_runs
@@ -114,6 +115,29 @@ def test_rows_between_first_and_last_sight_and_empty_where_unobserved() -> None:
     assert person_row["session_share"] == pytest.approx(0.3)
     assert person_row["top_expression"] == "happy"
     assert tables.events["state"].tolist() == ["engagement", "engagement"]
+
+
+def test_a_followed_head_has_a_place_and_nothing_else() -> None:
+    kept = records([2, 3, 7], 0)
+    followed = np.zeros(3, FOLLOWED)
+    followed["sample"], followed["box"] = [1, 4, 5], [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]
+    tables = build_tables(
+        np.arange(10) * STEP,
+        np.arange(10) * 6,
+        kept.rows,
+        np.zeros(3, np.int64),
+        kept.rows["prob"],
+        OPTIONS,
+        followed=followed,
+    )
+    timeline = tables.timeline
+    assert timeline["followed"].tolist() == [False, False, True, True, False, False]
+    assert timeline.loc[timeline["followed"], "head_x1"].tolist() == [5, 9]
+    nothing = [c.name for c in TIMELINE if c.nullable and not c.name.startswith("head_")]
+    assert timeline.loc[timeline["followed"], nothing].isna().all().all()
+    assert timeline.loc[~timeline["followed"], "head_x1"].isna().all()
+    assert tables.persons.iloc[0]["followed_s"] == pytest.approx(2 * STEP)
+    assert tables.persons.iloc[0]["coverage"] == pytest.approx(0.5)
 
 
 def test_poor_crops_are_shown_and_claimed_of_nothing() -> None:
