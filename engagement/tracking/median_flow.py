@@ -18,15 +18,15 @@ from engagement.types import ByteArray, FloatArray
 #: The patch is drawn this large, in the middle of a window three times as large; limits below are in its pixels.
 _SIDE, _WINDOW = 40, 120
 #: Places of the points, in sides from the middle of the box.
-_GRID = np.stack(np.meshgrid(*[np.linspace(-0.4, 0.4, 9)] * 2), axis=-1).reshape(-1, 2)
-#: A point that returns further away is lost; so many must be left, of 81; and they must agree.
-_RETURNS, _FEWEST, _DISAGREE = 1.0, 16, 3.0
+_GRID = np.stack(np.meshgrid(*[np.linspace(-0.4, 0.4, 7)] * 2), axis=-1).reshape(-1, 2)
+#: A point that returns further away is lost; so many must be left, of 49; and they must agree.
+_RETURNS, _FEWEST, _DISAGREE = 1.0, 10, 3.0
 #: Points nearer together than this say nothing of the patch's size.
 _APART = 8.0
 _FLOW = {
     "winSize": (11, 11),
     "maxLevel": 3,
-    "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.03),
+    "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03),
 }
 
 
