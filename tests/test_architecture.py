@@ -12,7 +12,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("engagement", "temporal", "training", "reports_templates")
 STAGES = ("video", "faces", "tracking", "classification", "timelines", "reports")
-FOUNDATIONS = {"errors", "labels", "types", "geometry", "runs", "records", "followed", "device", "compat", "siblings"}
+FOUNDATIONS = {
+    "errors",
+    "labels",
+    "types",
+    "geometry",
+    "runs",
+    "records",
+    "followed",
+    "device",
+    "compat",
+    "siblings",
+}
 HEAVY = (
     "torch",
     "torchvision",

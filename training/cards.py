@@ -140,9 +140,9 @@ def _fitted_on(record: WeightRecord, head: str) -> str:
 def data_names(origin: Mapping[str, Any]) -> list[str]:
     """Data sets of a model, of its identity feature, and of the model it started from; joined ones apart."""
     names: list[object] = [origin.get("data")]
-    identity, base = origin.get("identity"), origin.get("base")
-    if isinstance(identity, Mapping):
-        names += list(identity.get("data", []))
+    base = origin.get("base")
+    for further in (origin.get("more"), origin.get("identity")):
+        names += list(further.get("data", [])) if isinstance(further, Mapping) else []
     if isinstance(base, Mapping):
         names += data_names(base)
     return list(dict.fromkeys(part for n in names if n for part in str(n).split("+")))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from engagement.classification.network import HeadSpec
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
-from engagement.types import FloatArray
+from engagement.types import FloatArray, IndexArray
 from training.cards import FOLDS
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
+from training.engagement_only import engagement_figures, engagement_only
 from training.frozen import HeadFit, apply_head, features_of, fit_head, install_head
 from training.opened import open_network, with_head
 from training.samples import SampleTable
@@ -43,6 +45,8 @@ class StatesRun:
         hidden: units per member; 0 for a linear head. weight_decay: L2 strength.
         stages: of the backbone that the head reads, none for the last alone; None for what suits the backbone.
         grid: as in HeadSpec.
+        more: reference of faces labelled with engagement alone, which the head also learns from; empty for none.
+        leave_out: people of ``more`` who are in ``data`` as well.
         limit, test, skip_bad, command: as in ``training.base.BaseRun``.
     """
 
@@ -54,6 +58,8 @@ class StatesRun:
     weight_decay: float = 0.3
     stages: tuple[int, ...] | None = None
     grid: int = GRID
+    more: str = ""
+    leave_out: tuple[str, ...] = ()
     seed: int = 1
     limit: int | None = None
     test: bool = False
@@ -84,15 +90,28 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
     stages = STAGES.get(base.network.spec.backbone, ()) if run.stages is None else run.stages
     spec = HeadSpec(LEARNER_STATES, fit.units, stages, run.grid)
     network = with_head(base, HEAD, spec)
-    features = features_of(
-        base.network, train, base.chip, run.views, seed=run.seed, say=say, reads=spec.reads
-    )
-    install_head(network, HEAD, fit_head(features, train.target, spec, fit))
-    unseen = held_out_logits(features, train, spec, fit, say)
+    tables = [train]
+    if run.more:
+        tables.append(engagement_only(prepared(run.more, run.limit, run.skip_bad, say), run.leave_out))
+    faces = [
+        Learned(
+            features_of(base.network, own, base.chip, run.views, seed=run.seed, say=say, reads=spec.reads),
+            own,
+        )
+        for own in tables
+    ]
+    install_head(network, HEAD, _fitted(faces, spec, fit))
+    unseen, *further = held_out_logits(faces, spec, fit, say)
     measured_on = {FOLDS: train, **({"test": table.part("test")} if run.test else {})}
+    more = {
+        "data": [own.name for own in tables[1:]],
+        "left_out": list(run.leave_out),
+        "held_out": [engagement_figures(*found) for found in zip(further, tables[1:], strict=True)],
+    }
     origin = {
         "command": run.command,
         "data": table.name,
+        **({"more": more} if run.more else {}),
         "train_faces": len(train),
         "head": {
             "views": run.views,
@@ -105,36 +124,61 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
         "base": {"name": base.name, "sha256": base.sha256, **base.record.origin},
     }
     path = run.out / "model.safetensors"
-    licence = licence_text(table.name, base.record.licence)
+    licence = base.record.licence
+    for own in reversed(tables):
+        licence = licence_text(own.name, licence)
     return deliver(
         *(path, network, HEAD, base.chip, measured_on, origin, licence), unseen=unseen, base=base, say=say
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """Faces of one data set that a head learns from: features (views, n, d) and the table of the n."""
+
+    features: FloatArray
+    table: SampleTable
+
+    def rows(self, index: IndexArray) -> Learned:
+        """The given faces."""
+        return Learned(self.features[:, index], self.table.rows(index))
+
+
+def _fitted(faces: Sequence[Learned], spec: HeadSpec, fit: HeadFit) -> dict[str, Tensor]:
+    features = np.concatenate([own.features for own in faces], axis=1)
+    return fit_head(features, np.concatenate([own.table.target for own in faces]), spec, fit)
+
+
 def held_out_logits(
-    features: FloatArray, table: SampleTable, spec: HeadSpec, fit: HeadFit, say: Say = lambda _: None
-) -> FloatArray:
+    faces: Sequence[Learned], spec: HeadSpec, fit: HeadFit, say: Say = lambda _: None
+) -> list[FloatArray]:
     """Logits of every face by a head that was fitted to other people: they calibrate, and give the figures.
 
     More people than a validation split has, and none is lost for the head that is shipped.
 
-    Args:
-        features: (views, n, d). table: n faces.
-
     Returns:
-        float32 (n, classes).
+        of each set, float32 (n, classes).
 
     Raises:
         DataError: fewer people than folds.
     """
-    assert table.levels is not None
-    out = np.zeros((len(table), len(spec.labels)), np.float32)
-    _, people = np.unique(table.group, return_inverse=True)
-    for i, (others, held) in enumerate(folds_by_person(table.levels, people, validation.FOLDS), 1):
-        tensors = fit_head(features[:, others], table.target[others], spec, fit)
-        out[held] = apply_head(features[0, held], tensors)
-        say(f"fold {i} of {validation.FOLDS}: {len(held)} faces of people that were held out")
+    out = [np.zeros((len(own.table), len(spec.labels)), np.float32) for own in faces]
+    folds = [_folds(own.table) for own in faces]
+    for i, parts in enumerate(zip(*folds, strict=True), 1):
+        tensors = _fitted(
+            [own.rows(others) for own, (others, _) in zip(faces, parts, strict=True)], spec, fit
+        )
+        for logits, own, (_, held) in zip(out, faces, parts, strict=True):
+            logits[held] = apply_head(own.features[0, held], tensors)
+        count = sum(len(held) for _, held in parts)
+        say(f"fold {i} of {validation.FOLDS}: {count} faces of people that were held out")
     return out
+
+
+def _folds(table: SampleTable) -> list[tuple[IndexArray, IndexArray]]:
+    assert table.levels is not None
+    _, people = np.unique(table.group, return_inverse=True)
+    return list(folds_by_person(table.levels, people, validation.FOLDS))
 
 
 def require_disjoint(table: SampleTable) -> None:

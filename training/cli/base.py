@@ -112,6 +112,12 @@ def base(
 @click.option(
     "--grid", type=click.IntRange(1, 4), help="They are averaged over each of N x N parts of the face."
 )
+@click.option(
+    "--more",
+    metavar="REF",
+    help="Faces labelled with engagement alone, such as FOLDER:wacv2016, to learn from as well.",
+)
+@click.option("--leave-out", metavar="PERSON,PERSON", help="People of --more who are in --data as well.")
 def states(
     data: str,
     base: str,
@@ -125,6 +131,8 @@ def states(
     weight_decay: float | None,
     stages: tuple[int, ...] | None,
     grid: int | None,
+    more: str | None,
+    leave_out: str | None,
 ) -> None:
     """Add boredom, engagement and confusion to a base model (DAiSEE).
 
@@ -134,7 +142,10 @@ def states(
     from training.states import StatesRun, train_states
 
     given: dict[str, Any] = {"views": views, "hidden": hidden, "weight_decay": weight_decay}
-    given |= {"stages": stages, "grid": grid, "seed": seed}
+    given |= {"stages": stages, "grid": grid, "more": more, "seed": seed}
+    if leave_out and not more:
+        raise click.UsageError("--leave-out names people of --more, which is not given.")
+    given["leave_out"] = tuple(name.strip() for name in leave_out.split(",")) if leave_out else None
     settings = {key: value for key, value in given.items() if value is not None}
     run = StatesRun(
         data, base, out, limit=limit, test=test, skip_bad=skip_bad, command=options.command_line(), **settings
