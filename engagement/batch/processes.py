@@ -21,6 +21,8 @@ _SAY_EVERY_S = 0.2
 #: Libraries that start as many threads as there are cores; the stages have threads of their own.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _ENDS_WITHIN_S = 5.0
+#: After Ctrl-C workers have so long to say that they had finished.
+_SAYS_WITHIN_S = 0.5
 
 
 def automatic_workers(videos: int) -> int:
@@ -65,10 +67,26 @@ class Processes:
             while queue or any(w.task for w in self._workers):
                 queue = [task for task in queue if listener.wanted(task)]
                 self._assign(queue)
-                for worker, message in self._heard():
+                for worker, message in self._heard(1.0):
                     queue = enqueue(queue, self._follow(worker, message, listener))
+        except KeyboardInterrupt:
+            self._hear_out(listener)
+            raise
         finally:
             self._stop()
+
+    def _hear_out(self, listener: Listener) -> None:
+        """What was finished a moment ago: its result is there already, and belongs into the index."""
+        until = time.monotonic() + _SAYS_WITHIN_S
+        while any(w.task for w in self._workers) and (left := until - time.monotonic()) > 0:
+            for worker, (kind, *rest) in self._heard(left):
+                if kind == "done" and worker.task:
+                    listener.done(worker.task, rest[0])
+                if kind in ("done", "died"):
+                    worker.task = None
+                if kind == "died":
+                    self._workers.remove(worker)
+                    worker.pipe.close()
 
     def _assign(self, queue: list[Task]) -> None:
         idle = [w for w in self._workers if w.task is None]
@@ -90,10 +108,10 @@ class Processes:
         self._workers.append(worker)
         return worker
 
-    def _heard(self) -> Iterator[tuple[_Worker, tuple[Any, ...]]]:
+    def _heard(self, within_s: float) -> Iterator[tuple[_Worker, tuple[Any, ...]]]:
         """What workers say, and ``("died",)`` for one that ended."""
         by_pipe = {w.pipe: w for w in self._workers}
-        for pipe in wait(list(by_pipe), timeout=1.0):
+        for pipe in wait(list(by_pipe), timeout=within_s):
             assert isinstance(pipe, Connection)
             worker = by_pipe[pipe]
             try:

@@ -53,6 +53,19 @@ def test_an_interruption_ends_all_workers_at_once(tmp_path: Path) -> None:
     assert not multiprocessing.active_children()
 
 
+def test_what_was_finished_when_the_interruption_came_is_heard_of(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    run = _Run(
+        [video("good")], Silent(interrupt), lambda _: None
+    )  # interrupted while the worker says how far it is
+    with pytest.raises(KeyboardInterrupt):
+        Processes(MakesObedient(tmp_path), 1).run(run.tasks(), run)
+    assert [status.status for status in run.in_order()] == ["ok"]
+    assert not multiprocessing.active_children()
+
+
 def test_workers_that_cannot_start_say_why() -> None:
     run = _Run([video("good")], Silent(), lambda _: None)
     with pytest.raises(WeightsError, match="weights are gone"):
