@@ -101,11 +101,11 @@ class FaceFollower:
         now = _Picture.of(sample, self._shot, frame, boxes, tracks)
         rows: list[tuple[int, int, float, FloatArray]] = []
         seen = set(tracks.tolist())
-        last = self._before[-1] if self._before else None
-        there = {} if last is None else dict(zip(last.tracks.tolist(), last.boxes, strict=True))
+        last = self._before[-1] if self._before else now
+        there = dict(zip(last.tracks.tolist(), last.boxes, strict=True)) if last is not now else {}
         for track, box in there.items():
-            if last is not None and track not in seen:
-                self._lost.setdefault(track, _Head(track, last, box, last.time_s))
+            if track not in seen:
+                self._lost[track] = _Head(track, last, box, last.time_s)
         self._lost = {track: head for track, head in self._lost.items() if track not in seen}
         for head in self._lost.values():
             self._step(head, now, rows)

@@ -34,7 +34,7 @@ def follow_box(before: ByteArray, after: ByteArray, box: FloatArray, alike: floa
     """Where a box of one picture is in another a moment away, earlier or later.
 
     Args:
-        before, after: uint8 (height, width), grey, of the same size.
+        before, after: uint8 (height, width), grey, of the same size (readers see to it).
         box: (4,) corners in pixels of ``before``.
         alike: least correlation of the patch before and after, -1 to 1.
 
@@ -71,7 +71,8 @@ def _window(picture: ByteArray, middle: FloatArray, scale: float) -> ByteArray:
     """The surroundings of a point, ``scale`` source pixels to one; beyond the edge the edge goes on."""
     reach = _WINDOW * scale / 2
     x, y = (int(np.floor(v)) for v in middle - reach)
-    size = int(np.ceil(2 * reach)) + 1
+    shrink = max(int(scale), 1)  # first by a whole number, over whole areas: fine detail would alias
+    size = shrink * (int(np.ceil(2 * reach / shrink)) + 1)
     height, width = picture.shape
     part = picture[max(y, 0) : y + size, max(x, 0) : x + size]
     part = cv2.copyMakeBorder(
@@ -82,10 +83,11 @@ def _window(picture: ByteArray, middle: FloatArray, scale: float) -> ByteArray:
         max(x + size - width, 0),
         cv2.BORDER_REPLICATE,
     )
-    if scale > 1.5:  # fine detail would alias
-        part = cv2.GaussianBlur(part, (0, 0), 0.4 * scale)
-    # Pixel centres: the middle of the window is where the point is.
-    where = np.array([[scale, 0, middle[0] - x - reach], [0, scale, middle[1] - y - reach]], np.float32)
+    if shrink > 1:
+        part = cv2.resize(part, (size // shrink, size // shrink), interpolation=cv2.INTER_AREA)
+    # The middle of the window is where the point is; pixel i of a shrunk part lies at shrink * (i + 0.5) - 0.5.
+    step, corner = scale / shrink, (middle - (x, y) - reach + 0.5) / shrink - 0.5
+    where = np.array([[step, 0, corner[0]], [0, step, corner[1]]], np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(
         cv2.warpAffine(part, where, (_WINDOW, _WINDOW), flags=flags, borderMode=cv2.BORDER_REPLICATE),

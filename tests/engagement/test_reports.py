@@ -329,6 +329,9 @@ def test_bands_hold_presence_events_and_gaps() -> None:
     assert set(lane["events"][2::4]) <= {0, 1, 2, 3}
     seen = sum(lane["seen"][1::2]) - sum(lane["seen"][::2])
     assert seen / 10 == pytest.approx(own["observed"].sum() * 0.2, abs=0.3)
+    followed = sum(lane["followed"][1::2]) - sum(lane["followed"][::2])
+    assert followed / 10 == pytest.approx(own["followed"].sum() * 0.2, abs=0.3)
+    assert followed > 0
 
 
 def test_wording() -> None:

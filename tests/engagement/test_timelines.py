@@ -140,6 +140,23 @@ def test_a_followed_head_has_a_place_and_nothing_else() -> None:
     assert tables.persons.iloc[0]["coverage"] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_a_table_of_an_earlier_version_follows_nobody(tmp_path: Path, suffix: str) -> None:
+    kept = records([2, 3], 0)
+    tables = build_tables(
+        np.arange(5) * STEP, np.arange(5), kept.rows, np.zeros(2, np.int64), kept.rows["prob"], OPTIONS
+    )
+    old = tables.timeline.drop(
+        columns=[c for c in tables.timeline if c == "followed" or c.startswith("head_")]
+    )
+    path = tmp_path / f"timeline.{suffix}"
+    {"parquet": table.write_parquet, "csv": table.write_csv}[suffix](old, path)
+    found = table.read(path, TIMELINE)
+    assert not found["followed"].any()
+    assert found["head_x1"].isna().all()
+    assert len(found) == 2
+
+
 def test_poor_crops_are_shown_and_claimed_of_nothing() -> None:
     kept = records([0, 1, 2], 0, quality=0.1)
     smoothed = np.full((3, 10), np.nan, np.float32)

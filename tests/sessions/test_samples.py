@@ -68,6 +68,7 @@ def test_who_left_is_absent_and_comes_back_as_the_same_person(
     away = own[(own["time_s"] > left + 1) & (own["time_s"] < back - 1)]
     assert len(away) > 10
     assert not away["observed"].any()
+    assert not away["followed"].any()  # nor is the place that was left taken for a head
     assert own[own["time_s"] < left]["observed"].mean() > 0.95
     assert own[own["time_s"] > back]["observed"].mean() > 0.95
     events = pd.read_csv(sample_results / "seminar" / "events.csv")
@@ -86,6 +87,10 @@ def test_tables_keep_their_contract(sample_results: Path, clip: str) -> None:
     assert list(events.columns) == names(EVENTS)
     assert summary["n_persons"] == len(persons) == timeline["person_id"].nunique()
     seen = timeline[timeline["observed"]]
+    followed = timeline[timeline["followed"]]
+    assert not followed["observed"].any()
+    assert followed[["head_x1", "head_y1", "head_x2", "head_y2"]].notna().all().all()
+    assert followed[["x1", "detection_score", "p_happy", "s_happy"]].isna().all().all()
     for prefix in ("p", "s"):
         expressions = [
             f"{prefix}_{c}" for c in ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
