@@ -25,8 +25,10 @@ from engagement.timelines.session import TableOptions, build_tables
 from engagement.timelines.summary import class_curves, expression_share, visibility
 from engagement.timelines.table import conform, write_parquet
 from tests.engagement.report_data import portraits, write_run
+from tests.sessions.command import Run
 
 Whose = Callable[[str, float], str]
+Report = Callable[..., Run]
 STEP = 0.2
 SMOOTHING = SmoothingConfig()
 OPTIONS = TableOptions(STEP, 0.3, SMOOTHING.max_gap_s, EpisodesConfig(), ("extra_yes", "extra_no"))

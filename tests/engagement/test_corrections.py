@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,42 +15,15 @@ from engagement.corrections.folder import bring_up_to_date, check_names, correct
 from engagement.errors import ConfigError
 from engagement.reports.pictures import read_pictures
 from engagement.timelines.presence import PresenceConfig
-from tests.engagement.corrected_sessions import PEOPLE, everything, tables_of, write_output, write_result
-from tests.sessions.command import Run, run_command
-
-Report = Callable[..., Run]
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An output folder with one result; to be copied, not changed."""
-    root = tmp_path_factory.mktemp("finished")
-    write_output(root, "talk")
-    return root
-
-
-@pytest.fixture
-def out(finished: Path, tmp_path: Path) -> Path:
-    shutil.copytree(finished, tmp_path / "out")
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def report(out: Path, capfd: pytest.CaptureFixture[str]) -> Report:
-    """``report("P01: Ana", "--min-presence", "5s")``: applies a text to ``out``, as a user would."""
-
-    def run(text: str | None, *options: object) -> Run:
-        given: list[object] = []
-        if text is not None:
-            path = out.parent / "my names.txt"
-            path.write_text(text, encoding="utf-8")
-            given = ["--names", path]
-        capfd.readouterr()
-        status = run_command("report", out, *given, *options)
-        printed = capfd.readouterr()
-        return Run(status, printed.out, printed.err)
-
-    return run
+from tests.engagement.corrected_sessions import (
+    PEOPLE,
+    Report,
+    everything,
+    tables_of,
+    write_output,
+    write_result,
+)
+from tests.sessions.command import run_command
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,127 @@
+"""Review of captured faces: what is answered is done once, and nothing of the user's is lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from engagement.errors import ConfigError, DataError
+from engagement.faces.capture import CaptureConfig, FaceCapture, Scene
+from engagement.faces.manifest import read_manifest, write_manifest
+from tests.training.captured import Videos, write_captured
+from tests.training.test_capture import Placed, frames
+from training.collection.review import FORMAT, apply_review, write_review
+from training.collection.split import SplitOptions, split_faces
+from training.datasets.registry import load
+
+TWO: Videos = {"happy": {"h1.mp4": 8, "h2.mp4": 8}, "sad": {"s1.mp4": 8, "s2.mp4": 8, "s3.mp4": 8}}
+
+
+def answer(path: Path, changes: dict[str, object]) -> Path:
+    path.write_text(json.dumps({"format": FORMAT, "folder": "f", "changes": changes}))
+    return path
+
+
+def test_a_review_moves_drops_and_can_be_applied_again(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    split_faces(folder, SplitOptions())
+    moved, gone = "happy/h1.mp4_000015_0.png", "sad/s1.mp4_000000_0.png"
+    picture = (folder / gone).read_bytes()
+    review = answer(tmp_path / "review.json", {moved: {"label": "away"}, gone: {"drop": True}})
+    assert apply_review(folder, review) == {"relabelled": 1, "dropped": 1}
+    rows = {row["file"]: row for row in read_manifest(folder)}
+    row = rows["away/h1.mp4_000015_0.png"]
+    assert (row["label"], row["captured_label"], row["source"], row["split"]) == (
+        "away", "happy", "h1.mp4", rows["happy/h1.mp4_000000_0.png"]["split"],
+    )  # fmt: skip
+    assert gone not in rows and moved not in rows and len(rows) == 39
+    assert (folder / ".dropped" / gone).read_bytes() == picture
+    assert [r["file"] for r in read_manifest(folder / ".dropped")] == [gone]
+    assert len(load(str(folder))) == 39
+    assert apply_review(folder, review) == {"done before": 2}
+    back = answer(tmp_path / "back.json", {"away/h1.mp4_000015_0.png": {"label": "happy"}})
+    assert apply_review(folder, back) == {"relabelled": 1}
+    assert not (folder / "away").exists()  # an empty class would stop the readers
+    assert {r["captured_label"] for r in read_manifest(folder)} == {""}
+
+
+def test_capturing_again_does_not_undo_a_review(tmp_path: Path) -> None:
+    def run() -> FaceCapture:
+        work = FaceCapture(tmp_path / "f", CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
+        work.add("v.mp4", [Scene("happy")], frames(3))
+        return work
+
+    run()
+    names = sorted(row["file"] for row in read_manifest(tmp_path / "f"))
+    review = {names[0]: {"drop": True}, names[1]: {"label": "sad"}}
+    apply_review(tmp_path / "f", answer(tmp_path / "r.json", review))
+    assert run().counts["faces dropped or moved by an earlier review"] == 2
+    left = sorted(row["file"] for row in read_manifest(tmp_path / "f"))
+    assert left == [names[2], names[1].replace("happy", "sad")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nonsense", "is no review"),
+        ('{"changes": {}}', "is no review"),
+        ('{"format": "FORMAT", "changes": {"happy/h1.mp4_000000_0.png": {}}}', "nothing is decided"),
+        (
+            '{"format": "FORMAT", "changes": {"happy/h1.mp4_000000_0.png": {"label": "../up"}}}',
+            "'../up'",
+        ),
+        (
+            '{"format": "FORMAT", "changes": {"../secret.png": {"drop": true}}}',
+            "does not hold: ../secret.png",
+        ),
+        (
+            '{"format": "FORMAT", "changes": {"happy/gone.png": {"label": "sad"}}}',
+            "does not hold: happy/gone",
+        ),
+    ],
+)
+def test_a_wrong_answer_changes_nothing(tmp_path: Path, text: str, said: str) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    (tmp_path / "review.json").write_text(text.replace("FORMAT", FORMAT))
+    before = sorted(p.relative_to(folder) for p in folder.rglob("*"))
+    with pytest.raises(DataError) as caught:
+        apply_review(folder, tmp_path / "review.json")
+    assert said in str(caught.value)
+    assert sorted(p.relative_to(folder) for p in folder.rglob("*")) == before
+
+
+def test_rows_of_deleted_pictures_are_said_and_left_out(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    (folder / "happy" / "h1.mp4_000000_0.png").unlink()
+    said: list[str] = []
+    split_faces(folder, SplitOptions(), said.append)
+    assert "1 pictures of the manifest are no longer there, first happy/h1.mp4_000000_0.png" in said
+    assert len(read_manifest(folder)) == 39
+
+
+def test_columns_of_the_user_s_own_survive(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    rows = [{**row, "room": "B 12"} for row in read_manifest(folder)]
+    write_manifest(folder, rows, list(rows[0]))
+    split_faces(folder, SplitOptions())
+    with (folder / "manifest.csv").open(newline="") as file:
+        assert {row["room"] for row in csv.DictReader(file)} == {"B 12"}
+
+
+def test_the_page_escapes_what_is_hostile(tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    folder = write_captured(tmp_path / "a #1 50%</script>", {"a": {"v.mp4": 2}, "b": {"w.mp4": 2}})
+    rows = [
+        {**row, "person": hostile, "source": "</script><script>alert(2)</script>"}
+        for row in read_manifest(folder)
+    ]
+    write_manifest(folder, rows)
+    page = write_review(folder, ["c&d"]).read_text(encoding="utf-8")
+    assert hostile not in page
+    assert "alert(2)</script>" not in page
+    assert page.count("</script>") == 2
+    with pytest.raises(ConfigError, match="--add"):
+        write_review(folder, ["a/b"])
