@@ -104,7 +104,7 @@ def compare(video: Path, options: argparse.Namespace) -> dict[str, Any]:
         search=SearchConfig(scan_every_s=options.scan_every),
         classifier=ClassifierConfig(mirror=options.mirror),
     )
-    analyzer, obvious = Analyzer(config, "cpu"), ObviousWay(options.min_face)
+    analyzer, obvious = Analyzer(config, options.device), ObviousWay(options.min_face)
     best = {"ours": np.inf, "obvious": np.inf, "decode": np.inf}
     stages: dict[str, float] = {}
     mine: Boxes = {}
@@ -143,6 +143,7 @@ def compare(video: Path, options: argparse.Namespace) -> dict[str, Any]:
         "cpu_seconds_per_second": cpu / length,
         "stage_seconds_per_second": {k: v / length for k, v in stages.items()},
         "recall_of_obvious": agreement(theirs, mine) if theirs else None,
+        "device": analyzer.device,
         "cores": os.cpu_count(),
     }
 
@@ -160,6 +161,9 @@ def main() -> None:
     parser.add_argument("--obvious-seconds", type=float, default=20, help="Run the obvious way on so much.")
     parser.add_argument("--ours-only", action="store_true", help="Leave the obvious way out.")
     parser.add_argument("--mirror", action="store_true", help="Ours looks at each face twice.")
+    parser.add_argument(
+        "--device", default="auto", help="Ours runs there; the obvious way by torch on the CPU."
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -7,14 +7,15 @@ import sys
 import threading
 
 from engagement.errors import ConfigError
+from engagement.inference import openvino_there
 
 #: Niceness of threads that give way; 19 is the most.
 _GIVING_WAY = 15
-CHOICES = ("auto", "cpu", "cuda", "mps")
+CHOICES = ("auto", "cuda", "mps", "openvino", "cpu")
 
 
 def choose(name: str) -> str:
-    """A device that is there: ``auto`` takes a GPU if one works, else the CPU.
+    """A device that is there: ``auto`` takes a GPU if one works, else the CPU, by OpenVINO where it is installed.
 
     Raises:
         ConfigError: the named device is unknown or not available.
@@ -23,9 +24,18 @@ def choose(name: str) -> str:
 
     if name not in CHOICES:
         raise ConfigError(f"--device '{name}' is unknown", f"Choose one of: {', '.join(CHOICES)}")
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "openvino": openvino_there(),
+        "cpu": True,
+    }
     if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if there[device])
+        return next(device for device, works in there.items() if works)
+    if not there["openvino"] and name == "openvino":
+        raise ConfigError(
+            "--device openvino: OpenVINO is not installed", "pip install openvino, or use --device auto."
+        )
     if not there[name]:
         raise ConfigError(f"--device {name}: this machine has none", "Use --device auto.")
     return name

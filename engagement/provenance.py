@@ -20,6 +20,7 @@ _PACKAGES = (
     "torch",
     "torchvision",
     "facenet-pytorch",
+    "openvino",
     "av",
     "opencv-python-headless",
     "numpy",

@@ -21,6 +21,7 @@ FOUNDATIONS = {
     "records",
     "followed",
     "device",
+    "inference",
     "compat",
     "siblings",
 }
@@ -35,6 +36,7 @@ HEAVY = (
     "pytorch_lightning",
     "sklearn",
     "scipy",
+    "openvino",
 )
 
 

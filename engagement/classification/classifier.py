@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import expit, softmax
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from engagement.classification.ensemble import KIND, averaged, members_of
@@ -17,21 +17,25 @@ from engagement.classification.network import FaceStateNet, NetworkSpec
 from engagement.classification.options import DEFAULT_WEIGHTS, ClassifierConfig
 from engagement.errors import WeightsError
 from engagement.faces.chips import normalize_chips
+from engagement.inference import Run, runner
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ByteArray, ChipSpec, FaceScores, FloatArray
 from engagement.weights.store import LoadedWeights, load_weights
 
 #: Chips per forward pass: as fast as any larger number on a CPU core, and enough for a GPU. Not an option:
 #: the last bits of a score depend on it (libraries sum in another order for another number of pictures).
-_CHUNK = {"cpu": 16, "cuda": 256}
+_CHUNK, _CHUNK_GPU = 16, 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Network:
+    """A network that runs: chips to the logits of its heads, in their order, then the identity feature if it has one."""
+
     weights: LoadedWeights
-    network: FaceStateNet
+    spec: NetworkSpec
     chip: ChipSpec
     share: float
+    run: Run
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,11 +47,11 @@ class _Loaded:
 
     @property
     def heads(self) -> dict[str, LabelSet]:
-        return {name: head.labels for name, head in self.networks[0].network.spec.heads.items()}
+        return {name: head.labels for name, head in self.networks[0].spec.heads.items()}
 
     @property
     def identity_dim(self) -> int:
-        return self.networks[0].network.spec.identity_dim
+        return self.networks[0].spec.identity_dim
 
 
 def build_network(weights: LoadedWeights) -> FaceStateNet:
@@ -100,15 +104,15 @@ class FaceClassifier:
 
     Args:
         config: which weights.
-        device: where the networks run.
+        device: where the networks run (see ``engagement.device``).
 
     Raises:
         WeightsError: a file is damaged, or its expression classes are none of ours.
     """
 
-    def __init__(self, config: ClassifierConfig | None = None, device: str | torch.device = "cpu") -> None:
+    def __init__(self, config: ClassifierConfig | None = None, device: str = "cpu") -> None:
         self.config = config or ClassifierConfig()
-        self.device = torch.device(device)
+        self.device = device
         main = self._load(self.config.checkpoint)
         self._loaded = [main]
         lacking = {"expression", "state"} - set(main.heads)
@@ -124,12 +128,13 @@ class FaceClassifier:
         weights = load_weights(DEFAULT_WEIGHTS if reference == "default" else reference, ("face_state", KIND))
         networks = []
         for member in members_of(weights):
-            network = _fused(build_network(member.weights)).to(self.device)
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network = _fused(build_network(member.weights))
             if self.config.mirror:
                 network.look_twice()
             chip = ChipSpec.from_dict(dict(member.weights.record.chip))
-            networks.append(_Network(member.weights, network, chip, member.share))
+            example = np.zeros((2, 3, chip.size, chip.size), np.float32)
+            run = runner(_OfChips(network), example, (0,), self.device)
+            networks.append(_Network(member.weights, network.spec, chip, member.share, run))
         return _Loaded(weights, networks)
 
     @property
@@ -155,7 +160,6 @@ class FaceClassifier:
                 return loaded.heads["expression"].classes
         raise WeightsError("no network has an expression head")
 
-    @torch.inference_mode()
     def score(self, chips: list[ByteArray]) -> FaceScores:
         """Scores of n faces.
 
@@ -187,7 +191,7 @@ class FaceClassifier:
         """Calibrated probabilities of each head, and the identity feature."""
         logits, identity = self._forward(loaded, chips)
         calibration = loaded.weights.record.calibration
-        heads = loaded.network.spec.heads
+        heads = loaded.spec.heads
         prob = {
             name: calibrate(values, heads[name].labels, dict(calibration.get(name, {})))
             for name, values in logits.items()
@@ -195,22 +199,28 @@ class FaceClassifier:
         return prob, identity
 
     def _forward(self, loaded: _Network, chips: ByteArray) -> tuple[dict[str, FloatArray], FloatArray]:
-        logits: dict[str, list[FloatArray]] = {name: [] for name in loaded.network.spec.heads}
-        identity: list[FloatArray] = [np.zeros((0, loaded.network.spec.identity_dim), np.float32)]
-        size = _CHUNK.get(self.device.type, _CHUNK["cuda"])
+        heads, dim = loaded.spec.heads, loaded.spec.identity_dim
+        widths = [*(len(head.labels) for head in heads.values()), dim]
+        parts = [[np.zeros((0, width), np.float32)] for width in widths]
+        size = _CHUNK if self.device in ("cpu", "openvino") else _CHUNK_GPU
         for start in range(0, len(chips), size):
-            own = chips[start : start + size]
-            inputs = torch.from_numpy(normalize_chips(own, loaded.chip)).to(self.device)
-            out = loaded.network(inputs.contiguous(memory_format=torch.channels_last))
-            for name, values in out.logits.items():
-                logits[name].append(values.float().cpu().numpy())
-            identity.append(out.identity.float().cpu().numpy())
-        widths = {name: len(head.labels) for name, head in loaded.network.spec.heads.items()}
-        joined = {
-            name: np.concatenate([np.zeros((0, widths[name]), np.float32), *parts])
-            for name, parts in logits.items()
-        }
-        return joined, np.concatenate(identity)
+            out = loaded.run(normalize_chips(chips[start : start + size], loaded.chip))
+            for part, values in zip(parts, out, strict=False):  # the feature may be missing
+                part.append(values)
+        *logits, identity = (np.concatenate(part) for part in parts)
+        return dict(zip(heads, logits, strict=True)), identity
+
+
+class _OfChips(nn.Module):
+    """The network's outputs in a row: logits of each head, and the identity feature if it has one."""
+
+    def __init__(self, network: FaceStateNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, chips: Tensor) -> tuple[Tensor, ...]:
+        out = self.network(chips.contiguous(memory_format=torch.channels_last))
+        return (*out.logits.values(), *([out.identity] if self.network.spec.identity_dim else []))
 
 
 def _in_order(labels: LabelSet, prob: FloatArray, wanted: LabelSet) -> FloatArray:

@@ -47,7 +47,9 @@ if TYPE_CHECKING:
     help="Score each face and its mirror image: steadier, a fifth slower.  [default: no]",
 )
 @click.option("--backend", type=str, help="Video reader: auto, pyav, decord or opencv.  [default: auto]")
-@click.option("--device", type=str, default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option(
+    "--device", type=str, default="auto", show_default=True, help="auto, cuda, mps, openvino or cpu."
+)
 @click.option("--glob", "globs", multiple=True, help="Other files to take from folders, such as '*.ts'.")
 @click.option(
     "--thumbnails/--no-thumbnails", default=True, help="Pictures of faces in the pages.  [default: on]"

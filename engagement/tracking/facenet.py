@@ -41,7 +41,7 @@ class FacenetEmbedder:
         WeightsError: there is no such file, or it holds another network.
     """
 
-    def __init__(self, weights: str | Path | None = None, device: object = "cpu") -> None:
+    def __init__(self, weights: str | Path | None = None, device: str = "cpu") -> None:
         import torch
 
         from engagement.compat import load_torchvision
@@ -57,7 +57,7 @@ class FacenetEmbedder:
         from facenet_pytorch.models.inception_resnet_v1 import InceptionResnetV1
 
         self.path = path
-        self.device = torch.device(str(device))
+        self.device = torch.device("cpu" if device == "openvino" else device)
         network = InceptionResnetV1(pretrained=None, classify=False)
         try:
             # Tensors alone: a file from a stranger runs no code.
