@@ -41,6 +41,11 @@ def choose(name: str) -> str:
     return name
 
 
+def of_torch(device: str) -> str:
+    """What torch calls it: OpenVINO's is the CPU."""
+    return "cpu" if device == "openvino" else device
+
+
 def one_thread_each() -> None:
     """One thread per call of torch and OpenCV.
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--scan-every",
     type=float,
-    help="Seconds between searches of the whole picture; known faces are followed in between.  [default: 1]",
+    help="Seconds between searches of the whole picture; known faces are followed in between.  [default: 0.6]",
 )
 @click.option(
     "--min-quality", type=float, help="Crops below this (0-1) are left out of claims.  [default: 0.3]"

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 @click.argument("video", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--sample-rate", type=float, help="Frames analysed per second of video.  [default: 5]")
 @click.option("--min-face", type=int, help="Smallest face searched for, pixels of the video.  [default: 24]")
-@click.option("--scan-every", type=float, help="Seconds between searches of the whole picture.  [default: 1]")
+@click.option(
+    "--scan-every", type=float, help="Seconds between searches of the whole picture.  [default: 0.6]"
+)
 @click.option(
     "--device", type=str, default="auto", show_default=True, help="auto, cuda, mps, openvino or cpu."
 )

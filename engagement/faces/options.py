@@ -20,7 +20,7 @@ class MtcnnConfig:
     """
 
     min_face_px: int = 24
-    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    thresholds: tuple[float, float, float] = (0.7, 0.7, 0.7)
     factor: float = 0.709
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class SearchConfig:
         remember_s: and for so long whenever the picture is scanned.
     """
 
-    scan_every_s: float = 1.0
+    scan_every_s: float = 0.6
     keep_looking_s: float = 0.5
     remember_s: float = 30.0
 
@@ -88,5 +88,5 @@ class SearchConfig:
         if not 0 <= self.scan_every_s <= 10:
             raise ConfigError(
                 f"--scan-every {self.scan_every_s} is not within 0-10 s",
-                "0 scans every sample, which takes several times as long; the default is 1.",
+                "0 scans every sample, which takes several times as long; the default is 0.6.",
             )

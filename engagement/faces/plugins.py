@@ -17,6 +17,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+from engagement.device import of_torch
 from engagement.errors import BackendUnavailable, ConfigError, EngagementError
 from engagement.faces.detector import FaceDetector
 from engagement.faces.options import DetectorConfig, MtcnnConfig
@@ -67,7 +68,7 @@ def make_detector(
     point = plugged_in()[config.name]
     try:
         factory: Factory = point.load()
-        detector = factory(min_face_px=detection.min_face_px, weights=weights, device=device)
+        detector = factory(min_face_px=detection.min_face_px, weights=weights, device=of_torch(device))
     except EngagementError:
         raise
     except Exception as error:

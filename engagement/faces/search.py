@@ -1,7 +1,7 @@
 """Faces of a recording, frame by frame: the whole picture now and then, known faces in between.
 
 A full scan costs as much as looking again at a hundred known faces. So the picture is scanned about
-once a second; in the samples between, every known face is looked for where it should be. A face that a
+every 0.6 s; in the samples between, every known face is looked for where it should be. A face that a
 scan finds anew is followed backwards through the samples since the scan before, so that nobody is seen
 later than with a scan of every sample; one that vanished is looked for where it was last, more finely
 than a scan does. This needs the future, as a recording has it: up to one scan interval of frames waits.

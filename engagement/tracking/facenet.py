@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engagement.device import of_torch
 from engagement.errors import WeightsError
 from engagement.types import ByteArray, FloatArray
 
@@ -57,7 +58,7 @@ class FacenetEmbedder:
         from facenet_pytorch.models.inception_resnet_v1 import InceptionResnetV1
 
         self.path = path
-        self.device = torch.device("cpu" if device == "openvino" else device)
+        self.device = torch.device(of_torch(device))
         network = InceptionResnetV1(pretrained=None, classify=False)
         try:
             # Tensors alone: a file from a stranger runs no code.

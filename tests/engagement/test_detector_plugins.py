@@ -164,12 +164,15 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("plugged")
-def test_a_plugged_in_detector_is_made_with_the_users_options(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("device", "torchs"), [("cuda", "cuda"), ("openvino", "cpu")])
+def test_a_plugged_in_detector_is_made_with_the_users_options_and_a_device_that_torch_knows(
+    tmp_path: Path, device: str, torchs: str
+) -> None:
     file = tmp_path / "weights.bin"
     file.write_bytes(b"one")
-    detector = plugins.make_detector(DetectorConfig("red", str(file)), MtcnnConfig(min_face_px=31), "cpu")
+    detector = plugins.make_detector(DetectorConfig("red", str(file)), MtcnnConfig(min_face_px=31), device)
     assert isinstance(detector, RedSquares)
-    assert detector.given == (31, file, "cpu")
+    assert detector.given == (31, file, torchs)
     assert plugins.names() == ["mtcnn", "yunet", "broken", "gone", "red", "thing"]
 
 
