@@ -47,7 +47,7 @@ class ObviousWay:
         from facenet_pytorch import MTCNN
 
         self.detector = MTCNN(keep_all=True, min_face_size=min_face)
-        self.classifier = FaceClassifier()
+        self.classifier = FaceClassifier(ClassifierConfig(mirror=False))
 
     def run(self, video: Path, frames: list[int]) -> Boxes:
         """Boxes (n, 4) with score >= 0.9 of every sampled frame."""
@@ -102,7 +102,7 @@ def compare(video: Path, options: argparse.Namespace) -> dict[str, Any]:
         sampling=SamplingConfig(rate_hz=options.rate),
         detection=MtcnnConfig(min_face_px=options.min_face),
         search=SearchConfig(scan_every_s=options.scan_every),
-        classifier=ClassifierConfig(mirror=options.mirror),
+        classifier=ClassifierConfig(mirror=not options.no_mirror),
     )
     analyzer, obvious = Analyzer(config, options.device), ObviousWay(options.min_face)
     best = {"ours": np.inf, "obvious": np.inf, "decode": np.inf}
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--obvious-seconds", type=float, default=20, help="Run the obvious way on so much.")
     parser.add_argument("--ours-only", action="store_true", help="Leave the obvious way out.")
-    parser.add_argument("--mirror", action="store_true", help="Ours looks at each face twice.")
+    parser.add_argument("--no-mirror", action="store_true", help="Ours looks at each face once, too.")
     parser.add_argument(
         "--device", default="auto", help="Ours runs there; the obvious way by torch on the CPU."
     )

@@ -248,7 +248,7 @@ class EvaluateRun:
     skip_bad: bool = False
     report: Path | None = None
     gallery: bool = False
-    mirror: bool = False
+    mirror: bool = True
 
     def __post_init__(self) -> None:
         if self.gallery and self.report is None:

@@ -14,8 +14,9 @@ class ClassifierConfig:
 
     Attributes:
         checkpoint: ``default``, a shipped name, or a file; heads it lacks come from the default.
-        mirror: average what the network says of a face and of its mirror image.
+        mirror: average what the network says of a face and of its mirror image: steadier scores, and a face feature
+            that knows a person again more surely, for twice the network's time.
     """
 
     checkpoint: str = DEFAULT_WEIGHTS
-    mirror: bool = False
+    mirror: bool = True

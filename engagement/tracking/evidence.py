@@ -35,6 +35,7 @@ _SEAT_RIGHT, _SEAT_WRONG = 8.0, 1.0
 #: where they were for the view to be the same.
 _AROUND_CUT, _STAY, _STAY_SHARE = 5, 3, 0.6
 _CLEAR = 2.0  # log-likelihood ratio of faces from which they judge a seat
+_CLEAR_WEIGHT = 3.0  # and sum of qualities: fragments of a second, often blurred, contradict what is right
 
 
 class Evidence:
@@ -99,7 +100,7 @@ class Evidence:
 
     def _trust_in_seats(self) -> float:
         """Log-likelihood ratio of the same seat: seats that clear faces contradict count for less."""
-        clear = self.weight >= _FACE_FULL_WEIGHT
+        clear = self.weight >= _CLEAR_WEIGHT
         same_place = np.triu((self.near > 0.5) & clear[:, None] & clear[None] & ~self.apart, 1)
         cosines = (self._unit @ self._unit.T)[same_place]
         ratios = _FACE_SLOPE * (cosines - _FACE_ZERO)

@@ -78,9 +78,9 @@ def search(
     return list(finder.find(finder.scan(pictures)))
 
 
-def test_scans_once_a_second_and_shows_a_face_that_stays_in_every_sample() -> None:
+def test_scans_every_third_sample_and_shows_a_face_that_stays_in_every_sample() -> None:
     found, detector = find(lambda i: [(80, 45)], 16)
-    assert detector.scans == [0, 30, 60, 90]
+    assert detector.scans == [0, 18, 36, 54, 72, 90]
     assert [len(s.faces) for s in found] == [1] * 16
     assert [s.frame.index for s in found] == [i * 6 for i in range(16)]
 
@@ -109,7 +109,7 @@ def test_a_face_that_scans_miss_later_on_is_still_looked_for() -> None:
 def test_nobody_is_followed_across_a_cut() -> None:
     world = KnowingDetector(lambda index: [(80, 45)] if index >= 18 else [])
     pictures = frames(6, brightness=lambda i: 30 if i < 3 else 220)
-    found = search(world, pictures)
+    found = search(world, pictures, SearchConfig(scan_every_s=1.0))
     assert [s.new_shot for s in found] == [False, False, False, True, False, False]
     assert world.scans == [0, 18, 30]
     assert [len(s.faces) for s in found] == [0, 0, 0, 1, 1, 1]

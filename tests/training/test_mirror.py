@@ -76,8 +76,8 @@ def test_it_travels_with_the_weights(tmp_path: Path) -> None:
     assert "mirror" not in replace(spec, mirror=False).to_dict()
 
 
-def test_a_classifier_scores_a_face_and_its_mirror_image_alike(tmp_path: Path) -> None:
-    file = write_model(tmp_path / "m.safetensors", states=True, mirror=True)
+def test_a_classifier_scores_a_face_and_its_mirror_image_alike_by_default(tmp_path: Path) -> None:
+    file = write_model(tmp_path / "m.safetensors", states=True)
     classifier = FaceClassifier(ClassifierConfig(checkpoint=str(file)))
 
     def scores(turned: bool) -> FloatArray:
@@ -101,7 +101,11 @@ def test_looking_twice_is_an_option_of_any_weights(tmp_path: Path, expression_fo
     np.testing.assert_allclose(scores(plain, mirror=True), scores(both, mirror=False), atol=1e-6)
     assert np.abs(scores(plain, mirror=True) - scores(plain, mirror=False)).max() > 1e-4
     found = {}
-    for name, file, words in (("once", plain, []), ("twice", plain, ["--mirror"]), ("both", both, [])):
+    for name, file, words in (
+        ("once", plain, ["--no-mirror"]),
+        ("twice", plain, []),
+        ("both", both, ["--no-mirror"]),
+    ):
         ok("evaluate", expression_folders, "--checkpoint", file, "--json", tmp_path / name, *words)
         found[name] = json.loads((tmp_path / name).read_text(encoding="utf-8"))
     assert found["twice"]["ece"] == found["both"]["ece"] != found["once"]["ece"]

@@ -28,9 +28,10 @@ from training.cli import options
 )
 @options.min_face_option
 @click.option(
-    "--mirror",
-    is_flag=True,
-    help="Average what is said of each face and of its mirror image, as `analyze --mirror`.",
+    "--mirror/--no-mirror",
+    default=True,
+    show_default=True,
+    help="Average what is said of each face and of its mirror image, as `analyze` does.",
 )
 @click.option(
     "--report",
