@@ -71,7 +71,8 @@ class NetworkSpec:
         heads: name -> head. The names ``expression`` and ``state`` fill the documented columns.
         identity_dim: length of the identity feature, 0 for none.
         mirror: in evaluation, look at each chip and at its mirror image and average the maps, the second turned
-            back. Steadier scores for twice the backbone's time.
+            back. Steadier scores for twice the backbone's time. Not for heads that read inner stages: they are
+            fitted to one look, and the mean of two is calmer than their calibration expects.
     """
 
     backbone: str
@@ -203,8 +204,10 @@ class FaceStateNet(nn.Module):
         for index, layers in enumerate(self.backbone):
             x = layers(x)
             if index in grids:
-                seen = unmirrored(x) if mirrored else x
-                parts |= {(index, grid): _pooled(seen, grid).flatten(1) for grid in grids[index]}
+                once, twice = (x.unflatten(0, (2, -1))[0], unmirrored(x)) if mirrored else (x, x)
+                for grid in grids[index]:
+                    seen = twice if (index, grid) in self.taps else once
+                    parts[index, grid] = _pooled(seen, grid).flatten(1)
         last = unmirrored(x) if mirrored else x
         features = last.mean(dim=(2, 3)) if last.ndim == 4 else last
         # Unit length per tap, so that neither drowns the other.
