@@ -25,20 +25,21 @@ def choose(name: str) -> str:
     if name not in CHOICES:
         raise ConfigError(f"--device '{name}' is unknown", f"Choose one of: {', '.join(CHOICES)}")
     there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "openvino": openvino_there(),
-        "cpu": True,
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "openvino": openvino_there,
+        "cpu": lambda: True,
     }
     if name == "auto":
-        return next(device for device, works in there.items() if works)
-    if not there["openvino"] and name == "openvino":
+        return next(device for device, works in there.items() if works())
+    if there[name]():
+        return name
+    if name == "openvino":
         raise ConfigError(
-            "--device openvino: OpenVINO is not installed", "pip install openvino, or use --device auto."
+            "--device openvino: OpenVINO is not installed or does not load here",
+            "pip install openvino, or use --device auto.",
         )
-    if not there[name]:
-        raise ConfigError(f"--device {name}: this machine has none", "Use --device auto.")
-    return name
+    raise ConfigError(f"--device {name}: this machine has none", "Use --device auto.")
 
 
 def of_torch(device: str) -> str:

@@ -85,9 +85,8 @@ def _siblings() -> str:
 
 def _device() -> str:
     from engagement.device import choose
-    from engagement.inference import openvino_there
 
     chosen = choose("auto")
-    if chosen == "cpu" and not openvino_there():
-        return "cpu (pip install openvino: networks take about half the time)"
+    if chosen == "cpu":
+        return "cpu (OpenVINO is not installed or does not load; with it an analysis takes less time)"
     return chosen

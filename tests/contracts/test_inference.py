@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+import engagement.device
 from engagement.classification.backbones import BACKBONES
 from engagement.classification.classifier import FaceClassifier
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
@@ -130,10 +132,19 @@ def test_openvino_reports_its_use_to_nobody_and_says_nothing() -> None:
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
 
 
-def test_openvino_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    import engagement.device
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="OpenVINO is not asked for here")
+def test_openvino_is_there_where_the_package_asks_for_it() -> None:
+    assert openvino_there()
+    assert engagement.device.choose("openvino") == "openvino"
 
-    monkeypatch.setattr(engagement.device, "openvino_there", lambda: False)
+
+def test_openvino_that_does_not_load_leaves_the_work_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert not openvino_there()
     assert engagement.device.choose("auto") != "openvino"
+
+
+def test_openvino_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engagement.device, "openvino_there", lambda: False)
     with pytest.raises(ConfigError, match="--device openvino: OpenVINO is not installed"):
         engagement.device.choose("openvino")

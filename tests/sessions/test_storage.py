@@ -33,7 +33,7 @@ def test_remote_videos_and_results(
     faulty_media.text(folder).rename(folder / "b.mp4")
     memory.put(str(folder), "/bucket/in", recursive=True)
     memory.pipe_file("/bucket/in/notes.txt", b"no video")
-    address = ("analyze", "memory://bucket/in", "-o", "memory://bucket/out", "--device", "cpu", *OPTIONS)
+    address = ("analyze", "memory://bucket/in", "-o", "memory://bucket/out", *OPTIONS)
     assert engagement(*address).status == 1  # b is no video
     run([folder], tmp_path / "here")
     memory.get("/bucket/out", str(tmp_path / "there"), recursive=True)
@@ -96,7 +96,7 @@ def test_what_a_storage_says_is_one_line(
     memory.pipe_file("/bucket/out/names.txt", b"P1: Ana\n")
     clip = cut(sample_videos / "crossing.mp4", tmp_path / "a.mp4", 1)
     monkeypatch.setattr(type(memory), method, fails)
-    ended = engagement("analyze", clip, "-o", "memory://bucket/out", "--device", "cpu", *OPTIONS)
+    ended = engagement("analyze", clip, "-o", "memory://bucket/out", *OPTIONS)
     assert ended.status == 1
     told = " ".join(ended.err.split())
     assert said in told and "the bucket went away" in told and "Traceback" not in told

@@ -29,8 +29,14 @@ def pair(backbone: str, identity: int) -> tuple[FaceStateNet, FaceStateNet]:
     torch.manual_seed(0)
     heads = HEADS if backbone == "efficientnet_b0" else {"expression": HEADS["expression"]}
     spec = NetworkSpec(backbone, heads, identity)
-    plain, mirrored = FaceStateNet(spec).eval(), FaceStateNet(replace(spec, mirror=True)).eval()
-    mirrored.load_state_dict(plain.state_dict())
+    plain, mirrored = FaceStateNet(spec), FaceStateNet(replace(spec, mirror=True)).eval()
+    # With the statistics of a fresh BatchNorm what is deep in a network no longer depends on the picture.
+    for module in plain.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        plain.train()(faces(8))
+    mirrored.load_state_dict(plain.eval().state_dict())
     return plain, mirrored
 
 
@@ -40,14 +46,17 @@ def faces(n: int = 3, size: int = 48) -> torch.Tensor:
 
 @pytest.mark.parametrize("backbone", ["efficientnet_b0", "cnn_bn", "mobilenet_v2"])
 @torch.inference_mode()
-def test_logits_are_the_mean_of_both_views(backbone: str) -> None:
+def test_logits_are_the_mean_of_both_views_but_of_one_where_inner_stages_are_read(backbone: str) -> None:
     plain, mirrored = pair(backbone, 0)
     x = faces()
     one, other, out = plain(x), plain(x.flip(3)), mirrored(x)
     for name, values in out.logits.items():
-        torch.testing.assert_close(values, (one.logits[name] + other.logits[name]) / 2, rtol=1e-4, atol=1e-5)
+        mean = (one.logits[name] + other.logits[name]) / 2
+        wanted = one.logits[name] if plain.spec.heads[name].stages else mean
+        assert (one.logits[name] - other.logits[name]).abs().max() > 1e-2  # else any of the three would do
+        torch.testing.assert_close(values, wanted, rtol=1e-4, atol=1e-5)
     turned = mirrored(x.flip(3))
-    torch.testing.assert_close(turned.features, out.features, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(turned.features, out.features, rtol=1e-3, atol=1e-4)
 
 
 @torch.inference_mode()

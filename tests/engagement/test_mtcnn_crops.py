@@ -1,0 +1,37 @@
+"""What MTCNN's second and third network are given: squares of the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engagement.faces.mtcnn import MtcnnDetector
+
+
+@pytest.fixture(scope="module")
+def detector() -> MtcnnDetector:
+    return MtcnnDetector()
+
+
+def ramp() -> np.ndarray:
+    """Two grey levels brighter from column to column."""
+    return np.broadcast_to(2 * np.arange(100, dtype=np.uint8)[None, :, None], (80, 100, 3)).copy()
+
+
+@pytest.mark.parametrize("x", [20.0, 20.25, 20.5, 20.75])
+def test_a_small_square_is_cut_from_its_exact_place(detector: MtcnnDetector, x: float) -> None:
+    box = np.array(
+        [[x, 10, x + 19, 29]], np.float32
+    )  # 20 px: corners are the outermost pixels, counted from 1
+    crops, kept = detector._crops(ramp(), box, 48)
+    assert kept.tolist() == [0]
+    assert crops[0].mean() == pytest.approx(2 * (x - 1 + 9.5), abs=0.1)
+
+
+def test_squares_outside_the_picture_are_left_out_and_those_across_its_edge_are_filled(
+    detector: MtcnnDetector,
+) -> None:
+    boxes = np.array([[200, 10, 219, 29], [90, 10, 109, 29], [-9, 10, 50, 69]], np.float32)
+    crops, kept = detector._crops(ramp(), boxes, 24)
+    assert kept.tolist() == [1, 2]
+    assert crops[0, :, -1].min() == 198  # beyond the edge the edge goes on
