@@ -92,7 +92,7 @@ class MtcnnDetector:
         return _candidates(found)
 
     def _map(self, picture: ByteArray) -> FloatArray:
-        """P-Net over one picture in strips: four offsets and face probability, (1, 5, rows, columns)."""
+        """P-Net over one picture in strips: four offsets and a face's log-odds, (1, 5, rows, columns)."""
         height = picture.shape[0]
         # Two convolutions before the pooling take a row each way, two after it two rows of its output.
         rows = -(-(height - 2) // _STRIDE) - 4
@@ -194,36 +194,48 @@ class MtcnnDetector:
 
 
 class _Proposals(torch.nn.Module):
-    """P-Net's four offsets and face probability, (n, 5, rows, columns).
+    """P-Net's four offsets and the log-odds of a face, (n, 5, rows, columns).
 
-    Its own forward pass with both 1x1 convolutions in one, and the softmax of two as a sigmoid.
+    Its own forward pass with both 1x1 convolutions in one. What the softmax of two makes of them is a sigmoid of
+    their difference, which is left to the few cells above the threshold.
     """
 
     def __init__(self, pnet: torch.nn.Module) -> None:
         super().__init__()
         self.net: Any = pnet
-        heads = self.net.conv4_1, self.net.conv4_2
-        self.register_buffer("weight", torch.cat([h.weight for h in heads]).detach())
-        self.register_buffer("bias", torch.cat([h.bias for h in heads]).detach())
+        self.conv1 = self.net.conv1
+        face, offsets = self.net.conv4_1, self.net.conv4_2
+
+        def together(of_face: torch.Tensor, of_offsets: torch.Tensor) -> torch.Tensor:
+            return torch.cat([of_offsets, of_face[1:] - of_face[:1]]).detach()
+
+        self.register_buffer("weight", together(face.weight, offsets.weight))
+        self.register_buffer("bias", together(face.bias, offsets.bias))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         net = self.net
         x = net.pool1(net.prelu1(net.conv1(x)))
         x = net.prelu3(net.conv3(net.prelu2(net.conv2(x))))
-        y = torch.nn.functional.conv2d(x, self.weight, self.bias)  # type: ignore[arg-type]
-        return torch.cat([y[:, 2:], torch.sigmoid(y[:, 1:2] - y[:, :1])], dim=1)
+        return torch.nn.functional.conv2d(x, self.weight, self.bias)  # type: ignore[arg-type]
 
 
 class _OfPictures(torch.nn.Module):
-    """A network of the cascade, given uint8 pictures (n, height, width, 3)."""
+    """A network of the cascade, given uint8 pictures (n, height, width, 3).
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    That the networks want pixels from -1 to 1 is put into the weights of their first convolution.
+    """
+
+    def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
+        first = network.conv1  # without padding: every pixel it sees is one of the picture
+        with torch.no_grad():
+            first.weight *= 0.0078125
+            first.bias -= 127.5 * first.weight.sum((1, 2, 3))
 
     def forward(self, pictures: torch.Tensor) -> Any:
         # A view of pictures in rows of pixels is in channels-last order already.
-        return self.network((pictures.permute(0, 3, 1, 2).float() - 127.5) * 0.0078125)
+        return self.network(pictures.permute(0, 3, 1, 2).float())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -301,18 +313,19 @@ def _cells(maps: FloatArray, scales: Sequence[float], threshold: float) -> tuple
     """P-Net's cells with a face, overlapping ones of the same picture removed.
 
     Args:
-        maps: (pictures, 5, rows, columns) offsets and probability. scales: of each picture.
+        maps: (pictures, 5, rows, columns) offsets and log-odds. scales: of each picture.
+        threshold: least probability.
 
     Returns:
         rows of x1, y1, x2, y2, score and four offsets, in source pixels from the picture's corner; and the
         picture of each, ascending.
     """
-    picture, row, column = np.nonzero(maps[:, 4] >= threshold)
+    picture, row, column = np.nonzero(maps[:, 4] >= np.log(threshold / (1 - threshold)))
     corner = np.stack([column, row], axis=1) * _STRIDE
     scale = np.asarray(scales)[picture, None]
     low, high = np.floor((corner + 1) / scale), np.floor((corner + _CELL) / scale)
     found = maps[picture, :, row, column]
-    cells = np.column_stack([low, high, found[:, 4], found[:, :4]]).astype(np.float32)
+    cells = np.column_stack([low, high, 1 / (1 + np.exp(-found[:, 4])), found[:, :4]]).astype(np.float32)
     # Side by side, pictures do not overlap. Whole numbers, so nothing is lost.
     apart = picture[:, None] * (float(cells[:, 2:4].max(initial=0)) + 1)
     pick = suppress((cells[:, :4] + apart).astype(np.float32), cells[:, 4], 0.5)
