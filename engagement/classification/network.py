@@ -70,9 +70,9 @@ class NetworkSpec:
         backbone: a key of ``backbones.BACKBONES``.
         heads: name -> head. The names ``expression`` and ``state`` fill the documented columns.
         identity_dim: length of the identity feature, 0 for none.
-        mirror: in evaluation, look at each chip and at its mirror image and average the maps, the second turned
-            back. Steadier scores for twice the backbone's time. Not for heads that read inner stages: they are
-            fitted to one look, and the mean of two is calmer than their calibration expects.
+        mirror: in evaluation, look at each chip and at its mirror image and average what the heads say: steadier,
+            for twice the backbone's time. Not for heads that read inner stages: they are fitted to one look, and
+            the mean of two is calmer than their calibration expects.
     """
 
     backbone: str
@@ -198,18 +198,12 @@ class FaceStateNet(nn.Module):
         for stage, grid in self._reads.union(reads):
             grids.setdefault(stage, []).append(grid)
         parts: dict[Read, Tensor] = {}
-        mirrored = self.spec.mirror and not self.training
         x = to_grey(chips) if self.grey else chips
-        x = torch.cat([x, x.flip(3)]) if mirrored else x
         for index, layers in enumerate(self.backbone):
             x = layers(x)
-            if index in grids:
-                once, twice = (x.unflatten(0, (2, -1))[0], unmirrored(x)) if mirrored else (x, x)
-                for grid in grids[index]:
-                    seen = twice if (index, grid) in self.taps else once
-                    parts[index, grid] = _pooled(seen, grid).flatten(1)
-        last = unmirrored(x) if mirrored else x
-        features = last.mean(dim=(2, 3)) if last.ndim == 4 else last
+            for grid in grids.get(index, ()):
+                parts[index, grid] = _pooled(x, grid).flatten(1)
+        features = x.mean(dim=(2, 3)) if x.ndim == 4 else x
         # Unit length per tap, so that neither drowns the other.
         taps = [nn.functional.normalize(parts[tap], dim=1) for tap in self.taps]
         return Trunk(features, torch.cat(taps, 1) if taps else features.new_zeros(len(features), 0), parts)
@@ -219,6 +213,17 @@ class FaceStateNet(nn.Module):
         Args:
             chips: float32 (n, 3, size, size), normalised.
         """
+        if self.training or not self.spec.mirror:
+            return self._once(chips)
+        both = self._once(torch.cat([chips, chips.flip(3)]))
+        logits = {
+            name: values.unflatten(0, (2, -1))[0] if self.spec.heads[name].stages else unmirrored(values)
+            for name, values in both.logits.items()
+        }
+        identity = nn.functional.normalize(unmirrored(both.identity), dim=1)
+        return NetworkOutput(unmirrored(both.features), logits, identity)
+
+    def _once(self, chips: Tensor) -> NetworkOutput:
         out = self.trunk(chips)
         logits = {name: head(out.read(self.spec.heads[name].reads)) for name, head in self.heads.items()}
         identity = out.features.new_zeros(len(chips), 0)
