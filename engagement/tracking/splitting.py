@@ -95,7 +95,12 @@ def find_persons(
 def _parts(track: TrackSummary, free: int) -> list[TrackSummary]:
     """A track cut where its face changes; the first part keeps the id, others count from ``free``."""
     pieces = track.pieces
-    alike = [_alike(pieces[max(k - _WINDOW, 0) : k], pieces[k : k + _WINDOW]) for k in range(1, len(pieces))]
+    # A cut that leaves too short an end must not stand in for the true one beside it.
+    inner = range(_SHORTEST, len(track.samples) - _SHORTEST + 1)
+    alike = [
+        _alike(pieces[max(k - _WINDOW, 0) : k], pieces[k : k + _WINDOW]) if pieces[k].start in inner else 1.0
+        for k in range(1, len(pieces))
+    ]
     cuts = [
         k + 1
         for k, value in enumerate(alike)

@@ -58,6 +58,15 @@ def test_two_who_swap_seats_within_their_tracks_are_told_apart(alike: float) -> 
     assert (who == true).mean() > 0.97
 
 
+def test_the_last_moments_of_a_track_do_not_hide_the_change_before_them() -> None:
+    mixed = track(0, (0, range(50)), (1, range(50, 55)))
+    for sample in range(55, 58):  # turned away, and so less alike what was before than the newcomer is
+        mixed.add(sample, box(100), 0.99, 1.0, -face(0, sample), colours(1))
+    found = find_persons([mixed, track(1, (0, range(50, 150)), x=400)], PersonsConfig())
+    assert [split.sample for split in found.splits] == [50]
+    assert found.person[0] == found.person[1]
+
+
 def test_a_track_of_one_person_stays_whole() -> None:
     found = find_persons([track(0, (0, range(300)))], PersonsConfig())
     assert found == Persons({0: 0})
