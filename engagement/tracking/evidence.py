@@ -19,7 +19,7 @@ from engagement.types import FloatArray
 #: All kinds of evidence; ``session`` is what this session teaches about its seats.
 EVIDENCE = ("face", "colours", "seat", "session")
 
-_FACE_SLOPE, _FACE_ZERO, _FACE_FULL_WEIGHT = 20.0, 0.44, 1.0
+_FACE_SLOPE, _FACE_ZERO, _FACE_FULL_WEIGHT = 20.0, 0.42, 1.0
 #: Small and blurred faces are all somewhat alike: below this mean quality more likeness is asked for, by so much
 #: for useless crops.
 _FACE_GOOD, _FACE_POOR = 0.6, 0.3

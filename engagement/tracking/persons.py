@@ -22,8 +22,9 @@ NOBODY = -1
 IDENTITIES = ("auto", "appearance", "facenet", "off")
 
 #: Log-likelihood ratio from which two are one, and from which a scrap belongs to somebody: of all who come and
-#: go in a session, most are not the same, and small faces are all somewhat alike (docs/results.md, Identity).
-_JOIN = _ADOPT = 1.5
+#: go in a session, most are not the same, and small faces are all somewhat alike (docs/results.md, Identity). More
+#: than colours can say alone.
+_JOIN = _ADOPT = 2.25
 #: Somebody is followed for so many samples at a stretch at least once; a print that looks like a face is not.
 _STRETCH = 4
 #: Detectors are sure of large faces: between these sides, in pixels, the least mean score rises by so much.

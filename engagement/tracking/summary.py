@@ -15,6 +15,10 @@ _PIECE_ALIKE = 0.75  # cosine with the piece so far below which a new one begins
 #: Weight that a useless crop still has: a track of nothing but poor crops has an appearance, too.
 _LEAST_WEIGHT = 0.02
 
+#: Heads bowed or turned away may be sharp and frontal by their landmarks, and look like each other. The detector
+#: doubts them: detection scores at which a crop says nothing of who it is, and at which it counts in full.
+_DOUBTED = (0.5, 0.9)
+
 
 @dataclass(slots=True, eq=False)
 class Piece:
@@ -72,7 +76,7 @@ class TrackSummary:
         colours: FloatArray,
     ) -> None:
         """Take one more sight of the face into account."""
-        weight = quality + _LEAST_WEIGHT
+        weight = quality * float(np.interp(score, _DOUBTED, (0, 1))) + _LEAST_WEIGHT
         weighted = identity * weight
         self._into_piece(box, weight, weighted, colours)
         self.samples.append(sample)

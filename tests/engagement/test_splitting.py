@@ -152,3 +152,14 @@ def test_who_walks_past_changing_colours_stays_on_one_track() -> None:
     tracker = FaceTracker()
     seen = [int(tracker.update(*_seen(i, 0, 100.0 + 25 * i, i % 3))[0]) for i in range(12)]
     assert set(seen) == {0}
+
+
+def test_faces_that_the_detector_doubts_say_little_of_who_it_is() -> None:
+    bowed, clear = TrackSummary(0), TrackSummary(1)
+    for sample in range(10):
+        bowed.add(sample, box(100), 0.6, 1.0, face(0, sample), colours(0))
+        clear.add(sample + 20, box(400), 0.99, 1.0, face(0, sample), colours(1))
+    assert bowed.weight < clear.weight / 3
+    sure = Evidence([track(0, (0, range(10))), clear], ("face",)).ratios(0)[1]
+    doubted = Evidence([bowed, clear], ("face",)).ratios(0)[1]
+    assert doubted < sure - 1
