@@ -155,7 +155,7 @@ def test_who_walks_past_changing_colours_stays_on_one_track() -> None:
 
 
 def test_faces_that_the_detector_doubts_say_little_of_who_it_is() -> None:
-    bowed, clear = TrackSummary(0), TrackSummary(1)
+    bowed, clear = TrackSummary(0, 0), TrackSummary(1, 0)
     for sample in range(10):
         bowed.add(sample, box(100), 0.6, 1.0, face(0, sample), colours(0))
         clear.add(sample + 20, box(400), 0.99, 1.0, face(0, sample), colours(1))
