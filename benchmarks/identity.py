@@ -1,6 +1,6 @@
 """What face feature and colours say about who is who, on single-person clips.
 
-    python benchmarks/identity.py CLIP... [--checkpoint face_state]
+    python benchmarks/identity.py CLIP... [--checkpoint face_state] [--no-mirror]
 
 Every clip shows one known person. Each is cut into pieces of 1.5 s at several face heights; two pieces of one
 clip are the same person, pieces of two clips are different people. Prints the area under the ROC curve of
@@ -85,8 +85,9 @@ def main() -> None:
     )
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--checkpoint", default="face_state")
+    parser.add_argument("--no-mirror", action="store_true", help="one look at each face")
     options = parser.parse_args()
-    classifier = FaceClassifier(ClassifierConfig(checkpoint=options.checkpoint))
+    classifier = FaceClassifier(ClassifierConfig(options.checkpoint, mirror=not options.no_mirror))
     every = [piece for clip in options.clips for piece in pieces(clip, classifier)]
     print(
         "| evidence | face heights, px | pairs same / different | AUC | slope | zero |\n|---|---|---|---|---|---|"

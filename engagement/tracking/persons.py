@@ -21,10 +21,10 @@ NOBODY = -1
 
 IDENTITIES = ("auto", "appearance", "facenet", "off")
 
-#: Log-likelihood ratio from which two are one, and from which a scrap belongs to somebody: of all who come and
-#: go in a session, most are not the same, and small faces are all somewhat alike (docs/results.md, Identity). More
-#: than colours can say alone.
-_JOIN = _ADOPT = 2.25
+#: Log-likelihood ratio from which two are one, and from which a scrap belongs to somebody. Of all who come and
+#: go in a session most are not the same, and small faces are all somewhat alike (docs/results.md, Identity): with
+#: faces to go by, it takes more than colours can say alone.
+_SAME, _SAME_WITHOUT_FACES = 2.25, 1.0
 #: Somebody is followed for so many samples at a stretch at least once; a print that looks like a face is not.
 _STRETCH = 4
 #: Detectors are sure of large faces: between these sides, in pixels, the least mean score rises by so much.
@@ -116,13 +116,14 @@ def _grouped(
     """Solid tracks joined, then scraps given to whom they clearly belong."""
     usable = [t for t in ordered if t.identity_sum is not None]
     evidence = Evidence(usable, kinds)
+    limit = _SAME if "face" in kinds else _SAME_WITHOUT_FACES
     solid = np.array([_solid([t], config) for t in usable], bool)
     members = {i: [i] for i in np.flatnonzero(solid).tolist()}
-    _agglomerate(evidence, members)
+    _agglomerate(evidence, members, limit)
     for scrap in np.flatnonzero(~solid).tolist():
         ratios = evidence.ratios(scrap)
         best = max(members, key=lambda i: ratios[i], default=-1)
-        if best >= 0 and ratios[best] > _ADOPT:
+        if best >= 0 and ratios[best] > limit:
             evidence.join(best, scrap)
             members[best].append(scrap)
     groups = [[usable[i] for i in group] for group in members.values()]
@@ -130,8 +131,12 @@ def _grouped(
     return [g for g in groups if _solid(g, config) and max(len(t.samples) for t in g) >= stretch]
 
 
-def _agglomerate(evidence: Evidence, members: dict[int, list[int]]) -> None:
-    """Join the two most alike clusters until no two are likely enough the same."""
+def _agglomerate(evidence: Evidence, members: dict[int, list[int]], limit: float) -> None:
+    """Join the two most alike clusters until no two are likely enough the same.
+
+    Args:
+        limit: log-likelihood ratio from which they are.
+    """
     alive = sorted(members)
     if len(alive) < 2:
         return
@@ -146,7 +151,7 @@ def _agglomerate(evidence: Evidence, members: dict[int, list[int]]) -> None:
     best = score[np.arange(n), partner]
     while True:
         row = int(np.argmax(best))
-        if not best[row] > _JOIN:
+        if not best[row] > limit:
             return
         i, j = sorted((row, int(partner[row])))
         evidence.join(i, j)
