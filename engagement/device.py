@@ -47,6 +47,11 @@ def of_torch(device: str) -> str:
     return "cpu" if device == "openvino" else device
 
 
+def is_cpu(device: str) -> bool:
+    """Whether networks run on the processor, by whatever library."""
+    return of_torch(device) == "cpu"
+
+
 def one_thread_each() -> None:
     """One thread per call of torch and OpenCV.
 

@@ -88,5 +88,5 @@ def _device() -> str:
 
     chosen = choose("auto")
     if chosen == "cpu":
-        return "cpu (OpenVINO is not installed or does not load; with it an analysis takes less time)"
+        return "cpu (OpenVINO is not installed or does not load; pip install openvino: an analysis takes less time)"
     return chosen

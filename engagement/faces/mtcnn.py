@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from engagement.compat import load_torchvision
+from engagement.device import is_cpu
 from engagement.faces.options import MtcnnConfig
 from engagement.geometry import suppress
 from engagement.inference import Run, runner
@@ -23,9 +25,10 @@ from engagement.types import ByteArray, FaceDetections, FloatArray, IndexArray
 
 _CELL = 12  # side of what P-Net sees, pixels
 _STRIDE = 2
-# Pictures per forward pass (OpenVINO keeps something for each number it meets: few numbers, little memory), and rows
-# of P-Net's output: what a processor's cache holds is soonest done.
-_CHUNK, _CHUNK_GPU, _ROWS = 16, 256, 64
+# Pictures per forward pass: more are hardly faster on a CPU, where OpenVINO keeps kernels for each number it meets.
+_CHUNK, _CHUNK_GPU = 16, 256
+# Rows of P-Net's output per forward pass: what a processor's cache holds is soonest done.
+_ROWS = 64
 #: An expected face that O-Net is this sure of needs no search.
 _SURE = 0.9
 #: Where a face was expected, less is asked of it than where none was: the caller knows what else speaks for it.
@@ -49,7 +52,7 @@ class MtcnnDetector:
         from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
 
         self.config = config or MtcnnConfig()
-        self._chunk = _CHUNK if device in ("cpu", "openvino") else _CHUNK_GPU
+        self._chunk = _CHUNK if is_cpu(device) else _CHUNK_GPU
 
         def ready(network: torch.nn.Module, side: int, free: tuple[int, ...]) -> Run:
             example = np.zeros((2, side, side, 3), np.uint8)
@@ -322,12 +325,12 @@ def _cells(maps: FloatArray, scales: Sequence[float], threshold: float) -> tuple
         rows of x1, y1, x2, y2, score and four offsets, in source pixels from the picture's corner; and the
         picture of each, ascending.
     """
-    picture, row, column = np.nonzero(maps[:, 4] >= np.log(threshold / (1 - threshold)))
+    picture, row, column = np.nonzero(maps[:, 4] >= logit(threshold))
     corner = np.stack([column, row], axis=1) * _STRIDE
     scale = np.asarray(scales)[picture, None]
     low, high = np.floor((corner + 1) / scale), np.floor((corner + _CELL) / scale)
     found = maps[picture, :, row, column]
-    cells = np.column_stack([low, high, 1 / (1 + np.exp(-found[:, 4])), found[:, :4]]).astype(np.float32)
+    cells = np.column_stack([low, high, expit(found[:, 4]), found[:, :4]]).astype(np.float32)
     # Side by side, pictures do not overlap. Whole numbers, so nothing is lost.
     apart = picture[:, None] * (float(cells[:, 2:4].max(initial=0)) + 1)
     pick = suppress((cells[:, :4] + apart).astype(np.float32), cells[:, 4], 0.5)

@@ -20,9 +20,8 @@ def ramp() -> np.ndarray:
 
 @pytest.mark.parametrize("x", [20.0, 20.25, 20.5, 20.75])
 def test_a_small_square_is_cut_from_its_exact_place(detector: MtcnnDetector, x: float) -> None:
-    box = np.array(
-        [[x, 10, x + 19, 29]], np.float32
-    )  # 20 px: corners are the outermost pixels, counted from 1
+    # 20 px: corners are the outermost pixels, counted from 1.
+    box = np.array([[x, 10, x + 19, 29]], np.float32)
     crops, kept = detector._crops(ramp(), box, 48)
     assert kept.tolist() == [0]
     assert crops[0].mean() == pytest.approx(2 * (x - 1 + 9.5), abs=0.1)
