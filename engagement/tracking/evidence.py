@@ -27,7 +27,9 @@ _FACE_LIMITS = (-5.0, 12.0)  # a bad picture of somebody is common, a good one o
 # One clip keeps its light and clothes throughout, so the slope found for colours is far too sure of itself.
 _COLOUR_SLOPE, _COLOUR_ZERO, _COLOUR_LIMIT = 10.0, 0.82, 2.0
 _SEAT_LIMIT = 3.0
-_CONTINUED = 2.0  # parts of one track, one after the other: the tracker saw no change
+#: Parts of one track, one after the other: the tracker saw no change, and colours around the head that go on as they
+#: were say that there was none, only a hand before the face; colours that change, that there was.
+_SEAM_ALIKE, _SEAM_RATIO = (0.9, 0.98), (-2.0, 6.0)
 _SEAT_REACH = 1.0  # face sides, or half as much growth, at which a seat is another one
 #: Seats are taken to be right 8 times in 9 until this session's faces say otherwise.
 _SEAT_RIGHT, _SEAT_WRONG = 8.0, 1.0
@@ -56,7 +58,7 @@ class Evidence:
         self._unit, self._root = _unit(self.identity), np.sqrt(self.colours / self.seen[:, None])
         self.apart = together(tracks)
         self.near = _near(tracks) if "seat" in self.kinds and n else np.zeros((n, n), np.float32)
-        self.continued = _continued(tracks)
+        self.continued = _continued(tracks, "colours" in self.kinds)
         self.seat_weight = float(np.log(_SEAT_RIGHT / _SEAT_WRONG))
         if {"face", "seat", "session"} <= self.kinds and n > 1:
             self.seat_weight = self._trust_in_seats()
@@ -81,7 +83,7 @@ class Evidence:
         if "colours" in self.kinds:
             alike = self._root @ self._root[i]
             total += np.clip(_COLOUR_SLOPE * (alike - _COLOUR_ZERO), -_COLOUR_LIMIT, _COLOUR_LIMIT)
-        total += self.seat_weight * self.near[i] + _CONTINUED * self.continued[i]
+        total += self.seat_weight * self.near[i] + self.continued[i]
         total[self.apart[i]] = -np.inf
         total[i] = -np.inf
         return total
@@ -147,8 +149,12 @@ def _near(tracks: Sequence[TrackSummary]) -> FloatArray:
     return np.maximum(near, near.T).astype(np.float32)
 
 
-def _continued(tracks: Sequence[TrackSummary]) -> FloatArray:
-    """(n, n) of 0 and 1: successive parts of one track."""
+def _continued(tracks: Sequence[TrackSummary], colours: bool) -> FloatArray:
+    """(n, n): log-likelihood ratio that successive parts of one track are one person; 0 for all other pairs.
+
+    Args:
+        colours: whether they have a say; else every seam counts as a middling one.
+    """
     links = np.zeros((len(tracks), len(tracks)), np.float32)
     parts: dict[int, list[int]] = {}
     for i, track in enumerate(tracks):
@@ -157,7 +163,10 @@ def _continued(tracks: Sequence[TrackSummary]) -> FloatArray:
     for own in parts.values():
         own.sort(key=lambda i: tracks[i].samples[0])
         for i, j in pairwise(own):
-            links[i, j] = links[j, i] = 1
+            before, after = tracks[i].pieces[-1], tracks[j].pieces[0]
+            alike = np.sqrt(before.colours / before.samples) @ np.sqrt(after.colours / after.samples)
+            ratio = np.interp(alike, _SEAM_ALIKE, _SEAM_RATIO) if colours else np.mean(_SEAM_RATIO)
+            links[i, j] = links[j, i] = ratio
     return links
 
 

@@ -72,6 +72,14 @@ def test_a_track_of_one_person_stays_whole() -> None:
     assert found == Persons({0: 0})
 
 
+@pytest.mark.parametrize("goes_on", [True, False], ids=["a hand before the face", "somebody else"])
+def test_colours_that_go_on_say_that_a_face_is_only_covered(goes_on: bool) -> None:
+    one = track(0, (0, range(50)))
+    for sample in range(50, 100):
+        one.add(sample, box(100), 0.99, 1.0, face(1, sample), colours(0 if goes_on else 1))
+    assert len(set(find_persons([one], PersonsConfig()).person.values())) == (1 if goes_on else 2)
+
+
 def test_nobody_runs_on_without_the_face_feature() -> None:
     mixed = [track(0, (0, range(50)), (1, range(50, 100)))]
     assert find_persons(mixed, PersonsConfig(identity="appearance")).splits == ()
