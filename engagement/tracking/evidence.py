@@ -29,7 +29,7 @@ _COLOUR_SLOPE, _COLOUR_ZERO, _COLOUR_LIMIT = 10.0, 0.82, 2.0
 _SEAT_LIMIT = 3.0
 #: Parts of one track, one after the other: the tracker saw no change, and colours around the head that go on as they
 #: were say that there was none, only a hand before the face; colours that change, that there was.
-_SEAM_ALIKE, _SEAM_RATIO = (0.9, 0.98), (-2.0, 6.0)
+_SEAM_ALIKE, _SEAM_RATIO = (0.92, 0.99), (-2.0, 6.0)
 _SEAT_REACH = 1.0  # face sides, or half as much growth, at which a seat is another one
 #: Seats are taken to be right 8 times in 9 until this session's faces say otherwise.
 _SEAT_RIGHT, _SEAT_WRONG = 8.0, 1.0
