@@ -11,10 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.sessions.command import Run, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The same examples in every run, so that a failure is of the change at hand; pytest --hypothesis-profile=default
+# draws new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 def _shared(part: str) -> Path:

@@ -51,10 +51,12 @@ def frame(sample: int, grey: ByteArray) -> Frame:
 
 @given(
     st.integers(0, 30),
-    st.floats(-20, 20),
-    st.floats(-20, 20),
+    st.floats(-12, 12),
+    st.floats(-12, 12),
     st.floats(0.93, 1.07),
-    st.sampled_from([24.0, 48.0, 90.0, 150.0]),
+    st.sampled_from(
+        [24.0, 48.0, 90.0, 120.0]
+    ),  # all of it in the picture: where heads are cut off it may give up
 )
 @settings(max_examples=40, deadline=None)
 def test_a_head_that_moves_is_met_where_it_is(
