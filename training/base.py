@@ -128,7 +128,6 @@ def _licence_of(weights: str) -> str:
     """Terms that weights of our own bring along; empty for others."""
     try:
         name = DEFAULT_WEIGHTS if weights == "default" else weights
-        ours = name == DEFAULT_WEIGHTS or name.endswith(".safetensors")
-        return load_weights(name, ("face_state", "ensemble")).record.licence if ours else ""
-    except WeightsError:
+        return load_weights(name, ("face_state", "ensemble")).record.licence
+    except WeightsError:  # not a file of ours, or torchvision's
         return ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import expit, log_softmax, logit
 
 from engagement.types import FloatArray, TimeArray
 
@@ -62,3 +62,15 @@ def fit_platt(logits: FloatArray, target: FloatArray) -> tuple[list[float], list
         scales.append(float(found[0] / spread))
         biases.append(float(found[1] - found[0] * centre / spread))
     return scales, biases
+
+
+def as_often(balanced: FloatArray, often: FloatArray) -> FloatArray:
+    """Probabilities as frequent as the data have it, from ones under a balanced prior: prior odds times the likelihood
+    ratio that a balanced probability states.
+
+    Args:
+        balanced: (n, states), 0-1.
+        often: (states,) share of yes among the faces that are spoken of, 0-1.
+    """
+    odds = logit(np.clip(balanced, 1e-6, 1 - 1e-6)) + logit(np.clip(often, 1e-4, 1 - 1e-4))
+    return np.asarray(expit(odds), np.float32)

@@ -160,7 +160,7 @@ def _figures(head: str, split: str, found: Mapping[str, Any]) -> list[str]:
         lines += ["", *_table(("class", "precision", "recall", "f1", "support"), per_class.items())]
         return [*lines, ""]
     states = {k: v for k, v in found.items() if isinstance(v, Mapping)}
-    keys = ("auc", "balanced_accuracy", "ece_balanced", "positive_share")
+    keys = ("auc", "balanced_accuracy", "ece", "ece_balanced", "positive_share")
     lines += [
         "| state | " + " | ".join(k.replace("_", " ") for k in keys) + " |",
         "|---" * (len(keys) + 1) + "|",

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engagement.classification.classifier import calibrate
 from engagement.classification.network import FaceStateNet
 from engagement.types import ChipSpec, FloatArray
@@ -74,7 +76,9 @@ def deliver(
         export(draft, halved.network, chip, calibrations, metrics, origin, licence)
         halved = open_network(str(draft))
         known = calibrate(logits, halved.head(head).labels, calibrations[head])
-        outcomes = {calibrating: Outcome(validation, known)} | {
+        often = calibrations[head].get("often")
+        shares = None if often is None else np.asarray(often, np.float32)
+        outcomes = {calibrating: Outcome(validation, known, shares)} | {
             split: Outcome.of(halved, head, table)
             for split, table in measured_on.items()
             if split != calibrating

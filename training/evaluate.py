@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from engagement.errors import ConfigError, DataError
 from engagement.labels import SYNONYMS, LabelSet
 from engagement.types import FloatArray, IndexArray
+from training.calibration import as_often
 from training.datasets.registry import prepared
 from training.metrics import (
     auc,
     balanced_accuracy,
     balanced_ece,
     balanced_reliability,
+    binary_ece,
     bootstrap,
     exclusive_figures,
     independent_figures,
@@ -66,7 +68,12 @@ def aligned(table: SampleTable, labels: LabelSet) -> SampleTable:
 
 
 def figures(
-    prob: FloatArray, target: FloatArray, groups: NDArray[np.str_], labels: LabelSet, draws: int = 0
+    prob: FloatArray,
+    target: FloatArray,
+    groups: NDArray[np.str_],
+    labels: LabelSet,
+    draws: int = 0,
+    often: FloatArray | None = None,
 ) -> dict[str, Any]:
     """Figures of probabilities against the truth.
 
@@ -76,6 +83,7 @@ def figures(
         groups: (n,) what intervals resample as a whole (people).
         labels: of the columns.
         draws: of the bootstrap; 0 for no intervals.
+        often: (classes,) share of yes that independent classes have in training; None where not known.
 
     Returns:
         those of :func:`training.metrics.exclusive_figures`, or per state of ``independent_figures``; with
@@ -84,7 +92,7 @@ def figures(
     out = (
         _exclusive(prob, target.argmax(axis=1), groups, labels, draws)
         if labels.kind == "exclusive"
-        else _independent(prob, target, groups, labels, draws)
+        else _independent(prob, target, groups, labels, draws, often)
     )
     out["labels"] = list(labels.classes)
     return out
@@ -109,23 +117,32 @@ def _exclusive(
 
 
 def _independent(
-    prob: FloatArray, target: FloatArray, groups: NDArray[np.str_], labels: LabelSet, draws: int
+    prob: FloatArray,
+    target: FloatArray,
+    groups: NDArray[np.str_],
+    labels: LabelSet,
+    draws: int,
+    often: FloatArray | None,
 ) -> dict[str, Any]:
-    out: dict[str, Any] = independent_figures(prob, target, labels)
+    frequent = None if often is None else as_often(prob, often)
+    out: dict[str, Any] = independent_figures(prob, target, labels, frequent)
     for i, name in enumerate(labels.classes):
         known = np.isfinite(target[:, i])
         score, yes = prob[known, i], target[known, i] > 0.5
         out[name]["reliability"] = balanced_reliability(score, yes)
         if draws:
+            asked = [
+                ("auc", auc, score),
+                ("balanced_accuracy", balanced_accuracy, score),
+                ("ece_balanced", balanced_ece, score),
+            ]
+            if frequent is not None:
+                asked.append(("ece", binary_ece, frequent[known, i]))
             out[name]["intervals"] = {
                 key: list(
-                    bootstrap(lambda rows, f=f, s=score, y=yes: f(s[rows], y[rows]), groups[known], draws)
+                    bootstrap(lambda rows, f=f, s=said, y=yes: f(s[rows], y[rows]), groups[known], draws)
                 )
-                for key, f in (
-                    ("auc", auc),
-                    ("balanced_accuracy", balanced_accuracy),
-                    ("ece_balanced", balanced_ece),
-                )
+                for key, f, said in asked
             }
     return out
 
@@ -142,10 +159,12 @@ class Outcome:
     Attributes:
         table: n faces, targets in the order of the head's labels.
         prob: float32 (n, classes), calibrated.
+        often: (classes,) as in :func:`figures`.
     """
 
     table: SampleTable
     prob: FloatArray
+    often: FloatArray | None = None
 
     @classmethod
     def of(cls, model: Model, head: str, table: SampleTable) -> Outcome:
@@ -155,11 +174,13 @@ class Outcome:
             DataError: the table has classes that the head lacks.
         """
         table = aligned(table, model.head(head).labels)
-        return cls(table, model.probabilities(head, table))
+        often = model.record.calibration.get(head, {}).get("often")
+        known = None if often is None else np.asarray(often, np.float32)
+        return cls(table, model.probabilities(head, table), known)
 
     def figures(self, draws: int = 0) -> dict[str, Any]:
         """:func:`figures` of it."""
-        return figures(self.prob, self.table.target, self.table.group, self.table.labels, draws)
+        return figures(self.prob, self.table.target, self.table.group, self.table.labels, draws, self.often)
 
 
 def head_for(model: Model, table: SampleTable) -> str:

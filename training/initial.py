@@ -13,20 +13,29 @@ from torch import Tensor
 
 from engagement.classification.backbones import BACKBONES
 from engagement.classification.network import FaceStateNet
+from engagement.classification.options import DEFAULT_WEIGHTS
 from engagement.compat import load_torchvision
 from engagement.errors import WeightsError
 from engagement.types import ChipSpec
-from engagement.weights.store import read_record
+from engagement.weights.store import locate, read_record
 from training.recipe import Recipe
 
 #: What a torchvision state dict calls its classifier; a backbone has none.
 _CLASSIFIERS = ("classifier.", "fc.")
 
 
+def initial_file(init: str) -> Path | None:
+    """The file of initial weights that are a path, a shipped name or ``default``; None where there is none."""
+    try:
+        return locate(DEFAULT_WEIGHTS if init == "default" else init)[1]
+    except WeightsError:
+        return None
+
+
 def chip_of(recipe: Recipe) -> ChipSpec:
     """The recipe's chip, normalised as its initial weights are used to: ours say how in their header."""
-    chip, path = recipe.chip, Path(recipe.init)
-    if path.suffix != ".safetensors" or not path.is_file():
+    chip, path = recipe.chip, initial_file(recipe.init)
+    if path is None or path.suffix != ".safetensors":
         return chip
     try:
         known = ChipSpec.from_dict(dict(read_record(path).chip))
@@ -40,7 +49,7 @@ def initialise(network: FaceStateNet, init: str) -> str:
 
     Args:
         network: changed in place.
-        init: empty (random), ``hub``, or a file (safetensors, or a state dict saved by torch) with
+        init: empty (random), ``hub``, a shipped name or ``default``, or a file (safetensors, or a state dict saved by torch) with
             torchvision's names (``features.0.0.weight``, ``layer1.…``) or a FaceStateNet's own
             (``backbone.…``, heads included). A grey backbone takes the weights of its sibling in colour: on
             a grey picture the kernels of the three channels act as their sum.
@@ -64,9 +73,12 @@ def initialise(network: FaceStateNet, init: str) -> str:
         weights = getattr(load_torchvision().models, name).DEFAULT
         _fill(network, _from_hub(network, weights), str(weights))
         return f"torchvision {weights}"
-    path = Path(init)
-    if not path.is_file():
-        raise WeightsError(f"initial weights '{init}' not found", "Give a file, 'hub', or leave it empty.")
+    path = initial_file(init)
+    if path is None:
+        raise WeightsError(
+            f"initial weights '{init}' not found",
+            "Give a file, 'hub', shipped weights such as 'default', or leave it empty.",
+        )
     _fill(network, _read(path), str(path))
     return path.name
 

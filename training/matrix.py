@@ -14,6 +14,7 @@ from typing import Any
 from engagement import __version__
 from engagement.errors import ConfigError, EngagementError
 from training.base import BaseRun, recorded, train_base
+from training.initial import initial_file
 from training.plain import plain, to_json
 from training.recipe import Recipe, read_recipe
 from training.run import Limits
@@ -130,7 +131,7 @@ def cells(run: MatrixRun) -> list[Cell]:
             recipe = read_recipe(run.recipe, changes)
         except ConfigError as error:
             raise ConfigError(f"{set_name(data)}, {backbone}, {augmentation}: {error.message}", error.hint)
-        if recipe.init not in ("", "hub") and not Path(recipe.init).is_file():
+        if recipe.init not in ("", "hub") and initial_file(recipe.init) is None:
             raise ConfigError(
                 f"initial weights '{recipe.init}' for {backbone} do not exist",
                 f"Give --init {backbone}=FILE, {backbone}=hub or {backbone}= (random).",

@@ -101,10 +101,16 @@ def auc(score: NDArray[np.floating], positive: NDArray[np.generic]) -> float:
     return float((ranks[yes].sum() - n_yes * (n_yes + 1) / 2) / (n_yes * n_no))
 
 
-def independent_figures(prob: FloatArray, truth: FloatArray, labels: LabelSet) -> dict[str, object]:
+def independent_figures(
+    prob: FloatArray, truth: FloatArray, labels: LabelSet, frequent: FloatArray | None = None
+) -> dict[str, object]:
     """Figures of sigmoid heads, one set per state; prob is under a balanced prior.
 
     ``ece_balanced`` weighs both answers equally, as the prior that the scores are stated under.
+
+    Args:
+        frequent: (n, states) the same as often as training faces had them (``training.calibration.as_often``), whose
+            calibration error is ``ece``; None where that is not known.
     """
     out: dict[str, object] = {"n": len(truth)}
     for i, name in enumerate(labels.classes):
@@ -115,6 +121,7 @@ def independent_figures(prob: FloatArray, truth: FloatArray, labels: LabelSet) -
             "balanced_accuracy": balanced_accuracy(score, yes),
             "positive_share": float(yes.mean()) if len(yes) else float("nan"),
             "ece_balanced": balanced_ece(score, yes),
+            **({} if frequent is None else {"ece": binary_ece(frequent[known, i], yes)}),
         }
     return out
 
@@ -163,6 +170,12 @@ def balanced_ece(prob: NDArray[np.floating], positive: NDArray[np.bool_], bins: 
     if not found:
         return float("nan")
     return sum(b["weight"] * abs(b["confidence"] - b["accuracy"]) for b in found)
+
+
+def binary_ece(prob: NDArray[np.floating], positive: NDArray[np.bool_], bins: int = 10) -> float:
+    """Calibration error of P(state), each face the same weight, 0-1: mean gap between what is said and what is."""
+    found = reliability(prob, positive, bins)
+    return sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in found) / max(len(prob), 1)
 
 
 def resamplings(groups: NDArray[np.generic], draws: int, seed: int = 0) -> Iterator[IndexArray]:

@@ -324,7 +324,8 @@ def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:
 
 
 def calibration_of(logits: FloatArray, validation: SampleTable) -> dict[str, Any]:
-    """Temperature (exclusive) or scale and bias per state (independent), from faces that were not learned from.
+    """Temperature (exclusive), or scale, bias and how often it is there per state (independent), from faces that
+    were not learned from.
 
     Args:
         logits: (n, classes) of the n faces.
@@ -332,7 +333,8 @@ def calibration_of(logits: FloatArray, validation: SampleTable) -> dict[str, Any
     if validation.labels.kind == "exclusive":
         return {"temperature": fit_temperature(logits, validation.target)}
     scale, bias = fit_platt(logits, validation.target)
-    return {"scale": scale, "bias": bias}
+    often = np.nan_to_num(np.nanmean(validation.target, axis=0), nan=0.5)
+    return {"scale": scale, "bias": bias, "often": [float(share) for share in often]}
 
 
 def export(

@@ -145,10 +145,12 @@ def test_states(daisee_folder: Path, base_file: Path, tmp_path: Path) -> None:
     assert heads["state"]["labels"]["classes"] == ["boredom", "engagement", "confusion"]
     assert loaded.record.calibration["expression"] == {"temperature": 1.5}
     assert len(loaded.record.calibration["state"]["scale"]) == 3
+    assert all(0 < share < 1 for share in loaded.record.calibration["state"]["often"])
     found = json.loads((tmp_path / "metrics.json").read_text())["test"]
     assert set(found["boredom"]) == {
         "auc",
         "balanced_accuracy",
+        "ece",
         "ece_balanced",
         "positive_share",
         "intervals",

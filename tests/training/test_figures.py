@@ -9,7 +9,7 @@ from sklearn import metrics as reference
 from engagement.classification.classifier import calibrate
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
-from training.calibration import fit_platt, fit_temperature
+from training.calibration import as_often, fit_platt, fit_temperature
 from training.evaluate import aligned, figures
 from training.metrics import auc, balanced_ece, bootstrap, expected_calibration_error
 from training.samples import SampleTable, one_hot
@@ -59,6 +59,30 @@ def test_calibration_error_of_known_cases() -> None:
     yes = np.arange(1000) < 100  # rare, yet 0.5 is right under a balanced prior
     assert balanced_ece(np.full(1000, 0.5), yes) == pytest.approx(0.0)
     assert np.isnan(auc(np.ones(3), np.ones(3)))
+
+
+def test_a_score_without_evidence_says_how_often_a_state_is_there() -> None:
+    often = np.array([0.1, 0.5, 0.9], np.float32)
+    assert as_often(np.full((2, 3), 0.5, np.float32), often)[0] == pytest.approx(often, abs=1e-6)
+    restated = as_often(np.array([[0.2], [0.4], [0.9]], np.float32), often[:1])
+    assert (np.diff(restated[:, 0]) > 0).all()  # the order of faces stays
+    assert restated[2, 0] == pytest.approx(0.5, abs=1e-6)  # odds of 9 : 1 against odds of 1 : 9
+
+
+def test_states_calibrated_as_often_as_they_occur_have_no_error() -> None:
+    """A rare state of which nothing is known: 0.5 under a balanced prior, 0.1 as often as it occurs."""
+    truth = np.zeros((1000, 3), np.float32)
+    truth[:100] = 1
+    prob, people = np.full((1000, 3), 0.5, np.float32), np.arange(1000).astype(str)
+    often = np.full(3, 0.1, np.float32)
+    found = figures(prob, truth, people, LEARNER_STATES, draws=20, often=often)["boredom"]
+    assert found["ece"] == pytest.approx(0.0, abs=1e-6)
+    assert found["ece_balanced"] == pytest.approx(0.0, abs=1e-6)
+    assert figures(prob, truth, people, LEARNER_STATES, often=1 - often)["boredom"]["ece"] == pytest.approx(
+        0.8
+    )
+    assert found["intervals"]["ece"][0] < found["intervals"]["ece"][1]
+    assert "ece" not in figures(prob, truth, people, LEARNER_STATES)["boredom"]
 
 
 def test_intervals_resample_whole_groups() -> None:

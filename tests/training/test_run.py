@@ -16,7 +16,9 @@ from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.labels import EXPRESSIONS
 from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
+from training.initial import initialise
 from training.lightning_module import HeadTrainer, class_weights
+from training.opened import open_network
 from training.recipe import Recipe
 from training.run import Limits, train_head, train_network
 from training.statistics import renew_statistics
@@ -267,3 +269,13 @@ def test_class_weights_count_as_one_on_average() -> None:
     assert class_weights(target, 0.0).tolist() == [1.0, 1.0]
     equal = class_weights(target, 1.0)
     assert float(equal[1] / equal[0]) == pytest.approx(9.0)
+
+
+def test_shipped_weights_are_initial_weights_by_name() -> None:
+    shipped = open_network("default")
+    fresh = FaceStateNet(NetworkSpec("efficientnet_b0", {"expression": shipped.head("expression")}))
+    assert initialise(fresh, "default") == "face_state.safetensors"
+    chips = torch.zeros(1, 3, shipped.chip.size, shipped.chip.size)
+    with torch.no_grad():
+        a, b = shipped.network(chips).logits["expression"], fresh.eval()(chips).logits["expression"]
+    assert torch.equal(a, b)

@@ -33,7 +33,9 @@ BACKBONE_NAMES = (
     help="Instead of the recipe's.",
 )
 @click.option(
-    "--init", metavar="FILE|hub|''", help="Initial weights: a file, torchvision's ('hub'), or none ('')."
+    "--init",
+    metavar="FILE|NAME|hub|''",
+    help="Initial weights: a file, shipped ones (default, open), torchvision's ('hub'), or none ('').",
 )
 @options.out_option
 @options.test_option

@@ -38,7 +38,7 @@ from training.cli import options
     "--init",
     "inits",
     multiple=True,
-    metavar="[BACKBONE=]FILE|hub|''",
+    metavar="[BACKBONE=]FILE|NAME|hub|''",
     help="Initial weights of one backbone, or of all; repeatable. By default the recipe's.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's.")

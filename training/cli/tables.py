@@ -16,14 +16,13 @@ def show(title: str, found: Mapping[str, Any]) -> None:
     per_class = found.get("per_class")
     if per_class is None:
         table = Table(title=Text(f"{title} ({found['n']} faces)"), title_justify="left")
-        for column in ("state", "AUC", "balanced accuracy", "balanced ECE", "share"):
+        for column in ("state", "AUC", "balanced accuracy", "ECE", "balanced ECE", "share"):
             table.add_column(column, justify="left" if column == "state" else "right")
         for name, row in found.items():
             if isinstance(row, Mapping):
                 spans = row.get("intervals", {})
-                cells = [
-                    _span(row[key], spans.get(key)) for key in ("auc", "balanced_accuracy", "ece_balanced")
-                ]
+                keys = ("auc", "balanced_accuracy", "ece", "ece_balanced")
+                cells = [_span(row.get(key), spans.get(key)) for key in keys]
                 table.add_row(Text(name), *cells, _span(row["positive_share"]))
         console.print(table)
         return

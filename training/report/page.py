@@ -86,7 +86,7 @@ def _part(
                     "name": name,
                     "cells": [
                         number(row.get(key), row.get("intervals", {}).get(key))
-                        for key in ("auc", "balanced_accuracy", "ece_balanced", "positive_share")
+                        for key in ("auc", "balanced_accuracy", "ece", "ece_balanced", "positive_share")
                     ],
                     "diagram": drawing.diagram(row.get("reliability", ())),
                 }

@@ -12,6 +12,7 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 from engagement.types import FloatArray, IndexArray
+from training.calibration import as_often
 from training.datasets.daisee import PRESENT
 from training.datasets.parquet import wacv2016
 from training.datasets.registry import load
@@ -273,16 +274,18 @@ def official_test(
         found[design.name] = state_figures(predicted, levels[test], weights)
     out = {"people": len(set(table.group[test].tolist())), "faces": len(test), "designs": found}
     if "state" in base.heads:
-        own = base.probabilities("state", table.rows(test))
+        own, classes = base.probabilities("state", table.rows(test)), base.head("state").labels.classes
+        often = np.array([(levels[fit, i] >= PRESENT[s]).mean() for i, s in enumerate(classes)], np.float32)
+        frequent = as_often(own, often)
         out["shipped"] = {
             state: threshold_figures(
-                own[:, i],
+                frequent[:, i],
                 own[:, i],
                 levels[test, i] >= PRESENT[state],
-                np.full(len(test), (levels[fit, i] >= PRESENT[state]).mean(), np.float32),
+                np.full(len(test), often[i], np.float32),
                 weights,
             )
-            for i, state in enumerate(base.head("state").labels.classes)
+            for i, state in enumerate(classes)
         }
     return out
 

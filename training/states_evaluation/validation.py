@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from engagement.errors import DataError
 from engagement.types import FloatArray, IndexArray
-from training.calibration import fit_platt
+from training.calibration import as_often, fit_platt
 from training.states_evaluation.designs import (
     Design,
     LinearHead,
@@ -149,11 +149,9 @@ def calibrated(score: FloatArray, unseen: FloatArray, levels: IndexArray) -> Pre
     for level in range(1, _LEVELS + 1):
         reached = (levels >= level).astype(np.float32)
         scale, bias = fit_platt(unseen, reached)
-        evidence = score * np.asarray(scale) + np.asarray(bias)
         often = np.clip(reached.mean(axis=0), 1e-4, 1 - 1e-4)
-        balanced[..., level - 1] = expit(evidence)
-        # Prior odds times the likelihood ratio that a balanced probability states.
-        prob[..., level - 1] = expit(evidence + logit(often))
+        balanced[..., level - 1] = expit(score * np.asarray(scale) + np.asarray(bias))
+        prob[..., level - 1] = as_often(balanced[..., level - 1], often)
         share[..., level - 1] = often
     for state in range(states):
         below = np.array([(levels[:, state] < level).mean() for level in range(1, _LEVELS + 1)])
