@@ -157,7 +157,7 @@ def capture(
         wanted: from :func:`recordings`.
         every: of the decoded frames each one with a number divisible by it is looked at.
         work: writes them.
-        say: gets a line for each video.
+        say: gets a line for each video, and one for what could not be read of it.
 
     Returns:
         what went wrong, a line for each video that could not be used.
@@ -178,6 +178,8 @@ def capture(
             continue
         labels = ", ".join(dict.fromkeys(scene.label for scene in recording.scenes))
         say(f"{source}: {count} faces of {labels}")
+        if not ended.complete:
+            say(f"{source}: not read to its end: {ended.reason}")
         late = [s for s in recording.scenes if s.start_s > ended.last_time_s and ended.frames_decoded]
         if late:
             say(f"{source}: ends at {ended.last_time_s:.1f} s, before {len(late)} of its stretches begin")

@@ -68,6 +68,10 @@ LEARNER_STATES = LabelSet("learner_state", ("boredom", "engagement", "confusion"
 #: What an event says when no learner state leads by the margin.
 UNCERTAIN = "uncertain"
 
+#: Area under the ROC curve, of unseen people, below which a state is called little better than chance; such a state
+#: must lead by so many times the margin before it is claimed.
+WEAK_AUC, WIDE_MARGIN = 0.65, 2.0
+
 #: Names that other data sets use for our expressions, contempt included.
 SYNONYMS: Mapping[str, str] = {
     "anger": "angry",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engagement import RESULTS_VERSION, __version__
 from engagement.config import AnalysisConfig
-from engagement.labels import LEARNER_STATES
+from engagement.labels import LEARNER_STATES, WEAK_AUC
 from engagement.weights.store import manifest
 
 if TYPE_CHECKING:
@@ -76,6 +76,17 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(state.get(name), Mapping) and "auc" in state[name]:
             out[f"daisee_{name}_auc"] = state[name]["auc"]
     return out
+
+
+def weak_states(weights: Sequence[LoadedWeights]) -> tuple[str, ...]:
+    """States whose AUC of unseen people is below WEAK_AUC, or was not measured, in the weights that tell states."""
+    for loaded in weights:
+        if "state" in loaded.record.network.get("heads", {}):
+            known = headline(loaded.record.metrics)
+            return tuple(
+                s for s in LEARNER_STATES.classes if not known.get(f"daisee_{s}_auc", 0.0) >= WEAK_AUC
+            )
+    return LEARNER_STATES.classes
 
 
 def _split(found: Any) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engagement.labels import WEAK_AUC, WIDE_MARGIN
 from engagement.weights.store import WeightRecord
 from training.datasets.terms import terms_of
 
@@ -168,6 +169,14 @@ def _figures(head: str, split: str, found: Mapping[str, Any]) -> list[str]:
     for name, row in states.items():
         cells = [_number(row.get(k)) + _interval(row.get("intervals", {}).get(k)) for k in keys]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    weak = [name for name, row in states.items() if (row.get("auc") or 0.0) < WEAK_AUC]
+    if weak and head == "state":
+        lines += [
+            "",
+            f"Of people it has not seen it tells {' and '.join(weak)} **little better than chance** (an AUC of 0.5 is a "
+            f"coin; below {WEAK_AUC}): a hint where to look, not a finding. `engagement analyze` claims such a state only "
+            f"when it leads by {WIDE_MARGIN:g} times the usual margin.",
+        ]
     return [*lines, ""]
 
 

@@ -204,6 +204,12 @@ def _validation(run: EnsembleRun, members: Sequence[Opened], labels: LabelSet, s
             "on, which all of them held out"
         )
     table = prepared(run.fit, run.limit, run.skip_bad, say)
+    unknown = [m.name for m in members if _recipe_value(m, "validation_share") is None]
+    if unknown and "val" not in table.split:
+        say(
+            f"warning: {table.name} has no validation split, and {', '.join(unknown)} may have learned from faces that "
+            "are fitted on: shares, temperature and figures flatter. Divide it first (engagement faces split)"
+        )
     if set(table.split.tolist()) == {"test"}:
         raise DataError(
             f"data set '{table.name}' has a test split alone",
@@ -214,8 +220,13 @@ def _validation(run: EnsembleRun, members: Sequence[Opened], labels: LabelSet, s
 
 
 def _recipe_value(member: Opened, key: str) -> Any:
-    recipe = member.record.origin.get("recipe")
-    return recipe.get(key) if isinstance(recipe, Mapping) else None
+    """Of the recipe that trained the member's backbone, however many phases ago; None where none is recorded."""
+    origin: Any = member.record.origin
+    while isinstance(origin, Mapping):
+        if isinstance(origin.get("recipe"), Mapping):
+            return origin["recipe"].get(key)
+        origin = origin.get("base")
+    return None
 
 
 def _own(member: Opened, head: str) -> dict[str, Any]:

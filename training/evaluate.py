@@ -180,7 +180,7 @@ class Outcome:
 
     def figures(self, draws: int = 0) -> dict[str, Any]:
         """:func:`figures` of it."""
-        return figures(self.prob, self.table.target, self.table.group, self.table.labels, draws, self.often)
+        return figures(self.prob, self.table.target, self.table.source, self.table.labels, draws, self.often)
 
 
 def head_for(model: Model, table: SampleTable) -> str:

@@ -43,10 +43,14 @@ class History(Callback):
         if not trainer.is_global_zero:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row), restval="")
+        # Rows from before a run was resumed may have other figures: the learning rate goes with --tensorboard.
+        names = list(dict.fromkeys(name for each in self.rows for name in each))
+        draft = self.file.with_suffix(".part")
+        with draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names, restval="")
             writer.writeheader()
             writer.writerows(self.rows)
+        draft.replace(self.file)
         text = ", ".join(
             f"{k.removeprefix('val_')} {v:.4f}" for k, v in figures.items() if k.startswith("val_")
         )

@@ -35,7 +35,7 @@ def initial_file(init: str) -> Path | None:
 def chip_of(recipe: Recipe) -> ChipSpec:
     """The recipe's chip, normalised as its initial weights are used to: ours say how in their header."""
     chip, path = recipe.chip, initial_file(recipe.init)
-    if path is None or path.suffix != ".safetensors":
+    if recipe.normalization != "auto" or path is None or path.suffix != ".safetensors":
         return chip
     try:
         known = ChipSpec.from_dict(dict(read_record(path).chip))

@@ -26,7 +26,10 @@ class Recipe:
     Attributes:
         backbone: a key of ``engagement.classification.backbones.BACKBONES``.
         size, margin: chip geometry (see ChipSpec).
-        init: path of initial weights, ``hub`` (torchvision's ImageNet weights), or empty for random.
+        init: path or shipped name of initial weights, ``hub`` (torchvision's ImageNet weights), or empty for random.
+        normalization: of pixels: ``imagenet`` (torchvision's mean and std), ``half`` (0.5 and 0.5), or ``auto``: what the
+            initial weights are used to; our files say it, ``hub`` and files saved by torch (``.pth``, ``.pt``) are taken
+            for torchvision's.
         mode: ``finetune`` trains all but the first ``freeze`` stages; ``feature_extraction`` the head alone.
         freeze: number of the backbone's stages that stay as they are, BatchNorm's statistics included; -1 for
             all of them.
@@ -70,6 +73,7 @@ class Recipe:
     size: int = 96
     margin: float = 0.9
     init: str = ""
+    normalization: str = "auto"
     mode: str = "finetune"
     freeze: int = 0
     renew: bool = False
@@ -107,8 +111,9 @@ class Recipe:
 
     @property
     def chip(self) -> ChipSpec:
-        """Geometry and normalisation; torchvision's hub weights were trained with their own mean and std."""
-        if self.init == "hub":
+        """Geometry and normalisation; torchvision's weights were trained with their own mean and std."""
+        torchvisions = self.init == "hub" or Path(self.init).suffix in (".pth", ".pt")
+        if self.normalization == "imagenet" or (self.normalization == "auto" and torchvisions):
             return ChipSpec(self.size, self.margin, *_IMAGENET)
         return ChipSpec(self.size, self.margin, _HALF, _HALF)
 

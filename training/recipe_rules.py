@@ -16,6 +16,7 @@ OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("onecycle", "cosine", "plateau", "constant")
 SAMPLINGS = ("shuffle", "balanced")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+NORMALIZATIONS = ("auto", "half", "imagenet")
 
 
 def complaints(recipe: Recipe) -> list[str]:
@@ -34,6 +35,7 @@ def _names(r: Recipe) -> Iterable[str]:
         ("schedule", SCHEDULES),
         ("sampling", SAMPLINGS),
         ("precision", PRECISIONS),
+        ("normalization", NORMALIZATIONS),
     ):
         if getattr(r, key) not in known:
             yield f"{key} '{getattr(r, key)}' is none of {', '.join(known)}"

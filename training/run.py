@@ -23,15 +23,14 @@ from training.augment import policy
 from training.calibration import fit_platt, fit_temperature
 from training.chip_dataset import ChipDataset
 from training.distillation import teacher_probabilities
+from training.going_on import Checkpoint, Patience
 from training.history import History
 from training.initial import chip_of, initialise
 from training.lightning import (
     Callback,
-    EarlyStopping,
     EMAWeightAveraging,
     LearningRateMonitor,
     MisconfigurationException,
-    ModelCheckpoint,
     TensorBoardLogger,
     pl,
     rank_zero_only,
@@ -175,9 +174,9 @@ def train_network(
         say(f"BatchNorm's statistics: taken anew from {train.name}")
         renew_statistics(network, dataset, recipe.seed)
     module = HeadTrainer(network, head, recipe, _loss_weights(train, recipe), steps, wanted, taught)
-    best = ModelCheckpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
+    best = Checkpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
     # save_last would follow the best epochs only; a resumed run needs every one.
-    latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
+    latest = Checkpoint(folder, "last", enable_version_counter=False)
     callbacks: list[Callback] = [
         best,
         latest,
@@ -185,11 +184,12 @@ def train_network(
         History(folder / "log" / "metrics.csv", say),
     ]
     if recipe.ema:
-        # Not from the first step: the mean would carry the initial weights along. Trials end sooner.
-        start = min(len(batches), steps // 2)
+        # Not from the first step (counted from 0): the mean would carry the initial weights along. But within the
+        # first epoch, or it would be them that are measured at its end. Trials end sooner.
+        start = min(len(batches) - 1, steps // 2)
         callbacks.append(EMAWeightAveraging(decay=recipe.ema, update_starting_at_step=start))
     if recipe.patience:
-        callbacks.append(EarlyStopping("val_score", mode="max", patience=recipe.patience))
+        callbacks.append(Patience("val_score", mode="max", patience=recipe.patience))
     if limits.tensorboard:
         callbacks.append(LearningRateMonitor())
     held_out = validation_loader(ChipDataset(validation, chip), processes)

@@ -70,6 +70,14 @@ class SampleTable:
     def __repr__(self) -> str:
         return f"SampleTable({self.name}, n={len(self)}, labels={self.labels.name})"
 
+    @property
+    def source(self) -> NDArray[np.str_]:
+        """n names of the people or videos that groups are parts of: faces of one do not speak for each other.
+
+        ``faces capture`` calls its groups ``video#block``; other groups are what they are called.
+        """
+        return np.array([str(g).rpartition("#")[0] or str(g) for g in self.group], dtype=np.str_)
+
     def rows(self, index: IndexArray | NDArray[np.bool_]) -> SampleTable:
         """The given rows."""
         if index.dtype == np.bool_:

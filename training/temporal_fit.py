@@ -19,8 +19,9 @@ from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother, NoSmoother
 from temporal.conv3d import Conv3dConfig, Conv3dNet
 from temporal.lstm import LstmConfig, LstmNet
+from training.going_on import Checkpoint
 from training.history import History
-from training.lightning import ModelCheckpoint, pl
+from training.lightning import pl
 from training.semi_markov import EXPRESSION_CHAIN, EXPRESSION_CHAIN_SHIFTED
 from training.temporal_figures import Tally, figures, overall, tally
 from training.temporal_items import Material, RisingSampler, SequenceItems, collate, expression_weights
@@ -159,9 +160,9 @@ def fit_network(
     items = SequenceItems(fit, network.config, per_epoch * schedule.batch, seed)
     weights = expression_weights(schedule.balance)
     module = TemporalTrainer(network, weights, held_out, schedule.learning_rate, epochs * per_epoch, seed)
-    best = ModelCheckpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
+    best = Checkpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
     # save_last would follow the best epochs only; a resumed run needs every one.
-    latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
+    latest = Checkpoint(folder, "last", enable_version_counter=False)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     trainer = pl.Trainer(
         # Epochs, not steps: Lightning resumes a run that counts steps in the middle of an epoch.

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from engagement.classification.network import FaceStateNet, HeadSpec
 from engagement.errors import ConfigError, DataError
 from engagement.labels import EXPRESSIONS, LabelSet
+from training.collection.split import by_unit
 from training.datasets.graded import thresholds
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
@@ -104,7 +106,10 @@ def head_name(text: str, folder: bool = False) -> str:
     name = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_") if folder else text
     if folder and not name[:1].isalpha():
         name = f"classes_{name}".rstrip("_")
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or hasattr(FaceStateNet, name):
+    taken = hasattr(FaceStateNet, name) or hasattr(nn.ModuleDict(), name)
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or taken:
+        if folder and taken:
+            return f"own_{name}"
         raise ConfigError(
             f"--name '{text}' cannot be a head's name",
             "Use small letters, digits and _, for example 'tired'.",
@@ -131,8 +136,7 @@ def _table(run: TransferRun, say: Say) -> SampleTable:
             "both sides of the validation split and make its figures too good"
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
-        sources = by_source(table) if table.labels.kind == "exclusive" else table
-        table = sources.with_validation(VALIDATION_SHARE, stratified=True)
+        table = _with_validation(table)
     require_disjoint(table)
     unseen = [c for c, n in _counts(table.part("val")).items() if not n]
     if unseen:
@@ -145,6 +149,21 @@ def _table(run: TransferRun, say: Say) -> SampleTable:
     return table
 
 
+def _with_validation(table: SampleTable) -> SampleTable:
+    """A share of the training faces validates: of each class, where the sources allow it."""
+    if table.labels.kind != "exclusive":
+        return table.with_validation(VALIDATION_SHARE, stratified=True)
+    table = by_source(table)
+    rows = np.flatnonzero(table.split == "train")
+    if not len(rows) or len(np.unique(table.group[rows])) == len(rows):
+        return table.with_validation(VALIDATION_SHARE, stratified=True)
+    labels = [table.labels.classes[i] for i in table.target[rows].argmax(axis=1)]
+    split = table.split.copy()
+    split[rows] = by_unit(table.group[rows].tolist(), labels, {"val": VALIDATION_SHARE})
+    # Nothing can be spared, or too little for a unit: what says why, or chooses by shares alone.
+    return replace(table, split=split) if "val" in split else table.with_validation(VALIDATION_SHARE, True)
+
+
 def _counts(table: SampleTable) -> dict[str, float]:
     """Class -> how many pictures show it."""
     return dict(zip(table.labels.classes, np.nansum(table.target, axis=0).tolist(), strict=True))
@@ -153,10 +172,9 @@ def _counts(table: SampleTable) -> dict[str, float]:
 def by_source(table: SampleTable) -> SampleTable:
     """Whole videos as groups, where every class comes from two of them at least; else blocks of time.
 
-    ``faces capture`` names its groups ``video#block``. Blocks of one video resemble each other, so
-    figures from other videos are the more honest ones.
+    Blocks of one video resemble each other, so figures from other videos are the more honest ones.
     """
-    source = np.array([str(g).rpartition("#")[0] or str(g) for g in table.group], dtype=np.str_)
+    source = table.source
     enough = all(len(np.unique(source[table.target[:, c] > 0.5])) > 1 for c in range(len(table.labels)))
     return replace(table, group=source) if enough else table
 
@@ -181,7 +199,7 @@ def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say
         "command": run.command,
         "data": table.name,
         "train_faces": len(train),
-        "sources": len(np.unique(table.group)),
+        "sources": len(np.unique(table.source)),
         "head": {
             "name": head,
             **settings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from engagement.corrections.carry import Carried
 from engagement.corrections.folder import write_tables
 from engagement.labels import EXPRESSIONS
 from engagement.pipeline import Analyzer, SessionResult
-from engagement.provenance import weights_record
+from engagement.provenance import weak_states, weights_record
 from engagement.reports.render import Thumbnail, render_session
 from engagement.timelines.columns import SAMPLES
 from engagement.timelines.session import SessionTables, TableOptions, build_tables
@@ -47,7 +48,7 @@ def write_session(
         step_s=1 / config.sampling.rate_hz,
         min_quality=config.quality.min_quality,
         max_gap_s=config.smoothing.max_gap_s,
-        episodes=config.episodes,
+        episodes=replace(config.episodes, wide=weak_states(analyzer.weights)),
         extra=analyzer.classifier.extra_columns,
     )
     rows, times = result.records.rows, result.sample_time_s
@@ -125,6 +126,7 @@ def summarise(
             "min_face_px": config.detection.min_face_px,
             "min_quality": config.quality.min_quality,
             "state_margin": config.episodes.state_margin,
+            "wide_margin": list(weak_states(analyzer.weights)),
         },
         "temporal": {
             "method": config.smoothing.method,

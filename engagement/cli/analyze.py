@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 @click.option("--temporal", type=str, help="Smoothing: none, box, lstm or cnn3d.  [default: box]")
 @click.option("--temporal-weights", type=str, help="Weights of lstm or cnn3d instead of the shipped ones.")
 @click.option("--window", type=float, help="Width of the box, seconds.  [default: 3; states 5]")
-@click.option("--margin", type=float, help="Lead below which a state is 'uncertain'.  [default: 0.1]")
+@click.option(
+    "--margin",
+    type=float,
+    help="Lead below which a state is 'uncertain'; twice that for states near chance.  [default: 0.1]",
+)
 @click.option("--identity", type=str, help="Who is who by auto, appearance, facenet or off.  [default: auto]")
 @click.option("--identity-weights", type=str, help="facenet-pytorch's weights, for --identity facenet.")
 @click.option(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from engagement.errors import ConfigError
 from engagement.labels import LEARNER_STATES
@@ -42,12 +45,12 @@ _STATES = LEARNER_STATES.classes
 @click.option(
     "--prior",
     type=float,
-    help="How far labels may move one person from the session, logits.  [default: 0.75]",
+    help="How far labels may move one person from the session, logits.  [default: as before, else 0.75]",
 )
 @click.option(
     "--session-prior",
     type=float,
-    help="How far they may move the session as a whole, logits.  [default: 0.5]",
+    help="How far they may move the session as a whole, logits.  [default: as before, else 0.5]",
 )
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Of the page.  [default: any free one]"
@@ -63,21 +66,23 @@ def calibrate(output: Path, **given: Any) -> None:
     """
     if sum((given["listing"], given["refit"], given["labels"] is not None)) > 1:
         raise ConfigError("--list, --labels and --refit exclude one another", "Give one of them.")
+    _refuse_idle(given)
     from engagement.calibration.fit import PriorConfig
     from engagement.calibration.labels import listed, read_labels
     from engagement.calibration.moments import MomentsConfig
     from engagement.calibration.session import moments_of, open_sessions
 
     chosen = {"person_sd": given["prior"], "session_sd": given["session_prior"]}
-    prior = PriorConfig(**{name: value for name, value in chosen.items() if value is not None})
+    prior = {name: value for name, value in chosen.items() if value is not None}
+    PriorConfig(**prior)  # a wrong one is said before anything is labelled
     config = MomentsConfig(given["moments"])
     sessions = open_sessions(output)
     states = [s for s in _STATES if s in given["states"]] or list(_STATES)
     if given["labels"] is not None:
-        _store(sessions, read_labels(given["labels"], sessions), prior, output)
+        _store(sessions, read_labels(given["labels"], sessions), prior)
         return
     if given["refit"]:
-        _store(sessions, {s.folder: [] for s in sessions if s.earlier}, prior, output)
+        _store(sessions, {s.folder: [] for s in sessions if s.earlier}, prior)
         return
     wanted = _wanted(given["persons"], sessions)
     found = [
@@ -87,7 +92,26 @@ def calibrate(output: Path, **given: Any) -> None:
     if given["listing"]:
         click.echo(listed([(s, m) for s, moments in found for m in moments], states), nl=False)
         return
-    _store(sessions, _ask([part for part in found if part[1]], states, given), prior, output)
+    _store(sessions, _ask([part for part in found if part[1]], states, given), prior)
+
+
+def _refuse_idle(given: dict[str, Any]) -> None:
+    """Options that choose moments mean nothing where no moment is chosen.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    instead = "--refit" if given["refit"] else "--labels"
+    if not given["refit"] and given["labels"] is None:
+        return
+    source = click.get_current_context().get_parameter_source
+    named = {"--moments": "moments", "--state": "states", "--person": "persons"}
+    idle = [option for option, name in named.items() if source(name) is not ParameterSource.DEFAULT]
+    if idle:
+        raise ConfigError(
+            f"{', '.join(idle)}: for moments to be asked about, and with {instead} nothing is asked",
+            f"Leave out {' and '.join(idle)}, or {instead}.",
+        )
 
 
 def _wanted(persons: tuple[str, ...], sessions: list[Session]) -> set[str]:
@@ -141,8 +165,13 @@ def _ask(
     return answers
 
 
-def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: Any, output: Path) -> None:
-    """Fit and write each session that something was said of."""
+def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: Mapping[str, float]) -> None:
+    """Fit and write each session that something was said of.
+
+    Args:
+        prior: what was asked for, by field of PriorConfig; the rest stays as the session was fitted before.
+    """
+    from engagement.calibration.fit import PriorConfig
     from engagement.calibration.session import fit_session
     from engagement.calibration.store import FILE, write_calibration
     from engagement.reports.theme import count
@@ -151,7 +180,8 @@ def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: An
     for session in sessions:
         if session.folder not in answers:
             continue
-        calibration, dropped = fit_session(session, answers[session.folder], prior)
+        before = session.earlier.prior if session.earlier else PriorConfig()
+        calibration, dropped = fit_session(session, answers[session.folder], replace(before, **prior))
         if dropped:
             click.echo(
                 f"{session.video}: {dropped} earlier labels are about nobody who is there now: left out",
@@ -177,4 +207,4 @@ def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: An
     if not written:
         click.echo("No label, nothing was written.")
         return
-    click.echo(f"Shifts are in logits. Put them into effect: engagement report {output}")
+    click.echo(f"Shifts are in logits. Put them into effect: engagement report {sessions[0].root}")

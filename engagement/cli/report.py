@@ -48,7 +48,8 @@ def report(
     Corrections in OUTPUT/names.txt are applied: `P03: Ana`, `merge P05 into P03`, `split P02 at 12:30 into
     P02 and P09`, `hide P07`. They can be taken back by changing the file and calling this again. `opt out
     P08` cannot: it deletes everything about that person. Without a names file everybody is as analysed.
-    A session's calibration.json is applied, too; take it away to have the scores as analysed.
+    A session's calibration.json is applied, too; take it away to have the scores as analysed. Given a folder
+    within OUTPUT, such as that of one session, it does the same for the whole of OUTPUT.
     """
     from engagement.corrections.calibrated import described
     from engagement.corrections.file import read_names
@@ -58,6 +59,9 @@ def report(
     from engagement.timelines.presence import parse_presence
 
     presence = parse_presence(min_presence) if min_presence else None
+    given_folder, output = output, _root(output)
+    if output != given_folder:
+        click.echo(f"{given_folder} lies within the results of {output}: all of these are written again")
     folders = sorted(path.parent for path in output.rglob("summary.json") if not under_way(path, output))
     if not folders:
         raise DataError(f"{output} holds no results", "Give the folder that `engagement analyze -o` wrote.")
@@ -82,6 +86,13 @@ def report(
                 click.echo(f"{folder.relative_to(output)}: {note}")
     written = render_index(output) if (output / "run.json").is_file() else output
     click.echo(f"{count(len(folders), 'session')} written again: {written}")
+
+
+def _root(folder: Path) -> Path:
+    """The output folder that a folder lies within, found by its run.json; itself where there is none."""
+    from engagement.batch.results import RUN
+
+    return next((p for p in (folder, *folder.absolute().parents) if (p / RUN).is_file()), folder)
 
 
 def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tuple[Plan, str]]:

@@ -63,7 +63,7 @@ def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
             summary["sampling"]["step_s"],
             limits["min_quality"],
             smoothing.max_gap_s,
-            EpisodesConfig(limits["state_margin"]),
+            EpisodesConfig(limits["state_margin"], tuple(limits.get("wide_margin") or ())),
             extra,
         )
     except (KeyError, TypeError) as error:

@@ -7,7 +7,7 @@ again; the manifest says where in it the face box lies.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +103,22 @@ class Scene:
         return self.start_s <= time_s and (self.end_s is None or time_s < self.end_s)
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where the faces of a frame come from.
+
+    Attributes:
+        source, source_id: the video, see :meth:`FaceCapture.name_for`.
+        group: ``source#block``, or ``source#stretch.block`` where there are several stretches.
+        scene: the stretch.
+    """
+
+    source: str
+    source_id: str
+    group: str
+    scene: Scene
+
+
 class FaceCapture:
     """Writes the faces of labelled videos below a folder; state: the manifest and the counts.
 
@@ -158,15 +174,18 @@ class FaceCapture:
         before = self.counts["written"]
         try:
             for frame in frames:
-                scene = next((s for s in scenes if s.holds(frame.time_s)), None)
-                if scene is not None:
-                    self._look(source, source_id, scene, frame, follow)
+                number = next((k for k, s in enumerate(scenes) if s.holds(frame.time_s)), None)
+                if number is not None:
+                    # A block ends where a stretch does: the next may show somebody else.
+                    block = f"{number}." if len(scenes) > 1 else ""
+                    group = f"{source}#{block}{int(frame.time_s // self.config.block_s)}"
+                    self._look(_Origin(source, source_id, group, scenes[number]), frame, follow)
         finally:  # also when interrupted: no picture without its row
             if self._rows:
                 write_manifest(self.folder, self._rows.values())
         return self.counts["written"] - before
 
-    def _look(self, source: str, source_id: str, scene: Scene, frame: Frame, follow: Follow | None) -> None:
+    def _look(self, origin: _Origin, frame: Frame, follow: Follow | None) -> None:
         self.counts["frames"] += 1
         faces = self.detector.detect(frame.rgb, frame.index, frame.time_s)
         tracks = follow(frame, faces) if follow else np.full(len(faces), -1, np.int64)
@@ -179,17 +198,10 @@ class FaceCapture:
         size = faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]
         order = np.argsort(-size.prod(axis=1), kind="stable")
         order = order if self.config.all_faces else order[:1]
-        self._save(source, source_id, scene, frame, faces.take(order), tracks[order])
+        self._save(origin, frame, faces.take(order), tracks[order])
 
-    def _save(
-        self,
-        source: str,
-        source_id: str,
-        scene: Scene,
-        frame: Frame,
-        faces: FaceDetections,
-        tracks: IndexArray,
-    ) -> None:
+    def _save(self, origin: _Origin, frame: Frame, faces: FaceDetections, tracks: IndexArray) -> None:
+        source, scene = origin.source, origin.scene
         pose = head_pose(faces.landmarks_xy)
         pictures = cut_chips(frame.rgb, faces.boxes_xyxy, pose[:, 2], self.config.spec)
         # Quality is judged on the part that a chip shows.
@@ -209,7 +221,7 @@ class FaceCapture:
             row = {
                 "file": file,
                 "source": source,
-                "source_id": source_id,
+                "source_id": origin.source_id,
                 "person": scene.person,
                 "time_s": round(frame.time_s, 3),
                 "track": int(tracks[i]) if tracks[i] >= 0 else "",
@@ -218,10 +230,11 @@ class FaceCapture:
                 "detection_score": round(float(faces.score[i]), 4),
                 "quality": round(float(quality[i]), 4),
                 "label": scene.label,
-                "group": f"{source}#{int(frame.time_s // self.config.block_s)}",
+                "group": origin.group,
                 **{key: round(float(v), 5) for key, v in inside},
             }
-            self._rows[file] = {key: str(value) for key, value in row.items()}
+            written = {key: str(value) for key, value in row.items()}
+            self._rows[file] = {**written, **_kept(self._rows.get(file, {}), written)}
             self.counts["written"] += 1
             self.written[scene.label] += 1
 
@@ -245,6 +258,14 @@ def inner_box(box_xyxy: FloatArray) -> FloatArray:
     size = np.maximum(box_xyxy[2:] - box_xyxy[:2], 1.0)
     half = size / (2 * MARGIN * size.max())
     return np.concatenate([0.5 - half, 0.5 + half]).astype(np.float32)
+
+
+def _kept(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """What was decided about a face that is captured once more: its split, and who it is unless that is said now."""
+    if before.get("source") != now["source"]:
+        return {}
+    kept = {"person": now["person"] or before.get("person", "")}
+    return {**kept, "split": before.get("split", "")} if before["group"] == now["group"] else kept
 
 
 def _write_picture(path: Path, rgb: ByteArray) -> None:

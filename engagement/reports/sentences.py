@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from engagement.labels import WEAK_AUC, WIDE_MARGIN
 from engagement.reports.theme import (
     FEW_PEOPLE,
     STATES,
-    WEAK_AUC,
     about,
     about_percent,
     clock,
@@ -138,7 +138,6 @@ def edits(summary: Mapping[str, Any]) -> str:
 
 def _states_sentence(summary: Mapping[str, Any]) -> str:
     curves = summary.get("class") or {}
-    limit = number((summary.get("limits") or {}).get("state_margin")) or 0.1
     n_used = _array(curves.get("n_used"))
     enough = n_used >= min(FEW_PEOPLE, n_used.max(initial=0.0)) if len(n_used) else np.zeros(0, bool)
     enough &= n_used > 0
@@ -162,13 +161,19 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     figures = f"apparent {STATES[first].noun} {about_percent(means[first])}" + (
         f", {others}" if others else ""
     )
-    if lead < max(limit, halfwidth):
+    if lead < max(_margin(summary.get("limits") or {}, first), halfwidth):
         return f"No apparent state clearly led over the whole session ({figures})."
     text = f"Over the whole session people looked more {STATES[first].word} than anything else ({figures})"
     change = _thirds(_array(curves.get(first)), enough)
     if change is None:
         return f"{text}."
     return f"{text}, from {about_percent(change[0])} in its first third to {about_percent(change[1])} in its last."
+
+
+def _margin(limits: Mapping[str, Any], state: str) -> float:
+    """By how much a state must lead before it is claimed."""
+    usual = number(limits.get("state_margin")) or 0.1
+    return usual * (WIDE_MARGIN if state in (limits.get("wide_margin") or ()) else 1.0)
 
 
 def _thirds(mean: np.ndarray, enough: np.ndarray) -> tuple[float, float] | None:
@@ -217,9 +222,8 @@ def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length
     if not known:
         return f"{text}. No picture was good enough to estimate anything from."
     order = sorted(known, key=lambda name: -known[name])
-    margin = number(limits.get("state_margin")) or 0.1
     figures = ", ".join(f"{STATES[n].noun} {about_percent(known[n])}" for n in order)
-    if len(order) > 1 and known[order[0]] - known[order[1]] < margin:
+    if len(order) > 1 and known[order[0]] - known[order[1]] < _margin(limits, order[0]):
         return f"{text}. On average no apparent state clearly led ({figures})."
     return f"{text}. On average the estimates lean towards {STATES[order[0]].word} ({figures})."
 

@@ -47,8 +47,6 @@ EXPRESSION_WORDS: Mapping[str, str] = {c: c for c in EXPRESSION_COLORS}
 
 #: From how many people on a curve of the class is drawn in full.
 FEW_PEOPLE = 3
-#: Area under the ROC curve below which a page says "barely better than chance".
-WEAK_AUC = 0.65
 
 NOTICE = (
     "Estimates of apparent expression made by a computer, with their uncertainty. "

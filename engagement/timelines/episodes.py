@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.errors import ConfigError
-from engagement.labels import LEARNER_STATES, UNCERTAIN
+from engagement.labels import LEARNER_STATES, UNCERTAIN, WIDE_MARGIN
 from engagement.types import FloatArray, TimeArray
 
 
@@ -18,9 +18,12 @@ class EpisodesConfig:
 
     Attributes:
         state_margin: lead over the second state below which nothing is claimed.
+        wide: states that the model tells little better than chance of unseen people (``provenance.weak_states``): they
+            need twice the margin.
     """
 
     state_margin: float = 0.1
+    wide: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.state_margin <= 1:
@@ -72,9 +75,10 @@ def find_episodes(
 
 
 def leading(scores: FloatArray, config: EpisodesConfig) -> NDArray[np.str_]:
-    """The winner of each row, or ``uncertain`` where its lead is below the margin or nothing is known."""
+    """The winner of each row, or ``uncertain`` where its lead is below its margin or nothing is known."""
     names = np.array(LEARNER_STATES.classes, dtype=np.str_).astype("<U16")
+    margins = max(config.state_margin, 1e-9) * np.where(np.isin(names, config.wide), WIDE_MARGIN, 1.0)
     filled = np.nan_to_num(scores, nan=0.0)
-    order = np.sort(filled, axis=1)
-    clear = (order[:, -1] - order[:, -2]) >= max(config.state_margin, 1e-9)
-    return np.where(clear, names[filled.argmax(axis=1)], UNCERTAIN)
+    order, first = np.sort(filled, axis=1), filled.argmax(axis=1)
+    clear = (order[:, -1] - order[:, -2]) >= margins[first]
+    return np.where(clear, names[first], UNCERTAIN)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from engagement.errors import ConfigError, DataError
 from engagement.followed import FOLLOWED
 from engagement.labels import UNCERTAIN
+from engagement.provenance import weak_states
 from engagement.records import FaceRecords
 from engagement.runs import find_runs
 from engagement.timelines import table
@@ -22,6 +23,7 @@ from engagement.timelines.episodes import EpisodesConfig, find_episodes, leading
 from engagement.timelines.session import TableOptions, build_tables
 from engagement.timelines.summary import class_curves, visibility
 from engagement.types import FaceDetections, FaceScores
+from engagement.weights.store import LoadedWeights, WeightRecord
 
 STEP = 0.2
 OPTIONS = TableOptions(step_s=STEP, min_quality=0.3, max_gap_s=0.6, episodes=EpisodesConfig())
@@ -42,6 +44,22 @@ def test_the_winner_may_be_rare_and_a_small_lead_is_uncertain() -> None:
     assert leading(table_of, EpisodesConfig(0.1)).tolist() == ["boredom", UNCERTAIN, "confusion"]
     with pytest.raises(ConfigError, match=r"--margin 1\.5"):
         EpisodesConfig(1.5)
+
+
+def test_a_state_told_little_better_than_chance_needs_twice_the_lead() -> None:
+    table_of = scores((0.6, 0.45, 0.1), (0.7, 0.45, 0.1), (0.45, 0.6, 0.1))
+    known = leading(table_of, EpisodesConfig(0.1, wide=("boredom", "confusion"))).tolist()
+    assert known == [UNCERTAIN, "boredom", "engagement"]
+
+
+def test_which_states_are_weak_is_what_the_weights_say_of_themselves() -> None:
+    def weights(**areas: float) -> LoadedWeights:
+        metrics = {"state": {"test": {name: {"auc": value} for name, value in areas.items()}}}
+        record = WeightRecord("face_state", {"heads": {"state": {}}}, metrics=metrics)
+        return LoadedWeights("x", "0", record, {})
+
+    assert weak_states([weights(boredom=0.6, engagement=0.7, confusion=0.65)]) == ("boredom",)
+    assert weak_states([weights(engagement=0.7)]) == ("boredom", "confusion")  # not measured is no better
 
 
 def test_events_end_at_gaps_and_poor_samples() -> None:

@@ -16,9 +16,13 @@ from engagement.cli.faces import faces
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.capture import CaptureConfig, FaceCapture, Scene
 from engagement.faces.chips import cut_chips
+from engagement.faces.manifest import write_manifest
 from engagement.faces.pose import project
 from engagement.types import ByteArray, ChipSpec, FaceDetections, FloatArray, Frame
+from tests import faulty_media
+from tests.media import write_video
 from training.chip_dataset import ChipDataset
+from training.collection.split import SplitOptions, split_faces
 from training.datasets.registry import load
 
 CHIP = ChipSpec(96, 0.9, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -132,6 +136,23 @@ def test_capturing_again_replaces_instead_of_repeating(tmp_path: Path) -> None:
     assert len(rows_of(tmp_path)) == 3
 
 
+def test_capturing_again_keeps_what_was_decided_about_a_face(tmp_path: Path) -> None:
+    def run(block_s: float = 2.0, person: str = "") -> list[dict[str, str]]:
+        work = FaceCapture(tmp_path, CaptureConfig(block_s=block_s), Placed([[100, 100, 180, 200]], [0.99]))
+        work.add("v", [Scene("happy", person=person)], frames())
+        return rows_of(tmp_path)
+
+    write_manifest(tmp_path, [{**row, "split": "val", "person": "Ann"} for row in run()])
+    assert {(row["split"], row["person"]) for row in run()} == {("val", "Ann")}
+    assert {row["person"] for row in run(person="Bo")} == {"Bo"}
+    # Other blocks ask for another split: the first frame's block is called as before, the last one's is not.
+    assert [(row["group"], row["split"]) for row in run(block_s=1.5)] == [
+        ("v#0", "val"),
+        ("v#1", ""),
+        ("v#2", ""),
+    ]
+
+
 @pytest.mark.parametrize("label", ["", "../up", "a/b", ".hidden"])
 def test_a_label_that_is_no_folder_is_refused(label: str) -> None:
     with pytest.raises(ConfigError, match="--label"):
@@ -153,6 +174,22 @@ def test_scenes_say_who_shows_what_when(tmp_path: Path) -> None:
     assert {t for t, row in rows.items() if row["label"] == "happy"} == {0.0, 0.5, 1.0, 1.5}
     assert [rows[t]["person"] for t in (0.0, 3.0)] == ["Ann", ""]
     assert 2.0 not in rows
+
+
+def test_no_block_holds_two_stretches(tmp_path: Path) -> None:
+    work = FaceCapture(tmp_path, CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
+    for label in ("happy", "sad"):
+        seen = [Frame(i, 0.5 * i, scene(i)) for i in range(8)]
+        work.add(f"{label}.mp4", [Scene(label, 0, 1, "Ann"), Scene(label, 1, None, "Bo")], seen)
+    rows = rows_of(tmp_path)
+    assert list(dict.fromkeys(row["group"] for row in rows if row["label"] == "sad")) == [
+        "sad.mp4#0.0",
+        "sad.mp4#1.0",
+        "sad.mp4#1.1",
+    ]
+    assert {row["group"].rpartition("#")[0] for row in rows} == {"happy.mp4", "sad.mp4"}
+    split_faces(tmp_path, SplitOptions("person"))
+    assert len({(row["person"], row["split"]) for row in rows_of(tmp_path)}) == 2
 
 
 def test_faces_are_followed(tmp_path: Path) -> None:
@@ -233,6 +270,21 @@ def test_the_command_on_a_video_with_faces(sample_videos: Path, tmp_path: Path) 
     assert "written to" in result.output
     indices = [int(row["file"].split("_")[-2]) for row in rows]
     assert all(index % 150 == 0 for index in indices)
+
+
+@pytest.mark.parametrize(("clip", "whole"), [("cut_mkv", False), ("damaged", False), ("lesson", True)])
+def test_a_video_that_is_not_read_to_its_end_is_said(tmp_path: Path, clip: str, whole: bool) -> None:
+    makers = {"cut_mkv": faulty_media.cut_mkv, "damaged": faulty_media.damaged}
+    path = (
+        makers[clip](tmp_path).path if clip in makers else write_video(tmp_path / "a.mkv", range(0, 400, 40))
+    )
+    said: list[str] = []
+    work = FaceCapture(tmp_path / "out", CaptureConfig(), Placed([], []))
+    wanted = [collection.Recording(p, (Scene("happy"),)) for p in (path, path)]
+    assert collection.capture(wanted, 5, work, said.append) == []
+    lines = [line for line in said if line.startswith(f"{path.name}: not read to its end: ")]
+    assert len(lines) == (0 if whole else 2)
+    assert all(line.partition("end: ")[2] for line in lines)
 
 
 def test_a_video_that_is_none_is_named(tmp_path: Path) -> None:

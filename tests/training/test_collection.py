@@ -238,6 +238,20 @@ def test_a_folder_of_copies_is_neither_split_nor_reviewed(tmp_path: Path, listed
         assert str(tmp_path / "f") in error.hint
 
 
+def test_the_folder_may_be_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    monkeypatch.chdir(folder)
+    for command in ("split", "review", "augment"):
+        done = call(command, ".")
+        assert done.exception is None, done.output
+    assert (tmp_path / "f_augmented" / "manifest.csv").is_file()
+    monkeypatch.chdir(tmp_path / "f_augmented")
+    for command in ("split", "review", "augment"):
+        error = call(command, ".").exception
+        assert isinstance(error, DataError)
+        assert str(folder) in error.hint
+
+
 def test_an_existing_folder_is_not_written_into(tmp_path: Path) -> None:
     folder = write_captured(tmp_path / "f", TWO)
     (tmp_path / "out").mkdir()

@@ -84,6 +84,27 @@ def test_split_folders_become_splits(expression_folders: Path) -> None:
     assert len(table.part("test")) == 21
 
 
+def test_split_folders_may_be_written_in_capitals(tmp_path: Path) -> None:
+    for split in ("Train", "TEST", "Validation"):
+        for kind, name in enumerate(("happy", "sad")):
+            write_face(tmp_path / split / name / "a.png", kind, 0)
+    table = load(str(tmp_path))
+    assert table.labels.classes == ("happy", "sad")
+    assert set(table.split.tolist()) == {"train", "val", "test"}
+
+
+def test_a_list_may_name_pictures_elsewhere(tmp_path: Path) -> None:
+    for kind, name in enumerate(("awake", "tired")):
+        write_face(tmp_path / "pictures" / f"{name}.png", kind, 0)
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "faces.csv").write_text(
+        f"file,label\n{tmp_path / 'pictures' / 'awake.png'},awake\n../pictures/tired.png,tired\n"
+    )
+    table = load(str(tmp_path / "lists" / "faces.csv"))
+    assert [read_rgb(image).ndim for image in table.images] == [3, 3]
+    assert table.sample_id[0] == (tmp_path / "pictures" / "awake.png").as_posix()
+
+
 def test_daisee_levels_become_states_and_subjects_groups(daisee_folder: Path) -> None:
     table = load(str(daisee_folder))
     assert table.labels == LEARNER_STATES

@@ -13,11 +13,12 @@ import torch
 pytest.importorskip("captum")
 
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
-from engagement.labels import LabelSet
+from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ChipSpec
 from tests.training.made_up_faces import HALF, SMALL, write_face
 from tests.training.tiny_models import error, ok, write_model
 from training.explain.gradcam import chosen_stage, grad_cam, map_sides
+from training.run import export
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,32 @@ def test_the_last_fine_map_is_chosen(backbone: str, size: int, side: int) -> Non
     network = FaceStateNet(NetworkSpec(backbone, {"expression": HeadSpec(labels)})).eval()
     chip = ChipSpec(size, 0.9, HALF, HALF)
     assert map_sides(network, chip)[chosen_stage(network, chip)] == side
+
+
+def test_a_head_is_explained_by_no_stage_after_those_it_reads(pictures: Path, tmp_path: Path) -> None:
+    heads = {"expression": HeadSpec(EXPRESSIONS), "state": HeadSpec(LEARNER_STATES, 0, (3, 4), 3)}
+    network = FaceStateNet(NetworkSpec("efficientnet_b0", heads)).eval()
+    chip = ChipSpec(96, 0.9, HALF, HALF)
+    assert chosen_stage(network, chip) == 5 and chosen_stage(network, chip, 6) == 6
+    assert chosen_stage(network, chip, None, (3, 4)) == 4
+    file = tmp_path / "m.safetensors"
+    export(file, network, chip, {}, {}, {"data": "made up"}, "made up")
+    words = (
+        "explain",
+        pictures,
+        "--cropped",
+        "--checkpoint",
+        file,
+        "-o",
+        tmp_path / "out",
+        "--head",
+        "state",
+    )
+    said = error(*words, "--stage", "5")
+    assert "--stage 5 is no stage with a map that this head reads" in said
+    assert "4 (6 x 6)" in said and "5 (" not in said
+    for more in ((), ("--stage", "3")):
+        ok(*words, *more)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn import metrics as reference
@@ -10,7 +13,8 @@ from engagement.classification.classifier import calibrate
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from training.calibration import as_often, fit_platt, fit_temperature
-from training.evaluate import aligned, figures
+from training.datasets.registry import load
+from training.evaluate import Outcome, aligned, figures
 from training.metrics import auc, balanced_ece, bootstrap, expected_calibration_error
 from training.samples import SampleTable, one_hot
 
@@ -83,6 +87,16 @@ def test_states_calibrated_as_often_as_they_occur_have_no_error() -> None:
     )
     assert found["intervals"]["ece"][0] < found["intervals"]["ece"][1]
     assert "ece" not in figures(prob, truth, people, LEARNER_STATES)["boredom"]
+
+
+def test_faces_of_one_video_are_resampled_together(expression_folders: Path) -> None:
+    table = load(str(expression_folders)).part("train")
+    table = replace(table, group=np.array([f"{i % 3}.mp4#{i}" for i in range(len(table))], dtype=np.str_))
+    assert set(table.source.tolist()) == {"0.mp4", "1.mp4", "2.mp4"}
+    right = np.arange(len(table)) % 3 != 0  # two videos all right, one all wrong
+    prob = table.target * right[:, None] + np.roll(table.target, 1, axis=1) * ~right[:, None]
+    low, high = Outcome(table, prob).figures(200)["intervals"]["accuracy"]
+    assert (low, high) == (0.0, 1.0)
 
 
 def test_intervals_resample_whole_groups() -> None:

@@ -16,6 +16,7 @@ from engagement.weights.store import load_weights
 from tests.training.invoking import error, ok
 from tests.training.made_up_faces import write_face
 from training.datasets.graded import graded_csv, thresholds
+from training.datasets.registry import load
 from training.frozen import HeadFit, apply_head, fit_head
 
 
@@ -45,6 +46,28 @@ def test_each_grade_becomes_its_steps(graded: Path) -> None:
     assert np.isnan(table.target[5, 0]) and np.isfinite(np.delete(table.target, 5, axis=0)).all()
     assert len(set(table.group.tolist())) == 12
     assert thresholds(table.labels) == {"loud": (0,), "tired": (1, 2)}
+
+
+@pytest.mark.parametrize("delimiter", [",", '","', ", ", '", "'])
+def test_a_header_may_be_quoted_and_spaced(graded: Path, delimiter: str) -> None:
+    with graded.open(newline="", encoding="utf-8") as file:
+        rows = [[row[name] for name in ("file", "tired", "loud")] for row in csv.DictReader(file)]
+    quote = '"' if '"' in delimiter else ""
+    lines = [quote + delimiter.join(row) + quote for row in (["file", "tired", "loud"], *rows)]
+    graded.write_text("\n".join(lines), encoding="utf-8")
+    table = load(str(graded))
+    assert table.labels.classes == ("loud_1", "tired_1", "tired_2")
+    assert table.target[:3, 1:].tolist() == [[0, 0], [1, 0], [1, 1]]
+
+
+def test_people_in_a_quoted_or_spaced_header_are_kept_apart(graded: Path) -> None:
+    text = graded.read_text(encoding="utf-8")
+    header, rest = text.split("\n", 1)
+    assert header.strip() == "file,person,tired,loud"
+    graded.write_text('"file","person","tired","loud"\n' + rest, encoding="utf-8")
+    assert len(set(load(str(graded)).group.tolist())) == 12
+    graded.write_text("file, person, tired, loud\n" + rest.replace(",", ", "), encoding="utf-8")
+    assert len(set(load(str(graded)).group.tolist())) == 12
 
 
 @pytest.mark.parametrize("classes", [LEARNER_STATES.classes, ("a_1", "a_3"), ("a_1", "b")])

@@ -104,6 +104,21 @@ def test_cells_of_other_settings_are_not_mixed_in(asked: MatrixRun, expression_f
     assert "differs in: limit, epochs" in said
 
 
+def test_one_process_trains_whatever_devices_there_are(
+    expression_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others would have no figures of a cell to put into the table."""
+    asked: list[MatrixRun] = []
+
+    def keep(run: MatrixRun, _: Any) -> str:
+        asked.append(run)
+        return ""
+
+    monkeypatch.setattr(matrix_module, "train_matrix", keep)
+    ok("train", "matrix", "--data", expression_folders, "-o", tmp_path / "m")
+    assert asked[0].limits.devices == 1
+
+
 def test_a_failing_cell_is_named(asked: MatrixRun, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: Any) -> None:
         raise DataError("the set is empty", "Fill it.")

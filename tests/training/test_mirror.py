@@ -122,6 +122,20 @@ def test_looking_twice_is_an_option_of_any_weights(tmp_path: Path, expression_fo
     assert [found[name]["mirror"] for name in ("once", "twice")] == [False, True]
 
 
+def test_a_report_says_that_its_cost_is_of_two_looks(tmp_path: Path, expression_folders: Path) -> None:
+    one, other = (write_model(tmp_path / f"{i}.safetensors", "lenet", 48, i) for i in range(2))
+    ok("ensemble", one, other, "-o", tmp_path / "e.safetensors")
+    for file in (one, tmp_path / "e.safetensors"):
+        spent = []
+        for words in ([], ["--no-mirror"]):
+            out = tmp_path / f"{file.stem}{len(words)}"
+            ok("evaluate", expression_folders, "--checkpoint", file, "--report", out, *words)
+            page = (out / "report.html").read_text(encoding="utf-8")
+            assert ("Each face is looked at twice" in page) == (not words)
+            spent.append(json.loads((out / "cost.json").read_text(encoding="utf-8"))["gflops"])
+        assert spent[0] == pytest.approx(2 * spent[1], rel=1e-4)
+
+
 def test_an_explanation_is_turned_back(tmp_path: Path) -> None:
     pytest.importorskip("captum")
     opened = open_network(str(write_model(tmp_path / "m.safetensors", mirror=True)))

@@ -183,6 +183,14 @@ def test_hub_weights_bring_their_normalisation() -> None:
     assert Recipe().chip.mean == (0.5, 0.5, 0.5)
 
 
+def test_files_saved_by_torch_are_taken_for_torchvisions_unless_the_recipe_says_otherwise() -> None:
+    imagenet = Recipe(init="hub").chip
+    assert chip_of(Recipe(init="resnet18-f37072fd.pth")) == imagenet
+    assert chip_of(Recipe(init="resnet18-f37072fd.pth", normalization="half")) == Recipe().chip
+    assert chip_of(Recipe(normalization="imagenet")) == imagenet
+    assert chip_of(Recipe(init="default", normalization="imagenet")) == imagenet
+
+
 def test_weights_of_our_own_bring_their_normalisation_too(tmp_path: Path) -> None:
     """What feature extraction learned on ImageNet's mean and std is fine-tuned on them."""
     hub = Recipe(init="hub", size=64).chip

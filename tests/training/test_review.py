@@ -63,6 +63,20 @@ def test_capturing_again_does_not_undo_a_review(tmp_path: Path) -> None:
     assert left == [names[2], names[1].replace("happy", "sad")]
 
 
+def test_two_faces_never_become_one(tmp_path: Path) -> None:
+    folder = write_captured(
+        tmp_path / "f", {"happy": {"v.mp4": 2}, "neutral": {"v.mp4": 2}, "sad": {"s.mp4": 1}}
+    )
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    one, other = "happy/v.mp4_000000_0.png", "neutral/v.mp4_000000_0.png"
+    review = answer(tmp_path / "r.json", {one: {"label": "sad"}, other: {"label": "sad"}})
+    with pytest.raises(DataError, match=f"{one} and {other} would both become sad/v.mp4_000000_0.png"):
+        apply_review(folder, review)
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+    review = answer(tmp_path / "r.json", {one: {"label": "sad"}, other: {"drop": True}})
+    assert apply_review(folder, review) == {"relabelled": 1, "dropped": 1}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -20,6 +20,7 @@ from training.initial import initialise
 from training.lightning_module import HeadTrainer, class_weights
 from training.opened import open_network
 from training.recipe import Recipe
+from training.report.drawing import read_history
 from training.run import Limits, train_head, train_network
 from training.statistics import renew_statistics
 
@@ -101,6 +102,27 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     assert (tmp_path / "a/log/metrics.csv").read_text() == (tmp_path / "b/log/metrics.csv").read_text()
     for key, value in unbroken.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key]), key
+
+
+def test_a_run_begun_with_tensorboard_goes_on_without_it(expression_folders: Path, tmp_path: Path) -> None:
+    """Its learning rates are in the rows of before alone; none of the rows is lost."""
+    pytest.importorskip("tensorboard")
+    table = load(str(expression_folders))
+    recipe = replace(RECIPE, **SMALL_RUN, schedule="plateau")
+    spec = replace(SPEC, backbone=recipe.backbone)
+
+    def killer(text: str) -> None:
+        if text.startswith("epoch 2"):
+            raise KilledError
+
+    watched = replace(LIMITS, tensorboard=True)
+    with pytest.raises(KilledError):
+        train_head(table, "expression", spec, recipe, tmp_path, limits=watched, say=killer)
+    train_head(table, "expression", spec, recipe, tmp_path, limits=LIMITS)
+    rows = read_history(tmp_path / "log" / "metrics.csv")
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert [any(name.startswith("lr-") for name in row) for row in rows] == [True, False, False]
+    assert all("val_loss" in row for row in rows)
 
 
 def test_what_is_frozen_stays_until_it_thaws(expression_folders: Path, tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ def base(
     from training.recipe import parse_overrides
     from training.run import Limits
 
-    overrides = {**parse_overrides(changes), "backbone": backbone, "init": init, "seed": seed}
+    given = {"backbone": backbone, "init": init, "seed": seed}
+    overrides = parse_overrides(changes) | {k: v for k, v in given.items() if v is not None}
     count = int(devices) if devices.isdigit() else devices
     limits = Limits(max_steps or -1, count, strategy, num_nodes, accelerator, tensorboard)
     run = BaseRun(

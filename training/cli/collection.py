@@ -129,8 +129,8 @@ def augment(
     """
     from training.collection.augment import CopyOptions, augment_faces
 
-    folder = Path(folder)
-    out = out or folder.with_name(f"{folder.resolve().name}_augmented")
+    whole = folder.resolve()  # "." has no name
+    out = out or whole.with_name(f"{whole.name}_augmented")
     chosen = CopyOptions(copies, flip, rotation, light, seed)
     written = augment_faces(folder, out, chosen, options.say)
     options.say(f"{written['originals']} faces and {written['copies']} copies written to {out}")

@@ -83,6 +83,8 @@ def matrix(
     given = {"epochs": epochs, "size": size, "seed": seed}
     overrides = {**parse_overrides(changes), **{k: v for k, v in given.items() if v is not None}}
     starts = dict(_start(text) for text in inits)
+    # One process: of several, the leading one alone has a cell's figures for the table.
+    limits = Limits(max_steps=max_steps or -1, devices=1, accelerator=accelerator)
     run = MatrixRun(
         data,
         out,
@@ -92,7 +94,7 @@ def matrix(
         ablation_backbone,
         starts,
         overrides,
-        Limits(max_steps=max_steps or -1, accelerator=accelerator),
+        limits,
         limit,
         test,
         skip_bad,

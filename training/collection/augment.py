@@ -17,10 +17,11 @@ import numpy as np
 
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.chips import cut_chips
-from engagement.faces.manifest import write_manifest
+from engagement.faces.manifest import NAME, write_manifest
 from engagement.types import ByteArray, ChipSpec
 from training.augment import Augmentation
 from training.collection.folder import Faces, Say, read_faces
+from training.datasets.manifest import read_rows
 from training.samples import read_rgb
 
 _SIDES = ("box_x1", "box_y1", "box_x2", "box_y2")
@@ -81,6 +82,7 @@ def augment_faces(folder: Path, out: Path, options: CopyOptions, say: Say = lamb
             f"{folder} has no split, so every face gets copies and figures will be measured on copies, too: "
             f"better run `engagement faces split {folder}` first"
         )
+    out = out.resolve()  # "." has no name to write beside
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out} is there already", "Remove it, or name another folder with -o.")
     part = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
@@ -100,13 +102,16 @@ def augment_faces(folder: Path, out: Path, options: CopyOptions, say: Say = lamb
 
 def _written(faces: Faces, out: Path, options: CopyOptions) -> Iterator[dict[str, str]]:
     """Write every picture below ``out``; its rows."""
+    manifest = faces.folder / NAME
+    # Persons or sources where no group is given, as training reads them.
+    groups = {row.file: row.group for row in read_rows(manifest)} if manifest.is_file() else {}
     for row in faces.rows:
         source, target = faces.folder / row["file"], out / row["file"]
         target.parent.mkdir(parents=True, exist_ok=True)
         rgb = read_rgb(source)
         shutil.copyfile(source, target)
-        # Without a manifest the original's name is what its copies must not be separated from.
-        row = {**row, "group": row.get("group") or row["file"]}
+        # Where the manifest says nothing, the original's name is what its copies must not be separated from.
+        row = {**row, "group": groups.get(row["file"]) or row["file"]}
         yield row
         if row.get("split", "train") not in ("", "train"):
             continue

@@ -42,8 +42,9 @@ class Faces:
         """Raise DataError naming a picture when the folder holds augmented copies."""
         copies = [row for row in self.rows if row.get("original") or original_of(row["file"])]
         if copies:
-            before = self.folder.with_name(self.folder.name.removesuffix("_augmented"))
-            where = f"{before}" if before != self.folder else "the folder without them"
+            folder = self.folder.resolve()  # "." has no name
+            before = folder.with_name(folder.name.removesuffix("_augmented"))
+            where = f"{before}" if before != folder else "the folder without them"
             raise DataError(
                 f"{self.folder} holds {len(copies)} augmented copies, first {copies[0]['file']}",
                 f"Copies come last: {verb} {where}, then `engagement faces augment` it again.",

@@ -124,7 +124,7 @@ def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Count
         counts of ``relabelled``, ``dropped`` and ``done before``.
 
     Raises:
-        DataError: the answer is none, or about faces that are not here.
+        DataError: the answer is none, about faces that are not here, or makes one picture of two.
         OutputError: a file cannot be moved.
     """
     changes = read_answer(answer)
@@ -135,12 +135,18 @@ def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Count
     counts: Counter[str] = Counter()
     due: list[Change] = []
     unknown: list[str] = []
+    becoming: dict[str, str] = {}
     for change in changes:
         target = _target(change)
         if change.file in rows:
             if target in rows and target != change.file:
                 raise DataError(
                     f"{target} is there already, so {change.file} cannot become it", "Rename one."
+                )
+            if (other := becoming.setdefault(target, change.file)) != change.file:
+                raise DataError(
+                    f"{other} and {change.file} would both become {target}; nothing was changed",
+                    "Rename one.",
                 )
             due += [change] if change.label != rows[change.file]["label"] else []
         elif target in rows or (change.label is None and change.file in dropped):

@@ -84,11 +84,15 @@ class Division:
 def split_faces(folder: Path, options: SplitOptions, say: Say = lambda _: None) -> Division:
     """Write the column ``split`` of a folder's manifest; the same faces always get the same split.
 
+    An empty ``group`` is filled with what was not divided, so that training holds the same together.
+
     Raises:
         DataError: copies among the faces, faces of unknown source, or a class that comes from too few.
     """
     faces = read_faces(folder, say)
     faces.require_originals("split")
+    for row in faces.rows:
+        row["group"] = _group(row, options.by)
     units = _units(faces, options.by)
     labels = [row["label"] for row in faces.rows]
     _require_several(faces, units, labels, options)
@@ -114,8 +118,6 @@ def _units(faces: Faces, by: By) -> list[str]:
         )
     column = {"video": "source", "time": "group", "person": "person"}[by]
     names = [row.get(column, "") for row in faces.rows]
-    if by == "time":
-        names = [name or _block(row) for name, row in zip(names, faces.rows, strict=True)]
     lacking = [row["file"] for row, name in zip(faces.rows, names, strict=True) if not name]
     if lacking:
         remedy = (
@@ -128,6 +130,20 @@ def _units(faces: Faces, by: By) -> list[str]:
             remedy,
         )
     return names
+
+
+def _group(row: dict[str, str], by: By) -> str:
+    """What training must not divide: as the manifest says, or as this split does where it says nothing.
+
+    A whole video's name counts as nothing: an earlier split by video wrote it. For a split by person nothing
+    is written, since training takes the person then.
+    """
+    group, source = row.get("group", ""), row.get("source", "")
+    if group and group != source:
+        return group
+    if by == "time":
+        return _block(row) or group
+    return source if by == "video" else ""
 
 
 def _block(row: dict[str, str]) -> str:

@@ -48,6 +48,13 @@ def _pictures(folder: Path) -> Iterator[Path]:
     return (p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file())
 
 
+def split_folders(folder: Path) -> list[tuple[str, Path]]:
+    """Folders in a folder that are called as a split is, in capitals or not: (split, folder), train first."""
+    inside = sorted(p for p in folder.iterdir() if p.is_dir() and p.name.lower() in PARTS)
+    order = list(PARTS)
+    return [(PARTS[p.name.lower()], p) for p in sorted(inside, key=lambda p: order.index(p.name.lower()))]
+
+
 def class_folders(
     folder: Path,
     labels: LabelSet | None = None,
@@ -75,7 +82,7 @@ def class_folders(
             manifest that gives only some pictures a split.
     """
     numbers = numbered or _NUMBERED.get(name or "", {})
-    roots = [(split, folder / key) for key, split in PARTS.items() if (folder / key).is_dir()]
+    roots = split_folders(folder)
     divided = bool(roots)
     listed: list[Labelled] = []
     for split, root in roots or [("train", folder)]:
@@ -185,7 +192,10 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
     for i, item in enumerate(listed):
         if item.box is not None:
             box[i] = item.box
-    ids = [item.picture.relative_to(folder).as_posix() for item in listed]
+    ids = [
+        (item.picture.relative_to(folder) if item.picture.is_relative_to(folder) else item.picture).as_posix()
+        for item in listed
+    ]
     return SampleTable(
         name=name,
         labels=labels,

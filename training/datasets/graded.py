@@ -38,7 +38,7 @@ def graded_csv(path: Path) -> SampleTable:
     """
     rows = read_rows(path)
     with open_list(path) as file:
-        raw = list(csv.DictReader(file, restval=""))
+        raw = list(csv.DictReader(file, restval="", skipinitialspace=True))
     grades = sorted(set(raw[0] if raw else ()) - set(KNOWN_COLUMNS))
     if not rows or not grades:
         raise DataError(

@@ -48,7 +48,7 @@ def read_rows(path: Path) -> list[Row]:
             box that is none.
     """
     with open_list(path) as handle:
-        reader = csv.DictReader(handle, restval="")
+        reader = csv.DictReader(handle, restval="", skipinitialspace=True)
         if "file" not in (reader.fieldnames or ()):
             raise DataError(
                 f"{path} has no column 'file'", "Expected columns file, label and, if known, split, group."

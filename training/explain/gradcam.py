@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -45,18 +46,24 @@ def map_sides(network: FaceStateNet, chip: ChipSpec) -> list[int]:
     return sides
 
 
-def chosen_stage(network: FaceStateNet, chip: ChipSpec, stage: int | None = None) -> int:
+def chosen_stage(
+    network: FaceStateNet, chip: ChipSpec, stage: int | None = None, reads: Sequence[int] = ()
+) -> int:
     """The stage to look at: the asked one, else the last whose map is 6 x 6 or finer, else the last map.
 
+    Args:
+        reads: stages that the head reads (see ``HeadSpec.stages``): what comes after them says nothing to it.
+
     Raises:
-        ConfigError: the asked stage does not exist or has no map.
+        ConfigError: the asked stage does not exist, has no map, or comes after what the head reads.
     """
     sides = map_sides(network, chip)
-    maps = [i for i, side in enumerate(sides) if side > 1]
+    maps = [i for i, side in enumerate(sides) if side > 1 and (not reads or i <= max(reads))]
     if stage is not None:
         if stage not in maps:
             known = ", ".join(f"{i} ({sides[i]} x {sides[i]})" for i in maps)
-            raise ConfigError(f"--stage {stage} is no stage with a map", f"There are: {known}")
+            what = " that this head reads" if reads else ""
+            raise ConfigError(f"--stage {stage} is no stage with a map{what}", f"There are: {known}")
         return stage
     fine = [i for i in maps if sides[i] >= _FINE_ENOUGH]
     return (fine or maps)[-1]

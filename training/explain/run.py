@@ -85,7 +85,7 @@ def explain(run: ExplainRun, say: Say = lambda _: None) -> dict[str, int]:
         )
     head = run.head or ("expression" if "expression" in model.heads else next(iter(model.heads)))
     labels = model.head(head).labels
-    stage = chosen_stage(model.network, model.chip, run.stage)
+    stage = chosen_stage(model.network, model.chip, run.stage, model.head(head).stages)
     found = faces_of(
         listed(run.inputs),
         model.chip,

@@ -148,8 +148,7 @@ def _ways(
 
 def _units(table: SampleTable, folder: Path) -> dict[str, NDArray[np.str_]]:
     """What pictures have in common, the finest first: of captured faces blocks of time, videos, people."""
-    n = len(np.unique(table.group))
-    source = np.array([str(g).rpartition("#")[0] or str(g) for g in table.group], dtype=np.str_)
+    n, source = len(np.unique(table.group)), table.source
     units = {"by group": table.group}
     if len(np.unique(source)) < n:
         units = {"by block of time": table.group, "by video": source}
@@ -191,7 +190,7 @@ def _measured(name: str, table: SampleTable, features: FloatArray, options: Simi
 
     found = relations(collect([table.rows(train | test)]), options)
     several = len(set(table.group.tolist())) < len(table)
-    known = np.isin(held.group, table.group[train])
+    known = np.isin(held.source, table.source[train])
     commonest = int(table.target[train].sum(axis=0).argmax())
     return SplitFigures(
         name,

@@ -19,6 +19,9 @@ _ALIKE = 0.8
 #: Frames count as neighbours up to this many times the usual distance of their numbers.
 _GAP = 2.0
 
+#: How ``faces capture`` names a picture: frame, then which face of it, then which copy ``faces augment`` made.
+_CAPTURED = re.compile(r"(.*)_(\d{6}|[1-9]\d{6,14})(_(?:0|[1-9]\d{0,2})(?:_aug\d+)?)")
+
 KINDS = ("exact copy", "near copy", "mirrored or turned copy", "neighbouring frame", "same person or source")
 
 
@@ -129,11 +132,18 @@ def _source_and_number(pictures: Pictures) -> tuple[list[str], IndexArray]:
     sources, numbers = [], np.full(len(pictures), -1, np.int64)
     for row, name in enumerate(pictures.sample_id.tolist()):
         path = PurePosixPath(name)
+        group = str(pictures.group[row])
+        if captured := _CAPTURED.fullmatch(path.stem):
+            # Neighbours stand on both sides of the border between two blocks of time (``source#block``).
+            group = group.rpartition("#")[0] or group
+            sources.append(f"{pictures.set_index[row]}|{group}|{captured.group(1)}{captured.group(3)}")
+            numbers[row] = int(captured.group(2))
+            continue
         match = re.match(r"(.*?)(\d{1,15})\D*$", path.stem)
         stem = match.group(1) if match else path.stem
         # A bare number says nothing without its folder, and that folder may be a class or a recording.
         source = stem or path.parent.name
-        sources.append(f"{pictures.set_index[row]}|{pictures.group[row]}|{source}")
+        sources.append(f"{pictures.set_index[row]}|{group}|{source}")
         numbers[row] = int(match.group(2)) if match else -1
     return sources, numbers
 

@@ -1,0 +1,81 @@
+"""``engagement calibrate`` on what is calibrated already, and on one session of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engagement.calibration.fit import PriorConfig
+from engagement.calibration.store import FILE, read_calibration
+from tests.engagement.corrected_sessions import write_output
+from tests.engagement.test_calibration import label_file, set_weights, summary_of
+from tests.sessions.command import Run
+
+Command = Callable[..., Run]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Results of two sessions."""
+    write_output(tmp_path / "out", "talk", "week 2/talk")
+    for name in ("talk", "week 2/talk"):
+        set_weights(tmp_path / "out" / name)
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    return label_file(tmp_path / "labels.csv", "talk,P01,5,boredom,yes\n")
+
+
+def test_another_round_keeps_the_prior_of_before(root: Path, labels: Path, engagement: Command) -> None:
+    def prior(*words: object) -> PriorConfig:
+        run = engagement("calibrate", root, *words)
+        assert run.status == 0, run.err
+        return read_calibration(root / "talk" / FILE).prior
+
+    assert prior("--labels", labels) == PriorConfig()
+    assert prior("--refit", "--prior", 2) == PriorConfig(2, 0.5)
+    wide = read_calibration(root / "talk" / FILE)
+    assert prior("--refit") == PriorConfig(2, 0.5)
+    assert read_calibration(root / "talk" / FILE).persons == wide.persons
+    assert prior("--labels", labels) == PriorConfig(2, 0.5)
+    assert prior("--labels", labels, "--session-prior", 1) == PriorConfig(2, 1)
+    assert prior("--refit", "--prior", 0.75) == PriorConfig(0.75, 1)
+
+
+@pytest.mark.parametrize(
+    "idle", [("--state", "boredom"), ("--person", "P01"), ("--moments", "6"), ("--moments", "9")]
+)
+def test_options_that_would_do_nothing_are_refused(
+    root: Path, labels: Path, engagement: Command, idle: tuple[str, str]
+) -> None:
+    for words in (("--labels", labels), ("--refit",)):
+        run = engagement("calibrate", root, *words, *idle)
+        assert run.status == 2 and f"{idle[0]}: for moments" in run.err and f"with {words[0]}" in run.err
+    assert not list(root.rglob(FILE))
+
+
+def test_one_session_is_calibrated_and_reported_where_it_lies(
+    root: Path, labels: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = root / "talk"
+    (root / "names.txt").write_text("[talk]\nP01: Ana\nhide P02\n", encoding="utf-8")
+    assert engagement("report", root).status == 0
+    run = engagement("calibrate", folder, "--labels", labels)
+    assert run.status == 0 and run.out.endswith(f"engagement report {root}\n")
+    before = summary_of(folder)
+    monkeypatch.chdir(folder)
+    for given in (folder, ".", root / "week 2"):
+        run = engagement("report", given)
+        assert run.status == 0, run.err
+        assert f"{given} lies within the results of {root}: all of these are written again" in run.out
+        assert "talk: 1 name, 1 hidden" in run.out and "2 sessions written again" in run.out
+        after = summary_of(folder)
+        assert after["n_shown"] == before["n_shown"] == 3 and list(after["calibration"]["persons"]) == ["P01"]
+        page = (folder / "session.html").read_text(encoding="utf-8")
+        assert "Ana" in page and "../index.html" in page
+        assert not (folder / "index.html").exists() and not (folder / "assets").exists()
+    assert "lies within" not in engagement("report", root).out

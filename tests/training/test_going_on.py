@@ -1,0 +1,89 @@
+"""Runs that are gone on with: stopped early, moved; and what their first epoch measures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from engagement.classification.network import HeadSpec, NetworkSpec
+from engagement.labels import EXPRESSIONS
+from tests.training.invoking import ok
+from training.datasets.registry import load
+from training.going_on import Checkpoint
+from training.recipe import Recipe
+from training.run import Limits, train_head
+
+SPEC = NetworkSpec("cnn_bn", {"expression": HeadSpec(EXPRESSIONS)})
+RECIPE = Recipe(backbone="cnn_bn", size=48, epochs=2, batch_size=16, ema=0.0, validation_share=0.3)
+
+
+def run(
+    folders: Path, out: Path, say: Callable[[str], None] = lambda _: None, **changes: object
+) -> dict[str, torch.Tensor]:
+    recipe, limits = replace(RECIPE, **changes), Limits(accelerator="cpu", devices=1)
+    table = load(str(folders))
+    return train_head(table, "expression", SPEC, recipe, out, limits=limits, say=say)[0].state_dict()
+
+
+def test_a_run_that_has_stopped_early_trains_no_further_when_it_is_started_again(
+    expression_folders: Path, tmp_path: Path
+) -> None:
+    still = {"epochs": 9, "patience": 1, "learning_rate": 1e-12, "schedule": "constant"}
+    first = run(expression_folders, tmp_path, **still)
+    stopped = (tmp_path / "log/metrics.csv").read_text()
+    assert len(stopped.splitlines()) < 9
+    said: list[str] = []
+    again = run(expression_folders, tmp_path, said.append, **still)
+    assert not [text for text in said if text.startswith("epoch")]
+    assert (tmp_path / "log/metrics.csv").read_text() == stopped
+    assert all(torch.equal(first[key], again[key]) for key in first)
+
+
+def test_the_best_epoch_of_a_run_is_known_where_its_folder_lies_now(tmp_path: Path) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    old = str(before / "best.ckpt")
+    state = {
+        "dirpath": str(before),
+        "best_model_score": torch.tensor(0.9),
+        "best_model_path": old,
+        "kth_best_model_path": old,
+        "kth_value": torch.tensor(0.9),
+        "best_k_models": {old: torch.tensor(0.9)},
+        "last_model_path": "",
+    }
+    best = Checkpoint(now, "best", monitor="val_score", mode="max")
+    best.load_state_dict(state)
+    assert best.best_model_score == 0.9 and best.kth_value == 0.9
+    assert best.best_model_path == best.kth_best_model_path == str(now / "best.ckpt")
+    assert list(best.best_k_models) == [
+        str(now / "best.ckpt")
+    ]  # and not a file of the other folder is removed
+
+
+def test_with_a_running_mean_the_first_epoch_measures_what_it_has_trained(
+    expression_folders: Path, tmp_path: Path
+) -> None:
+    losses = []
+    for name, rate in (("still", 1e-12), ("moving", 0.05)):
+        run(expression_folders, tmp_path / name, ema=0.5, learning_rate=rate, schedule="constant")
+        with (tmp_path / name / "log/metrics.csv").open(encoding="utf-8") as file:
+            losses.append(float(next(csv.DictReader(file))["val_loss"]))
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+
+
+def test_keys_given_with_set_count_unless_an_option_says_otherwise(
+    expression_folders: Path, tmp_path: Path
+) -> None:
+    trial = ["--max-steps", "1", "--set", "batch_size=16", "--accelerator", "cpu", "--init", ""]
+    asked = ["--set", "seed=7", "--set", "backbone=cnn_bn"]
+    base = ["base", "--data", expression_folders, "--recipe", "fer2013_lenet", *trial, *asked]
+    ok(*base, "-o", tmp_path / "set")
+    ok(*base, "--seed", "3", "-o", tmp_path / "option")
+    recipes = [json.loads((tmp_path / name / "recipe.json").read_text()) for name in ("set", "option")]
+    assert [(r["seed"], r["backbone"]) for r in recipes] == [(7, "cnn_bn"), (3, "cnn_bn")]

@@ -1,0 +1,96 @@
+"""Faces with a manifest written by hand: what a split decides is what training holds together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engagement.faces.manifest import read_manifest
+from tests.training.made_up_faces import write_face
+from training.collection.augment import CopyOptions, augment_faces
+from training.collection.split import By, SplitOptions, split_faces
+from training.datasets.registry import load
+from training.samples import SampleTable
+from training.states import require_disjoint
+
+PEOPLE = {"h1": "Ann", "h2": "Bo", "s1": "Ann", "s2": "Bo"}
+
+
+def listed(folder: Path, *columns: str) -> Path:
+    """Two videos of each class, each of one person, eight faces each; the manifest has these columns."""
+    lines = [",".join(columns)]
+    for n, (source, person) in enumerate(PEOPLE.items()):
+        label = "happy" if source.startswith("h") else "sad"
+        for i in range(8):
+            cells = {"file": f"{label}/{source}{i}.png", "source": f"{source}.mp4", "person": person}
+            cells["time_s"] = str(i)
+            write_face(folder / cells["file"], n // 2, 10 * n + i)
+            lines.append(",".join(cells[c] for c in columns))
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def sides(table: SampleTable) -> dict[str, set[str]]:
+    """Video -> splits of its faces."""
+    out: dict[str, set[str]] = {}
+    for name, side in zip(table.sample_id.tolist(), table.split.tolist(), strict=True):
+        out.setdefault(str(name).partition("/")[2][:2], set()).add(str(side))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("columns", "by", "groups"),
+    [
+        (("file", "source", "time_s"), "time", {f"{s}.mp4#{k}" for s in PEOPLE for k in range(4)}),
+        (("file", "source", "person", "time_s"), "time", {f"{s}.mp4#{k}" for s in PEOPLE for k in range(4)}),
+        (("file", "source", "person"), "video", {f"{s}.mp4" for s in PEOPLE}),
+        (("file", "source", "person"), "person", {"Ann", "Bo"}),
+    ],
+)
+def test_training_takes_every_split_of_a_manifest_written_by_hand(
+    tmp_path: Path, columns: tuple[str, ...], by: By, groups: set[str]
+) -> None:
+    folder = listed(tmp_path / "f", *columns)
+    split_faces(folder, SplitOptions(by))
+    table = load(str(folder))
+    require_disjoint(table)
+    assert set(table.split.tolist()) == {"train", "val"}
+    assert set(table.group.tolist()) == groups
+    augment_faces(folder, tmp_path / "out", CopyOptions(1))
+    require_disjoint(load(str(tmp_path / "out")))
+
+
+def test_a_split_does_not_depend_on_the_one_before(tmp_path: Path) -> None:
+    columns = ("file", "source", "person", "time_s")
+    for by in ("time", "person", "video"):
+        straight = listed(tmp_path / f"straight_{by}", *columns)
+        again = listed(tmp_path / f"again_{by}", *columns)
+        split_faces(again, SplitOptions("video"))
+        split_faces(straight, SplitOptions(by))
+        split_faces(again, SplitOptions(by))
+        assert read_manifest(again) == read_manifest(straight)
+
+
+def test_what_the_manifest_says_of_groups_stays(tmp_path: Path) -> None:
+    folder = listed(tmp_path / "f", "file", "source")
+    text = (folder / "manifest.csv").read_text()
+    (folder / "manifest.csv").write_text(text.replace("source", "source,group").replace("h1.mp4", "h1.mp4,x"))
+    split_faces(folder, SplitOptions())
+    found = {row["source"]: row["group"] for row in read_manifest(folder)}
+    assert found == {"h1.mp4": "x", "h2.mp4": "h2.mp4", "s1.mp4": "s1.mp4", "s2.mp4": "s2.mp4"}
+
+
+def test_a_split_by_video_needs_no_time(tmp_path: Path) -> None:
+    folder = listed(tmp_path / "f", "file", "source", "time_s")
+    text = (folder / "manifest.csv").read_text()
+    (folder / "manifest.csv").write_text(text.replace(".mp4,", ".mp4,0:0"))
+    split_faces(folder, SplitOptions())
+    require_disjoint(load(str(folder)))
+
+
+def test_copies_of_faces_without_group_stay_with_their_video(tmp_path: Path) -> None:
+    augment_faces(listed(tmp_path / "f", "file", "source"), tmp_path / "out", CopyOptions(1))
+    table = load(str(tmp_path / "out")).with_validation(0.5, stratified=True)
+    assert set(table.split.tolist()) == {"train", "val"}
+    assert all(len(side) == 1 for side in sides(table).values())
