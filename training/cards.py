@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engagement.labels import WEAK_AUC, WIDE_MARGIN
+from engagement.labels import LEARNER_STATES, WEAK_AUC, WIDE_MARGIN
+from engagement.provenance import headline
 from engagement.weights.store import WeightRecord
 from training.datasets.terms import terms_of
 
@@ -108,6 +109,7 @@ def card(record: WeightRecord, file: str, sha256: str, cost: Mapping[str, Any] |
         if isinstance(splits, Mapping):
             for split, found in splits.items():
                 lines += _figures(head, split, found)
+            lines += _plainly(head, splits)
     single = [f"- {name}: {_number(v)}" for name, v in record.metrics.items() if not isinstance(v, Mapping)]
     lines += [*single, ""] if single else []
     lines += ["## Calibration", ""]
@@ -169,15 +171,21 @@ def _figures(head: str, split: str, found: Mapping[str, Any]) -> list[str]:
     for name, row in states.items():
         cells = [_number(row.get(k)) + _interval(row.get("intervals", {}).get(k)) for k in keys]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    weak = [name for name, row in states.items() if (row.get("auc") or 0.0) < WEAK_AUC]
-    if weak and head == "state":
-        lines += [
-            "",
-            f"Of people it has not seen it tells {' and '.join(weak)} **little better than chance** (an AUC of 0.5 is a "
-            f"coin; below {WEAK_AUC}): a hint where to look, not a finding. `engagement analyze` claims such a state only "
-            f"when it leads by {WIDE_MARGIN:g} times the usual margin.",
-        ]
     return [*lines, ""]
+
+
+def _plainly(head: str, splits: Mapping[str, Any]) -> list[str]:
+    """Which learner states are near chance, by the split that pages quote (``provenance.headline``)."""
+    known = headline({head: splits}) if head == "state" else {}
+    weak = [s for s in LEARNER_STATES.classes if known.get(f"daisee_{s}_auc", 1.0) < WEAK_AUC]
+    if not weak:
+        return []
+    return [
+        f"Of people it has not seen it tells {' and '.join(weak)} **little better than chance** (an AUC of 0.5 is a coin; "
+        f"these are below {WEAK_AUC}): a hint where to look, not a finding. `engagement analyze` claims such a state only "
+        f"when it leads by {WIDE_MARGIN:g} times the usual margin.",
+        "",
+    ]
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
