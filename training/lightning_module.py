@@ -83,6 +83,8 @@ class HeadTrainer(pl.LightningModule):
             # Evaluation mode: BatchNorm's statistics stay, dropout rests.
             stage.train(stage not in still)
             stage.requires_grad_(stage not in still)
+        if self.network.identity is not None:
+            self.network.identity.eval()  # it stays as it is; its BatchNorm must not follow these faces
 
     def forward(self, chips: Tensor) -> Tensor:
         return self.network(chips.contiguous(memory_format=torch.channels_last)).logits[self.head]

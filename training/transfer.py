@@ -51,6 +51,9 @@ class TransferRun:
         distil: weight files whose averaged probabilities of the classes the head imitates beside the labels.
         max_steps: optimiser steps, -1 for no limit (unfrozen backbone).
         test, skip_bad, command: as in ``training.base.BaseRun``.
+
+    Raises:
+        ConfigError: steps are limited where there are none.
     """
 
     data: str
@@ -66,6 +69,13 @@ class TransferRun:
     test: bool = False
     skip_bad: bool = False
     command: str = "train personal"
+
+    def __post_init__(self) -> None:
+        if self.max_steps > 0 and not self.unfreeze:
+            raise ConfigError(
+                f"--max-steps {self.max_steps} says nothing about a frozen backbone, whose head is fitted in one go",
+                "Leave it out, or add --unfreeze N.",
+            )
 
 
 def train_personal(run: TransferRun, say: Say = lambda _: None) -> dict[str, Any]:

@@ -37,6 +37,7 @@ CASES: list[tuple[list[Any], str]] = [
     (["personal", "--data", "{daisee}", "--base", "{base}"], "engagement train states"),
     (["personal", "--data", "{one}", "--base", "{base}"], "one class ('happy')"),
     (["personal", "--data", "{own}", "--base", "{base}", "--unfreeze", "99"], "--unfreeze 99"),
+    (["personal", "--data", "{own}", "--base", "{base}", "--max-steps", "2"], "--max-steps 2 says nothing"),
     (["personal", "--data", "{own}", "--base", "{base}", "--test"], "has no 'test' split"),
     (["personal", "--data", "{own}", "--base", "{notes}"], "is not a readable safetensors file"),
     (["extension", "--data", "{own}", "--base", "{base}", "--name", "Bad Name"], "--name 'Bad Name'"),

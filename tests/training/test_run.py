@@ -301,3 +301,21 @@ def test_shipped_weights_are_initial_weights_by_name() -> None:
     with torch.no_grad():
         a, b = shipped.network(chips).logits["expression"], fresh.eval()(chips).logits["expression"]
     assert torch.equal(a, b)
+
+
+def test_the_face_feature_stays_as_it_is_while_a_backbone_learns(
+    expression_folders: Path, tmp_path: Path
+) -> None:
+    """Bit for bit, statistics of its BatchNorm included: it is handed on where the stages that it taps are frozen."""
+    recipe = replace(RECIPE, backbone="efficientnet_b0", epochs=1, batch_size=8, freeze=6, ema=0.0)
+    torch.manual_seed(0)
+    network = FaceStateNet(NetworkSpec("efficientnet_b0", {"expression": HeadSpec(EXPRESSIONS)}, 8))
+    assert network.identity is not None
+    before = {k: v.clone() for k, v in network.identity.state_dict().items()}
+    table, limits = load(str(expression_folders)), replace(LIMITS, max_steps=2)
+    made, _ = train_network(
+        network, table, "expression", recipe, tmp_path, chip=recipe.chip, limits=limits, resume=False
+    )
+    assert made.identity is not None
+    after = made.identity.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
