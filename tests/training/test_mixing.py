@@ -124,5 +124,5 @@ def test_every_policy_gives_chips_again(name: str, seed: int, side: int) -> None
 
 
 def test_an_unknown_policy_names_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="none, mild, crp, crp_color, crp_cutout, mix, faces"):
+    with pytest.raises(ConfigError, match="none, mild, moderate, crp, crp_color, crp_cutout, mix, faces"):
         policy("wild")

@@ -31,7 +31,11 @@ def write_model(
     mirror: bool = False,
     **origin: Any,
 ) -> Path:
-    """A network whose BatchNorm has seen made-up faces, with an expression head (and a state head)."""
+    """A network whose BatchNorm has seen made-up faces and noise, with an expression head (and a state head).
+
+    Both are what an export is compared on. Pixels unlike all that its statistics come from would grow from layer to
+    layer in an untrained network, and float32's last bits, which differ between processors, with them.
+    """
     torch.manual_seed(seed)
     heads = {"expression": HeadSpec(labels), **({"state": HeadSpec(LEARNER_STATES)} if states else {})}
     network = FaceStateNet(NetworkSpec(backbone, heads, identity, mirror)).train()
@@ -40,6 +44,8 @@ def write_model(
             module.momentum = None
     chip = ChipSpec(size, 0.9, HALF, HALF)
     faces = np.stack([made_up_face(kind, i, size) for kind in range(7) for i in range(3)])
+    noise = np.random.default_rng(seed).integers(0, 256, faces.shape, np.uint8)
+    faces = np.concatenate([faces, noise])
     with torch.no_grad():
         network(torch.from_numpy(normalize_chips(faces, chip)))
         network.heads["expression"][-1].weight.mul_(3)  # untrained logits lie near 0
