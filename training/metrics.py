@@ -173,9 +173,8 @@ def balanced_ece(prob: NDArray[np.floating], positive: NDArray[np.bool_], bins: 
 
 
 def binary_ece(prob: NDArray[np.floating], positive: NDArray[np.bool_], bins: int = 10) -> float:
-    """Calibration error of P(state), each face the same weight, 0-1: mean gap between what is said and what is."""
-    found = reliability(prob, positive, bins)
-    return sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in found) / max(len(prob), 1)
+    """:func:`expected_calibration_error` of P(state), in as many bins as :func:`balanced_ece` has."""
+    return expected_calibration_error(prob, positive, bins)
 
 
 def resamplings(groups: NDArray[np.generic], draws: int, seed: int = 0) -> Iterator[IndexArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ ImageSource = bytes | Path
 
 #: How many damaged pictures an error names.
 _NAMED = 5
+#: What ``faces capture`` adds to a video's name.
+_BLOCK = re.compile(r"#\d+(\.\d+)?$")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,9 +77,9 @@ class SampleTable:
     def source(self) -> NDArray[np.str_]:
         """n names of the people or videos that groups are parts of: faces of one do not speak for each other.
 
-        ``faces capture`` calls its groups ``video#block``; other groups are what they are called.
+        ``faces capture`` calls its groups ``video#block`` or ``video#stretch.block``; others are what they are called.
         """
-        return np.array([str(g).rpartition("#")[0] or str(g) for g in self.group], dtype=np.str_)
+        return np.array([_BLOCK.sub("", str(g)) or str(g) for g in self.group], dtype=np.str_)
 
     def rows(self, index: IndexArray | NDArray[np.bool_]) -> SampleTable:
         """The given rows."""

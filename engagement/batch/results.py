@@ -85,6 +85,11 @@ def sweep(root: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def root_of(folder: Path) -> Path:
+    """The output folder that a folder lies within, found by its run.json; itself where there is none."""
+    return next((p for p in (folder, *folder.absolute().parents) if (p / RUN).is_file()), folder)
+
+
 def read_summary(folder: Path) -> dict[str, Any] | None:
     """The summary of a finished result, None when there is none or it is damaged."""
     return read_json(folder / SUMMARY)

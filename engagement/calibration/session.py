@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.batch.results import RUN, SUMMARY, read_summary
+from engagement.batch.results import SUMMARY, read_summary, root_of
 from engagement.calibration.apply import nearest
 from engagement.calibration.fit import PriorConfig, fit_shifts
 from engagement.calibration.moments import MomentsConfig, propose
@@ -80,7 +80,7 @@ def open_sessions(output: Path) -> list[Session]:
     Raises:
         DataError: there is none, or a result is damaged or of a version that says too little.
     """
-    root = next((p for p in (output, *output.absolute().parents) if (p / RUN).is_file()), output)
+    root = root_of(output)
     if root != output:
         output = output.absolute()
     folders = sorted(path.parent for path in output.rglob(SUMMARY) if not under_way(path, output))

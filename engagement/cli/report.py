@@ -51,6 +51,7 @@ def report(
     A session's calibration.json is applied, too; take it away to have the scores as analysed. Given a folder
     within OUTPUT, such as that of one session, it does the same for the whole of OUTPUT.
     """
+    from engagement.batch.results import root_of
     from engagement.corrections.calibrated import described
     from engagement.corrections.file import read_names
     from engagement.corrections.folder import adopt, correct_folder, names_of, under_way
@@ -59,7 +60,7 @@ def report(
     from engagement.timelines.presence import parse_presence
 
     presence = parse_presence(min_presence) if min_presence else None
-    given_folder, output = output, _root(output)
+    given_folder, output = output, root_of(output)
     if output != given_folder:
         click.echo(f"{given_folder} lies within the results of {output}: all of these are written again")
     folders = sorted(path.parent for path in output.rglob("summary.json") if not under_way(path, output))
@@ -86,13 +87,6 @@ def report(
                 click.echo(f"{folder.relative_to(output)}: {note}")
     written = render_index(output) if (output / "run.json").is_file() else output
     click.echo(f"{count(len(folders), 'session')} written again: {written}")
-
-
-def _root(folder: Path) -> Path:
-    """The output folder that a folder lies within, found by its run.json; itself where there is none."""
-    from engagement.batch.results import RUN
-
-    return next((p for p in (folder, *folder.absolute().parents) if (p / RUN).is_file()), folder)
 
 
 def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tuple[Plan, str]]:

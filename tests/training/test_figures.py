@@ -93,6 +93,8 @@ def test_faces_of_one_video_are_resampled_together(expression_folders: Path) -> 
     table = load(str(expression_folders)).part("train")
     table = replace(table, group=np.array([f"{i % 3}.mp4#{i}" for i in range(len(table))], dtype=np.str_))
     assert set(table.source.tolist()) == {"0.mp4", "1.mp4", "2.mp4"}
+    named = replace(table.rows(np.arange(3)), group=np.array(["c#/1.png", "c#/2.png", "a.mp4#1.2"]))
+    assert named.source.tolist() == ["c#/1.png", "c#/2.png", "a.mp4"]  # a name with # in it is no block
     right = np.arange(len(table)) % 3 != 0  # two videos all right, one all wrong
     prob = table.target * right[:, None] + np.roll(table.target, 1, axis=1) * ~right[:, None]
     low, high = Outcome(table, prob).figures(200)["intervals"]["accuracy"]

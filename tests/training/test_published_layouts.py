@@ -216,10 +216,8 @@ def test_affectnet_in_each_form_with_seven_or_eight_classes(
     table = load(f"{tmp_path}:affectnet{classes}")
     assert table.labels == labels
     assert table.name == f"affectnet{classes}"
-    assert set(table.split.tolist()) == {
-        "train",
-        "test",
-    }  # its validation pictures are those that papers report on
+    # Its validation pictures are those that papers report on.
+    assert set(table.split.tolist()) == {"train", "test"}
     train = table.part("train")
     for name, row in zip(train.sample_id, train.target, strict=True):
         number = int("".join(c for c in name if c.isdigit()))
