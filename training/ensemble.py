@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from engagement.classification.ensemble import KIND, averaged
-from engagement.errors import ConfigError, DataError
+from engagement.errors import ConfigError
 from engagement.labels import LabelSet
 from engagement.types import FloatArray, TimeArray
 from engagement.weights.store import WeightRecord, save_weights
@@ -19,9 +19,9 @@ from training.calibration import fit_temperature
 from training.cards import data_names, write_card
 from training.datasets.registry import prepared
 from training.evaluate import DRAWS, aligned, figures, measure
+from training.held_out import held_out
 from training.opened import Opened, open_model, open_network
 from training.plain import plain
-from training.recipe import Recipe
 from training.report.cost import cost
 from training.samples import SampleTable
 
@@ -99,7 +99,7 @@ def make_ensemble(run: EnsembleRun, say: Say = lambda _: None) -> dict[str, Any]
     found: dict[str, Any] = {"temperature": 1.0, "members": [{"name": m.name} for m in members]}
     table: SampleTable | None = None
     if run.fit:
-        table = _validation(run, members, labels, say)
+        table = aligned(held_out(prepared(run.fit, run.limit, run.skip_bad, say), members, say), labels)
         say(f"{table.name}: {len(table)} faces of the validation split to fit the shares on")
         # The half-precision file holds the same numbers as its members' files, so they can speak for it.
         parts = [m.probabilities(run.head, table) for m in members]
@@ -192,41 +192,6 @@ def _common_labels(members: Sequence[Opened], head: str) -> LabelSet:
                 "Members of an ensemble need the same classes in the same order.",
             )
     return first
-
-
-def _validation(run: EnsembleRun, members: Sequence[Opened], labels: LabelSet, say: Say) -> SampleTable:
-    """The validation split as training chose it: never the test split, never pictures learned from."""
-    shares = {_recipe_value(m, "validation_share") for m in members}
-    known = sorted(s for s in shares if s is not None)
-    if len(known) > 1:
-        say(
-            f"warning: members held out different shares ({', '.join(map(str, known))}); the smallest one is fitted "
-            "on, which all of them held out"
-        )
-    table = prepared(run.fit, run.limit, run.skip_bad, say)
-    unknown = [m.name for m in members if _recipe_value(m, "validation_share") is None]
-    if unknown and "val" not in table.split:
-        say(
-            f"warning: {table.name} has no validation split, and {', '.join(unknown)} may have learned from faces that "
-            "are fitted on: shares, temperature and figures flatter. Divide it first (engagement faces split)"
-        )
-    if set(table.split.tolist()) == {"test"}:
-        raise DataError(
-            f"data set '{table.name}' has a test split alone",
-            "Shares are never fitted on it; give train or val.",
-        )
-    share = known[0] if known else Recipe().validation_share
-    return aligned(table.with_validation(share).part("val"), labels)
-
-
-def _recipe_value(member: Opened, key: str) -> Any:
-    """Of the recipe that trained the member's backbone, however many phases ago; None where none is recorded."""
-    origin: Any = member.record.origin
-    while isinstance(origin, Mapping):
-        if isinstance(origin.get("recipe"), Mapping):
-            return origin["recipe"].get(key)
-        origin = origin.get("base")
-    return None
 
 
 def _own(member: Opened, head: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from engagement.labels import SYNONYMS, LabelSet
 from engagement.types import FloatArray, IndexArray
 from training.calibration import as_often
 from training.datasets.registry import prepared
+from training.held_out import held_out
 from training.metrics import (
     auc,
     balanced_accuracy,
@@ -207,12 +208,17 @@ def head_for(model: Model, table: SampleTable) -> str:
     )
 
 
-def chosen_split(table: SampleTable, split: str) -> SampleTable:
-    """``train``, ``val``, ``test`` or ``all`` of a table; a set without splits is taken whole for ``test``."""
+def chosen_split(table: SampleTable, split: str, model: Model, say: Say = lambda _: None) -> SampleTable:
+    """``train``, ``val``, ``test`` or ``all`` of a table.
+
+    A set without splits is taken whole for ``test``; ``val`` of one without is what the model's training held out.
+    """
     if split not in ("train", "val", "test", "all"):
         raise ConfigError(f"--split '{split}' is none of train, val, test, all")
     if split == "all" or (split == "test" and set(table.split.tolist()) == {"train"}):
         return table
+    if split == "val":
+        return held_out(table, model.networks, say)
     return table.part(split)
 
 
@@ -285,7 +291,8 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
     model = open_model(run.checkpoint)
     if run.mirror:
         model.look_twice()
-    table = chosen_split(prepared(run.data, run.limit, run.skip_bad, say), run.split)
+    table = prepared(run.data, run.limit, run.skip_bad, say, only=run.split)
+    table = chosen_split(table, run.split, model, say)
     head = run.head or head_for(model, table)
     table = aligned(table, model.head(head).labels)
     pictures = len(table)

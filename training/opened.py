@@ -35,6 +35,11 @@ class Opened:
     record: WeightRecord
 
     @property
+    def networks(self) -> tuple[Opened, ...]:
+        """Itself: the networks that answer."""
+        return (self,)
+
+    @property
     def heads(self) -> Mapping[str, HeadSpec]:
         """Heads by name."""
         return self.network.spec.heads
@@ -68,6 +73,11 @@ class OpenedEnsemble:
     members: tuple[tuple[Opened, float], ...]
 
     @property
+    def networks(self) -> tuple[Opened, ...]:
+        """Those of the members."""
+        return tuple(member for member, _ in self.members)
+
+    @property
     def heads(self) -> Mapping[str, HeadSpec]:
         """Heads by name: those of the members, which are alike."""
         return self.members[0][0].heads
@@ -78,7 +88,7 @@ class OpenedEnsemble:
 
     def look_twice(self) -> None:
         """From now on average faces and their mirror images."""
-        for member, _ in self.members:
+        for member in self.networks:
             member.look_twice()
 
     def probabilities(self, head: str, table: SampleTable) -> FloatArray:

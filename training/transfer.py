@@ -14,13 +14,13 @@ from torch import nn
 from engagement.classification.network import FaceStateNet, HeadSpec
 from engagement.errors import ConfigError, DataError
 from engagement.labels import EXPRESSIONS, LabelSet
-from training.collection.split import by_unit
 from training.datasets.graded import thresholds
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.distillation import teacher_probabilities
 from training.frozen import HeadFit, features_of, fit_head, install_head
+from training.held_out import with_transfer_validation
 from training.opened import Opened, only_head, open_network, with_head
 from training.recipe import Recipe
 from training.run import Limits, train_network
@@ -29,9 +29,6 @@ from training.states import HEAD as STATE_HEAD
 from training.states import require_disjoint
 
 Say = Callable[[str], None]
-
-#: Share of the sources that validate when the data have no validation split.
-VALIDATION_SHARE = 0.2
 
 #: How much of a target comes from teachers, and the temperature of what they say.
 _FROM_TEACHERS, _SOFTENED = 0.5, 2.0
@@ -146,7 +143,7 @@ def _table(run: TransferRun, say: Say) -> SampleTable:
             "both sides of the validation split and make its figures too good"
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
-        table = _with_validation(table)
+        table = with_transfer_validation(table)
     require_disjoint(table)
     unseen = [c for c, n in _counts(table.part("val")).items() if not n]
     if unseen:
@@ -159,34 +156,9 @@ def _table(run: TransferRun, say: Say) -> SampleTable:
     return table
 
 
-def _with_validation(table: SampleTable) -> SampleTable:
-    """A share of the training faces validates: of each class, where the sources allow it."""
-    if table.labels.kind != "exclusive":
-        return table.with_validation(VALIDATION_SHARE, stratified=True)
-    table = by_source(table)
-    rows = np.flatnonzero(table.split == "train")
-    if not len(rows) or len(np.unique(table.group[rows])) == len(rows):
-        return table.with_validation(VALIDATION_SHARE, stratified=True)
-    labels = [table.labels.classes[i] for i in table.target[rows].argmax(axis=1)]
-    split = table.split.copy()
-    split[rows] = by_unit(table.group[rows].tolist(), labels, {"val": VALIDATION_SHARE})
-    # Nothing can be spared, or too little for a unit: what says why, or chooses by shares alone.
-    return replace(table, split=split) if "val" in split else table.with_validation(VALIDATION_SHARE, True)
-
-
 def _counts(table: SampleTable) -> dict[str, float]:
     """Class -> how many pictures show it."""
     return dict(zip(table.labels.classes, np.nansum(table.target, axis=0).tolist(), strict=True))
-
-
-def by_source(table: SampleTable) -> SampleTable:
-    """Whole videos as groups, where every class comes from two of them at least; else blocks of time.
-
-    Blocks of one video resemble each other, so figures from other videos are the more honest ones.
-    """
-    source = table.source
-    enough = all(len(np.unique(source[table.target[:, c] > 0.5])) > 1 for c in range(len(table.labels)))
-    return replace(table, group=source) if enough else table
 
 
 def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say) -> dict[str, Any]:

@@ -139,3 +139,17 @@ def test_the_page_escapes_what_is_hostile(tmp_path: Path) -> None:
     assert page.count("</script>") == 2
     with pytest.raises(ConfigError, match="--add"):
         write_review(folder, ["a/b"])
+
+
+def test_a_picture_dropped_before_is_not_lost_to_another_of_its_name(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    name = "sad/s1.mp4_000000_0.png"
+    old = folder / ".dropped" / name
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"another face")
+    review = answer(tmp_path / "r.json", {name: {"drop": True}})
+    with pytest.raises(DataError, match="another picture"):
+        apply_review(folder, review)
+    assert old.read_bytes() == b"another face" and (folder / name).is_file()
+    old.write_bytes((folder / name).read_bytes())  # captured again and dropped again
+    assert apply_review(folder, review) == {"dropped": 1}

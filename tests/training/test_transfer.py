@@ -10,7 +10,8 @@ import pytest
 from engagement.errors import ConfigError
 from tests.training.captured import write_captured
 from training.datasets.registry import load
-from training.transfer import _with_validation, head_name
+from training.held_out import with_transfer_validation
+from training.transfer import head_name
 
 
 @pytest.mark.parametrize("videos", [2, 3])
@@ -20,7 +21,7 @@ def test_every_class_is_learned_and_validated_where_its_videos_allow_it(
 ) -> None:
     names = [f"class{i}" for i in range(classes)]
     write_captured(tmp_path / "f", {name: {f"{name}_{v}.mp4": 4 for v in range(videos)} for name in names})
-    table = _with_validation(load(str(tmp_path / "f")))
+    table = with_transfer_validation(load(str(tmp_path / "f")))
     for split in ("train", "val"):
         assert (table.part(split).target.sum(axis=0) > 0).all(), split
     sides = {source: set(table.split[table.source == source].tolist()) for source in np.unique(table.source)}

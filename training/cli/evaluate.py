@@ -20,7 +20,8 @@ from training.cli import options
     type=click.Choice(["test", "val", "train", "all"]),
     default="test",
     show_default=True,
-    help="Which part of the data; sets without splits are taken whole.",
+    help="Which part of the data. A set without splits is taken whole; val of one that has none is what the "
+    "checkpoint's own training held out.",
 )
 @click.option("--head", help="Which head; by default the one that knows the data's classes.")
 @click.option(

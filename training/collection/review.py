@@ -148,6 +148,8 @@ def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Count
                     f"{other} and {change.file} would both become {target}; nothing was changed",
                     "Rename one.",
                 )
+            if change.label is None:
+                _require_same(folder / DROPPED / change.file, folder / change.file)
             due += [change] if change.label != rows[change.file]["label"] else []
         elif target in rows or (change.label is None and change.file in dropped):
             counts["done before"] += 1
@@ -176,6 +178,15 @@ def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Count
     finally:  # what moved is written down, also when the next could not
         _write(faces, list(rows.values()), list(dropped.values()), counts)
     return counts
+
+
+def _require_same(dropped: Path, face: Path) -> None:
+    """Of a picture dropped before under this name: another one must not be lost to it."""
+    if dropped.is_file() and dropped.read_bytes() != face.read_bytes():
+        raise DataError(
+            f"{dropped} is another picture, so {face} cannot be dropped; nothing was changed",
+            "Rename or delete the one dropped before.",
+        )
 
 
 def _target(change: Change) -> str:

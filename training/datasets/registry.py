@@ -175,8 +175,17 @@ def _recognised(folder: Path, labels: LabelSet | None) -> SampleTable:
     return files.class_folders(folder, labels)
 
 
-def prepared(data: str, limit: int | None, skip_bad: bool, say: Callable[[str], None]) -> SampleTable:
+def prepared(
+    data: str, limit: int | None, skip_bad: bool, say: Callable[[str], None], only: str = ""
+) -> SampleTable:
     """A data set, reduced for a trial where asked, with every picture known to be readable.
+
+    Args:
+        data: see :func:`load`.
+        limit: pictures per split, None for all.
+        skip_bad: report and drop damaged pictures instead of stopping.
+        say: gets one line for each of them.
+        only: the one split that is wanted; where the set has it, the others are neither decoded nor returned.
 
     Raises:
         ConfigError: the limit is below 1.
@@ -187,4 +196,8 @@ def prepared(data: str, limit: int | None, skip_bad: bool, say: Callable[[str], 
             f"--limit {limit} is below 1", "Give the number of pictures per split, or leave it out."
         )
     table = load(data)
-    return (table if limit is None else table.limited(limit)).readable(skip_bad, say)
+    if limit is not None:
+        table = table.limited(limit)
+    if only in table.split:
+        table = table.part(only)
+    return table.readable(skip_bad, say)

@@ -1,0 +1,97 @@
+"""What a training held out can be found again afterwards, and what it may have learned is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.training.captured import write_captured
+from tests.training.tiny_models import ok, write_model
+from training.datasets.registry import load, prepared
+from training.held_out import held_out, with_transfer_validation
+from training.opened import open_network
+
+
+def names_of(path: Path, table: Any, *models: Path) -> tuple[list[str], list[str]]:
+    said: list[str] = []
+    found = held_out(table, [open_network(str(model)) for model in models], said.append)
+    return sorted(found.sample_id.tolist()), said
+
+
+def phase(data: str, share: float) -> dict[str, Any]:
+    return {"data": data, "recipe": {"validation_share": share}}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_base_training_is_followed_through_later_phases(
+    expression_folders: Path, tmp_path: Path, deep: bool
+) -> None:
+    table = load(str(expression_folders))
+    own = phase(table.name, 0.3)
+    origin = {"data": "others", "head": {"stages": [6]}, "base": own} if deep else own
+    found, said = names_of(tmp_path, table, write_model(tmp_path / "m.safetensors", **origin))
+    assert found == sorted(table.with_validation(0.3).part("val").sample_id.tolist()) and not said
+
+
+def test_a_head_of_own_classes_held_out_whole_videos(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    write_captured(folder, {name: {f"{name}_{v}.mp4": 4 for v in range(3)} for name in ("awake", "tired")})
+    table = load(str(folder))
+    model = write_model(
+        tmp_path / "m.safetensors", data=table.name, head={"name": "own"}, base=phase("others", 0.1)
+    )
+    found, said = names_of(tmp_path, table, model)
+    wanted = with_transfer_validation(table).part("val")
+    assert found == sorted(wanted.sample_id.tolist()) and not said
+    assert not set(wanted.source.tolist()) & set(
+        with_transfer_validation(table).part("train").source.tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [{}, {"recipe": {}}, {"data": "first+{own}", "recipe": {"validation_share": 0.1}}],
+    ids=["nothing recorded", "an old recipe", "a further set of base training"],
+)
+def test_faces_that_may_have_been_learned_are_said(
+    expression_folders: Path, tmp_path: Path, origin: dict[str, Any]
+) -> None:
+    table = load(str(expression_folders))
+    if "data" in origin:
+        origin = {**origin, "data": origin["data"].format(own=table.name)}
+    found, said = names_of(tmp_path, table, write_model(tmp_path / "m.safetensors", **origin))
+    assert found and len(said) == 1 and "may have learned" in said[0]
+
+
+def test_the_smallest_share_is_held_out_by_all(expression_folders: Path, tmp_path: Path) -> None:
+    table = load(str(expression_folders))
+    models = [
+        write_model(tmp_path / f"{share}.safetensors", **phase(table.name, share)) for share in (0.4, 0.2)
+    ]
+    found, said = names_of(tmp_path, table, *models)
+    assert found == sorted(table.with_validation(0.2).part("val").sample_id.tolist())
+    assert set(found) <= set(table.with_validation(0.4).part("val").sample_id.tolist())
+    assert len(said) == 1 and "held out different faces" in said[0]
+
+
+def test_evaluate_looks_at_what_was_held_out(expression_folders: Path, tmp_path: Path) -> None:
+    table = load(str(expression_folders))
+    model = write_model(tmp_path / "m.safetensors", **phase(table.name, 0.3))
+    ok("evaluate", expression_folders, "--checkpoint", model, "--split", "val", "--json", tmp_path / "e.json")
+    assert json.loads((tmp_path / "e.json").read_text())["n"] == len(table.with_validation(0.3).part("val"))
+
+
+def test_only_the_split_that_is_measured_is_decoded(expression_folders: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    for split in ("train", "test"):
+        for source in (expression_folders / split).rglob("*.png"):
+            place = folder / split / source.parent.name / source.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(source.read_bytes())
+    (folder / "train" / "happy" / "0.png").write_bytes(b"no picture")
+    table = prepared(str(folder), None, False, lambda _: None, only="test")
+    assert set(np.unique(table.split)) == {"test"}

@@ -1,0 +1,124 @@
+"""Which faces a training keeps from itself to validate on, and how to find them again afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from engagement.errors import DataError
+from training.collection.split import by_unit
+from training.opened import Opened
+from training.recipe import Recipe
+from training.samples import SampleTable
+
+#: Of the training faces, where own faces have no validation split.
+TRANSFER_SHARE = 0.2
+
+
+def with_transfer_validation(table: SampleTable) -> SampleTable:
+    """A share of one's own training faces validates: of each class, where the sources allow it."""
+    if table.labels.kind != "exclusive":
+        return table.with_validation(TRANSFER_SHARE, stratified=True)
+    table = by_source(table)
+    rows = np.flatnonzero(table.split == "train")
+    if not len(rows) or len(np.unique(table.group[rows])) == len(rows):
+        return table.with_validation(TRANSFER_SHARE, stratified=True)
+    labels = [table.labels.classes[i] for i in table.target[rows].argmax(axis=1)]
+    split = table.split.copy()
+    split[rows] = by_unit(table.group[rows].tolist(), labels, {"val": TRANSFER_SHARE})
+    # Nothing can be spared, or too little for a unit: what says why, or chooses by shares alone.
+    return replace(table, split=split) if "val" in split else table.with_validation(TRANSFER_SHARE, True)
+
+
+def by_source(table: SampleTable) -> SampleTable:
+    """Whole videos as groups, where every class comes from two of them at least; else blocks of time.
+
+    Blocks of one video resemble each other, so figures from other videos are the more honest ones.
+    """
+    source = table.source
+    enough = all(len(np.unique(source[table.target[:, c] > 0.5])) > 1 for c in range(len(table.labels)))
+    return replace(table, group=source) if enough else table
+
+
+def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], None]) -> SampleTable:
+    """The validation split as training chose it: never the test split, never pictures learned from.
+
+    A set without one has it taken from its train split, as the trainings of the models did.
+
+    Args:
+        table: all splits of a data set.
+        models: that are fitted or measured on the faces.
+        say: is told where a model may know some of them all the same.
+
+    Raises:
+        DataError: the set has a test split alone.
+    """
+    if "val" in table.split:
+        return table.part("val")
+    if set(table.split.tolist()) == {"test"}:
+        raise DataError(
+            f"data set '{table.name}' has a test split alone",
+            "Nothing is chosen or fitted on it; give train or val.",
+        )
+    rules = {(model.name, _rule(model, table.name)) for model in models}
+    known = sorted({rule for _, rule in rules if rule}, key=lambda rule: (rule.transfer, rule.share))
+    unknown = sorted(name for name, rule in rules if rule is None)
+    if len(known) > 1:
+        say(
+            f"warning: models held out different faces ({', '.join(map(str, known))}); {known[0]} is looked at, "
+            "of which others may have learned some"
+        )
+    if unknown:
+        say(
+            f"warning: {table.name} has no validation split, and {', '.join(unknown)} may have learned from the faces "
+            "taken for one: what comes of it flatters. Divide the set first (engagement faces split)"
+        )
+    return (known[0] if known else _Rule(Recipe().validation_share)).applied(table).part("val")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How a training holds faces out: a share of them, in the way of base training or of transfer."""
+
+    share: float
+    transfer: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} as {'transfer' if self.transfer else 'base training'} does"
+
+    def applied(self, table: SampleTable) -> SampleTable:
+        return with_transfer_validation(table) if self.transfer else table.with_validation(self.share)
+
+
+def _rule(model: Opened, data: str) -> _Rule | None:
+    """Of the last phase that learned from the set, or else from any; None where nothing is recorded."""
+    rules = [(_learned(phase), rule) for phase in _phases(model.record.origin) if (rule := _of(phase))]
+    about = [(names, rule) for names, rule in rules if data in names] or rules[-1:]
+    if not about:
+        return None
+    names, rule = about[0]
+    # Of several sets the first one validates; the others are learned from as a whole.
+    return None if data in names[1:] else rule
+
+
+def _phases(origin: Any) -> Iterator[Mapping[str, Any]]:
+    """What made a model, the last phase first."""
+    while isinstance(origin, Mapping):
+        yield origin
+        origin = origin.get("base")
+
+
+def _learned(phase: Mapping[str, Any]) -> list[str]:
+    return str(phase.get("data", "")).split("+")
+
+
+def _of(phase: Mapping[str, Any]) -> _Rule | None:
+    recipe, head = phase.get("recipe"), phase.get("head")
+    if isinstance(recipe, Mapping) and "validation_share" in recipe:
+        return _Rule(float(recipe["validation_share"]))
+    if isinstance(head, Mapping) and "name" in head:  # a head of own classes (see training.transfer)
+        return _Rule(TRANSFER_SHARE, transfer=True)
+    return None
