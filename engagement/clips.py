@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.records import FaceRecords
+from engagement.runs import ROUNDING_S
 from engagement.types import ByteArray, IndexArray
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class ClipScores:
 
     def __init__(self, smoother: TemporalSmoother, max_gap_s: float) -> None:
         self._smoother = smoother if smoother.needs_chips else None
-        self._max_gap_s = max_gap_s
+        self._longest_s = max_gap_s + ROUNDING_S
         self._waiting: dict[int, _Waiting] = {}
 
     def take(
@@ -66,7 +67,7 @@ class ClipScores:
         small = grey_chips(chips, self._smoother.chip_px)
         for i, track in enumerate(tracks.tolist()):
             stretch = self._waiting.setdefault(track, _Waiting())
-            if stretch.times and time_s - stretch.times[-1] > self._max_gap_s:
+            if stretch.times and time_s - stretch.times[-1] > self._longest_s:
                 self._score(stretch, records, final=True)
                 stretch = self._waiting[track] = _Waiting()
             stretch.rows.append(int(rows[i]))
@@ -75,7 +76,7 @@ class ClipScores:
             stretch.chips.append(small[i])
             if len(stretch.rows) - stretch.done >= _BLOCK:
                 self._score(stretch, records, final=False)
-        for track in [t for t, w in self._waiting.items() if time_s - w.times[-1] > self._max_gap_s]:
+        for track in [t for t, w in self._waiting.items() if time_s - w.times[-1] > self._longest_s]:
             self._score(self._waiting.pop(track), records, final=True)
 
     def finish(self, records: FaceRecords) -> None:

@@ -34,7 +34,7 @@ from engagement.types import FloatArray, IndexArray, TimeArray, TimeSpan, VideoI
 from engagement.video import open_video
 from engagement.video.prefetch import prefetch
 from engagement.video.reader import DecodeOutcome
-from engagement.video.sampling import select_span, within
+from engagement.video.sampling import select_span, typical_step_s, within
 from engagement.weights.store import LoadedWeights
 
 T = TypeVar("T")
@@ -55,6 +55,7 @@ class SessionResult:
         records: every face seen.
         person: (len(records),) person index of each row, or -1 for nobody.
         smoothed: (len(records), 10) smoothed scores, NaN where nothing is claimed.
+        step_s: seconds that a sample stands for.
         followed: rows of FOLLOWED, owned by persons: where they were while their face was not found.
         thumbnails: keeper of pictures by track.
         person_of_track: track id -> person index.
@@ -68,6 +69,7 @@ class SessionResult:
     records: FaceRecords
     person: IndexArray
     smoothed: FloatArray
+    step_s: float
     followed: NDArray[np.void]
     thumbnails: ThumbnailKeeper
     person_of_track: dict[int, int]
@@ -160,7 +162,8 @@ class Analyzer:
         """
         tracker = FaceTracker(self.config.tracking)
         follower = FaceFollower(self.config.tracking.follow_s)
-        clips = ClipScores(self.smoother, self.config.smoothing.max_gap_s)
+        # How far apart the frames of a slow stream lie is not known before they are read.
+        clips = ClipScores(self.smoother, self.config.smoothing.gap_s(1 / self.config.sampling.rate_hz))
         finder = FaceFinder(self.detector, self.config.search)
         describer = FaceDescriber(self.classifier, self.embed)
         with ExitStack() as stack:
@@ -200,9 +203,9 @@ class Analyzer:
         segment.seconds["persons"] = time.perf_counter() - started
         person = np.array([found.person.get(int(t), -1) for t in rows["track"]], np.int64)
         times = np.asarray(segment.times, np.float64)
-        smoothed = smooth_persons(
-            self.smoother, times, rows, person, self.config.smoothing, self.config.quality.min_quality
-        )
+        step_s = typical_step_s(times, self.config.sampling.rate_hz)
+        gap_s = self.config.smoothing.gap_s(step_s)
+        smoothed = smooth_persons(self.smoother, times, rows, person, gap_s, self.config.quality.min_quality)
         followed = np.concatenate([np.zeros(0, FOLLOWED), *segment.followed])
         tracks = found.relabel(followed["owner"], followed["sample"])
         followed["owner"] = [found.person.get(int(t), -1) for t in tracks]
@@ -215,6 +218,7 @@ class Analyzer:
             segment.records,
             person,
             smoothed,
+            step_s,
             followed,
             segment.thumbnails,
             found.person,

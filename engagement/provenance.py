@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -43,15 +44,21 @@ def versions() -> dict[str, str]:
 def weights_record(weights: Sequence[LoadedWeights]) -> dict[str, dict[str, Any]]:
     """Name -> kind, sha256, licence and measured figures of the weights in use."""
     return {
-        w.name: {
+        name: {
             "kind": w.record.kind,
             "sha256": w.sha256,
             "licence": w.record.licence,
             "metrics": headline(w.record.metrics),
             "card": _card(w),
         }
-        for w in weights
+        for name, w in zip(_apart(weights), weights, strict=True)
     }
+
+
+def _apart(weights: Sequence[LoadedWeights]) -> list[str]:
+    """Names of weights; files of the same name are told apart by what they are for."""
+    names = [w.name for w in weights]
+    return [f"{w.name} ({w.record.kind})" if names.count(w.name) > 1 else w.name for w in weights]
 
 
 def _card(weights: LoadedWeights) -> str:
@@ -69,13 +76,18 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
     out: dict[str, float] = {}
     expression = _split(metrics.get("expression"))
     for key in ("accuracy", "mean_class_accuracy", "ece"):
-        if key in expression:
+        if _measured(expression.get(key)):
             out[f"expression_{key}"] = expression[key]
     state = _split(metrics.get("state"))
     for name in LEARNER_STATES.classes:
-        if isinstance(state.get(name), Mapping) and "auc" in state[name]:
+        if isinstance(state.get(name), Mapping) and _measured(state[name].get("auc")):
             out[f"daisee_{name}_auc"] = state[name]["auc"]
     return out
+
+
+def _measured(value: Any) -> bool:
+    """Whether a figure is one: where a split shows one answer alone, an AUC is not."""
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def weak_states(weights: Sequence[LoadedWeights]) -> tuple[str, ...]:
@@ -110,7 +122,7 @@ def fingerprint(
         "file_version": file_version,
         # As it reads after a way through JSON, so that the two can be compared.
         "settings": json.loads(json.dumps(deciding, sort_keys=True)),
-        "weights": {w.name: w.sha256[:16] for w in weights},
+        "weights": {name: w.sha256[:16] for name, w in zip(_apart(weights), weights, strict=True)},
     }
 
 

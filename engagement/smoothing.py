@@ -29,7 +29,7 @@ class SmoothingConfig:
         weights: file of a network that ``engagement train temporal`` wrote; empty for the shipped one.
         window_s, state_window_s: width of the box for expressions and for learner states; chosen on
             validation sequences (docs/temporal.md).
-        max_gap_s: a person not seen for longer is not smoothed over.
+        max_gap_s: a person not seen for longer is not smoothed over, unless samples lie that far apart.
     """
 
     method: str = "box"
@@ -54,6 +54,10 @@ class SmoothingConfig:
         if not 0 < self.max_gap_s <= 10:
             raise ConfigError(f"smoothing.max_gap_s {self.max_gap_s} is not within 0-10 s")
 
+    def gap_s(self, step_s: float) -> float:
+        """The longest pause within a stretch, of samples ``step_s`` apart: at least three of them long."""
+        return max(self.max_gap_s, round(3 * step_s, 6))
+
 
 def load_smoother(config: SmoothingConfig) -> tuple[TemporalSmoother, LoadedWeights | None]:
     """The smoother and, for a network, the weights it uses."""
@@ -74,13 +78,14 @@ def smooth_persons(
     times_s: TimeArray,
     rows: NDArray[np.void],
     person: IndexArray,
-    config: SmoothingConfig,
+    max_gap_s: float,
     min_quality: float,
 ) -> FloatArray:
     """Smoothed scores of every face, each uninterrupted stretch of a person by itself.
 
     Args:
         times_s: (n_samples,). rows: the records of the faces (see FaceRecords). person: (len(rows),).
+        max_gap_s: a longer pause ends a stretch (see ``SmoothingConfig.gap_s``).
         min_quality: poorer crops have no say and get no smoothed score: nothing is claimed of them.
 
     Returns:
@@ -96,7 +101,7 @@ def smooth_persons(
         for index in range(int(person.max(initial=-1)) + 1):
             own = np.flatnonzero(person == index)
             times = times_s[rows["sample"][own]]
-            run = find_runs(times, config.max_gap_s)
+            run = find_runs(times, max_gap_s)
             for number in range(int(run.max(initial=-1)) + 1):
                 part = own[run == number]
                 if valid[part].any():

@@ -175,9 +175,7 @@
   function followHash() {
     const found = /^#t=(\d+)-(\d+)$/.exec(location.hash);
     if (!found) return false;
-    const [from, to] = [Number(found[1]), Number(found[2])];
-    const around = (to - from) / 4;
-    show(from - around, to + around);
+    show(Number(found[1]), Number(found[2]));
     const target = document.querySelector(".toolbar");
     if (target && target.getBoundingClientRect().top < 0) target.scrollIntoView();
     return true;

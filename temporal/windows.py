@@ -30,7 +30,7 @@ def spans(times_s: TimeArray, window_s: float, hop_s: float) -> list[tuple[int, 
         return []
     # Relative times first: the same run an hour later must be cut at the same samples.
     relative = times_s - times_s[0]
-    count = max(0, int(np.ceil((relative[-1] - window_s) / hop_s - TIME_TOLERANCE_S))) + 1
+    count = max(0, int(np.ceil((relative[-1] - window_s - TIME_TOLERANCE_S) / hop_s))) + 1
     starts = np.arange(count) * hop_s
     first = np.searchsorted(relative, starts - TIME_TOLERANCE_S, side="left")
     last = np.searchsorted(relative, starts + window_s + TIME_TOLERANCE_S, side="right")

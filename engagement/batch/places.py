@@ -7,6 +7,8 @@ summary is one that is not finished. A remote video is copied here for as long a
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
@@ -60,6 +62,11 @@ class Place(ABC):
             ) from error
         return FileFacts(status.st_size, str(status.st_mtime_ns))
 
+    def source(self, video: FoundVideo) -> str:
+        """Tells a video's file from others of the same name, and nobody where it lies."""
+        where = video.url or os.path.realpath(video.path)
+        return hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
     @contextmanager
     def at_hand(self, video: FoundVideo) -> Iterator[Path]:
         """The video as a file of this machine, for as long as the block lasts."""
@@ -96,7 +103,7 @@ class Place(ABC):
 
     @abstractmethod
     def fetch_run(self, outputs: Sequence[str]) -> None:
-        """Bring run.json and what the index says of each video."""
+        """Bring run.json, the names file, and what the index says of each video."""
 
     @abstractmethod
     def publish_run(self) -> None:
@@ -183,6 +190,7 @@ class Remote(Place):
     def fetch_run(self, outputs: Sequence[str]) -> None:
         with self._named("read"):
             self._get(RUN)
+            self._get(NAMES_FILE)
             for output in outputs:
                 if self._get(f"{output}/{SUMMARY}"):
                     (self.root / output / "session.html").touch()  # the index looks whether there is one

@@ -25,10 +25,17 @@ _ENDS_WITHIN_S = 5.0
 _SAYS_WITHIN_S = 0.5
 
 
-def automatic_workers(videos: int) -> int:
-    """For ``--workers auto``: one for two cores, since the stages of one keep about two busy."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(videos, cores // 2))
+def automatic_workers(tasks: int | None) -> int:
+    """For ``--workers auto``: one for two cores, since the stages of one keep about two busy.
+
+    Args:
+        tasks: how many there are, None where that is not known.
+    """
+    return max(1, _cores() // 2 if tasks is None else min(tasks, _cores() // 2))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decode_threads(workers: int) -> int:

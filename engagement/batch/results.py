@@ -106,10 +106,15 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write JSON so that a reader finds the old or the new file, never half of one."""
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        content = text.encode()
+    except (
+        UnicodeEncodeError
+    ):  # bytes of a file's name that are no UTF-8: as escapes they come back as they were
+        content = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    temporary.write_text(
-        json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    temporary.write_bytes(content)
     temporary.replace(path)
 
 

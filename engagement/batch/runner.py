@@ -12,7 +12,7 @@ from typing import Any
 
 from engagement import __version__
 from engagement.batch.options import Crew
-from engagement.batch.places import Place, open_place
+from engagement.batch.places import FileFacts, Place, open_place
 from engagement.batch.processes import Processes, automatic_workers, decode_threads
 from engagement.batch.results import RUN, read_json, read_summary, write_json
 from engagement.batch.status import Reporter, VideoStatus
@@ -75,7 +75,8 @@ def _executor(setup: Setup, crew: Crew, videos: int, reporter: Reporter) -> Exec
         from engagement.batch.cluster import Cluster
 
         return Cluster(crew.scheduler, replace(setup, decode_threads=1), reporter.note)
-    workers = crew.workers or automatic_workers(videos)
+    # Into how many ranges a video falls is seen when it is opened; processes start as there is work.
+    workers = crew.workers or automatic_workers(None if setup.config.split_s else videos)
     if workers == 1:
         return InThisProcess(partial(_video_worker, setup))
     bounded = replace(setup, decode_threads=decode_threads(workers))
@@ -96,6 +97,7 @@ class _Progress:
     begun: float = 0.0
     spans: int = 0
     redone: str = ""
+    file: FileFacts | None = None
     parts: dict[float, Any] = field(default_factory=dict)
     #: Start of a range -> seconds of it that are read.
     read_s: dict[float, float] = field(default_factory=dict)
@@ -141,7 +143,7 @@ class _Run:
     def done(self, task: Task, outcome: Outcome) -> Sequence[Task]:
         progress = self._progress[_key(task.video)]
         if isinstance(outcome, Split):
-            progress.spans, progress.redone = len(outcome.spans), outcome.redone
+            progress.spans, progress.redone, progress.file = len(outcome.spans), outcome.redone, outcome.file
             return [Task(next(self._numbers), "read", task.video, span) for span in outcome.spans]
         if isinstance(outcome, Ended):
             self.facts = outcome.facts
@@ -156,7 +158,8 @@ class _Run:
             return ()
         parts = tuple(progress.parts[start] for start in sorted(progress.parts))
         progress.parts = {}
-        return [Task(next(self._numbers), "finish", task.video, parts=parts, redone=progress.redone)]
+        made_of: Any = {"parts": parts, "redone": progress.redone, "file": progress.file}
+        return [Task(next(self._numbers), "finish", task.video, **made_of)]
 
     def failed(self, task: Task, failure: Failure) -> Sequence[Task]:
         if failure.trace:

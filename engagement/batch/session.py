@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from engagement.calibration.store import Calibration
 from engagement.config import AnalysisConfig
 from engagement.corrections.analysis import Corrections
 from engagement.corrections.carry import Carried
+from engagement.corrections.file import Video
 from engagement.corrections.folder import write_tables
 from engagement.labels import EXPRESSIONS
 from engagement.pipeline import Analyzer, SessionResult
@@ -33,7 +35,10 @@ def write_session(
     target: Path,
     root: Path,
     fingerprint: dict[str, Any],
+    *,
+    source: str = "",
     calibration: Calibration | None = None,
+    known: Sequence[Video] = (),
 ) -> dict[str, Any]:
     """Write everything of one video into ``folder``, corrected by the names file of ``root``; returns its summary.
 
@@ -41,18 +46,20 @@ def write_session(
         folder: where the files are written now, beside ``target``, where they go; an earlier result there
             tells who is who for the names file.
         root: the output folder.
+        source: tells this video's file from others, see ``Place.source``.
+        known: what the names file may speak of.
         calibration: of this video's people; None for that of the earlier result, if any.
     """
     config = analyzer.config
     options = TableOptions(
-        step_s=1 / config.sampling.rate_hz,
+        step_s=result.step_s,
         min_quality=config.quality.min_quality,
-        max_gap_s=config.smoothing.max_gap_s,
+        max_gap_s=config.smoothing.gap_s(result.step_s),
         episodes=replace(config.episodes, wide=weak_states(analyzer.weights)),
         extra=analyzer.classifier.extra_columns,
     )
     rows, times = result.records.rows, result.sample_time_s
-    corrections = Corrections.of(root, target, result.info.path.name, calibration)
+    corrections = Corrections.of(root, target, result.info.path.name, calibration, known)
     who = corrections.carry_over(fingerprint, times, rows, result.person)
     followed = result.followed.copy()
     followed["owner"] = np.array([*who.index_of, -1], np.int64)[followed["owner"]]
@@ -63,6 +70,7 @@ def write_session(
     samples = pd.DataFrame({"time_s": times, "frame_index": result.sample_frame})
     write_parquet(conform(samples, SAMPLES), folder / "samples.parquet")
     summary = summarise(analyzer, result, tables, config)
+    summary["video"]["source"] = source
     summary["fingerprint"] = fingerprint
     write_json(folder / SUMMARY, summary)
     summary, pictures = corrections.apply(folder, who, config.presence, _thumbnails(result, who))
@@ -87,7 +95,11 @@ def summarise(
     info, outcome, times = result.info, result.outcome, result.sample_time_s
     nobody = result.person < 0
     known = set(analyzer.classifier.expression_classes)
-    warnings = [] if outcome.complete else [f"The video was not read to its end: {outcome.reason}."]
+    warnings: list[str] = []
+    if not outcome.complete:
+        warnings.append(f"Not all of the video could be read: {outcome.reason}.")
+    elif outcome.reason:
+        warnings.append(f"Times near this place may be off: {outcome.reason}.")
     if missing := [
         c for c in tables.timeline.columns if c.startswith("p_") and c[2:] not in known and c in _EXPRESSION
     ]:
@@ -110,7 +122,7 @@ def summarise(
         },
         "sampling": {
             "rate_hz": config.sampling.rate_hz,
-            "step_s": 1 / config.sampling.rate_hz,
+            "step_s": result.step_s,
             "n_samples": len(times),
             "first_s": float(times[0]) if len(times) else None,
             "last_s": float(times[-1]) if len(times) else None,
@@ -133,7 +145,7 @@ def summarise(
             "weights": config.smoothing.weights,
             "window_s": config.smoothing.window_s,
             "state_window_s": config.smoothing.state_window_s,
-            "max_gap_s": config.smoothing.max_gap_s,
+            "max_gap_s": config.smoothing.gap_s(result.step_s),
         },
         "class": class_curves(tables.timeline, times),
         "expression_share": expression_share(tables.timeline),

@@ -17,7 +17,9 @@ from engagement.types import TimeSpan
 from engagement.video.discover import FoundVideo
 
 if TYPE_CHECKING:
+    from engagement.batch.places import FileFacts
     from engagement.calibration.store import Calibration
+    from engagement.corrections.file import Video
 
 #: Hears the time reached and the length, seconds.
 Say = Callable[[float, float | None], None]
@@ -31,6 +33,7 @@ class Setup:
         root: output folder, a path or an fsspec URL.
         decode_threads: 0 for as many as there are cores.
         calibrations: folder of a video's results -> the calibration of its people.
+        known: what the names file may speak of, see ``engagement.corrections.names.known_videos``.
     """
 
     root: str
@@ -39,6 +42,7 @@ class Setup:
     overwrite: bool = False
     decode_threads: int = 0
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    known: tuple[Video, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +54,7 @@ class Task:
         action: ``whole`` analyses a video or says how to split it; ``read`` reads a range; ``finish`` joins
             the ranges, ``parts``, and writes the results.
         redone: why an earlier result was not kept (``finish``).
+        file: by what the video was known before it was read (``finish``).
     """
 
     number: int
@@ -58,6 +63,7 @@ class Task:
     span: TimeSpan | None = None
     parts: tuple[Any, ...] = ()
     redone: str = ""
+    file: FileFacts | None = None
 
     @property
     def urgent(self) -> bool:
@@ -87,6 +93,7 @@ class Split:
 
     spans: tuple[TimeSpan, ...]
     redone: str
+    file: FileFacts
 
 
 Outcome = Ended | Split | Any  # Any: a Segment, or an executor's handle of one

@@ -17,6 +17,7 @@ from engagement.batch.tasks import Ended, Facts, Outcome, Say, Setup, Split, Tas
 from engagement.calibration.store import Calibration
 from engagement.corrections.calibrated import stored
 from engagement.corrections.folder import bring_up_to_date
+from engagement.errors import OutputError
 from engagement.pipeline import Analyzer, Segment
 from engagement.provenance import differences, fingerprint, weights_record
 from engagement.segments import join_segments, plan_split
@@ -45,7 +46,8 @@ class VideoWorker:
             with self.place.at_hand(task.video) as path:
                 return self.analyzer.read(path, say, task.span)
         segment = join_segments(task.parts, self.setup.config.sampling.rate_hz)
-        return self._finish(task.video, self.place.facts(task.video), segment, task.redone, 0.0)
+        # What the file was before it was read: one that was replaced meanwhile is not finished.
+        return self._finish(task.video, task.file or self.place.facts(task.video), segment, task.redone, 0.0)
 
     def _whole(self, video: FoundVideo, say: Say) -> Ended | Split:
         facts = self.place.facts(video)
@@ -58,23 +60,27 @@ class VideoWorker:
         before = read_summary(target)
         redone = ""
         if before is not None:
+            self._require_same(video, facts, before)
             changed = differences(before.get("fingerprint"), self._fingerprint(facts))
             redone = "--overwrite" if self.setup.overwrite else "; ".join(changed)
             if not redone:
-                summary = bring_up_to_date(target, self.place.root, config.presence, calibration)
+                known = self.setup.known
+                summary = bring_up_to_date(target, self.place.root, config.presence, calibration, known)
                 if summary is not None:
                     news = "nothing changed"
                     if summary != before:
                         self.place.publish(video.relative)
                         news = "names, calibration or who is shown brought up to date"
-                    return Ended(
-                        _status(video, "skipped", summary, reason=f"finished before, {news}"), self._facts
-                    )
+                    told = summary["video"]
+                    status, reason = ("skipped", f"finished before, {news}")
+                    if not told.get("complete", True):
+                        status, reason = ("partial", f"{told.get('reason')}; read before, {news}")
+                    return Ended(_status(video, status, summary, reason), self._facts)
                 redone = "an opt-out was taken back"
         with self.place.at_hand(video) as path:
             spans = plan_split(path, config.backend, config.split_s, config.sampling.rate_hz)
             if len(spans) > 1:
-                return Split(tuple(spans), redone)
+                return Split(tuple(spans), redone, facts)
             segment = self.analyzer.read(path, say)
         return self._finish(video, facts, segment, redone, begun)
 
@@ -93,13 +99,30 @@ class VideoWorker:
                 target,
                 root,
                 self._fingerprint(facts),
-                self._calibration(video),
+                source=self.place.source(video),
+                calibration=self._calibration(video),
+                known=self.setup.known,
             )
         self.place.publish(video.relative)
         status: Status = "ok" if result.outcome.complete else "partial"
         elapsed = time.monotonic() - begun if begun else 0.0
         done = _status(video, status, summary, result.outcome.reason, elapsed, result.seconds)
         return Ended(replace(done, redone=redone), self._facts)
+
+    def _require_same(self, video: FoundVideo, facts: FileFacts, before: dict[str, Any]) -> None:
+        """Results of another file of the same name are not replaced, unless asked to: they may be all there is.
+
+        Raises:
+            OutputError: they are in the way.
+        """
+        source = (before.get("video") or {}).get("source")
+        size = (before.get("fingerprint") or {}).get("file_size")
+        if self.setup.overwrite or source in (None, self.place.source(video)) or size == facts.size:
+            return
+        raise OutputError(
+            f"{video.relative.as_posix()} holds the results of another video of this name, from another folder",
+            "Choose another output folder with -o, or let it be replaced with --overwrite.",
+        )
 
     def _calibration(self, video: FoundVideo) -> Calibration | None:
         return self.setup.calibrations.get(video.relative.as_posix())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Boxes overlapping by this much are of the same face.
-_SAME_FACE = 0.4
+SAME_FACE = 0.4
 #: Samples of two analyses this far apart show the same moment.
 _SAME_TIME_S = 0.51
 _AGAIN = "Label again: `engagement calibrate` on this folder."
@@ -143,7 +143,7 @@ def nearest(
         return None
     if box is not None:
         there = seen[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)[[row]]
-        if iou_matrix(there, box)[0, 0] < _SAME_FACE:
+        if iou_matrix(there, box)[0, 0] < SAME_FACE:
             return None
     return row
 

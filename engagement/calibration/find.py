@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from engagement.calibration.store import FILE, Calibration, read_calibration
-from engagement.corrections.folder import under_way
+from engagement.corrections.names import under_way
 from engagement.errors import ConfigError, DataError
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engagement.batch.status import VideoStatus
     from engagement.calibration.store import Calibration
     from engagement.config import AnalysisConfig
+    from engagement.corrections.file import Video
     from engagement.video.discover import FoundVideo
 
 
@@ -102,14 +103,15 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     if not is_url(output):
         writable(Path(output))
     videos, unreachable = _find(inputs, globs, output)
-    if not is_url(output):
-        _check_names(Path(output), videos)
+    known = _checked_names(output, videos)
     from engagement.batch.runner import run_batch
     from engagement.batch.tasks import Setup
     from engagement.cli.console import ProgressReporter, print_statuses
 
     calibrations = _calibrations(given["calibration"], videos, config)
-    setup = Setup(output, config, given["device"], overwrite=not given["resume"], calibrations=calibrations)
+    setup = Setup(
+        output, config, given["device"], not given["resume"], calibrations=calibrations, known=known
+    )
     reporter = ProgressReporter(len(videos), given["quiet"])
 
     def on_error(trace: str) -> None:
@@ -175,17 +177,22 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
     )
 
 
-def _check_names(output: Path, videos: list[FoundVideo]) -> None:
-    """A mistake in the names file is said before hours of work, not after.
+def _checked_names(output: str, videos: list[FoundVideo]) -> tuple[Video, ...]:
+    """All that the names file may speak of. A mistake in it is said before hours of work, not after.
 
     Raises:
         ConfigError: lines are not understood, or do not say which video they mean.
     """
+    from engagement.batch.places import open_place
     from engagement.corrections.file import Video
-    from engagement.corrections.folder import check_names
+    from engagement.corrections.names import check_names, known_videos
 
-    for note in check_names(output, [Video(v.relative.as_posix(), v.path.name) for v in videos]):
+    place = open_place(output)
+    place.fetch_run(())
+    known = known_videos(place.root, [Video(v.relative.as_posix(), v.path.name) for v in videos])
+    for note in check_names(place.root, known):
         click.echo(note, err=True)
+    return tuple(known)
 
 
 def _calibrations(
@@ -221,17 +228,22 @@ def _find(
     """
     from engagement.batch.places import discover_remote, is_url, local_path
     from engagement.batch.status import VideoStatus
-    from engagement.video.discover import discover
+    from engagement.video.discover import discover, without_video
 
     given = [local_path(text) for text in inputs]
     urls = [text for text in given if is_url(text)]
     paths = [Path(text) for text in given if not is_url(text)]
-    there = [path for path in paths if path.exists() or path.is_symlink()]
+    there = [path for path in paths if path.exists()]
     if not there and not urls:
         raise ConfigError(f"{', '.join(given)} does not exist", "Check the path of the video or folder.")
     missing = [path for path in paths if path not in there]
     failed = [VideoStatus(str(p), "", "failed", "does not exist", "Check the path.") for p in missing]
-    found = discover(there, globs, exclude=None if is_url(output) else Path(output)) if there else []
+    exclude = None if is_url(output) else Path(output)
+    found = discover(there, globs, exclude) if there else []
+    failed += [
+        VideoStatus(str(p), "", "failed", "holds no video", "Take files of other kinds with --glob.")
+        for p in without_video(there, globs, exclude)
+    ]
     for url in urls:
         found += _beside(discover_remote(url, globs), found)
     return found, failed

@@ -6,6 +6,9 @@ import click
 
 from engagement.errors import EngagementError
 
+#: Modules without which no analysis ends.
+_NEEDED = ("numpy", "scipy", "pandas", "pyarrow", "torch", "cv2", "safetensors", "jinja2", "plotly", "rich")
+
 
 @click.command()
 def doctor() -> int:
@@ -16,6 +19,7 @@ def doctor() -> int:
     for name, version in versions().items():
         click.echo(f"{name:26}{version}")
     for title, check in (
+        ("needed packages", _packages),
         ("torchvision operators", _operators),
         ("video readers", _readers),
         ("detectors", _detectors),
@@ -50,14 +54,34 @@ def _readers() -> str:
 
     from engagement.video import AUTO_BACKEND
 
-    found = []
+    found: list[str] = []
     for name, module in (("pyav", "av"), ("decord", "decord"), ("opencv", "cv2")):
         try:
             importlib.import_module(module)
             found.append(name)
         except (ImportError, OSError):
             found.append(f"{name} (not installed, optional)" if name == "decord" else f"{name} (missing)")
-    return f"{', '.join(found)}; auto is {AUTO_BACKEND}"
+    told = f"{', '.join(found)}; auto is {AUTO_BACKEND}"
+    if AUTO_BACKEND not in found:
+        raise EngagementError(told, "Reinstall engagement with its dependencies.")
+    return told
+
+
+def _packages() -> str:
+    """Whether what every analysis needs can be imported: a version in the list above says no more than that it is there."""
+    import importlib
+
+    broken: list[str] = []
+    for module in _NEEDED:
+        try:
+            importlib.import_module(module)
+        except (ImportError, OSError) as error:
+            broken.append(f"{module} ({error})")
+    if broken:
+        raise EngagementError(
+            f"{', '.join(broken)} cannot be imported", "Reinstall engagement with its dependencies."
+        )
+    return "import"
 
 
 def _detectors() -> str:

@@ -54,7 +54,8 @@ def report(
     from engagement.batch.results import root_of
     from engagement.corrections.calibrated import described
     from engagement.corrections.file import read_names
-    from engagement.corrections.folder import adopt, correct_folder, names_of, under_way
+    from engagement.corrections.folder import correct_folder
+    from engagement.corrections.names import adopt, names_of, under_way
     from engagement.reports.render import render_index, write_assets
     from engagement.reports.theme import count
     from engagement.timelines.presence import parse_presence
@@ -97,7 +98,8 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
         DataError: a result is damaged, or too old to be corrected like this.
     """
     from engagement.corrections.file import raise_mistakes
-    from engagement.corrections.folder import plan_folder, state_of, video_of
+    from engagement.corrections.folder import plan_folder, state_of
+    from engagement.corrections.names import video_of
 
     videos = {video_of(folder, output): folder for folder in folders}
     lines, mistakes = names.lines_of(list(videos))
@@ -121,7 +123,8 @@ def _calibrations(
     """
     from engagement.calibration.find import find_calibrations
     from engagement.corrections.calibrated import stored
-    from engagement.corrections.folder import require_samples, video_of
+    from engagement.corrections.folder import require_samples
+    from engagement.corrections.names import video_of
 
     relative = {folder: video_of(folder, output) for folder in plans}
     found = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,13 @@ from engagement.corrections.carry import Carried, carry_over
 from engagement.corrections.file import Line, Video, described
 from engagement.corrections.folder import (
     Pictures,
-    names_of,
     owned,
     plan_folder,
     recorded_presence,
     state_of,
     write_corrected,
 )
+from engagement.corrections.names import names_as_it_is
 from engagement.timelines.presence import PresenceConfig
 from engagement.types import IndexArray, TimeArray
 
@@ -34,24 +35,38 @@ class Corrections:
     Attributes:
         path: the names file. lines: those of this video. target: where an earlier result may lie.
         calibration: of this video, given or of the earlier result.
+        mistakes: lines of the file that are not understood; the pages show them.
     """
 
     path: Path
     lines: list[Line]
     target: Path
     calibration: Calibration | None = None
+    mistakes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, root: Path, target: Path, file: str, calibration: Calibration | None = None) -> Corrections:
+    def of(
+        cls,
+        root: Path,
+        target: Path,
+        file: str,
+        calibration: Calibration | None = None,
+        known: Sequence[Video] = (),
+    ) -> Corrections:
         """Read the names file of ``root`` for the video ``file`` with results in ``target``.
 
+        The file was in order when the run began. What is wrong with it now does not throw the analysis away.
+
+        Args:
+            known: of :func:`engagement.corrections.names.known_videos`.
+
         Raises:
-            ConfigError: it has lines that are not understood.
             DataError: the calibration of the earlier result is damaged.
         """
-        names = names_of(root)
+        names, mistakes = names_as_it_is(root)
         video = Video(target.relative_to(root).as_posix(), file)
-        return cls(names.path, names.lines_for(video), target, calibration or stored(target))
+        lines = names.lines_for(video, known)
+        return cls(names.path, lines, target, calibration or stored(target), tuple(mistakes))
 
     def carry_over(
         self,
@@ -86,14 +101,16 @@ class Corrections:
         presence = presence or recorded_presence(read_summary(self.target) or {})
         if who.record:
             summary["corrections"] = dict(who.record)
+        if who.numbering:
+            summary["numbering"] = who.numbering
         if who.left_out > len(who.record.get("opted_out", ())):
             summary["warnings"] = [*summary.get("warnings", []), _left_out(who.left_out)]
-        if who.record:
+        if who.record or who.numbering:
             write_json(folder / SUMMARY, summary)
-        if not self.lines and presence == PresenceConfig() and self.calibration is None:
+        if not (self.lines or self.mistakes) and presence == PresenceConfig() and self.calibration is None:
             return summary, pictures
         plan, mistakes = plan_folder(folder, self.lines)
-        wrong = [described(self.path, m) for m in mistakes]
+        wrong = [*self.mistakes, *(described(self.path, m) for m in mistakes)]
         summary = write_corrected(
             folder, folder, plan, presence, state_of(self.lines), wrong, self.calibration
         )

@@ -37,6 +37,8 @@ class Carried:
         person: (n,) index of the person of each face, as ``names`` lists them; -1 for nobody.
         names: id of each.
         index_of: for each person of the analysis its index in ``names``; -1 for who is left out.
+        numbering: id of each person of the analysis, None for who is left out; empty where they are its own. A result
+            keeps it, since another analysis with the same settings numbers people as this one did.
         record: of the earlier result: who opted out of it and is therefore not among these.
         left_out: how many people the earlier result does not know, any of whom may have opted out of it.
     """
@@ -44,6 +46,7 @@ class Carried:
     person: IndexArray
     names: list[str]
     index_of: list[int]
+    numbering: list[str | None] = field(default_factory=list)
     record: dict[str, list[str]] = field(default_factory=dict)
     left_out: int = 0
 
@@ -70,28 +73,51 @@ def carry_over(
     earlier = read_summary(target)
     count = int(person.max(initial=-1)) + 1
     as_found = Carried(person, [person_name(i) for i in range(count)], list(range(count)))
-    if not (lines or calibrated) or not earlier or earlier.get("fingerprint") == fingerprint or not count:
+    if not (lines or calibrated) or not earlier or not count:
         return as_found
+    opts_out = any(isinstance(line, OptOut) for line in lines)
+    record = (earlier.get("corrections") or {}) if opts_out else {}
+    gone = [*record.get("opted_out", []), *record.get("emptied", [])]
+    spoken = [p for line in lines for p in _mentioned(line)]
+    if earlier.get("fingerprint") == fingerprint:
+        before = earlier.get("numbering") or []
+        if len(before) != count:
+            return as_found
+        known = {index: str(name) for index, name in enumerate(before) if name}
+        return _under(known, gone, (*known.values(), *gone, *spoken), rows, person, record)
     columns = ["person_id", "time_s", "observed", "x1", "y1", "x2", "y2"]
     try:
         old = pd.read_parquet(source_of(target), columns=columns)
     except (OSError, ValueError):
         return as_found
     old = old[old["observed"]]
-    opts_out = any(isinstance(line, OptOut) for line in lines)
-    record = (earlier.get("corrections") or {}) if opts_out else {}
-    gone = [*record.get("opted_out", []), *record.get("emptied", [])]
     if old.empty and not gone:
         return as_found
     ids = sorted({str(p) for p in old["person_id"]}, key=order)
     partner = {} if old.empty else _partners(old, ids, times_s, rows, person, count)
-    spoken = [p for line in lines for p in _mentioned(line)]
-    free = max((order(p)[0] for p in (*ids, *gone, *spoken)), default=0) + 1
+    known = {index: ids[place] for index, place in partner.items()}
+    return _under(known, gone, (*ids, *gone, *spoken), rows, person, record)
+
+
+def _under(
+    known: dict[int, str],
+    gone: Sequence[str],
+    taken: Sequence[str],
+    rows: NDArray[np.void],
+    person: IndexArray,
+    record: dict[str, Any],
+) -> Carried:
+    """The people of an analysis under the ids that are ``known`` of some; the others get ids that are not ``taken``.
+
+    After somebody opted out (``gone``) the others are left out: nothing is kept to tell who of them it was.
+    """
+    count = int(person.max(initial=-1)) + 1
+    free = max((order(p)[0] for p in taken), default=0) + 1
     given: dict[int, str] = {}
     for index in range(count):
-        if index in partner:
-            given[index] = ids[partner[index]]
-        elif not gone:  # otherwise nothing is kept to tell who of them opted out
+        if index in known:
+            given[index] = known[index]
+        elif not gone:
             given[index] = f"P{free:02d}"
             free += 1
     first = {index: int(np.argmax(person == index)) for index in given}
@@ -104,6 +130,7 @@ def carry_over(
         moved,
         names,
         index_of,
+        [given.get(index) for index in range(count)],
         {k: record[k] for k in ("opted_out", "emptied") if k in record},
         count - len(names),
     )

@@ -22,7 +22,7 @@ _MAX_BYTES = 1_000_000
 _ID = r"[Pp]\d{1,5}"
 _LIST = rf"{_ID}(?:(?:\s*(?:,|;|&|\+|\band\b)\s*|\s+){_ID})*"
 
-_SECTION = re.compile(r"\[(?P<title>[^\[\]]+)\]|(?P<yaml>[^\[\]]+):")
+_SECTION = re.compile(r"\[(?P<title>.+)\]|(?P<yaml>[^:]+\.\w{2,5}|[^\[\]]+):")
 _MERGE_INTO = re.compile(
     rf"(?:merge|join):?\s+(?P<sources>{_LIST})\s+(?:in\s?to|to|->|→)\s+(?P<target>{_ID})"
 )
@@ -138,9 +138,9 @@ class NamesFile:
                 mistakes.append(_no_video(section, found, videos))
         return out, mistakes
 
-    def lines_for(self, video: Video) -> list[Line]:
-        """The lines that speak of one video among others that are not looked at."""
-        return [line for s in self.sections if matching(s.title, [video]) for line in s.lines]
+    def lines_for(self, video: Video, known: Sequence[Video]) -> list[Line]:
+        """The lines that speak of one of the videos that a names file may mean."""
+        return self.lines_of(list({v.relative: v for v in (*known, video)}.values()))[0][video]
 
 
 def read_names(path: Path) -> NamesFile:
@@ -148,6 +148,17 @@ def read_names(path: Path) -> NamesFile:
 
     Raises:
         ConfigError: it cannot be read, or lines are not understood; all of them are named.
+    """
+    sections, mistakes = parse(text_of(path))
+    raise_mistakes(path, mistakes)
+    return NamesFile(path, tuple(sections))
+
+
+def text_of(path: Path) -> str:
+    """The text of a names file.
+
+    Raises:
+        ConfigError: it cannot be read, or is none.
     """
     try:
         data = path.read_bytes()
@@ -157,9 +168,7 @@ def read_names(path: Path) -> NamesFile:
         ) from error
     if len(data) > _MAX_BYTES or data.startswith((b"{\\rtf", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF")):
         raise ConfigError(f"names file {path} is not plain text", "Save it as plain text (.txt).")
-    sections, mistakes = parse(_decoded(data))
-    raise_mistakes(path, mistakes)
-    return NamesFile(path, tuple(sections))
+    return _decoded(data)
 
 
 def parse(text: str) -> tuple[list[Section], list[Mistake]]:
@@ -256,7 +265,9 @@ def _decoded(data: bytes) -> str:
 
 def _bare(raw: str) -> str:
     """A line without comment, list dash and spaces around it."""
-    text = re.sub(r"(^|\s)#.*$", "", raw) if raw.count('"') < 2 else re.sub(r"\s#[^\"]*$", "", raw)
+    # Within quotes it is text: of a name, of a heading.
+    marks = [m.start() for m in re.finditer(r"(?<!\S)#", raw) if raw.count('"', 0, m.start()) % 2 == 0]
+    text = raw[: marks[0]] if marks else raw
     text = text.replace("\u00a0", " ").replace("\ufeff", "").strip()
     if text in ("---", "...") or text.startswith("#"):
         return ""

@@ -21,19 +21,10 @@ from engagement.batch.results import SUMMARY, committed, read_summary, write_jso
 from engagement.calibration.apply import Applied
 from engagement.calibration.store import Calibration
 from engagement.corrections.calibrated import count_labels, keep, recorded_state, stored
-from engagement.corrections.file import (
-    NAMES_FILE,
-    Line,
-    Mistake,
-    NamesFile,
-    Video,
-    described,
-    matching,
-    raise_mistakes,
-    read_names,
-)
+from engagement.corrections.file import Line, Mistake, Video, described
+from engagement.corrections.names import names_of, video_of
 from engagement.corrections.plan import Plan, make_plan
-from engagement.errors import DataError, OutputError
+from engagement.errors import DataError
 from engagement.reports.pictures import read_pictures
 from engagement.reports.render import Thumbnail, render_session
 from engagement.timelines import columns, table
@@ -47,75 +38,9 @@ if TYPE_CHECKING:
     from engagement.corrections.rebuild import Samples
 
 UNEDITED = "unedited"
-#: Where an earlier names file goes when another takes its place.
-EARLIER_NAMES = "names-before.txt"
 TIMELINE = "timeline.parquet"
 SAMPLES = "samples.parquet"
 Pictures = Mapping[str, Sequence[Thumbnail]]
-
-
-def names_of(root: Path) -> NamesFile:
-    """The names file of an output folder; empty when there is none.
-
-    Raises:
-        ConfigError: it has lines that are not understood.
-    """
-    path = root / NAMES_FILE
-    return read_names(path) if path.is_file() else NamesFile(path)
-
-
-def check_names(root: Path, videos: Sequence[Video]) -> list[str]:
-    """Look at the names file of an output folder before videos are analysed into it.
-
-    Returns:
-        A line for each heading that fits neither these videos nor earlier results: a slip, or for later.
-
-    Raises:
-        ConfigError: lines are not understood, or do not say which of several videos they mean.
-    """
-    names = names_of(root)
-    if not names.sections:
-        return []
-    there = [path.parent for path in root.rglob(SUMMARY) if not under_way(path, root)]
-    known = {video.relative: video for video in (*(video_of(folder, root) for folder in there), *videos)}
-    _, mistakes = names.lines_of(list(known.values()))
-    titles = {section.line: section.title for section in names.sections}
-    unknown = [
-        m for m in mistakes if titles.get(m.line) and not matching(titles[m.line], list(known.values()))
-    ]
-    raise_mistakes(names.path, [m for m in mistakes if m not in unknown])
-    return [described(names.path, m) for m in unknown]
-
-
-def under_way(path: Path, root: Path) -> bool:
-    """Whether a file belongs to a result that is being written."""
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
-
-
-def adopt(names: Path, root: Path) -> None:
-    """Make a names file that of an output folder; one with other content that lies there is kept beside.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    own = root / NAMES_FILE
-    try:
-        text = names.read_bytes()
-        if own.is_file() and own.samefile(names):
-            return
-        if own.is_file() and own.read_bytes() != text:
-            own.replace(root / EARLIER_NAMES)
-        temporary = root / f".{NAMES_FILE}.new"
-        temporary.write_bytes(text)
-        temporary.replace(own)
-    except OSError as error:
-        raise OutputError(f"{own} cannot be written ({error.strerror})") from error
-
-
-def video_of(folder: Path, root: Path) -> Video:
-    """How a names file may call the video whose results lie in ``folder``."""
-    summary = read_summary(folder) or {}
-    return Video(folder.relative_to(root).as_posix(), str((summary.get("video") or {}).get("file") or ""))
 
 
 def plan_folder(folder: Path, lines: Sequence[Line]) -> tuple[Plan, list[Mistake]]:
@@ -219,6 +144,7 @@ def write_corrected(
         plan.record()
         | ({"mistakes": list(mistakes)} if mistakes else {})
         | ({"state": state} if state else {})
+        | ({"not_shown": persons.loc[~shown, "person_id"].tolist()} if not shown.all() else {})
     )
     asked = {"min_s": presence.min_s, "min_share": presence.min_share}
     _set(summary, "corrections", record)
@@ -256,16 +182,23 @@ def correct_folder(
 
 
 def bring_up_to_date(
-    folder: Path, root: Path, presence: PresenceConfig | None, calibration: Calibration | None = None
+    folder: Path,
+    root: Path,
+    presence: PresenceConfig | None,
+    calibration: Calibration | None = None,
+    known: Sequence[Video] = (),
 ) -> dict[str, Any] | None:
     """Apply what changed in the names file, the calibration, or in who is shown, without a new analysis.
+
+    Args:
+        known: of :func:`engagement.corrections.names.known_videos`.
 
     Returns:
         The summary; None when somebody's opt-out was taken back, which only a new analysis can fulfil.
     """
     summary = read_summary(folder) or {}
     names = names_of(root)
-    lines = names.lines_for(video_of(folder, root))
+    lines = names.lines_for(video_of(folder, root), known)
     now = state_of(lines)
     record = _corrections(summary)
     calibration = calibration or stored(folder)

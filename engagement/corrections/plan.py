@@ -206,13 +206,15 @@ class _State:
                 "Leave the line out.",
             )
             return
-        name, other = self.names.pop(source, None), self.names.get(target)
+        name, other = self.names.get(source), self.names.get(target)
         if name and other and name[0] != other[0]:
             self._wrong(
                 number,
                 f"{source} is called '{name[0]}' (line {name[1]}) and {target} '{other[0]}' (line {other[1]})",
                 "Keep one of the two names.",
             )
+            return
+        self.names.pop(source, None)
         if name and not other:
             self.names[target] = name
         self.rows[target] = np.union1d(mine, theirs).astype(np.int64)

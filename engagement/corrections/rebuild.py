@@ -57,12 +57,11 @@ def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
             temporal.get("weights", ""),
             temporal["window_s"],
             temporal["state_window_s"],
-            temporal["max_gap_s"],
         )
         options = TableOptions(
             summary["sampling"]["step_s"],
             limits["min_quality"],
-            smoothing.max_gap_s,
+            temporal["max_gap_s"],
             EpisodesConfig(limits["state_margin"], tuple(limits.get("wide_margin") or ())),
             extra,
         )
@@ -149,14 +148,14 @@ def _calibrated(scores: FloatArray, person: IndexArray, shifts: Mapping[int, Any
 def _smooth(rows: NDArray[np.void], person: IndexArray, samples: Samples, made_with: Settings) -> FloatArray:
     smoother, weights = load_smoother(made_with.smoothing)
     if weights is not None:
-        used = (made_with.models.get(weights.name) or {}).get("sha256")
-        if used != weights.sha256:
+        used = {model.get("sha256") for model in made_with.models.values() if isinstance(model, Mapping)}
+        if weights.sha256 not in used:
             raise DataError(
                 f"the weights of '{made_with.smoothing.method}' are others than those of the analysis",
                 table.REDO,
             )
-    quality = made_with.options.min_quality
-    return smooth_persons(smoother, samples.times_s, rows, person, made_with.smoothing, quality)
+    options = made_with.options
+    return smooth_persons(smoother, samples.times_s, rows, person, options.max_gap_s, options.min_quality)
 
 
 def _followed(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from engagement.errors import ConfigError
+from engagement.weights.store import short_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,7 @@ class DetectorConfig:
     Attributes:
         name: ``mtcnn``, ``yunet``, or one that another package plugs in (see ``engagement.faces.plugins``).
         weights: path of its model file, None for a detector that brings its own.
-        weights_sha256: first 16 digits of that file's hash: results tell what they were made with, and are redone
-            for another.
+        weights_sha256: first 16 digits of that file's hash, see ``short_digest``.
     """
 
     name: str = "mtcnn"
@@ -57,16 +55,8 @@ class DetectorConfig:
                 "--detector yunet needs its model file",
                 "Give it with --detector-weights; face_detection_yunet_2023mar.onnx is in the OpenCV Zoo.",
             )
-        if self.weights is None:
-            return
-        try:
-            digest = hashlib.sha256(Path(self.weights).read_bytes()).hexdigest()[:16]
-        except OSError as error:
-            raise ConfigError(
-                f"--detector-weights {self.weights} cannot be read ({error.strerror})",
-                "Give the detector's model file.",
-            ) from error
-        object.__setattr__(self, "weights_sha256", digest)
+        if self.weights is not None:
+            object.__setattr__(self, "weights_sha256", short_digest("--detector-weights", self.weights))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,13 +32,11 @@ from engagement.reports.drawing import (
     widened,
 )
 from engagement.reports.theme import EXPRESSION_COLORS, FEW_PEOPLE, GREY, STATES, with_alpha
-from engagement.reports.thinning import Floats, merged, pick, spans, thin, with_gaps
+from engagement.reports.thinning import Floats, fewer, pick, spans, thin, with_gaps
+from engagement.runs import LONGEST_STEPS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: A poor stretch counts as one when its parts are this close, as a share of the session.
-_FINEST = 1 / 600
 
 
 def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequence[float]) -> str | None:
@@ -232,11 +230,11 @@ class _View:
 
     def thinned(self, values: Floats) -> tuple[Floats, Floats]:
         """Few enough points for a screen; an empty one wherever rows are missing."""
-        return thin(*with_gaps(self.times, values, 1.6 * self._step_s))
+        return thin(*with_gaps(self.times, values, LONGEST_STEPS * self._step_s))
 
     def poor_traces(self, axis: str, duration_s: float) -> list[dict[str, Any]]:
         """Hatched grey where the picture was too poor to use."""
-        parts = merged(spans(self.times, self._poor, self._step_s), duration_s * _FINEST)
+        parts = fewer(spans(self.times, self._poor, self._step_s), duration_s)
         if not parts:
             return []
         x = np.array([[a, a, b, b, np.nan] for a, b in parts]).ravel()

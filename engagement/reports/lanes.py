@@ -9,14 +9,11 @@ import numpy as np
 
 from engagement.labels import UNCERTAIN
 from engagement.reports.theme import BAND_ORDER, FEW_PEOPLE, STATES, about
-from engagement.reports.thinning import merged, spans
+from engagement.reports.thinning import SCREEN_POINTS, fewer, filled, spans
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Spans of a band beyond which it is thinned to what a screen can show apart.
-_MOST = 600
-_SCREEN = 1200
 _TENTHS = 10  # numbers in the page are tenths of a second
 
 
@@ -32,12 +29,13 @@ def person_lane(
     times = table["time_s"].to_numpy(np.float64)
     observed = table["observed"].to_numpy(bool)
     quality = table["quality"].to_numpy(np.float64, na_value=np.nan)
-    finest = duration_s / _SCREEN
-    close = finest if len(times) > _SCREEN else 0.0
+    bands = {
+        "seen": observed,
+        "followed": table["followed"].to_numpy(bool),
+        "poor": observed & ~(quality >= min_quality),
+    }
     return {
-        "seen": _flat(merged(spans(times, observed, step_s), close)),
-        "followed": _flat(merged(spans(times, table["followed"].to_numpy(bool), step_s), close)),
-        "poor": _flat(merged(spans(times, observed & ~(quality >= min_quality), step_s), close)),
+        **{name: _flat(fewer(spans(times, on, step_s), duration_s)) for name, on in bands.items()},
         "events": _events(events, duration_s),
     }
 
@@ -55,7 +53,7 @@ def _events(events: pd.DataFrame, duration_s: float) -> list[int]:
     state = np.array([known.get(str(s), last) for s in events["state"]], dtype=np.int64)
     order = np.argsort(start, kind="stable")
     rows = list(zip(start[order], end[order], state[order], score[order], strict=True))
-    if len(rows) > _MOST:
+    if len(rows) > SCREEN_POINTS // 2:
         rows = _thinned(rows, duration_s)
     out: list[int] = []
     for begin, stop, which, value in rows:
@@ -64,31 +62,30 @@ def _events(events: pd.DataFrame, duration_s: float) -> list[int]:
 
 
 def _thinned(rows: list[tuple[Any, ...]], duration_s: float) -> list[tuple[Any, ...]]:
-    """The state that fills most of each stretch of the screen; stretches without any stay empty."""
-    width = duration_s / _SCREEN
-    held = np.zeros((_SCREEN + 1, len(BAND_ORDER)))
-    weight = np.zeros((_SCREEN + 1, len(BAND_ORDER)))
-    for begin, stop, which, value in rows:
-        first, last = int(begin // width), min(int(stop // width), _SCREEN)
-        for k in range(first, last + 1):
-            inside = min(stop, (k + 1) * width) - max(begin, k * width)
-            if inside > 0:
-                held[k, which] += inside
-                weight[k, which] += inside * value
-    best = held.argmax(axis=1)
-    filled = held.sum(axis=1) >= width / 2
+    """A state for each stretch of the screen, or none: as in ``fewer``, so that each keeps its share of the time."""
+    width = duration_s / SCREEN_POINTS
+    held, weight = np.zeros((2, SCREEN_POINTS, len(BAND_ORDER)))
+    for which in range(len(BAND_ORDER)):
+        own = [row for row in rows if row[2] == which]
+        held[:, which] = filled(own, width, SCREEN_POINTS)
+        weight[:, which] = filled(own, width, SCREEN_POINTS, [row[3] for row in own])
+    waiting, seconds, scores, mean = np.zeros((4, len(BAND_ORDER)))
     out: list[tuple[Any, ...]] = []
-    k = 0
-    while k <= _SCREEN:
-        if not filled[k]:
-            k += 1
+    for k in range(SCREEN_POINTS):
+        waiting, seconds, scores = waiting + held[k], seconds + held[k], scores + weight[k]
+        if waiting.sum() < width / 2:
             continue
-        begin = k
-        while k <= _SCREEN and filled[k] and best[k] == best[begin]:
-            k += 1
-        which = int(best[begin])
-        mean = weight[begin:k, which].sum() / max(held[begin:k, which].sum(), 1e-9)
-        out.append((begin * width, min(k * width, duration_s), which, mean))
+        which = int(waiting.argmax())
+        waiting[which] -= width
+        if seconds[which]:
+            mean[which] = scores[which] / seconds[which]
+            scores[which] = seconds[which] = 0.0
+        if out and out[-1][1] == k * width and out[-1][2] == which:
+            begin, _, _, score = out.pop()
+            share = width / ((k + 1) * width - begin)
+            out.append((begin, (k + 1) * width, which, score + (mean[which] - score) * share))
+        else:
+            out.append((k * width, (k + 1) * width, which, mean[which]))
     return out
 
 

@@ -193,10 +193,16 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
             summary.get("n_shown", summary.get("n_persons", video.get("n_persons")))
         ),
         "coverage": sentences.number(summary.get("coverage", video.get("coverage"))),
-        "names": [str(n) for n in _part(_part(summary, "corrections"), "names").values()],
+        "names": _names_shown(_part(summary, "corrections")),
         "warnings": sentences.warnings(summary),
         "sparks": sparklines(_part(summary, "class")),
     }
+
+
+def _names_shown(corrections: Mapping[str, Any]) -> list[str]:
+    """Names that people were given, but for those whom the pages leave out."""
+    hidden = corrections.get("not_shown") or ()
+    return [str(name) for person, name in _part(corrections, "names").items() if person not in hidden]
 
 
 def _people(
@@ -233,8 +239,9 @@ def _people(
 
 
 def _hash(start_s: float, end_s: float) -> str:
-    """Fragment that a page's script understands as a stretch of time."""
-    return f"#t={max(0.0, start_s):.0f}-{end_s:.0f}"
+    """Fragment that a page's script understands as a stretch of time: this one, with a margin around it."""
+    around = (end_s - start_s) / 4
+    return f"#t={max(0.0, start_s - around):.0f}-{end_s + around:.0f}"
 
 
 def _paths(folder: Path, root: Path) -> dict[str, str]:

@@ -26,11 +26,15 @@ from engagement.timelines.shifts import record_of, recorded
 
 
 def session_length(summary: Mapping[str, Any]) -> float:
-    """Seconds of the session: what the container declares or what was sampled, whichever is longer."""
+    """Seconds of the session: what the container declares or what was sampled, whichever is longer.
+
+    Of a video that could not be read as a whole: what was sampled, since nothing is known of the rest.
+    """
     video, sampling = summary.get("video") or {}, summary.get("sampling") or {}
     last = number(sampling.get("last_s")) or 0.0
     step = number(sampling.get("step_s")) or 0.0
-    return max(number(video.get("duration_s")) or 0.0, last + step, 1.0)
+    declared = number(video.get("duration_s")) or 0.0
+    return max(declared if video.get("complete") is not False else 0.0, last + step, 1.0)
 
 
 def number(value: object) -> float | None:
@@ -52,7 +56,11 @@ def session_sentence(summary: Mapping[str, Any]) -> str:
     if shown < people:
         start += f"; {count(shown, 'is', 'are')} shown here"
     if visible is not None and shown > 1:
-        start += f", on average about {max(1, round(visible))} of them visible at a time"
+        start += (
+            f", on average about {round(visible)} of them visible at a time"
+            if visible >= 0.5
+            else ", mostly none of them visible"
+        )
     return f"{start}. {_states_sentence(summary)}"
 
 
@@ -107,7 +115,7 @@ def calibrated_person(summary: Mapping[str, Any], person: str) -> str:
     """By how many labels a person's estimates are calibrated, and whereto; empty for none."""
     parts = [
         f"{STATES[state].noun} by {count(int(part.get('labels', 0)), 'label')} "
-        f"({'upwards' if part.get('shift', 0) > 0 else 'downwards'})"
+        f"({_way(number(part.get('shift')) or 0.0)})"
         for state, part in recorded(summary).get(person, {}).items()
         if state in STATES
     ]
@@ -117,6 +125,12 @@ def calibrated_person(summary: Mapping[str, Any], person: str) -> str:
         f"Calibrated to this person by labels of this session: {_and(parts)}. The curves are shifted as a whole; when "
         "they rise and fall is what the model says."
     )
+
+
+def _way(shift: float) -> str:
+    if abs(shift) < 0.005:
+        return "not moved"
+    return "upwards" if shift > 0 else "downwards"
 
 
 def _shown(summary: Mapping[str, Any]) -> int:
@@ -163,7 +177,11 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     )
     if lead < max(_margin(summary.get("limits") or {}, first), halfwidth):
         return f"No apparent state clearly led over the whole session ({figures})."
-    text = f"Over the whole session people looked more {STATES[first].word} than anything else ({figures})"
+    steps = number(curves.get("step_s")) or 1.0
+    readable = (
+        "" if np.mean(enough) >= 0.5 else f", in the {duration(steps * enough.sum())} that could be read,"
+    )
+    text = f"Over the whole session{readable} people looked more {STATES[first].word} than anything else ({figures})"
     change = _thirds(_array(curves.get(first)), enough)
     if change is None:
         return f"{text}."
@@ -172,7 +190,8 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
 
 def _margin(limits: Mapping[str, Any], state: str) -> float:
     """By how much a state must lead before it is claimed."""
-    usual = number(limits.get("state_margin")) or 0.1
+    told = number(limits.get("state_margin"))
+    usual = 0.1 if told is None else told
     return usual * (WIDE_MARGIN if state in (limits.get("wide_margin") or ()) else 1.0)
 
 
@@ -287,10 +306,13 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     left = number((summary.get("left_out") or {}).get("samples")) or 0
     if number(summary.get("n_persons")):
         return "Everybody who was found is left out; see the names file and --min-presence."
+    corrected = summary.get("corrections") or {}
+    if corrected.get("opted_out") or corrected.get("emptied"):
+        return "Everybody who was found has opted out, and was deleted."
     text = f"No face of at least {smallest:g}\u202fpx was found; try --min-face {try_next}."
     if left:
-        few = count(int(left), "sample")
-        text = f"Faces were found in {few} only, too few to make a person of; try --min-face {try_next}."
+        few = count(int(left), "picture of a face was", "pictures of faces were")
+        text = f"{few[0].upper()}{few[1:]} found, too few to make a person of; try --min-face {try_next}."
     return text
 
 

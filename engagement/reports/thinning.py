@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engagement.runs import LONGEST_STEPS
 
 Floats = NDArray[np.float64]
 #: Points along time that a wide screen can tell apart.
@@ -56,28 +59,68 @@ def with_gaps(times_s: Floats, values: Floats, longest_s: float) -> tuple[Floats
 
 
 def spans(times_s: Floats, on: NDArray[np.bool_], step_s: float) -> list[tuple[float, float]]:
-    """Stretches in which ``on`` holds; a sample stands for the time until the next, at most 1.5 steps."""
+    """Stretches in which ``on`` holds; a sample stands for the time until the next, if that follows unbroken."""
     found: list[tuple[float, float]] = []
-    start = -1
+    start, longest_s = -1, LONGEST_STEPS * step_s
     for i in range(len(on) + 1):
         goes_on = i < len(on) and bool(on[i])
-        if goes_on and start >= 0 and times_s[i] - times_s[i - 1] <= 1.5 * step_s:
+        follows = 0 < i < len(on) and times_s[i] - times_s[i - 1] <= longest_s
+        if goes_on and start >= 0 and follows:
             continue
         if start >= 0:
-            end = float(times_s[i - 1]) + step_s
-            if i < len(on) and times_s[i] - times_s[i - 1] <= 1.5 * step_s:
-                end = float(times_s[i])
-            found.append((float(times_s[start]), end))
+            found.append(
+                (float(times_s[start]), float(times_s[i]) if follows else float(times_s[i - 1]) + step_s)
+            )
         start = i if goes_on else -1
     return found
 
 
-def merged(parts: Iterable[tuple[float, float]], finest_s: float) -> list[tuple[float, float]]:
-    """Spans with pauses below ``finest_s`` closed: what a screen would not show apart."""
+def fewer(
+    parts: list[tuple[float, float]], length_s: float, points: int = SCREEN_POINTS
+) -> list[tuple[float, float]]:
+    """Spans that a screen can show apart: as they are where these are few enough.
+
+    Else whole stretches of a screen's width, about where the spans lie and as many of them as the spans fill: what
+    one stretch has too little or too much is carried to the next, so that the share of time stays that of the tables.
+
+    Args:
+        parts: in order, not overlapping, seconds.
+        length_s: of the axis.
+    """
+    if len(parts) <= points // 2:
+        return parts
+    width = length_s / points
     out: list[tuple[float, float]] = []
-    for start, end in parts:
-        if out and start - out[-1][1] < finest_s:
-            out[-1] = (out[-1][0], max(end, out[-1][1]))
+    waiting = 0.0
+    for k, inside in enumerate(filled(parts, width, points)):
+        waiting += inside
+        if waiting < width / 2:
+            continue
+        waiting -= width
+        if out and out[-1][1] == k * width:
+            out[-1] = (out[-1][0], (k + 1) * width)
         else:
-            out.append((start, end))
+            out.append((k * width, (k + 1) * width))
+    return out
+
+
+def filled(
+    parts: Sequence[tuple[Any, ...]], width: float, count: int, weights: Sequence[float] | None = None
+) -> Floats:
+    """(count,) seconds that spans fill of each stretch of an axis; what lies beyond its end counts for the last.
+
+    Args:
+        parts: start and end of each span, seconds, and whatever else.
+        width: of a stretch, seconds.
+        weights: that the seconds of each span are multiplied by.
+    """
+    out = np.zeros(count)
+    for (start, end, *_), weight in zip(parts, weights or np.ones(len(parts)), strict=True):
+        first, last = (min(int(edge // width), count - 1) for edge in (start, end))
+        if first == last:
+            out[first] += (end - start) * weight
+            continue
+        out[first] += ((first + 1) * width - start) * weight
+        out[first + 1 : last] += width * weight
+        out[last] += (end - last * width) * weight
     return out

@@ -62,7 +62,7 @@ TIMELINE: tuple[Column, ...] = (
         "quality",
         "float",
         "0-1",
-        "usability of the crop; below the limit in run.json the sample is left out of claims",
+        "usability of the crop; below `limits.min_quality` in summary.json the sample is left out of claims",
         True,
     ),
     Column(

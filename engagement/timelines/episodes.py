@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engagement.errors import ConfigError
 from engagement.labels import LEARNER_STATES, UNCERTAIN, WIDE_MARGIN
+from engagement.runs import LONGEST_STEPS
 from engagement.types import FloatArray, TimeArray
 
 
@@ -48,7 +49,7 @@ def find_episodes(
     Args:
         times_s: (n,) increasing. scores: (n, 3) smoothed, NaN where nothing is known.
         run: (n,) number of the uninterrupted stretch each sample lies in.
-        step_s: sampling step; a sample stands for the time until the next one, at most this long.
+        step_s: that a sample stands for; the last one of an episode reaches to the next sample, at most twice as far.
     """
     known: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1))
     states = leading(scores, config)
@@ -64,7 +65,7 @@ def find_episodes(
             rows = slice(start, last + 1)
             follows = i < n and run[i] == run[last]
             end = (
-                min(float(times_s[i]), float(times_s[last]) + 1.5 * step_s)
+                min(float(times_s[i]), float(times_s[last]) + LONGEST_STEPS * step_s)
                 if follows
                 else times_s[last] + step_s
             )

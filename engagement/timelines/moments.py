@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.labels import LEARNER_STATES
+from engagement.timelines.summary import halfwidths
 
 MAX_MOMENTS = 8
 MIN_PEOPLE = 3
@@ -24,7 +25,6 @@ MIN_RATIO = 2.5
 _CLEAR_RATIO = 4.0
 _SHORTEST_S, _LONGEST_S, _PARTS = 10.0, 240.0, 20
 _PRESENT = 0.75  # of a stretch; half-empty ones would compare different people
-_Z = 1.96  # the band is a 95 % interval
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def find_moments(curves: Mapping[str, Any]) -> list[Moment]:
     for state in LEARNER_STATES.classes:
         mean, low, high = (_array(curves.get(f"{state}{end}")) for end in ("", "_lo", "_hi"))
         if len(mean) == len(low) == len(high) == len(times):
-            for i, shift in _shifts(state, mean, (high - low) / (2 * _Z), n_used, width):
+            for i, shift in _shifts(state, mean, (high - low) / (2 * halfwidths(n_used)), n_used, width):
                 found.setdefault(i, []).append(shift)
     best = sorted(found, key=lambda i: (-max(_size(s) for s in found[i]), i))
     kept: list[int] = []

@@ -178,7 +178,9 @@ def _person(
 ) -> dict[str, Any]:
     first, last = int(own["sample"][0]), int(own["sample"][-1])
     used = np.isfinite(smoothed).all(axis=1)
-    means = smoothed[used].mean(axis=0) if used.any() else np.full(smoothed.shape[1], np.nan)
+    means = (
+        smoothed[used].mean(axis=0, dtype=np.float64) if used.any() else np.full(smoothed.shape[1], np.nan)
+    )
     top = int(np.argmax(means[:_E])) if used.any() else -1
     side = (own["box"][:, 2:] - own["box"][:, :2]).max(axis=1)
     out: dict[str, Any] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import TimeArray
@@ -18,12 +19,12 @@ _MOST_POINTS = 400  # of the class curves; more than a screen shows
 def class_curves(timeline: pd.DataFrame, times_s: TimeArray) -> dict[str, Any]:
     """Means over the visible persons in steps of time.
 
-    Every person counts once per step, however many samples there are. The band is the normal 95 %
+    Every person counts once per step, however many samples there are. The band is Student's 95 %
     interval of the mean over persons: it tells how far people differ, not how wrong the model may
     be; with one person there is none.
 
     Args:
-        timeline: the table. times_s: (n,) of every sampled frame, observed or not.
+        timeline: the table. times_s: (n,) of every sampled frame, observed or not; a step holds two or more.
 
     Returns:
         step_s, and lists of equal length: time_s (start of the step), n_visible, n_used, and for each
@@ -34,7 +35,8 @@ def class_curves(timeline: pd.DataFrame, times_s: TimeArray) -> dict[str, Any]:
             f"{s}{end}": [] for s in LEARNER_STATES.classes for end in ("", "_lo", "_hi")
         }
     length = float(times_s[-1])
-    step = max(1.0, float(np.ceil(length / _MOST_POINTS)))
+    apart = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+    step = float(max(1.0, np.ceil(length / _MOST_POINTS), np.ceil(2 * apart)))
     count = int(length // step) + 1
     out: dict[str, Any] = {"step_s": step, "time_s": (np.arange(count) * step).tolist()}
     seen: Any = timeline[timeline["observed"]]
@@ -49,11 +51,19 @@ def class_curves(timeline: pd.DataFrame, times_s: TimeArray) -> dict[str, Any]:
     mean, spread = grouped.mean().reindex(range(count)), grouped.std().reindex(range(count))
     for state in LEARNER_STATES.classes:
         middle = mean[f"s_{state}"].to_numpy(float)
-        half = 1.96 * spread[f"s_{state}"].to_numpy(float) / np.sqrt(np.maximum(n, 1))
+        half = halfwidths(n) * spread[f"s_{state}"].to_numpy(float) / np.sqrt(np.maximum(n, 1))
         out[state] = _rounded(middle)
         out[f"{state}_lo"] = _rounded(np.clip(middle - half, 0, 1))
         out[f"{state}_hi"] = _rounded(np.clip(middle + half, 0, 1))
     return out
+
+
+def halfwidths(n: ArrayLike) -> NDArray[np.float64]:
+    """Half the width of Student's 95 % interval of a mean over n people, in standard errors; NaN below two."""
+    from scipy.special import stdtrit
+
+    freedom = np.asarray(n, np.float64) - 1
+    return np.where(freedom > 0, stdtrit(np.maximum(freedom, 1), 0.975), np.nan)
 
 
 def expression_share(timeline: pd.DataFrame) -> dict[str, float]:

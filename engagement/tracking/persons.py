@@ -8,13 +8,14 @@ of log-likelihood ratios (:mod:`engagement.tracking.evidence`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from engagement.errors import ConfigError
 from engagement.tracking.evidence import EVIDENCE, Evidence
 from engagement.tracking.summary import TrackSummary
+from engagement.weights.store import short_digest
 
 #: Person index of a track that is nobody: too short or too doubtful, and like no one in particular.
 NOBODY = -1
@@ -40,6 +41,7 @@ class PersonsConfig:
         identity: ``auto`` joins by all evidence with our own face feature, ``facenet`` with facenet-pytorch's,
             ``appearance`` without any, ``off`` makes every track a person.
         identity_weights: file of facenet's weights; None for the cache where facenet-pytorch keeps it.
+        identity_sha256: first 16 digits of that file's hash, see ``short_digest``.
         min_samples: a track seen less often begins no person.
         min_mean_score: nor does one whose mean detector score is lower; a large face needs a higher one.
         min_best_score: nor one whose best score is: chance faces in a wall or a sleeve are doubtful
@@ -51,6 +53,7 @@ class PersonsConfig:
     min_samples: int = 3
     min_mean_score: float = 0.8
     min_best_score: float = 0.95
+    identity_sha256: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if self.identity not in IDENTITIES:
@@ -59,6 +62,9 @@ class PersonsConfig:
             raise ConfigError(
                 f"--identity-weights is given with --identity {self.identity}", "Add --identity facenet."
             )
+        if self.identity_weights is not None:
+            digest = short_digest("--identity-weights", self.identity_weights)
+            object.__setattr__(self, "identity_sha256", digest)
         if self.min_samples < 1:
             raise ConfigError(
                 f"persons.min_samples {self.min_samples} is below 1", "Leave it out for the default, 3."

@@ -13,7 +13,23 @@ from pathlib import Path, PurePath
 
 from engagement.errors import ConfigError
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mts", ".wmv", ".mpg")
+VIDEO_SUFFIXES = (
+    *(
+        ".mp4",
+        ".mov",
+        ".mkv",
+        ".avi",
+        ".webm",
+        ".m4v",
+        ".mts",
+        ".m2ts",
+        ".wmv",
+        ".mpg",
+        ".mpeg",
+        ".flv",
+        ".3gp",
+    ),
+)
 """What counts as a video when a folder is searched; a file named by the user may have any suffix."""
 
 _log = logging.getLogger(__name__)
@@ -83,13 +99,21 @@ def discover(
     return [FoundVideo(each.path, name) for each, name in zip(candidates, names, strict=True)]
 
 
+def without_video(
+    inputs: Sequence[Path], globs: Sequence[str] = (), exclude: Path | None = None
+) -> list[Path]:
+    """The inputs that :func:`discover` finds nothing in."""
+    return [given for given in inputs if next(iter(_candidates(given, globs, exclude)), None) is None]
+
+
 def _candidates(given: Path, globs: Sequence[str], exclude: Path | None) -> Iterator[_Candidate]:
     if given.is_dir():
         input_name = given.resolve().name
         matches = [
             path
             for path in _walk(given, exclude)
-            if is_video(path.relative_to(given), globs) and path.is_file()
+            # A link to nowhere is a video that cannot be read, which is to be said.
+            if is_video(path.relative_to(given), globs) and (path.is_file() or path.is_symlink())
         ]
         for path in sorted(matches, key=lambda path: _order(path.relative_to(given))):
             yield _Candidate(path, path.relative_to(given), input_name)

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
+
 from engagement.errors import ConfigError
-from engagement.types import Frame, TimeSpan
+from engagement.types import Frame, TimeArray, TimeSpan
 from engagement.video.reader import FrameTicket, VideoReader
 
 GRID_TOLERANCE_S = 0.0006
@@ -42,6 +44,23 @@ class SamplingConfig:
 def grid_cell(time_s: float, rate_hz: float) -> int:
     """The latest grid point k at or before a time. Of a cell's frames the first is sampled."""
     return math.floor((time_s + GRID_TOLERANCE_S) * rate_hz)
+
+
+def typical_step_s(times_s: TimeArray, rate_hz: float) -> float:
+    """Seconds that a sample stands for: a grid cell, or the distance of the stream's frames where that is larger.
+
+    Judged over ten samples at a time: of a stream hardly faster than the grid two samples lie up to two cells apart.
+
+    Args:
+        times_s: (n,) increasing, of the sampled frames.
+        rate_hz: of the grid.
+    """
+    cell_s = 1 / rate_hz
+    over = min(10, len(times_s) - 1)
+    if over < 1:
+        return cell_s
+    own_s = float(np.median(times_s[over:] - times_s[:-over])) / over
+    return own_s if own_s > cell_s * (1 + 1 / over) + GRID_TOLERANCE_S else cell_s
 
 
 def within(time_s: float, span: TimeSpan | None, rate_hz: float) -> bool:

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engagement.errors import WeightsError
+from engagement.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,6 +78,20 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def short_digest(option: str, file: str) -> str:
+    """First 16 digits of the sha256 of a file that an option names: results tell what they were made with.
+
+    Raises:
+        ConfigError: it cannot be read; ``option`` is what it was given with.
+    """
+    try:
+        return sha256_of(Path(file))[:16]
+    except OSError as error:
+        raise ConfigError(
+            f"{option} {file} cannot be read ({error.strerror})", "Give the path of the model's file."
+        ) from error
 
 
 def folder() -> Path:

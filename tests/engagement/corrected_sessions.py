@@ -108,7 +108,7 @@ def write_result(
     names = sorted(first, key=lambda name: (first[name], name))
     person = np.array([names.index(name) if name else -1 for name in given], np.int64)
     smoother, _ = load_smoother(SMOOTHING)
-    smoothed = smooth_persons(smoother, times, rows, person, SMOOTHING, OPTIONS.min_quality)
+    smoothed = smooth_persons(smoother, times, rows, person, SMOOTHING.max_gap_s, OPTIONS.min_quality)
     followed = settle(heads(rows, true, person), rows["sample"], person, rows["box"])
     tables = build_tables(times, frames, rows, person, smoothed, OPTIONS, names, followed)
     write_tables(tables, folder)

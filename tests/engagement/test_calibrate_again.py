@@ -79,3 +79,20 @@ def test_one_session_is_calibrated_and_reported_where_it_lies(
         assert "Ana" in page and "../index.html" in page
         assert not (folder / "index.html").exists() and not (folder / "assets").exists()
     assert "lies within" not in engagement("report", root).out
+
+
+def test_labels_follow_a_merge_and_come_back_with_it(root: Path, labels: Path, engagement: Command) -> None:
+    (root / "week 2" / "talk").rename(root.parent / "aside")
+    assert engagement("calibrate", root, "--labels", labels).status == 0
+    names = root / "names.txt"
+    file = root / "talk" / FILE
+
+    def people(text: str) -> dict[str, int]:
+        names.write_text(text, encoding="utf-8")
+        for words in (("report", root), ("calibrate", root, "--refit")):
+            run = engagement(*words)
+            assert run.status == 0 and "nobody who is there now" not in run.out + run.err, run.out
+        return {person: len(own.labels) for person, own in read_calibration(file).persons.items()}
+
+    assert people("split P01 at 0:03 into P08 and P09") == {"P09": 1}
+    assert people("# nothing") == {"P01": 1}

@@ -128,7 +128,7 @@ def test_the_report_smooths_shifted_scores_and_says_so(labelled: Path, engagemen
             own = person == index
             rows["prob"][own, -3:] = shifted(rows["prob"][own, -3:], in_order(found.persons[name].shift))
     smoother, _ = load_smoother(SMOOTHING)
-    wanted = smooth_persons(smoother, times, rows, person, SMOOTHING, OPTIONS.min_quality)
+    wanted = smooth_persons(smoother, times, rows, person, SMOOTHING.max_gap_s, OPTIONS.min_quality)
     for index, name in enumerate(PEOPLE):
         seen = after[(after["person_id"] == name) & after["observed"]]
         got = seen[[f"s_{s}" for s in STATES]].to_numpy(float)

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from engagement.corrections.file import Video, parse
-from engagement.corrections.folder import bring_up_to_date, check_names, correct_folder, plan_folder
+from engagement.corrections.folder import bring_up_to_date, correct_folder, plan_folder
+from engagement.corrections.names import check_names
 from engagement.errors import ConfigError
 from engagement.reports.pictures import read_pictures
 from engagement.timelines.presence import PresenceConfig
@@ -375,3 +376,9 @@ def test_a_names_file_is_checked_before_the_work(out: Path) -> None:
             check_names(out, new)
     names.write_text("P01: Ana")
     assert check_names(out, new[:1]) == []
+
+
+def test_who_is_hidden_is_not_named_on_the_index(out: Path, report: Report) -> None:
+    assert report("P01: Ana\nP02: Tom the technician\nhide P02").status == 0
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "Ana" in page and "Tom the technician" not in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from engagement.corrections.analysis import Corrections
 from engagement.corrections.carry import Carried
+from engagement.corrections.file import OptOut, Video
 from engagement.corrections.folder import correct_folder, plan_folder, state_of
 from engagement.timelines.presence import PresenceConfig
 from tests.engagement.corrected_sessions import PEOPLE, observations, tables_of, write_result
@@ -166,3 +168,53 @@ def test_min_presence_of_the_earlier_result_holds(root: Path) -> None:
     for place, given, shown in (("new", None, 3), ("newer", PresenceConfig(), 4)):
         fresh = write_result(root.parent / place)
         assert corrections.apply(fresh, who, given, {})[0]["n_shown"] == shown
+
+
+def test_the_same_analysis_again_keeps_carried_ids(root: Path) -> None:
+    corrections = name(root, "P03: Ana")
+    who, _ = carried(corrections, OTHER, RENUMBERED)
+    summary, _ = corrections.apply(root / "talk", who, None, {})
+    summary["fingerprint"] = OTHER
+    (root / "talk" / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    again, person = carried(corrections, OTHER, RENUMBERED)
+    assert {again.names[again.index_of[int(new[1:]) - 1]]: old for old, new in RENUMBERED.items()} == {
+        p: p for p in PEOPLE
+    }
+    assert again.person.tolist() == [again.index_of[p] for p in person]
+
+
+@pytest.mark.parametrize(("text", "left"), [("P01: Ana\nopt out P09", 1), ("P01: Ana", 0)])
+def test_who_was_left_out_after_an_opt_out_stays_so_until_it_is_taken_back(
+    root: Path, text: str, left: int
+) -> None:
+    (root / "names.txt").write_text(text, encoding="utf-8")
+    corrections = Corrections.of(root, root / "talk", "talk.mp4")
+    result = root / "talk" / "summary.json"
+    summary = json.loads(result.read_text(encoding="utf-8"))
+    summary |= {
+        "fingerprint": OTHER,
+        "numbering": ["P02", None, "P01", "P03"],
+        "corrections": {"opted_out": ["P09"]},
+    }
+    result.write_text(json.dumps(summary), encoding="utf-8")
+    who, _ = carried(corrections, OTHER, None)
+    assert who.left_out == left and (who.person < 0).any() == bool(left)
+    ids = [who.names[i] if i >= 0 else None for i in who.index_of]
+    assert ids == ["P02", None if left else "P04", "P01", "P03"]
+
+
+def test_a_names_file_saved_half_written_does_not_throw_an_analysis_away(root: Path) -> None:
+    (root / "names.txt").write_text("P01: Ana\nopt out P02\nmerge P03 int", encoding="utf-8")
+    corrections = Corrections.of(root, root / "talk", "talk.mp4")
+    who, _ = carried(corrections, SAME, None)
+    summary, _ = corrections.apply(root / "talk", who, None, {})
+    assert summary["corrections"]["names"] == {"P01": "Ana"}
+    assert summary["corrections"]["opted_out"] == ["P02"]
+    assert [text.split(":")[0] for text in summary["corrections"]["mistakes"]] == ["names.txt, line 3"]
+
+
+def test_lines_of_one_video_do_not_reach_another_of_its_name(root: Path) -> None:
+    (root / "names.txt").write_text("[talk.mp4]\nopt out P01", encoding="utf-8")
+    here, other = Video("week 2/talk", "talk.mp4"), Video("talk", "talk.mp4")
+    assert Corrections.of(root, root / "week 2/talk", "talk.mp4", known=[other, here]).lines == []
+    assert Corrections.of(root, root / "talk", "talk.mp4", known=[other, here]).lines == [OptOut(2, ("P01",))]

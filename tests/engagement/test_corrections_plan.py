@@ -125,3 +125,11 @@ def test_a_merger_refused_stays_refused_when_its_evidence_is_deleted() -> None:
 
 def test_people_sort_by_number() -> None:
     assert sorted(["P10", "P100", "P2", "P09"], key=order) == ["P2", "P09", "P10", "P100"]
+
+
+def test_people_of_two_names_are_not_merged() -> None:
+    source, times, frames = seen_rows({"P02": [(0, 5)], "P03": [(10, 5)]})
+    lines = [Name(1, "P02", "Ana"), Name(2, "P03", "Ben"), Merge(3, ("P03",), "P02")]
+    plan, mistakes = make_plan(lines, source, times, frames)
+    assert [m.line for m in mistakes] == [3] and not plan.regroups
+    assert dict(plan.names) == {"P02": "Ana", "P03": "Ben"}

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from engagement.cli.doctor import doctor
 from engagement.errors import BackendUnavailable, ConfigError, WeightsError
 from engagement.faces import plugins
 from engagement.faces.near import look_near
@@ -200,6 +202,19 @@ def test_ours_cannot_be_replaced_and_doctor_lists_all() -> None:
     assert said.startswith("mtcnn (default), yunet")
     assert "red (from a package)" in said
     assert "gone (from a package, cannot be loaded: AttributeError" in said
+
+
+@pytest.mark.parametrize(
+    ("module", "said"), [("av", "auto is pyav"), ("pyarrow", "pyarrow ("), ("decord", "")]
+)
+def test_doctor_says_what_an_analysis_lacks(monkeypatch: pytest.MonkeyPatch, module: str, said: str) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    result = CliRunner().invoke(doctor, standalone_mode=False)
+    problems = [line for line in result.output.splitlines() if "PROBLEM" in line]
+    if said:
+        assert result.return_value == 1 and len(problems) == 1 and said in problems[0]
+    else:
+        assert "decord (not installed, optional)" in result.output and not problems
 
 
 @pytest.mark.usefixtures("plugged")

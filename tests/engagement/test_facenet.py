@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from engagement.compat import load_torchvision
+from engagement.config import AnalysisConfig
 from engagement.errors import ConfigError, WeightsError
+from engagement.provenance import differences, fingerprint, weights_record
 from engagement.tracking.facenet import EMBEDDING, FILE_NAME, FacenetEmbedder, cached_file
 from engagement.tracking.persons import PersonsConfig
+from engagement.weights.store import LoadedWeights, WeightRecord
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +76,34 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_weights_without_facenet_are_a_mistake() -> None:
     with pytest.raises(ConfigError, match="--identity-weights"):
         PersonsConfig(identity="auto", identity_weights="x.pt")
+
+
+def test_another_weight_file_is_another_setting(tmp_path: Path) -> None:
+    file = tmp_path / "facenet.pt"
+    found = []
+    for content in (b"one", b"two"):
+        file.write_bytes(content)
+        found.append(AnalysisConfig(persons=PersonsConfig(identity="facenet", identity_weights=str(file))))
+    before, after = (fingerprint(1, "v", config, []) for config in found)
+    assert differences(before, after) == [
+        f"option persons.identity_sha256: {found[0].persons.identity_sha256}, "
+        f"now {found[1].persons.identity_sha256}"
+    ]
+    with pytest.raises(ConfigError, match=r"absent\.pt cannot be read"):
+        PersonsConfig(identity="facenet", identity_weights=str(tmp_path / "absent.pt"))
+
+
+def test_weight_files_of_one_name_are_told_apart() -> None:
+    def loaded(kind: str, digest: str) -> LoadedWeights:
+        return LoadedWeights("model", digest, WeightRecord(kind, {}), {})
+
+    pair = [loaded("face_state", "a" * 64), loaded("lstm", "b" * 64)]
+    assert {m["kind"]: m["sha256"][0] for m in weights_record(pair).values()} == {
+        "face_state": "a",
+        "lstm": "b",
+    }
+    changed = [loaded("face_state", "c" * 64), pair[1]]
+    config = AnalysisConfig()
+    assert differences(fingerprint(1, "v", config, pair), fingerprint(1, "v", config, changed)) == [
+        "weights model (face_state) changed"
+    ]

@@ -7,10 +7,11 @@ import pytest
 
 from engagement.labels import LEARNER_STATES
 from engagement.timelines.moments import MAX_MOMENTS, find_moments, window_s
+from engagement.timelines.summary import halfwidths
 
 
 def curves(
-    values: dict[str, np.ndarray], half: float = 0.06, n_used: np.ndarray | None = None, step: float = 5.0
+    values: dict[str, np.ndarray], half: float = 0.067, n_used: np.ndarray | None = None, step: float = 5.0
 ):
     """The ``class`` part of a summary from means."""
     n = len(next(iter(values.values())))
@@ -49,7 +50,7 @@ def test_states_that_shift_together_are_one_moment() -> None:
 def test_noise_of_people_is_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)
     people = 0.5 + 0.15 * rng.normal(size=(12, 400))
-    half = 1.96 * 0.15 / np.sqrt(12)
+    half = float(halfwidths(12)) * 0.15 / np.sqrt(12)
     assert find_moments(curves({"engagement": people.mean(axis=0)}, half)) == []
 
 

@@ -150,6 +150,26 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
     assert "names.txt, line 4: '1:99' is no time. Write 12:30" in text
 
 
+@pytest.mark.parametrize(
+    ("text", "title"), [("[Zoom [2024].mp4]", "Zoom [2024].mp4"), ("Zoom [2024].mp4:", "Zoom [2024].mp4")]
+)
+def test_headings_may_hold_brackets(text: str, title: str) -> None:
+    sections, mistakes = parse(f"{text}\nP01: Ana")
+    assert [s.title for s in sections if s.lines] == [title] and not mistakes
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ('P01: Ana   # called "Annie" by others', Name(1, "P01", "Ana")),
+        ('hide P07 # the "technician"', Hide(1, ("P07",))),
+        ('P01: "Ana # 2" # a remark', Name(1, "P01", "Ana # 2")),
+    ],
+)
+def test_remarks_may_hold_quotes(text: str, meant: Line) -> None:
+    assert one(text) == meant
+
+
 VIDEOS = [Video("week1/talk", "talk.mp4"), Video("week2/talk", "talk.mp4"), Video("call", "call.MKV")]
 
 

@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from engagement.errors import DataError
@@ -20,7 +22,7 @@ from engagement.reports.figures import ORIGIN_MS, expressions_figure, session_fi
 from engagement.reports.lanes import person_lane
 from engagement.reports.render import render_index, render_session, write_assets
 from engagement.reports.sentences import session_sentence, trust
-from engagement.reports.thinning import spans, thin, with_gaps
+from engagement.reports.thinning import fewer, spans, thin, with_gaps
 from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder, write_run
 
 HOSTILE = "a\"b'<script>alert(1)<b> ü #1 50% &amp;.mp4"  # a name that a file system takes
@@ -319,6 +321,39 @@ def test_thinning_keeps_means_and_gaps() -> None:
     gapped, _ = with_gaps(np.array([0.0, 0.2, 5.0, 5.2]), np.ones((4, 1)), 0.5)
     assert gapped.tolist() == [0.0, 0.2, 2.6, 5.0, 5.2]
     assert spans(np.array([0, 0.2, 0.4, 3.0]), np.array([1, 1, 0, 1], bool), 0.2) == [(0.0, 0.4), (3.0, 3.2)]
+
+
+@pytest.mark.parametrize("kind", ["rare", "chance", "half", "bursts"])
+def test_few_spans_keep_the_share_of_many(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    times = np.arange(27_000) * 0.2
+    on = {
+        "rare": np.arange(27_000) % 40 == 0,
+        "chance": rng.random(27_000) < 0.05,
+        "half": rng.random(27_000) < 0.5,
+        "bursts": np.repeat(rng.random(2700) < 0.4, 10),
+    }[kind]
+    parts = spans(times, on, 0.2)
+    drawn = fewer(parts, 5400)
+    assert len(parts) > 600 >= len(drawn)
+    assert sum(b - a for a, b in drawn) == pytest.approx(sum(b - a for a, b in parts), abs=5400 / 1200)
+    assert all(a < b for a, b in drawn) and all(x[1] < y[0] for x, y in pairwise(drawn))
+    half = [p for p in parts if p[0] < 2700]
+    assert sum(b - a for a, b in drawn if a < 2700) == pytest.approx(sum(b - a for a, b in half), abs=15)
+    assert fewer(parts[:600], 5400) == parts[:600]
+
+
+def test_a_band_of_many_events_keeps_the_share_of_each_state() -> None:
+    rng = np.random.default_rng(2)
+    start = np.arange(0, 5400, 2.0)
+    state = rng.choice(["boredom", "engagement", "uncertain"], len(start), p=[0.2, 0.5, 0.3])
+    events = pd.DataFrame({"start_s": start, "end_s": start + 1.0, "state": state, "mean_prob": 0.6})
+    own = fabricate(1, 60)["timeline"]
+    flat = np.array(person_lane(own, events, 5400.0, 0.2, 0.3)["events"]).reshape(-1, 4)
+    assert 0 < len(flat) <= 1200 and set(flat[:, 3].tolist()) == {60}
+    for which, name in enumerate(theme.BAND_ORDER):
+        drawn = (flat[:, 1] - flat[:, 0])[flat[:, 2] == which].sum() / 10
+        assert drawn == pytest.approx(float((state == name).sum()), abs=10), name
 
 
 def test_bands_hold_presence_events_and_gaps() -> None:

@@ -13,16 +13,20 @@ from hypothesis import strategies as st
 
 from engagement.errors import ConfigError, DataError
 from engagement.followed import FOLLOWED
-from engagement.labels import UNCERTAIN
-from engagement.provenance import weak_states
+from engagement.labels import LEARNER_STATES, UNCERTAIN
+from engagement.provenance import headline, weak_states
 from engagement.records import FaceRecords
+from engagement.reports.thinning import spans
 from engagement.runs import find_runs
+from engagement.smoothing import SmoothingConfig
 from engagement.timelines import table
 from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE, names
 from engagement.timelines.episodes import EpisodesConfig, find_episodes, leading
 from engagement.timelines.session import TableOptions, build_tables
 from engagement.timelines.summary import class_curves, visibility
 from engagement.types import FaceDetections, FaceScores
+from engagement.video.reader import FrameTicket
+from engagement.video.sampling import select, typical_step_s
 from engagement.weights.store import LoadedWeights, WeightRecord
 
 STEP = 0.2
@@ -60,6 +64,31 @@ def test_which_states_are_weak_is_what_the_weights_say_of_themselves() -> None:
 
     assert weak_states([weights(boredom=0.6, engagement=0.7, confusion=0.65)]) == ("boredom",)
     assert weak_states([weights(engagement=0.7)]) == ("boredom", "confusion")  # not measured is no better
+
+
+def test_a_figure_that_could_not_be_measured_is_none() -> None:
+    metrics = {"state": {"test": {"boredom": {"auc": None}, "engagement": {"auc": float("nan")}}}}
+    record = WeightRecord("face_state", {"heads": {"state": {}}}, metrics=metrics)
+    assert headline(metrics) == {}
+    assert weak_states([LoadedWeights("x", "0", record, {})]) == LEARNER_STATES.classes
+
+
+@pytest.mark.parametrize("fps", [1.0, 2.0, 3.0, 4.5, 6.0, 7.5, 8.0, 25.0, 29.97])
+@pytest.mark.parametrize("rate", [0.5, 1.0, 5.0, 20.0, 30.0])
+def test_seconds_follow_the_stamps_at_any_rate(fps: float, rate: float) -> None:
+    stamps = np.arange(int(60 * fps)) / fps
+    tickets = [FrameTicket(i, float(t), lambda: np.zeros((1, 1, 3), np.uint8)) for i, t in enumerate(stamps)]
+    times = np.array([frame.time_s for frame in select(tickets, rate)])
+    step = typical_step_s(times, rate)
+    assert len(times) * step == pytest.approx(60, rel=0.06)
+    seen = spans(times, np.ones(len(times), bool), step)
+    assert len(seen) == 1 and seen[0][1] == pytest.approx(60, abs=2 * step)
+    runs = find_runs(times, SmoothingConfig().gap_s(step))
+    assert runs.max() == 0
+    known = np.tile(np.array([[0.1, 0.8, 0.1]], np.float32), (len(times), 1))
+    known[: len(times) // 2] = (0.8, 0.1, 0.1)
+    first, second = find_episodes(times, known, runs, step, EpisodesConfig())
+    assert first.end_s == second.start_s
 
 
 def test_events_end_at_gaps_and_poor_samples() -> None:

@@ -31,7 +31,7 @@ def test_folders_are_searched_in_order_and_files_taken_as_given(tmp_path: Path) 
 
 
 def test_every_listed_suffix_is_found(tmp_path: Path) -> None:
-    suffixes = ["mp4", "mov", "mkv", "avi", "webm", "m4v", "mts", "wmv", "mpg"]
+    suffixes = ["mp4", "mov", "mkv", "avi", "webm", "m4v", "mts", "wmv", "mpg", "m2ts", "mpeg", "flv", "3gp"]
     fill(tmp_path, *(f"{suffix}_clip.{suffix}" for suffix in suffixes))
     assert outputs(tmp_path) == sorted(f"{suffix}_clip" for suffix in suffixes)
 
@@ -80,7 +80,10 @@ def test_links_in_a_circle_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", count)
-    assert outputs(tmp_path / "in") == ["sub/a"]
+    assert outputs(tmp_path / "in") == [
+        "self",
+        "sub/a",
+    ]  # the former cannot be read, which its analysis will say
     assert len(entered) == 2
 
 

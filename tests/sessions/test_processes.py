@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from engagement.batch import processes
+from engagement.batch.options import Crew
 from engagement.batch.processes import Processes
-from engagement.batch.runner import _Run
+from engagement.batch.runner import _executor, _Run
 from engagement.batch.status import VideoStatus
-from engagement.batch.tasks import InThisProcess
+from engagement.batch.tasks import InThisProcess, Setup
+from engagement.config import AnalysisConfig
 from engagement.errors import WeightsError
 from tests.sessions.runs import Silent
 from tests.sessions.workers import MakesObedient, Obedient, makes_nothing, video
@@ -71,3 +74,10 @@ def test_workers_that_cannot_start_say_why() -> None:
     with pytest.raises(WeightsError, match="weights are gone"):
         Processes(makes_nothing, 2).run(run.tasks(), run)
     assert not multiprocessing.active_children()
+
+
+def test_one_video_in_ranges_may_use_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_cores", lambda: 16)
+    setup = Setup("out", AnalysisConfig(split_s=600.0))
+    assert isinstance(_executor(setup, Crew(workers=0), 1, Silent()), Processes)
+    assert isinstance(_executor(Setup("out", AnalysisConfig()), Crew(workers=0), 1, Silent()), InThisProcess)

@@ -7,6 +7,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from engagement.batch.places import FileFacts
 from engagement.batch.status import VideoStatus
 from engagement.batch.tasks import Ended, Facts, Say, Split, Task
 from engagement.errors import VideoError, WeightsError
@@ -35,7 +36,7 @@ class Obedient:
             assert task.span is not None
             return (task.span.start_s, os.getpid())
         if name.startswith("split") and task.action == "whole":
-            return Split(tuple(TimeSpan(float(i), float(i + 1)) for i in range(4)), "")
+            return Split(tuple(TimeSpan(float(i), float(i + 1)) for i in range(4)), "", FileFacts(1, "v"))
         if name == "bad":
             raise VideoError("it is bad", "Make it better.")
         if name == "deadly" or (name == "deadly once" and self._first(name)):

@@ -1,0 +1,108 @@
+"""The names file of an output folder, and the videos that it may speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from engagement.batch.results import RUN, SUMMARY, read_json, read_summary
+from engagement.corrections.file import (
+    NAMES_FILE,
+    NamesFile,
+    Video,
+    described,
+    matching,
+    parse,
+    raise_mistakes,
+    read_names,
+    text_of,
+)
+from engagement.errors import ConfigError, OutputError
+
+#: Where an earlier names file goes when another takes its place.
+EARLIER_NAMES = "names-before.txt"
+
+
+def names_of(root: Path) -> NamesFile:
+    """The names file of an output folder; empty when there is none.
+
+    Raises:
+        ConfigError: it has lines that are not understood.
+    """
+    path = root / NAMES_FILE
+    return read_names(path) if path.is_file() else NamesFile(path)
+
+
+def names_as_it_is(root: Path) -> tuple[NamesFile, list[str]]:
+    """The lines of the names file that are understood, and what is wrong with the others, in words."""
+    path = root / NAMES_FILE
+    if not path.is_file():
+        return NamesFile(path), []
+    try:
+        sections, mistakes = parse(text_of(path))
+    except ConfigError as error:
+        return NamesFile(path), [f"{error.message}. {error.hint}"]
+    return NamesFile(path, tuple(sections)), [described(path, m) for m in mistakes]
+
+
+def known_videos(root: Path, videos: Sequence[Video]) -> list[Video]:
+    """What the names file of an output folder may speak of: these videos, and those of earlier results."""
+    listed = (read_json(root / RUN) or {}).get("videos") or []
+    earlier = [
+        *(Video(str(v["output"]), PurePath(str(v["input"])).name) for v in listed if v.get("output")),
+        *(video_of(path.parent, root) for path in root.rglob(SUMMARY) if not under_way(path, root)),
+    ]
+    return list({video.relative: video for video in (*earlier, *videos)}.values())
+
+
+def check_names(root: Path, known: Sequence[Video]) -> list[str]:
+    """Look at the names file of an output folder before videos are analysed into it.
+
+    Args:
+        known: of :func:`known_videos`.
+
+    Returns:
+        A line for each heading that fits neither these videos nor earlier results: a slip, or for later.
+
+    Raises:
+        ConfigError: lines are not understood, or do not say which of several videos they mean.
+    """
+    names = names_of(root)
+    if not names.sections:
+        return []
+    _, mistakes = names.lines_of(known)
+    titles = {section.line: section.title for section in names.sections}
+    unknown = [m for m in mistakes if titles.get(m.line) and not matching(titles[m.line], known)]
+    raise_mistakes(names.path, [m for m in mistakes if m not in unknown])
+    return [described(names.path, m) for m in unknown]
+
+
+def under_way(path: Path, root: Path) -> bool:
+    """Whether a file belongs to a result that is being written."""
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def adopt(names: Path, root: Path) -> None:
+    """Make a names file that of an output folder; one with other content that lies there is kept beside.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    own = root / NAMES_FILE
+    try:
+        text = names.read_bytes()
+        if own.is_file() and own.samefile(names):
+            return
+        if own.is_file() and own.read_bytes() != text:
+            own.replace(root / EARLIER_NAMES)
+        temporary = root / f".{NAMES_FILE}.new"
+        temporary.write_bytes(text)
+        temporary.replace(own)
+    except OSError as error:
+        raise OutputError(f"{own} cannot be written ({error.strerror})") from error
+
+
+def video_of(folder: Path, root: Path) -> Video:
+    """How a names file may call the video whose results lie in ``folder``."""
+    summary = read_summary(folder) or {}
+    return Video(folder.relative_to(root).as_posix(), str((summary.get("video") or {}).get("file") or ""))

@@ -1,0 +1,99 @@
+"""Which file a result is of, and inputs that cannot be read: nothing of them is silent, nothing is lost to another."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engagement.batch import work
+from engagement.batch.tasks import Setup, Split, Task
+from engagement.video.discover import discover
+from tests import faulty_media, media
+from tests.sessions.command import Run
+from tests.sessions.runs import CONFIG, DEVICE
+
+Command = Callable[..., Run]
+FAST = ("--sample-rate", 1, "--min-face", 80)
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def test_another_video_of_the_same_name_does_not_replace_a_result(
+    tmp_path: Path, engagement: Command
+) -> None:
+    for week, make in (("week1", media.steady), ("week2", media.variable)):
+        (tmp_path / week).mkdir()
+        shutil.move(make(tmp_path).path, tmp_path / week / "talk.mp4")
+    out = tmp_path / "out"
+    assert engagement("analyze", tmp_path / "week1", "-o", out, *FAST).status == 0
+    before = summary_of(out / "talk")
+    ended = engagement("analyze", tmp_path / "week2", "-o", out, *FAST)
+    assert ended.status == 1
+    assert "another video of this name" in " ".join(ended.err.split()) and "--overwrite" in ended.err
+    assert summary_of(out / "talk") == before
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "week1" / "talk.mp4").rename(tmp_path / "moved" / "talk.mp4")
+    assert engagement("analyze", tmp_path / "moved", "-o", out, *FAST).status == 0  # the same file elsewhere
+    assert engagement("analyze", tmp_path / "week2", "-o", out, *FAST, "--overwrite").status == 0
+    assert summary_of(out / "talk")["fingerprint"] != before["fingerprint"]
+    assert str(tmp_path) not in json.dumps(summary_of(out / "talk"))
+
+
+def test_what_was_read_in_part_stays_so(tmp_path: Path, engagement: Command) -> None:
+    cut = faulty_media.cut_mkv(tmp_path).path
+    out = tmp_path / "out"
+    assert [engagement("analyze", cut, "-o", out, *FAST).status for _ in range(2)] == [1, 1]
+    video = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"][0]
+    assert video["status"] == "partial"
+    assert summary_of(out / cut.stem)["video"]["reason"] in video["reason"]
+    page = (out / cut.stem / "session.html").read_text(encoding="utf-8")
+    assert "Not all of the video could be read" in page
+
+
+def test_links_to_nowhere_and_folders_without_videos_are_said(tmp_path: Path, engagement: Command) -> None:
+    folder, empty = tmp_path / "in", tmp_path / "empty"
+    folder.mkdir()
+    empty.mkdir()
+    shutil.move(media.steady(tmp_path).path, folder / "talk.mp4")
+    (folder / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (empty / "notes.txt").write_text("x")
+    ended = engagement("analyze", folder, empty, folder / "gone.mp4", "-o", tmp_path / "out", *FAST)
+    assert ended.status == 1
+    found = {
+        Path(v["input"]).name: v["status"]
+        for v in json.loads((tmp_path / "out" / "run.json").read_text())["videos"]
+    }
+    assert found == {"talk.mp4": "ok", "gone.mp4": "failed", "empty": "failed"}
+
+
+def test_a_name_that_is_no_utf_8_stops_nothing(tmp_path: Path, engagement: Command) -> None:
+    clip = media.steady(tmp_path).path
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(clip, folder / "good.mp4")
+    odd = os.fsdecode(os.fsencode(folder) + b"/caf\xe9.mp4")
+    shutil.move(clip, odd)
+    out = tmp_path / "out"
+    assert engagement("analyze", folder, "-o", out, *FAST).status == 0
+    videos = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"]
+    assert sorted(v["input"] for v in videos) == sorted([str(folder / "good.mp4"), odd])
+    assert "good.mp4" in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_video_replaced_while_its_ranges_are_read_is_not_finished(tmp_path: Path) -> None:
+    clip = media.steady(tmp_path).path
+    (video,) = discover([clip])
+    worker = work.VideoWorker(Setup(str(tmp_path / "out"), CONFIG, DEVICE))
+    facts = worker.place.facts(video)
+    segment = worker.analyzer.read(clip)
+    with clip.open("ab") as file:
+        file.write(b"more")
+    done = worker.perform(Task(1, "finish", video, parts=(segment,), file=facts), lambda *_: None)
+    assert not isinstance(done, Split)
+    assert summary_of(tmp_path / "out" / clip.stem)["fingerprint"]["file_size"] == facts.size
