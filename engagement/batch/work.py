@@ -23,6 +23,9 @@ from engagement.provenance import differences, fingerprint, weights_record
 from engagement.segments import join_segments, plan_split
 from engagement.video.discover import FoundVideo
 
+#: Files without which a result is none, whatever its summary says.
+_NEEDED = ("timeline.parquet", "samples.parquet", "persons.csv", "events.csv", "session.html")
+
 
 class VideoWorker:
     """The models, loaded once, and an output place.
@@ -62,6 +65,7 @@ class VideoWorker:
         if before is not None:
             self._require_same(video, facts, before)
             changed = differences(before.get("fingerprint"), self._fingerprint(facts))
+            changed += [f"{name} was removed" for name in _NEEDED if not (target / name).is_file()]
             redone = "--overwrite" if self.setup.overwrite else "; ".join(changed)
             if not redone:
                 known = self.setup.known

@@ -49,7 +49,11 @@ def known_videos(root: Path, videos: Sequence[Video]) -> list[Video]:
     """What the names file of an output folder may speak of: these videos, and those of earlier results."""
     listed = (read_json(root / RUN) or {}).get("videos") or []
     earlier = [
-        *(Video(str(v["output"]), PurePath(str(v["input"])).name) for v in listed if v.get("output")),
+        *(
+            Video(str(v["output"]), PurePath(str(v.get("input"))).name)
+            for v in listed
+            if isinstance(v, dict) and v.get("output")
+        ),
         *(video_of(path.parent, root) for path in root.rglob(SUMMARY) if not under_way(path, root)),
     ]
     return list({video.relative: video for video in (*earlier, *videos)}.values())

@@ -203,7 +203,7 @@ def test_merged_people_take_their_labels_along_others_are_left_out(
         encoding="utf-8"
     )
     assert engagement("calibrate", labelled, "--refit").status == 0
-    assert list(read_calibration(labelled / "talk" / FILE).persons) == ["P01"]
+    assert list(read_calibration(labelled / "talk" / FILE).persons) == ["P01", "P02"]
 
 
 def test_somebody_elses_place_is_not_calibrated(labelled: Path, engagement: Command) -> None:

@@ -100,13 +100,13 @@ def test_plots_appear_and_nothing_complains(
 def test_a_link_to_a_time_zooms_every_plot(output: Path, tmp_path: Path) -> None:
     dom, console = browse(page(output, "session"), tmp_path, "#t=20-40")
     assert console == []
-    assert "Shown: 0:15–0:45" in dom
+    assert "Shown: 0:20–0:40" in dom
     shown = set(re.findall(r'class="xtick"><text[^>]*>([^<]+)<', dom))
     axis = re.search(r'<svg class="axis".*?</svg>', dom, re.S)
     assert axis
     assert shown
     assert shown == set(re.findall(r">(\d+:\d\d)</text>", axis.group()))
-    assert 'persons/P01.html#t=15-45"' in dom
+    assert 'persons/P01.html#t=20-40"' in dom
 
 
 @pytest.mark.parametrize("name", ["session", "P02", "index"])

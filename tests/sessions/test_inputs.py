@@ -27,7 +27,7 @@ def summary_of(folder: Path) -> dict[str, Any]:
 def test_another_video_of_the_same_name_does_not_replace_a_result(
     tmp_path: Path, engagement: Command
 ) -> None:
-    for week, make in (("week1", media.steady), ("week2", media.variable)):
+    for week, make in (("week1", media.steady), ("week2", media.uneven_mp4)):
         (tmp_path / week).mkdir()
         shutil.move(make(tmp_path).path, tmp_path / week / "talk.mp4")
     out = tmp_path / "out"
@@ -35,7 +35,8 @@ def test_another_video_of_the_same_name_does_not_replace_a_result(
     before = summary_of(out / "talk")
     ended = engagement("analyze", tmp_path / "week2", "-o", out, *FAST)
     assert ended.status == 1
-    assert "another video of this name" in " ".join(ended.err.split()) and "--overwrite" in ended.err
+    (said,) = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"]
+    assert "another video of this name" in said["reason"] and "--overwrite" in said["hint"]
     assert summary_of(out / "talk") == before
     (tmp_path / "moved").mkdir()
     (tmp_path / "week1" / "talk.mp4").rename(tmp_path / "moved" / "talk.mp4")
@@ -54,6 +55,17 @@ def test_what_was_read_in_part_stays_so(tmp_path: Path, engagement: Command) -> 
     assert summary_of(out / cut.stem)["video"]["reason"] in video["reason"]
     page = (out / cut.stem / "session.html").read_text(encoding="utf-8")
     assert "Not all of the video could be read" in page
+
+
+def test_a_result_that_lacks_a_file_is_made_again(tmp_path: Path, engagement: Command) -> None:
+    clip = media.steady(tmp_path).path
+    out = tmp_path / "out"
+    assert engagement("analyze", clip, "-o", out, *FAST).status == 0
+    (out / clip.stem / "timeline.parquet").unlink()
+    assert engagement("analyze", clip, "-o", out, *FAST).status == 0
+    video = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"][0]
+    assert (video["status"], video["redone"]) == ("ok", "timeline.parquet was removed")
+    assert (out / clip.stem / "timeline.parquet").is_file()
 
 
 def test_links_to_nowhere_and_folders_without_videos_are_said(tmp_path: Path, engagement: Command) -> None:
