@@ -47,15 +47,11 @@ def names_as_it_is(root: Path) -> tuple[NamesFile, list[str]]:
 
 def known_videos(root: Path, videos: Sequence[Video]) -> list[Video]:
     """What the names file of an output folder may speak of: these videos, and those of earlier results."""
-    listed = (read_json(root / RUN) or {}).get("videos") or []
-    earlier = [
-        *(
-            Video(str(v["output"]), PurePath(str(v.get("input"))).name)
-            for v in listed
-            if isinstance(v, dict) and v.get("output")
-        ),
-        *(video_of(path.parent, root) for path in root.rglob(SUMMARY) if not under_way(path, root)),
-    ]
+    earlier = [video_of(path.parent, root) for path in root.rglob(SUMMARY) if not under_way(path, root)]
+    if not earlier:  # of a folder in another storage there is no more here than its run.json
+        listed = (read_json(root / RUN) or {}).get("videos") or []
+        there = [v for v in listed if isinstance(v, dict) and v.get("output") and v.get("status") != "failed"]
+        earlier = [Video(str(v["output"]), PurePath(str(v.get("input"))).name) for v in there]
     return list({video.relative: video for video in (*earlier, *videos)}.values())
 
 
