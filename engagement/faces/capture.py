@@ -149,7 +149,15 @@ class FaceCapture:
         """
         known = {row["source"]: row.get("source_id", "") for row in self._rows.values()}
         candidates = [name, longer, *(f"{longer} ({n})" for n in range(2, len(known) + 3))]
-        return next(c for c in candidates if not source_id or known.get(c, source_id) in ("", source_id))
+        # Names that read alike as parts of file names would write over each other's pictures.
+        others = {_plain(source): source for source in known}
+
+        def free(name: str) -> bool:
+            if others.get(_plain(name), name) != name:
+                return False
+            return not source_id or known.get(name, source_id) in ("", source_id)
+
+        return next(c for c in candidates if free(c))
 
     def add(
         self,

@@ -3,8 +3,9 @@
 A full scan costs as much as looking again at a hundred known faces. So the picture is scanned about
 every 0.6 s; in the samples between, every known face is looked for where it should be. A face that a
 scan finds anew is followed backwards through the samples since the scan before, so that nobody is seen
-later than with a scan of every sample; one that vanished is looked for where it was last, more finely
-than a scan does. This needs the future, as a recording has it: up to one scan interval of frames waits.
+later than with a scan of every sample (but in the last two before a cut or the end); one that vanished is
+looked for where it was last, more finely than a scan does. This needs the future, as a recording has it:
+up to one scan interval of frames waits.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ class FaceFinder:
         self.detector = detector
         self.config = config or SearchConfig()
         self._known: list[_Known] = []
+        self._last_s = -np.inf
 
     def scan(self, frames: Iterable[Frame]) -> Iterator[Scan]:
         """Every frame, those scanned that are due: the first of a shot, and one every interval.
@@ -135,7 +137,12 @@ class FaceFinder:
     def _expected(self, frame: Frame, within_s: bool) -> FloatArray:
         """Where known faces should be, (n, 4)."""
         limit = self.config.keep_looking_s if within_s else self.config.remember_s
-        boxes = [k.at(frame.time_s) for k in self._known if frame.time_s - k.seen_s <= limit]
+        boxes = [
+            k.at(frame.time_s)
+            for k in self._known
+            # Whom the sample before showed is looked for however far apart samples lie.
+            if frame.time_s - k.seen_s <= limit or k.seen_s >= self._last_s
+        ]
         return np.stack(boxes) if boxes else np.zeros((0, 4), np.float32)
 
     def _look(self, frame: Frame, boxes: FloatArray) -> FaceDetections:
@@ -156,7 +163,7 @@ class FaceFinder:
         late: list[int] = []
         kept: list[_Known] = []
         matches = _match(expected, faces.boxes_xyxy)
-        last_s = max((k.seen_s for k in self._known), default=-np.inf)
+        last_s, self._last_s = self._last_s, frame.time_s
         for known, row in zip(self._known, matches.tolist(), strict=True):
             if row < 0:
                 if frame.time_s - known.seen_s <= self.config.remember_s:

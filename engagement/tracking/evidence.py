@@ -137,10 +137,13 @@ def _stack(sums: list[FloatArray | None]) -> np.ndarray:
 def _near(tracks: Sequence[TrackSummary]) -> FloatArray:
     """(n, n) from 0 to 1: whether one track begins where another, in the same shot, ended before."""
     first, last = (_places([getattr(t, k) for t in tracks]) for k in ("first_box", "last_box"))
-    side = np.maximum(last[:, None, 2], first[None, :, 2])
-    shift = np.linalg.norm(last[:, None, :2] - first[None, :, :2], axis=2) / side
-    growth = np.abs(np.log(last[:, None, 2] / first[None, :, 2]))
-    closeness = 1 - np.maximum(shift, 2 * growth) / _SEAT_REACH
+    # All pairs of thousands of tracks: one axis at a time, so that few such tables are held at once.
+    apart = [last[:, None, k] - first[None, :, k] for k in (0, 1)]
+    shift = np.hypot(*apart, out=apart[0])
+    shift /= np.maximum(last[:, None, 2], first[None, :, 2])
+    growth = np.abs(np.log(last[:, None, 2]) - np.log(first[None, :, 2]))
+    growth *= 2
+    closeness = 1 - np.maximum(shift, growth) / _SEAT_REACH
     shot = _views(tracks, closeness)
     begin, end = (np.array([t.samples[k] for t in tracks]) for k in (0, -1))
     # Places say nothing across cuts to another view.

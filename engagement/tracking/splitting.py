@@ -77,17 +77,28 @@ def find_persons(
         parts += own
         origin[track.track_id] = own
     person = join_tracks(parts, config, kinds)
+    seen: dict[int, set[int]] = {}
+    for part in parts:
+        seen.setdefault(person[part.track_id], set()).update(part.samples)
     splits: list[Split] = []
     for track_id, own in origin.items():
-        name, current = track_id, person[track_id]
+        name, current, since = track_id, person[track_id], set(own[0].samples)
         for part in own[1:]:
             index = person.pop(part.track_id)
-            # A scrap within a track is whoever the track is.
-            if index != NOBODY and current not in (NOBODY, index):
-                name, current = part.track_id, index
+            if index == NOBODY and current != NOBODY:
+                joins = not seen[current] & set(part.samples)
+            elif current == NOBODY and index != NOBODY:
+                joins = not seen[index] & since
+            else:
+                joins = index == current
+            if not joins:
+                name, current, since = part.track_id, index, set()
                 splits.append(Split(track_id, part.samples[0], name))
             elif current == NOBODY:
                 current = index
+            since |= set(part.samples)
+            if current != NOBODY:
+                seen[current] |= since
             person[name] = current
     return Persons(person, tuple(sorted(splits, key=lambda s: (s.sample, s.track))))
 

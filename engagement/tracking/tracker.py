@@ -8,12 +8,14 @@ position alone does not decide: the face feature and the colours around the head
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
 from engagement.errors import ConfigError
 from engagement.geometry import centres, iou_matrix
+from engagement.runs import LONGEST_STEPS
 from engagement.tracking.assignment import assign
 from engagement.tracking.replacement import Stillness, replaced
 from engagement.types import FaceDetections, FloatArray, IndexArray
@@ -25,6 +27,8 @@ from engagement.types import FaceDetections, FloatArray, IndexArray
 _OTHER_FACE, _OTHER_COLOURS, _TRUSTED = 0.4, 0.9, 0.5
 #: A face this alike is the same one further away than it was expected, by so many of its sides.
 _SAME_FACE, _LONGEST_STRIDE = 0.55, 3.0
+#: Steps between samples from which the usual one is told.
+_STEPS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class TrackingConfig:
 
     Attributes:
         new_score: detector score from which a face begins a track; weaker ones only continue one.
-        max_lost_s: a track that is not seen for longer ends; persons join what belongs together.
+        max_lost_s: a track that is not seen for longer ends, unless samples lie that far apart; persons join what
+            belongs together.
         follow_s: a head whose face is not found is followed by its picture for so long before and after a
             sighting (``tracking.following``); 0 follows nobody.
     """
@@ -145,6 +150,8 @@ class FaceTracker:
         self.config = config or TrackingConfig()
         self._tracks: list[_Track] = []
         self._next_id = 0
+        self._last_s = -np.inf
+        self._steps_s: deque[float] = deque(maxlen=_STEPS)
 
     def cut(self) -> None:
         """A new shot begins: all tracks end."""
@@ -160,7 +167,7 @@ class FaceTracker:
         Returns:
             int64 (n,) track ids; -1 for a weak detection that continues nothing.
         """
-        alive = [t for t in self._tracks if faces.time_s - t.seen_s <= self.config.max_lost_s]
+        alive = self._still_alive(faces.time_s)
         for track in alive:
             track.predict(faces.time_s)
         ids = np.full(len(faces), -1, np.int64)
@@ -183,6 +190,20 @@ class FaceTracker:
             self._next_id += 1
         self._tracks = alive
         return ids
+
+    def _still_alive(self, time_s: float) -> list[_Track]:
+        """Tracks seen a short while ago; where samples lie far apart, those that the sample before showed."""
+        step_s, last_s = time_s - self._last_s, self._last_s
+        usual_s = float(np.median(self._steps_s)) if self._steps_s else step_s
+        unbroken = step_s <= LONGEST_STEPS * usual_s
+        self._last_s = time_s
+        if np.isfinite(step_s):
+            self._steps_s.append(step_s)
+        return [
+            t
+            for t in self._tracks
+            if time_s - t.seen_s <= self.config.max_lost_s or (unbroken and t.seen_s >= last_s)
+        ]
 
     def _cost(self, tracks: list[_Track], boxes: FloatArray, look: FaceLook, rows: IndexArray) -> FloatArray:
         """(tracks, rows): 0 certain to 1 doubtful; infinite where it cannot be the same face."""

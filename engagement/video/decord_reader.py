@@ -60,9 +60,11 @@ class DecordReader(VideoReader):
         self._frames: Any = self._open()
         self._times_s = self._read_times()
         try:
-            height, width = self._frames[0].shape[:2]
+            height, width, channels = self._frames[0].shape
         except (decord.DECORDError, RuntimeError, IndexError, StopIteration) as error:
             raise nothing_decodable(self._path) from error
+        if channels != 3:  # of pictures 16 or 24 px wide
+            raise VideoError(f"decord gives no colours of {self._path}", "Choose the pyav backend")
         # decord turns the picture itself and does not say by how much.
         self._info = VideoInfo(self._path, width, height, 0, None, "unknown", self.backend)
 
@@ -76,7 +78,9 @@ class DecordReader(VideoReader):
     def _read_times(self) -> TimeArray:
         stamps = np.asarray(self._frames.get_frame_timestamp(range(len(self._frames))))[:, 0]
         stamps = stamps.astype(np.float64)
-        if not np.isfinite(stamps).all() or np.abs(stamps).max() > _LONGEST_S:
+        # Before zero lie frames that an edit list hides; decord counts them, and repeats others at the end.
+        sensible = np.isfinite(stamps).all() and np.abs(stamps).max() <= _LONGEST_S
+        if not sensible or stamps[0] < -_TIME_EPSILON_S or (np.diff(stamps) <= 0).any():
             raise VideoError(
                 f"decord finds no usable presentation times in {self._path}", "Choose the pyav backend"
             )

@@ -59,7 +59,7 @@ class OpenCvReader(VideoReader):
                 raise nothing_decodable(self._path)
             self._stamped = all(earlier < later for earlier, later in pairwise(stamps))
             rate = capture.get(cv2.CAP_PROP_FPS)
-            self._step_s = 1 / rate if 0.1 < rate < 1000 else 0.04
+            self._step_s = 1 / rate if 1e-4 < rate < 1000 else 0.04
             self._declared_frames = 0
             if self._path.suffix.lower() in _COUNTING_SUFFIXES:
                 self._declared_frames = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)

@@ -387,7 +387,11 @@ def _declared_end(
             return end, True
     if stream.duration and stream.time_base is not None:
         counted = stream.frames > 0 or "mp4" in container.format.name
-        return float(stream.duration * stream.time_base), counted
+        hidden_s = 0.0
+        if "mpegts" in container.format.name:
+            # It counts from the first packet. A recording that was cut in the middle decodes from the next key frame.
+            hidden_s = max(first_s - float((stream.start_time or 0) * stream.time_base), 0.0)
+        return float(stream.duration * stream.time_base) - hidden_s, counted
     if container.duration:
         start = max(container.start_time or 0, 0)
         end = (container.duration + start) / av.time_base - first_s

@@ -133,7 +133,8 @@ def test_a_weak_face_continues_a_track_but_begins_none() -> None:
 
 def test_a_cut_or_a_long_absence_ends_a_track() -> None:
     tracker = FaceTracker(TrackingConfig(max_lost_s=0.5))
-    assert tracker.update(frame(0, 100), look(0)).tolist() == [0]
+    for index in range(3):
+        assert tracker.update(frame(index, 100), look(0)).tolist() == [0]
     assert tracker.update(frame(10, 100), look(0)).tolist() == [1]
     tracker.cut()
     assert tracker.update(frame(11, 100), look(0)).tolist() == [2]
@@ -148,3 +149,17 @@ def test_another_face_in_the_same_place_is_another_track() -> None:
 def test_two_trackers_count_for_themselves() -> None:
     for _ in range(2):
         assert FaceTracker().update(frame(0, 100), look(0)).tolist() == [0]
+
+
+@pytest.mark.parametrize("step", [0.2, 1.0, 1.001, 2.0, 60.0])
+def test_people_who_sit_still_keep_their_tracks_at_any_step(step: float) -> None:
+    tracker = FaceTracker()
+    ids = [tracker.update(frame(i, 100, 400, step=step), look(1, 2)).tolist() for i in range(20)]
+    assert ids == [[0, 1]] * 20
+
+
+def test_a_pause_of_the_stream_ends_a_track_though_no_sample_lies_between() -> None:
+    tracker = FaceTracker()
+    for i in range(10):
+        tracker.update(frame(i, 100), look(1))
+    assert tracker.update(frame(60, 100), look(1)).tolist() == [1]

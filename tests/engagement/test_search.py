@@ -163,3 +163,21 @@ def test_every_frame_comes_once_in_order_and_no_face_twice(
 def test_an_interval_out_of_range_names_the_option(wrong: float) -> None:
     with pytest.raises(ConfigError, match=f"--scan-every {wrong}"):
         SearchConfig(scan_every_s=wrong)
+
+
+@pytest.mark.parametrize("neighbours", [[], [(400.0, 45.0)]])
+@pytest.mark.parametrize("back", range(6, 14))
+def test_who_comes_back_is_seen_at_once_also_alone(neighbours: list[tuple[float, float]], back: int) -> None:
+    def world(i: int) -> list[tuple[float, float]]:
+        return [*([(80.0, 45.0)] if i < 3 or i >= back else []), *neighbours]
+
+    sightings, _ = find(world, 24)
+    assert [len(s.faces) for s in sightings] == [len(world(i)) for i in range(24)]
+
+
+@pytest.mark.parametrize("step_s", [0.5, 0.5005, 0.55, 1.001, 10.0])
+def test_whom_the_sample_before_showed_is_looked_for_however_far_apart_samples_lie(step_s: float) -> None:
+    detector = KnowingDetector(lambda i: [(80, 45), (200, 45)])
+    grey = np.full((90, 160, 3), 100, np.uint8)
+    sightings = search(detector, [Frame(i, round(i * step_s, 9), grey) for i in range(30)])
+    assert [len(s.faces) for s in sightings] == [2] * 30

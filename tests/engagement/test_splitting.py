@@ -171,3 +171,21 @@ def test_faces_that_the_detector_doubts_say_little_of_who_it_is() -> None:
     sure = Evidence([track(0, (0, range(10))), clear], ("face",)).ratios(0)[1]
     doubted = Evidence([bowed, clear], ("face",)).ratios(0)[1]
     assert doubted < sure - 1
+
+
+def test_a_doubtful_part_is_not_given_to_who_is_elsewhere_at_that_time() -> None:
+    changing = TrackSummary(0, 0)
+    for sample in range(40):
+        person, side, score = (0, 30.0, 0.97) if sample < 20 else (1, 120.0, 0.8)
+        changing.add(sample, box(100, side), score, 0.9, face(person, sample), colours(person))
+    elsewhere = TrackSummary(1, 0)
+    for sample in range(20, 60):
+        elsewhere.add(sample, box(600, 30.0), 0.97, 0.9, face(0, sample), colours(0))
+    found = find_persons([changing, elsewhere], PersonsConfig())
+    track = np.array([0] * 40 + [1] * 40)
+    sample = np.array([*range(40), *range(20, 60)])
+    person = np.array([found.person[int(t)] for t in found.relabel(track, sample)])
+    assert person[0] == person[-1] >= 0
+    for at in range(60):
+        here = person[(sample == at) & (person >= 0)]
+        assert len(here) == len(set(here.tolist())), at

@@ -56,3 +56,17 @@ def test_a_reader_that_cannot_begin_in_the_middle_says_what_to_do(sample_videos:
         with pytest.raises(VideoError, match="cannot begin in the middle") as caught:
             next(iter(reader.tickets_from(1.0)))
     assert "--backend pyav" in caught.value.hint
+
+
+def test_a_transport_stream_cut_in_the_middle_is_whole(tmp_path: Path) -> None:
+    whole = media.write_video(tmp_path / "h.ts", range(0, 4000, 40), rate=25, codec_options={"g": "25"})
+    packets = whole.read_bytes()
+    middle = tmp_path / "middle.ts"
+    # The stream's description, then what follows from some way into the first group of pictures.
+    middle.write_bytes(packets[: 3 * 188] + packets[40 * 188 :])
+    with open_video(middle) as reader:
+        times = [ticket.time_s for ticket in reader.tickets()]
+        outcome, info = reader.outcome, reader.info
+    assert 60 <= len(times) < 100
+    assert outcome.complete, outcome.reason
+    assert info.duration_s == pytest.approx(times[-1] + 0.04, abs=0.05)

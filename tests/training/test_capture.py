@@ -16,7 +16,7 @@ from engagement.cli.faces import faces
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.capture import CaptureConfig, FaceCapture, Scene
 from engagement.faces.chips import cut_chips
-from engagement.faces.manifest import write_manifest
+from engagement.faces.manifest import read_manifest, write_manifest
 from engagement.faces.pose import project
 from engagement.types import ByteArray, ChipSpec, FaceDetections, FloatArray, Frame
 from tests import faulty_media
@@ -294,3 +294,12 @@ def test_a_video_that_is_none_is_named(tmp_path: Path) -> None:
     )
     assert isinstance(result.exception, DataError)
     assert "notes.mp4" in result.output
+
+
+def test_videos_whose_names_read_alike_keep_their_pictures(tmp_path: Path) -> None:
+    work = FaceCapture(tmp_path / "f", CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
+    names = ["lesson 1.mp4", "lesson_1.mp4", "lesson(1.mp4", "lesson 1.mp4"]
+    for number, name in enumerate(names):
+        source = work.name_for(name, f"x/{name}", f"{number % 3}")
+        work.add(source, HAPPY, frames(1), None, f"{number % 3}")
+    assert len(list((tmp_path / "f").rglob("*.png"))) == len(read_manifest(tmp_path / "f")) == 3
