@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -66,10 +68,14 @@ class Processes:
         self._n = n
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
+        self._scratch = ""
 
     def run(self, tasks: Sequence[Task], listener: Listener) -> None:
         """See :class:`engagement.batch.tasks.Executor`."""
         queue = list(tasks)
+        # Workers that are stopped leave their temporary files, perhaps whole recordings: they are ours to remove.
+        scratch = tempfile.mkdtemp(prefix="engagement-")
+        self._scratch = scratch
         try:
             while queue or any(w.task for w in self._workers):
                 queue = [task for task in queue if listener.wanted(task)]
@@ -81,6 +87,7 @@ class Processes:
             raise
         finally:
             self._stop()
+            shutil.rmtree(scratch, ignore_errors=True)
 
     def _hear_out(self, listener: Listener) -> None:
         """What was finished a moment ago: its result is there already, and belongs into the index."""
@@ -108,7 +115,7 @@ class Processes:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(self._make, theirs), daemon=True)
-        with _environment(dict.fromkeys(_ONE_THREAD, "1")):
+        with _environment(dict.fromkeys(_ONE_THREAD, "1") | {"TMPDIR": self._scratch}):
             process.start()
         theirs.close()
         worker = _Worker(process, ours)

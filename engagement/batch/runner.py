@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from engagement import __version__
 from engagement.batch.options import Crew
-from engagement.batch.places import FileFacts, Place, open_place
+from engagement.batch.places import FileFacts, Place, is_url, open_place
 from engagement.batch.processes import Processes, automatic_workers, decode_threads
 from engagement.batch.results import RUN, read_json, read_summary, write_json
 from engagement.batch.status import Reporter, VideoStatus
@@ -189,6 +190,11 @@ def _key(video: FoundVideo) -> str:
     return video.relative.as_posix()
 
 
+def _absolute(given: str) -> str:
+    """Where an input lies, whatever folder the command was called from."""
+    return given if is_url(given) else str(Path(given).absolute())
+
+
 def _write_run(
     place: Place, setup: Setup, facts: Facts | None, statuses: Sequence[VideoStatus], started: str
 ) -> None:
@@ -212,7 +218,7 @@ def _write_run(
             "weights": facts.weights if facts else before.get("weights", {}),
             "videos": [
                 *(v for v in earlier if read_summary(place.root / v["output"])),
-                *(asdict(status) for status in statuses),
+                *(asdict(status) | {"input": _absolute(status.input)} for status in statuses),
             ],
         },
     )

@@ -70,6 +70,7 @@ def put_to(
     seen: pd.DataFrame,
     label: NDArray[np.object_],
     models: Mapping[str, Any],
+    video: str = "",
 ) -> Applied:
     """Whom a calibration applies to.
 
@@ -77,10 +78,14 @@ def put_to(
         calibration: None for none.
         seen: (n,) observed rows of a timeline. label: (n,) whose each is; empty for nobody's.
         models: of the result's summary.
+        video: name of the result's video file; empty where it is not known.
     """
     if calibration is None:
         return Applied()
     people = sorted({str(p) for p in label} - {""})
+    if video and calibration.video != video:
+        told = f"{FILE} is not applied: it is of the video {calibration.video}, this is {video}."
+        return Applied(problems=(told,), state=calibration.state, uncalibrated=tuple(people))
     used = score_weights(models)
     if set(calibration.weights.values()) != set(used.values()):  # a file may have been renamed
         return Applied(

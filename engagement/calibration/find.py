@@ -84,10 +84,12 @@ def require_weights(calibrations: Collection[Calibration], checkpoint: str) -> N
     name, path, known = locate(DEFAULT_WEIGHTS if checkpoint == "default" else checkpoint)
     used = known or sha256_of(path)
     for calibration in calibrations:
-        if used not in calibration.weights.values():
-            theirs = ", ".join(f"{key} {sha[:12]}" for key, sha in calibration.weights.items())
+        theirs = set(calibration.weights.values())
+        # The shipped weights score by themselves; others may take states from the shipped ones.
+        if used not in theirs or (name == DEFAULT_WEIGHTS and len(theirs) > 1):
+            named = ", ".join(f"{key} {sha[:12]}" for key, sha in calibration.weights.items())
             raise DataError(
-                f"the calibration of {calibration.video} belongs to the weights {theirs}; --checkpoint is {name} "
+                f"the calibration of {calibration.video} belongs to the weights {named}; --checkpoint is {name} "
                 f"{used[:12]}",
                 "Analyse without --calibration, then `engagement calibrate RESULTS --refit` with the labels there are.",
             )

@@ -108,7 +108,10 @@ def _open(folder: Path, root: Path) -> Session:
     scored = timeline[[f"p_{state}" for state in LEARNER_STATES.classes]].notna().all(axis=1)
     good = timeline["observed"] & (timeline["quality"] >= least) & scored
     usable = timeline[good].reset_index(drop=True)
-    return Session(root, folder, video_of(folder, root), summary, people, usable, stored(folder))
+    video, earlier = video_of(folder, root), stored(folder)
+    if earlier is not None and earlier.video != video.file:
+        earlier = None  # of another video: nothing that was said there holds here
+    return Session(root, folder, video, summary, people, usable, earlier)
 
 
 def moments_of(

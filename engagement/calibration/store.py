@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engagement import __version__
+from engagement.batch.results import write_json
 from engagement.calibration.fit import PriorConfig
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.labels import LEARNER_STATES
@@ -94,11 +95,8 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
     Raises:
         OutputError: the place cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.new")
     try:
-        text = json.dumps(_to_dict(calibration), indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_json(path, _to_dict(calibration))
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror})") from error
 

@@ -151,14 +151,17 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
         {
             "sampling": (SamplingConfig, {"rate_hz": given["sample_rate"]}),
             "search": (SearchConfig, {"scan_every_s": given["scan_every"]}),
-            "detector": (DetectorConfig, {"name": given["detector"], "weights": given["detector_weights"]}),
+            "detector": (
+                DetectorConfig,
+                {"name": given["detector"], "weights": _absolute(given["detector_weights"])},
+            ),
             "detection": (MtcnnConfig, {"min_face_px": given["min_face"]}),
             "quality": (QualityConfig, {"min_quality": given["min_quality"]}),
             "smoothing": (
                 SmoothingConfig,
                 {
                     "method": given["temporal"],
-                    "weights": given["temporal_weights"],
+                    "weights": _absolute(given["temporal_weights"]),
                     "window_s": given["window"],
                     "state_window_s": given["window"],
                 },
@@ -166,15 +169,24 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
             "episodes": (EpisodesConfig, {"state_margin": given["margin"]}),
             "persons": (
                 PersonsConfig,
-                {"identity": given["identity"], "identity_weights": given["identity_weights"]},
+                {"identity": given["identity"], "identity_weights": _absolute(given["identity_weights"])},
             ),
-            "classifier": (ClassifierConfig, {"checkpoint": given["checkpoint"], "mirror": given["mirror"]}),
+            "classifier": (
+                ClassifierConfig,
+                {"checkpoint": _absolute(given["checkpoint"]), "mirror": given["mirror"]},
+            ),
         },
         backend=backend,
         thumbnails=given["thumbnails"],
         split_s=split_seconds(given["split"]),
         presence=parse_presence(given["min_presence"]) if given["min_presence"] else None,
     )
+
+
+def _absolute(file: str | None) -> str | None:
+    """A file where it lies, for workers that begin elsewhere; shipped names and what is missing as given."""
+    named = file and Path(file).suffix and Path(file).is_file()
+    return str(Path(str(file)).absolute()) if named else file
 
 
 def _checked_names(output: str, videos: list[FoundVideo]) -> tuple[Video, ...]:

@@ -35,8 +35,10 @@ def benchmark(
     scan_every: float | None,
     device: str,
     json_file: Path | None,
-) -> None:
+) -> int:
     """Say how long the analysis of VIDEO takes on this machine, and where the time goes.
+
+    Exit status 1 when not all of it could be read.
 
     Nothing is written but the figures. Loading the models is not counted.
     """
@@ -58,6 +60,9 @@ def benchmark(
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if not found["complete"]:
+        click.echo(f"not all of {video} could be read: {found['reason']}", err=True)
+    return 0 if found["complete"] else 1
 
 
 def measure(analyzer: Analyzer, video: Path) -> dict[str, Any]:
@@ -66,7 +71,8 @@ def measure(analyzer: Analyzer, video: Path) -> dict[str, Any]:
     Returns:
         ``video_s``, ``elapsed_s``, ``cpu_s``, ``times_real_time``, ``samples``, ``faces``, ``persons``,
         ``faces_per_sample``, ``samples_per_s``, ``stages_s`` (work by stage; stages overlap in time) and
-        ``peak_memory_mib`` of the process, None where the system does not tell.
+        ``peak_memory_mib`` of the process, None where the system does not tell, ``complete`` and ``reason``: whether
+        all of the video could be read, and what could not.
     """
     import time
 
@@ -74,7 +80,7 @@ def measure(analyzer: Analyzer, video: Path) -> dict[str, Any]:
     result = analyzer.analyze_video(video)
     elapsed, cpu = time.perf_counter() - started, time.process_time() - worked
     samples, faces = len(result.sample_time_s), len(result.records)
-    length = samples / analyzer.config.sampling.rate_hz
+    length = samples * result.step_s
     return {
         "video": video.name,
         "device": analyzer.device,
@@ -89,6 +95,8 @@ def measure(analyzer: Analyzer, video: Path) -> dict[str, Any]:
         "persons": int(result.person.max(initial=-1)) + 1,
         "stages_s": dict(result.seconds),
         "peak_memory_mib": _peak_memory_mib(),
+        "complete": result.outcome.complete,
+        "reason": result.outcome.reason,
     }
 
 

@@ -136,6 +136,7 @@ def _ask(
     found: list[tuple[Session, list[Moment]]], states: list[str], given: dict[str, Any]
 ) -> dict[Path, list[Answer]]:
     """Show the page until it is done."""
+    import threading
     import webbrowser
 
     from engagement.calibration.pictures import pictures_of
@@ -154,7 +155,8 @@ def _ask(
     server = LabelServer(shown, states, given["port"])
     click.echo(f"Label the moments at {server.url} (Ctrl-C ends, and keeps what was answered)")
     if given["browser"]:
-        webbrowser.open(server.url)
+        # In a thread: one for the terminal returns when it is left, and waits for a page that is not yet served.
+        threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     try:
         server.run()
     except KeyboardInterrupt:

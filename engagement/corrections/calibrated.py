@@ -33,12 +33,12 @@ def recorded_state(summary: Mapping[str, Any]) -> str:
 
 
 def keep(
-    calibration: Calibration | None, source: Path, out: Path, plan: Plan, models: Mapping[str, Any]
+    calibration: Calibration | None, source: Path, out: Path, plan: Plan, summary: Mapping[str, Any]
 ) -> Applied:
     """Write a calibration into the folder ``out``, without who opted out, and say whom it applies to.
 
     Args:
-        source: timeline as the analysis wrote it. models: of the result's summary.
+        source: timeline as the analysis wrote it. summary: of the result.
     """
     if calibration is None:
         return Applied()
@@ -49,7 +49,8 @@ def keep(
     if plan.opted_out or plan.erases.any():
         calibration = without_opted_out(calibration, seen, plan.label)
     write_calibration(calibration, out / FILE)
-    return put_to(calibration, seen, plan.label, models)
+    video = str((summary.get("video") or {}).get("file") or "")
+    return put_to(calibration, seen, plan.label, summary.get("models") or {}, video)
 
 
 def described(summary: Mapping[str, Any]) -> list[str]:

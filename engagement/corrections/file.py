@@ -374,8 +374,15 @@ def seconds(text: str) -> float | None:
 
 
 def person_id(text: str) -> str:
-    """p3, P3 and P03 are P03."""
-    return f"P{int(text.strip()[1:]):02d}"
+    """p3, P3 and P03 are P03.
+
+    Raises:
+        ValueError: it is no id.
+    """
+    found = re.fullmatch(_ID, text.strip())
+    if found is None:
+        raise ValueError(f"'{text}' is no person's id")
+    return f"P{int(found[0][1:]):02d}"
 
 
 def order(person: str) -> tuple[int, str]:

@@ -109,7 +109,7 @@ def write_corrected(
         raise DataError(f"{folder / SUMMARY} is missing or damaged", table.REDO)
     presence = presence or recorded_presence(summary)
     calibration = calibration or stored(folder)
-    applied = keep(calibration, source_of(folder), out, plan, summary.get("models") or {})
+    applied = keep(calibration, source_of(folder), out, plan, summary)
     alters = plan.regroups or bool(applied.shifts)
     changes = alters or bool(plan.erases.any()) or (folder / UNEDITED).exists()
     if changes:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engagement.calibration.fit import PriorConfig
-from engagement.calibration.store import FILE, read_calibration
+from engagement.calibration.store import FILE, Calibration, read_calibration, write_calibration
 from tests.engagement.corrected_sessions import write_output
 from tests.engagement.test_calibration import label_file, set_weights, summary_of
 from tests.sessions.command import Run
@@ -96,3 +98,31 @@ def test_labels_follow_a_merge_and_come_back_with_it(root: Path, labels: Path, e
 
     assert people("split P01 at 0:03 into P08 and P09") == {"P09": 1}
     assert people("# nothing") == {"P01": 1}
+
+
+def test_labels_of_another_video_are_not_applied(root: Path, labels: Path, engagement: Command) -> None:
+    assert engagement("calibrate", root, "--labels", labels).status == 0
+    other = root / "week 2" / "talk"
+    data = json.loads((root / "talk" / FILE).read_text(encoding="utf-8"))
+    (other / FILE).write_text(json.dumps(data | {"video": "else.mp4"}), encoding="utf-8")
+    assert engagement("report", root).status == 0
+    found = summary_of(other)["calibration"]
+    assert found["persons"] == {} and "it is of the video else.mp4" in found["problems"][0]
+    assert list(summary_of(root / "talk")["calibration"]["persons"]) == ["P01"]
+
+
+def test_labels_outlive_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
+    calibration = Calibration(os.fsdecode(b"caf\xe9.mp4"), "caf", {"face_state": "0"}, PriorConfig(), {})
+    write_calibration(calibration, tmp_path / FILE)
+    assert read_calibration(tmp_path / FILE) == calibration
+
+
+def test_a_label_of_what_is_no_id_is_refused(root: Path, tmp_path: Path, engagement: Command) -> None:
+    for person in ("12", "X01", "1"):
+        run = engagement(
+            "calibrate",
+            root,
+            "--labels",
+            label_file(tmp_path / "l.csv", f"talk,{person},5,boredom,yes\n"),
+        )
+        assert run.status != 0 and f"person is '{person}'" in run.err

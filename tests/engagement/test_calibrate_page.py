@@ -85,3 +85,16 @@ def test_what_is_answered_is_kept_without_saving_and_names_are_text(
     assert 'data-ready="yes"' in dom and "No picture: look at the video." in dom
     assert "it &lt;i&gt;moved&lt;/i&gt;" in dom and "<b>" not in dom.replace("&lt;b&gt;", "")
     assert dom.count('role="option"') == len(moments_of(session, MomentsConfig(2)))
+
+
+def test_a_moment_answered_again_is_gone_through_question_by_question(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ["y", "y", "y", "ArrowLeft", "n", "n", "n", "c", "s"]
+    server, _, console = pressed(session, tmp_path, keys, monkeypatch)
+    assert console == []
+    first, second = moments_of(session, MomentsConfig(2))[:2]
+    assert {(a.time_s, a.person, a.state): a.present for _, a in server.answers()} == {
+        **{(first.time_s, first.person, state): False for state in STATES},
+        (second.time_s, second.person, STATES[0]): None,
+    }

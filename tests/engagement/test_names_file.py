@@ -221,3 +221,10 @@ def test_the_documents_example_is_understood() -> None:
         sections, mistakes = parse(text)
         assert not mistakes
         assert sum(len(section.lines) for section in sections) >= 4
+
+
+@pytest.mark.parametrize("text", ["12", "112", "X03", "-4", "P", "P3a", ""])
+def test_what_is_no_id_is_nobody(text: str) -> None:
+    with pytest.raises(ValueError, match="no person's id"):
+        person_id(text)
+    assert person_id(" p3 ") == "P03"
