@@ -374,11 +374,7 @@ def seconds(text: str) -> float | None:
 
 
 def person_id(text: str) -> str:
-    """p3, P3 and P03 are P03.
-
-    Raises:
-        ValueError: it is no id.
-    """
+    """p3, P3 and P03 are P03; ValueError for what is no id."""
     found = re.fullmatch(_ID, text.strip())
     if found is None:
         raise ValueError(f"'{text}' is no person's id")

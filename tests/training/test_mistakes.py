@@ -97,7 +97,6 @@ def test_mistakes_are_named(
         (["{own}"], "has no head for the classes"),
         (["{own}", "--head", "expression"], "does not know: awake, away, tired"),
         (["{expr}", "--head", "mood"], "has no head 'mood'"),
-        (["{expr}", "--split", "val"], "has no 'val' split"),
         (["{daisee}"], "has no head for the classes"),
     ],
 )
