@@ -95,6 +95,17 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     return read_json(folder / SUMMARY)
 
 
+def is_of_another(summary: Mapping[str, Any], source: str, file_size: int) -> bool:
+    """Whether a result is of another file of the same name: neither its place nor its size is the same.
+
+    Args:
+        source: of ``Place.source``; results of earlier versions have none.
+    """
+    theirs = (summary.get("video") or {}).get("source")
+    size = (summary.get("fingerprint") or {}).get("file_size")
+    return bool(theirs) and theirs != source and size != file_size
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, None when there is none."""
     try:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from engagement import __version__
-from engagement.batch.results import SUMMARY, write_json
+from engagement.batch.results import SUMMARY, is_of_another, read_summary, write_json
 from engagement.calibration.store import Calibration
 from engagement.config import AnalysisConfig
 from engagement.corrections.analysis import Corrections
@@ -59,7 +59,9 @@ def write_session(
         extra=analyzer.classifier.extra_columns,
     )
     rows, times = result.records.rows, result.sample_time_s
-    corrections = Corrections.of(root, target, result.info.path.name, calibration, known)
+    before = read_summary(target) or {}
+    other = is_of_another(before, source, fingerprint["file_size"])
+    corrections = Corrections.of(root, target, result.info.path.name, calibration, known, other)
     who = corrections.carry_over(fingerprint, times, rows, result.person)
     followed = result.followed.copy()
     followed["owner"] = np.array([*who.index_of, -1], np.int64)[followed["owner"]]

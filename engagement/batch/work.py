@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from engagement.batch.places import FileFacts, Place, open_place
-from engagement.batch.results import committed, read_summary
+from engagement.batch.results import committed, is_of_another, read_summary
 from engagement.batch.session import write_session
 from engagement.batch.status import Status, VideoStatus
 from engagement.batch.tasks import Ended, Facts, Outcome, Say, Setup, Split, Task
@@ -119,9 +119,7 @@ class VideoWorker:
         Raises:
             OutputError: they are in the way.
         """
-        source = (before.get("video") or {}).get("source")
-        size = (before.get("fingerprint") or {}).get("file_size")
-        if self.setup.overwrite or source in (None, self.place.source(video)) or size == facts.size:
+        if self.setup.overwrite or not is_of_another(before, self.place.source(video), facts.size):
             return
         raise OutputError(
             f"{video.relative.as_posix()} holds the results of another video of this name, from another folder",

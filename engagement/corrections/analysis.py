@@ -33,14 +33,15 @@ class Corrections:
     """What the names file of an output folder says of one video.
 
     Attributes:
-        path: the names file. lines: those of this video. target: where an earlier result may lie.
+        path: the names file. lines: those of this video. target: where an earlier result of it may lie, None where
+            that is of another video.
         calibration: of this video, given or of the earlier result.
         mistakes: lines of the file that are not understood; the pages show them.
     """
 
     path: Path
     lines: list[Line]
-    target: Path
+    target: Path | None
     calibration: Calibration | None = None
     mistakes: tuple[str, ...] = ()
 
@@ -52,6 +53,7 @@ class Corrections:
         file: str,
         calibration: Calibration | None = None,
         known: Sequence[Video] = (),
+        afresh: bool = False,
     ) -> Corrections:
         """Read the names file of ``root`` for the video ``file`` with results in ``target``.
 
@@ -59,6 +61,7 @@ class Corrections:
 
         Args:
             known: of :func:`engagement.corrections.names.known_videos`.
+            afresh: what lies in ``target`` is of another video: nobody's id or calibration comes from there.
 
         Raises:
             DataError: the calibration of the earlier result is damaged.
@@ -66,7 +69,9 @@ class Corrections:
         names, mistakes = names_as_it_is(root)
         video = Video(target.relative_to(root).as_posix(), file)
         lines = names.lines_for(video, known)
-        return cls(names.path, lines, target, calibration or stored(target), tuple(mistakes))
+        if not afresh:
+            calibration = calibration or stored(target)
+        return cls(names.path, lines, None if afresh else target, calibration, tuple(mistakes))
 
     def carry_over(
         self,
@@ -98,7 +103,8 @@ class Corrections:
             The summary, and the pictures by whose they are.
         """
         summary = read_summary(folder) or {}
-        presence = presence or recorded_presence(read_summary(self.target) or {})
+        earlier = read_summary(self.target) if self.target else None
+        presence = presence or recorded_presence(earlier or {})
         if who.record:
             summary["corrections"] = dict(who.record)
         if who.numbering:

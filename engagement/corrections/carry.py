@@ -52,7 +52,7 @@ class Carried:
 
 
 def carry_over(
-    target: Path,
+    target: Path | None,
     lines: Sequence[Line],
     fingerprint: dict[str, Any],
     times_s: TimeArray,
@@ -63,17 +63,17 @@ def carry_over(
     """Ids for a new analysis; those it gives by itself unless a names file or a calibration speaks of others.
 
     Args:
-        target: where the earlier result lies, if there is one.
+        target: where the earlier result lies, if there is one; None for none.
         lines: of the names file, for this video.
         times_s: (n_samples,). rows: the records of the faces. person: (len(rows),), from 0, -1 for nobody.
         calibrated: whether a calibration speaks of this video.
     """
     import pandas as pd
 
-    earlier = read_summary(target)
+    earlier = read_summary(target) if target else None
     count = int(person.max(initial=-1)) + 1
     as_found = Carried(person, [person_name(i) for i in range(count)], list(range(count)))
-    if not (lines or calibrated) or not earlier or not count:
+    if not (lines or calibrated) or target is None or not earlier or not count:
         return as_found
     opts_out = any(isinstance(line, OptOut) for line in lines)
     record = (earlier.get("corrections") or {}) if opts_out else {}

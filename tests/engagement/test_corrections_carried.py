@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engagement.batch.results import is_of_another
 from engagement.corrections.analysis import Corrections
 from engagement.corrections.carry import Carried
 from engagement.corrections.file import OptOut, Video
@@ -218,3 +219,20 @@ def test_lines_of_one_video_do_not_reach_another_of_its_name(root: Path) -> None
     here, other = Video("week 2/talk", "talk.mp4"), Video("talk", "talk.mp4")
     assert Corrections.of(root, root / "week 2/talk", "talk.mp4", known=[other, here]).lines == []
     assert Corrections.of(root, root / "talk", "talk.mp4", known=[other, here]).lines == [OptOut(2, ("P01",))]
+
+
+def test_nothing_is_carried_from_another_video(root: Path) -> None:
+    corrections = name(root, "P03: Ana")
+    fresh = Corrections.of(root, root / "talk", "talk.mp4", afresh=True)
+    who, person = carried(fresh, OTHER, RENUMBERED)
+    assert who.person.tolist() == person.tolist() and who.names == list(PEOPLE) and not who.numbering
+    assert carried(corrections, OTHER, RENUMBERED)[0].person.tolist() != person.tolist()
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "other"), [("a", 1, False), ("a", 2, False), ("b", 1, False), ("b", 2, True)]
+)
+def test_another_video_is_told_by_place_and_size(source: str, size: int, other: bool) -> None:
+    before = {"video": {"source": "a"}, "fingerprint": {"file_size": 1}}
+    assert is_of_another(before, source, size) == other
+    assert not is_of_another({"video": {}}, source, size) and not is_of_another({}, source, size)
