@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import shutil
 import signal
 import tempfile
 import threading
@@ -74,20 +73,18 @@ class Processes:
         """See :class:`engagement.batch.tasks.Executor`."""
         queue = list(tasks)
         # Workers that are stopped leave their temporary files, perhaps whole recordings: they are ours to remove.
-        scratch = tempfile.mkdtemp(prefix="engagement-")
-        self._scratch = scratch
-        try:
-            while queue or any(w.task for w in self._workers):
-                queue = [task for task in queue if listener.wanted(task)]
-                self._assign(queue)
-                for worker, message in self._heard(1.0):
-                    queue = enqueue(queue, self._follow(worker, message, listener))
-        except KeyboardInterrupt:
-            self._hear_out(listener)
-            raise
-        finally:
-            self._stop()
-            shutil.rmtree(scratch, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="engagement-", ignore_cleanup_errors=True) as self._scratch:
+            try:
+                while queue or any(w.task for w in self._workers):
+                    queue = [task for task in queue if listener.wanted(task)]
+                    self._assign(queue)
+                    for worker, message in self._heard(1.0):
+                        queue = enqueue(queue, self._follow(worker, message, listener))
+            except KeyboardInterrupt:
+                self._hear_out(listener)
+                raise
+            finally:
+                self._stop()
 
     def _hear_out(self, listener: Listener) -> None:
         """What was finished a moment ago: its result is there already, and belongs into the index."""

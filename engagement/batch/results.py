@@ -120,9 +120,8 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
         content = text.encode()
-    except (
-        UnicodeEncodeError
-    ):  # bytes of a file's name that are no UTF-8: as escapes they come back as they were
+    except UnicodeEncodeError:
+        # Bytes of a file's name that are no UTF-8: as escapes they come back as they were.
         content = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     temporary.write_bytes(content)

@@ -159,8 +159,10 @@ class _Run:
             return ()
         parts = tuple(progress.parts[start] for start in sorted(progress.parts))
         progress.parts = {}
-        made_of: Any = {"parts": parts, "redone": progress.redone, "file": progress.file}
-        return [Task(next(self._numbers), "finish", task.video, **made_of)]
+        number, video = next(self._numbers), task.video
+        return [
+            Task(number, "finish", video, parts=parts, redone=progress.redone, file=progress.file),
+        ]
 
     def failed(self, task: Task, failure: Failure) -> Sequence[Task]:
         if failure.trace:

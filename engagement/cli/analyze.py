@@ -252,9 +252,11 @@ def _find(
     failed = [VideoStatus(str(p), "", "failed", "does not exist", "Check the path.") for p in missing]
     exclude = None if is_url(output) else Path(output)
     found = discover(there, globs, exclude) if there else []
+    # Only what no video is known of is searched again: a folder may hold but links to what was met before.
+    bare = [path for path in there if not any(video.path.is_relative_to(path) for video in found)]
     failed += [
         VideoStatus(str(p), "", "failed", "holds no video", "Take files of other kinds with --glob.")
-        for p in without_video(there, globs, exclude)
+        for p in without_video(bare, globs, exclude)
     ]
     for url in urls:
         found += _beside(discover_remote(url, globs), found)

@@ -81,3 +81,9 @@ def test_one_video_in_ranges_may_use_all_workers(monkeypatch: pytest.MonkeyPatch
     setup = Setup("out", AnalysisConfig(split_s=600.0))
     assert isinstance(_executor(setup, Crew(workers=0), 1, Silent()), Processes)
     assert isinstance(_executor(Setup("out", AnalysisConfig()), Crew(workers=0), 1, Silent()), InThisProcess)
+
+
+def test_what_a_stopped_worker_left_in_the_temporary_folder_is_removed(tmp_path: Path) -> None:
+    assert work_off(["copies"], tmp_path, 2, Silent())["copies"].status == "failed"
+    copy = Path((tmp_path / "copied to").read_text())
+    assert copy.name == "recording" and not copy.exists()

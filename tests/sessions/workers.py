@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -21,7 +22,8 @@ def video(name: str) -> FoundVideo:
 
 @dataclass(frozen=True)
 class Obedient:
-    """``good``, ``bad`` (fails), ``deadly`` (kills its process), ``deadly once``, ``endless``, ``split``.
+    """``good``, ``bad`` (fails), ``copies`` (writes a temporary file, then is deadly), ``deadly`` (kills its process),
+    ``deadly once``, ``endless``, ``split``.
 
     Attributes:
         memory: a folder in which it remembers what it has done once.
@@ -39,7 +41,11 @@ class Obedient:
             return Split(tuple(TimeSpan(float(i), float(i + 1)) for i in range(4)), "", FileFacts(1, "v"))
         if name == "bad":
             raise VideoError("it is bad", "Make it better.")
-        if name == "deadly" or (name == "deadly once" and self._first(name)):
+        if name == "copies":
+            copy = Path(tempfile.mkdtemp()) / "recording"
+            copy.write_text("faces")
+            (self.memory / "copied to").write_text(str(copy))
+        if name in ("copies", "deadly") or (name == "deadly once" and self._first(name)):
             os.kill(os.getpid(), signal.SIGKILL)
         while name == "endless":
             say(0.5, 1.0)
