@@ -101,7 +101,7 @@ def summarise(
     if not outcome.complete:
         warnings.append(f"Not all of the video could be read: {outcome.reason}.")
     elif outcome.reason:
-        warnings.append(f"Times near this place may be off: {outcome.reason}.")
+        warnings.append(f"Times after such a place may be off: {outcome.reason}.")
     if missing := [
         c for c in tables.timeline.columns if c.startswith("p_") and c[2:] not in known and c in _EXPRESSION
     ]:
