@@ -7,7 +7,7 @@ Prints for each change the share of copies found, and how many pairs of differen
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable, Mapping
 
 import cv2
@@ -92,4 +92,8 @@ def main(references: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("references", nargs="+", metavar="FOLDER:SET", help="data sets with a test split")
+    main(parser.parse_args().references)

@@ -73,9 +73,9 @@
     draw(plot);
     plot.on("plotly_relayout", (change) => {
       const range = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
-      if (range[0] !== undefined && !busy) show(seconds(range[0]), seconds(range[1]));
+      if (range[0] !== undefined && !busy) moveTo(seconds(range[0]), seconds(range[1]));
     });
-    plot.on("plotly_doubleclick", () => show(0, page.duration));
+    plot.on("plotly_doubleclick", () => moveTo(0, page.duration));
   }
 
   // ---- bands ----
@@ -152,24 +152,35 @@
     label();
   }
 
+  // Away from where a link led: the address forgets it, so that the same link works again.
+  function moveTo(from, to) {
+    show(from, to);
+    if (location.hash.startsWith("#t=")) history.replaceState(null, "", location.pathname + location.search);
+  }
+
   const whole = () => view[1] - view[0] >= page.duration - 0.05;
   function label() {
     const shown = document.querySelector(".toolbar .range");
     if (!shown) return;
     shown.textContent = (whole() ? "Whole session, " : "Shown: ") + clock(view[0]) + "–" + clock(view[1]);
-    document.querySelector('[data-zoom="all"]').disabled = whole();
-    document.querySelector('[data-zoom="out"]').disabled = whole();
+    // Not "disabled", which would take the focus away from who pressed the button.
+    const atEnd = {
+      all: whole(), out: whole(), in: view[1] - view[0] <= shortest + 0.05,
+      back: view[0] <= 0.05, on: view[1] >= page.duration - 0.05,
+    };
+    for (const [kind, there] of Object.entries(atEnd)) {
+      document.querySelector(`[data-zoom="${kind}"]`).setAttribute("aria-disabled", String(there));
+    }
     const hash = whole() ? "" : `#t=${view[0].toFixed(0)}-${view[1].toFixed(0)}`;
     for (const link of document.querySelectorAll("a.who, a[data-keeps-time]")) link.hash = hash;
   }
 
   function zoom(kind) {
     const [a, b] = view, middle = (a + b) / 2, half = (b - a) / 2;
-    if (kind === "all") show(0, page.duration);
-    else if (kind === "in") show(middle - half / 2, middle + half / 2);
-    else if (kind === "out") show(middle - half * 2, middle + half * 2);
-    else show(...(kind === "back" ? [a - half, b - half] : [a + half, b + half]));
-    if (location.hash.startsWith("#t=")) history.replaceState(null, "", location.pathname + location.search);
+    if (kind === "all") moveTo(0, page.duration);
+    else if (kind === "in") moveTo(middle - half / 2, middle + half / 2);
+    else if (kind === "out") moveTo(middle - half * 2, middle + half * 2);
+    else moveTo(...(kind === "back" ? [a - half, b - half] : [a + half, b + half]));
   }
 
   function followHash() {
@@ -205,7 +216,8 @@
     else if (inside(lane.followed, tenths, 2) >= 0) text = "there, but no face to read: the head was followed";
     tip.textContent = `${clock(t)}  ${text}`;
     tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + "px";
-    tip.style.top = box.bottom + 6 + "px";
+    const below = box.bottom + 6, room = innerHeight - tip.offsetHeight - 4;
+    tip.style.top = (below <= room ? below : Math.max(4, box.top - tip.offsetHeight - 6)) + "px";
   }
   for (const band of bands) {
     band.addEventListener("pointermove", point);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -209,4 +210,5 @@ def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: Ma
     if not written:
         click.echo("No label, nothing was written.")
         return
-    click.echo(f"Shifts are in logits. Put them into effect: engagement report {sessions[0].root}")
+    command = shlex.join(["engagement", "report", str(sessions[0].root)])
+    click.echo(f"Shifts are in logits. Put them into effect: {command}")

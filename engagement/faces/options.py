@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from engagement.errors import ConfigError
 from engagement.weights.store import short_digest
 
+#: MTCNN's first network sees this many pixels: nothing below it can be found.
+SMALLEST_PX = 12
+
 
 @dataclass(frozen=True, slots=True)
 class MtcnnConfig:
@@ -23,10 +26,10 @@ class MtcnnConfig:
     factor: float = 0.709
 
     def __post_init__(self) -> None:
-        if not 12 <= self.min_face_px <= 1000:
+        if not SMALLEST_PX <= self.min_face_px <= 1000:
             raise ConfigError(
-                f"--min-face {self.min_face_px} is not within 12-1000 pixels",
-                "MTCNN sees nothing below 12 px; 24 suits the back rows of a 720p recording.",
+                f"--min-face {self.min_face_px} is not within {SMALLEST_PX}-1000 pixels",
+                f"MTCNN sees nothing below {SMALLEST_PX} px; 24 suits the back rows of a 720p recording.",
             )
 
 

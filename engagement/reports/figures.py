@@ -65,7 +65,7 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
         traces += band(middle, *edges, with_alpha(look.color, BAND_OPACITY), "y")
         # Few people: the curve goes on, thin and without a band.
         few, full = np.where(widened(~enough), mean, np.nan), np.where(enough, mean, np.nan)
-        for values, width, alpha, hover in ((few, 1.0, 0.55, _FEW_HOVER), (full, 2.6, 1.0, _CLASS_HOVER)):
+        for values, width, alpha, hover in ((few, 1.4, 1.0, _FEW_HOVER), (full, 2.6, 1.0, _CLASS_HOVER)):
             if not np.isfinite(values).any():
                 continue
             curve = line(middle, values, with_alpha(look.color, alpha), width)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from engagement.faces.options import SMALLEST_PX
 from engagement.labels import WEAK_AUC, WIDE_MARGIN
 from engagement.reports.theme import (
     FEW_PEOPLE,
@@ -20,9 +21,10 @@ from engagement.reports.theme import (
     duration,
     share,
 )
-from engagement.timelines.moments import Moment
+from engagement.timelines.moments import MIN_PEOPLE, Moment, why_none, window_s
 from engagement.timelines.presence import PresenceConfig
 from engagement.timelines.shifts import record_of, recorded
+from engagement.timelines.summary import band_halfwidth
 
 
 def session_length(summary: Mapping[str, Any]) -> float:
@@ -163,25 +165,31 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
             continue
         means[name] = float(np.nanmean(mean[enough]))
         low, high = _array(curves.get(f"{name}_lo")), _array(curves.get(f"{name}_hi"))
-        width = (high - low)[enough] / 2 if len(low) == len(high) == len(enough) else np.zeros(0)
-        halves[name] = float(np.nanmean(width)) if np.isfinite(width).any() else math.nan
+        whole = len(low) == len(high) == len(enough)
+        half = band_halfwidth(mean, low, high)[enough] if whole else np.zeros(0)
+        halves[name] = float(np.nanmean(half)) if np.isfinite(half).any() else math.nan
     if not means:
         return "No picture of a face was good enough to estimate anything from."
     order = sorted(means, key=lambda name: -means[name])
     first = order[0]
     others = ", ".join(f"{STATES[n].noun} {about_percent(means[n])}" for n in order[1:])
     lead = means[first] - means[order[1]] if len(order) > 1 else 1.0
-    halfwidth = np.nan_to_num(halves[first])
     figures = f"apparent {STATES[first].noun} {about_percent(means[first])}" + (
         f", {others}" if others else ""
     )
-    if lead < max(_margin(summary.get("limits") or {}, first), halfwidth):
+    shown, readable_at_once = _shown(summary), int(n_used.max())
+    if readable_at_once < min(FEW_PEOPLE, shown):
+        return f"At most {readable_at_once} of {shown} could be read at a time, too few to speak of the class ({figures})."
+    # Of one person alone no spread is known; the margin has to do. Of several an unknown one is no small one.
+    halfwidth = 0.0 if readable_at_once == 1 else halves[first]
+    if not lead >= np.maximum(_margin(summary.get("limits") or {}, first), halfwidth):
         return f"No apparent state clearly led over the whole session ({figures})."
     steps = number(curves.get("step_s")) or 1.0
     readable = (
         "" if np.mean(enough) >= 0.5 else f", in the {duration(steps * enough.sum())} that could be read,"
     )
-    text = f"Over the whole session{readable} people looked more {STATES[first].word} than anything else ({figures})"
+    who = "people" if shown > 1 else "the person"
+    text = f"Over the whole session{readable} {who} looked more {STATES[first].word} than anything else ({figures})"
     change = _thirds(_array(curves.get(first)), enough)
     if change is None:
         return f"{text}."
@@ -205,6 +213,17 @@ def _thirds(mean: np.ndarray, enough: np.ndarray) -> tuple[float, float] | None:
         return None
     ends = float(np.nanmean(first)), float(np.nanmean(last))
     return ends if abs(ends[1] - ends[0]) >= 0.1 else None
+
+
+def nothing_stood_out(curves: Mapping[str, Any], length_s: float) -> str:
+    """Why no moments are listed."""
+    why = why_none(curves)
+    if why == "short":
+        stretch = window_s(length_s)
+        return f"Too short: two stretches of {duration(stretch)} are compared, which takes {duration(2 * stretch)}."
+    if why == "few":
+        return f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at a time, for long enough."
+    return "Nothing stood out. No shift of the class exceeded its uncertainty for long."
 
 
 def moment_text(moment: Moment) -> str:
@@ -270,7 +289,11 @@ class Trust:
         return " ".join(parts)
 
 
+#: Below the usual limit crops say little, and still something.
+LOW_QUALITY = 0.2
+
 _MEANINGS = {
+    "mean_class_accuracy": "mean over the classes of the share found",
     "accuracy": "share of pictures named rightly",
     "auc": "chance that of two people it finds the one who shows the state; 0.5 is a coin",
     "recall": "mean over the classes of the share found",
@@ -302,18 +325,33 @@ def trust(models: Mapping[str, Any]) -> Trust:
 def empty_text(summary: Mapping[str, Any]) -> str:
     """Why a session has no persons, and what to do."""
     smallest = number((summary.get("limits") or {}).get("min_face_px")) or 24
-    try_next = max(12, round(smallest * 2 / 3))
     left = number((summary.get("left_out") or {}).get("samples")) or 0
     if number(summary.get("n_persons")):
         return "Everybody who was found is left out; see the names file and --min-presence."
     corrected = summary.get("corrections") or {}
     if corrected.get("opted_out") or corrected.get("emptied"):
         return "Everybody who was found has opted out, and was deleted."
-    text = f"No face of at least {smallest:g}\u202fpx was found; try --min-face {try_next}."
+    text = f"No face of at least {smallest:g}\u202fpx was found"
     if left:
         few = count(int(left), "picture of a face was", "pictures of faces were")
-        text = f"{few[0].upper()}{few[1:]} found, too few to make a person of; try --min-face {try_next}."
-    return text
+        text = f"{few[0].upper()}{few[1:]} found, too few to make a person of"
+    smaller = max(SMALLEST_PX, round(smallest * 2 / 3))
+    return (
+        f"{text}; try --min-face {smaller}."
+        if smaller < smallest
+        else f"{text}. Smaller ones cannot be read."
+    )
+
+
+def no_curve(summary: Mapping[str, Any], whose: str) -> str:
+    """Why there is no curve where somebody was seen, and what to do.
+
+    Args:
+        whose: "nobody's picture" or "no picture of Ana".
+    """
+    least = number((summary.get("limits") or {}).get("min_quality"))
+    lower = "" if least is None or least <= LOW_QUALITY else f"--min-quality {LOW_QUALITY:g}, or "
+    return f"No curve: {whose} was good enough. Try {lower}a recording nearer to the faces."
 
 
 def seen_text(person: Mapping[str, Any], length_s: float, joint: str = "–") -> str:

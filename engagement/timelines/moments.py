@@ -8,15 +8,15 @@ stretch only one time is kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engagement.labels import LEARNER_STATES
-from engagement.timelines.summary import halfwidths
+from engagement.timelines.summary import band_halfwidth, halfwidths
 
 MAX_MOMENTS = 8
 MIN_PEOPLE = 3
@@ -71,16 +71,12 @@ def find_moments(curves: Mapping[str, Any]) -> list[Moment]:
         curves: the ``class`` part of summary.json: ``step_s``, ``time_s``, ``n_used`` and for every
             state its mean, ``_lo`` and ``_hi``, of equal length, None where nothing is known.
     """
-    times, n_used = _array(curves.get("time_s")), _array(curves.get("n_used"))
-    step = float(curves.get("step_s") or 1.0)
-    if len(times) < 2 or len(n_used) != len(times):
-        return []
-    width = max(3, round(window_s(float(times[-1] - times[0]) + step) / step))
+    times, n_used, step, width = _axis(curves)
     found: dict[int, list[Shift]] = {}
-    for state in LEARNER_STATES.classes:
-        mean, low, high = (_array(curves.get(f"{state}{end}")) for end in ("", "_lo", "_hi"))
-        if len(mean) == len(low) == len(high) == len(times):
-            for i, shift in _shifts(state, mean, (high - low) / (2 * halfwidths(n_used)), n_used, width):
+    for state, mean, error in _usable(curves, len(times), n_used):
+        for i in _comparable(mean, width):
+            shift = _shift(state, mean, error, i, width)
+            if shift is not None:
                 found.setdefault(i, []).append(shift)
     best = sorted(found, key=lambda i: (-max(_size(s) for s in found[i]), i))
     kept: list[int] = []
@@ -90,22 +86,54 @@ def find_moments(curves: Mapping[str, Any]) -> list[Moment]:
     return [_moment(times, n_used, step, i, width, found[i]) for i in sorted(kept)]
 
 
-def _shifts(state: str, mean: Floats, error: Floats, n_used: Floats, width: int) -> list[tuple[int, Shift]]:
-    """Every position at which one state shifted by more than chance."""
-    usable = np.isfinite(mean) & np.isfinite(error) & (n_used >= MIN_PEOPLE)
-    mean, error = np.where(usable, mean, np.nan), np.where(usable, error, np.nan)
-    out: list[tuple[int, Shift]] = []
-    for i in range(width, len(mean) - width + 1):
-        before, after = slice(i - width, i), slice(i, i + width)
-        if usable[before].mean() < _PRESENT or usable[after].mean() < _PRESENT:
+def why_none(curves: Mapping[str, Any]) -> Literal["short", "few", "calm"]:
+    """Why there are no moments: too short to compare two stretches, too few people at a time, or nothing shifted."""
+    times, n_used, _, width = _axis(curves)
+    if len(times) < 2 * width:
+        return "short"
+    states = _usable(curves, len(times), n_used)
+    return "calm" if any(True for _, mean, _ in states for _ in _comparable(mean, width)) else "few"
+
+
+def _axis(curves: Mapping[str, Any]) -> tuple[Floats, Floats, float, int]:
+    """Times, people behind them, step in seconds, and steps of a stretch that is compared."""
+    times, n_used = _array(curves.get("time_s")), _array(curves.get("n_used"))
+    step = float(curves.get("step_s") or 1.0)
+    if len(times) < 2 or len(n_used) != len(times):
+        times = n_used = np.zeros(0)
+    length = float(times[-1] - times[0]) + step if len(times) else 0.0
+    return times, n_used, step, max(3, round(window_s(length) / step))
+
+
+def _usable(curves: Mapping[str, Any], n: int, n_used: Floats) -> Iterator[tuple[str, Floats, Floats]]:
+    """Each state with its mean and standard error, both NaN where too little is known for a comparison."""
+    for state in LEARNER_STATES.classes:
+        mean, low, high = (_array(curves.get(f"{state}{end}")) for end in ("", "_lo", "_hi"))
+        if not n or not len(mean) == len(low) == len(high) == n:
             continue
-        ends = float(np.nanmean(mean[before])), float(np.nanmean(mean[after]))
-        # The same people lie behind neighbouring points: averaging over time removes no error.
-        spread = float(np.hypot(np.nanmean(error[before]), np.nanmean(error[after])))
-        ratio = abs(ends[1] - ends[0]) / max(spread, 0.01)
-        if abs(ends[1] - ends[0]) >= MIN_CHANGE and ratio >= MIN_RATIO:
-            out.append((i, Shift(state, ends[0], ends[1], ratio >= _CLEAR_RATIO)))
-    return out
+        error = band_halfwidth(mean, low, high) / halfwidths(n_used)
+        known = np.isfinite(mean) & np.isfinite(error) & (n_used >= MIN_PEOPLE)
+        yield state, np.where(known, mean, np.nan), np.where(known, error, np.nan)
+
+
+def _comparable(mean: Floats, width: int) -> Iterator[int]:
+    """Positions before and after which enough is known."""
+    known = np.isfinite(mean)
+    for i in range(width, len(mean) - width + 1):
+        if known[i - width : i].mean() >= _PRESENT and known[i : i + width].mean() >= _PRESENT:
+            yield i
+
+
+def _shift(state: str, mean: Floats, error: Floats, i: int, width: int) -> Shift | None:
+    """What shifted at a position, if it was more than chance."""
+    before, after = slice(i - width, i), slice(i, i + width)
+    ends = float(np.nanmean(mean[before])), float(np.nanmean(mean[after]))
+    # The same people lie behind neighbouring points: averaging over time removes no error.
+    spread = float(np.hypot(np.nanmean(error[before]), np.nanmean(error[after])))
+    ratio = abs(ends[1] - ends[0]) / max(spread, 0.01)
+    if abs(ends[1] - ends[0]) < MIN_CHANGE or ratio < MIN_RATIO:
+        return None
+    return Shift(state, ends[0], ends[1], ratio >= _CLEAR_RATIO)
 
 
 def _size(shift: Shift) -> float:

@@ -66,6 +66,16 @@ def halfwidths(n: ArrayLike) -> NDArray[np.float64]:
     return np.where(freedom > 0, stdtrit(np.maximum(freedom, 1), 0.975), np.nan)
 
 
+def band_halfwidth(mean: ArrayLike, low: ArrayLike, high: ArrayLike) -> NDArray[np.float64]:
+    """Half the width of a band that :func:`class_curves` cut off at 0 and 1, from its uncut side.
+
+    NaN where both sides are cut off: it is unknown how far the band would reach, and nothing can be said there.
+    """
+    middle, lower, upper = (np.asarray(values, np.float64) for values in (mean, low, high))
+    half = np.maximum(middle - lower, upper - middle)
+    return np.where((lower <= 0) & (upper >= 1), np.nan, half)
+
+
 def expression_share(timeline: pd.DataFrame) -> dict[str, float]:
     """Mean smoothed probability of each expression over all usable samples; empty without any."""
     columns = [f"s_{c}" for c in EXPRESSIONS.classes]

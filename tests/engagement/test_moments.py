@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from engagement.labels import LEARNER_STATES
-from engagement.timelines.moments import MAX_MOMENTS, find_moments, window_s
-from engagement.timelines.summary import halfwidths
+from engagement.timelines.moments import MAX_MOMENTS, find_moments, why_none, window_s
+from engagement.timelines.summary import band_halfwidth, class_curves, halfwidths
 
 
 def curves(
@@ -56,6 +57,31 @@ def test_noise_of_people_is_nothing(seed: int) -> None:
 
 def test_a_shift_within_its_uncertainty_is_nothing() -> None:
     assert find_moments(curves({"boredom": step_at(400, 150, 0.3, 0.45)}, half=0.2)) == []
+
+
+def test_a_band_cut_off_at_the_ends_of_the_scale_is_no_small_uncertainty() -> None:
+    """Three people so different that their band covers the whole scale: nobody can say that their mean shifted."""
+    times = np.arange(0, 120, 0.5)
+    values = np.where(times[:, None] < 60, (0.0, 0.3, 0.9), (0.8, 0.9, 1.0))
+    rows = [
+        {"time_s": t, "person_id": f"P{i}", "observed": True} | {f"s_{s}": v for s in LEARNER_STATES.classes}
+        for t, row in zip(times, values, strict=True)
+        for i, v in enumerate(row)
+    ]
+    part = class_curves(pd.DataFrame(rows), times)
+    assert part["boredom_lo"][0] == 0
+    assert part["boredom_hi"][0] == 1
+    assert find_moments(part) == []
+    assert np.isnan(band_halfwidth(0.4, 0.0, 1.0))
+    assert band_halfwidth(0.1, 0.0, 0.5) == pytest.approx(0.4)
+
+
+def test_says_why_there_is_none() -> None:
+    flat = {"boredom": np.full(400, 0.4)}
+    assert why_none(curves(flat)) == "calm"
+    assert why_none(curves(flat, n_used=np.full(400, 2))) == "few"
+    assert why_none(curves({"boredom": np.full(16, 0.4)}, step=1.0)) == "short"
+    assert why_none({}) == "short"
 
 
 def test_a_short_spike_is_nothing() -> None:

@@ -109,6 +109,44 @@ def test_a_link_to_a_time_zooms_every_plot(output: Path, tmp_path: Path) -> None
     assert 'persons/P01.html#t=20-40"' in dom
 
 
+#: Follows a link to a stretch of time, leaves it by a double click in a plot, and follows the same link again.
+TWICE = """<script>addEventListener("load", () => setTimeout(async () => {
+  const range = () => document.querySelector(".toolbar .range").textContent;
+  const wait = () => new Promise((done) => setTimeout(done, 300));
+  const said = [];
+  location.hash = "#t=20-40"; await wait(); said.push(range());
+  document.querySelector(".js-plotly-plot").emit("plotly_doubleclick"); await wait(); said.push(range());
+  const wider = document.querySelector('[data-zoom="out"]');
+  said.push(wider.getAttribute("aria-disabled"));
+  location.hash = "#t=20-40"; await wait(); said.push(range());
+  const all = document.querySelector('[data-zoom="all"]');
+  all.focus(); all.click(); await wait(); said.push(String(document.activeElement === all));
+  document.title = said.join(" | ");
+}, 1500));</script>"""
+
+
+def test_the_same_link_works_again_and_the_keyboard_keeps_its_place(output: Path, tmp_path: Path) -> None:
+    original = page(output, "session")
+    copy = original.with_name("twice.html")
+    copy.write_text(
+        original.read_text(encoding="utf-8").replace("</body>", f"{TWICE}</body>"), encoding="utf-8"
+    )
+    try:
+        dom, console = browse(copy, tmp_path)
+    finally:
+        copy.unlink()
+    assert console == []
+    title = re.search(r"<title>(.*?)</title>", dom)
+    assert title
+    assert title.group(1).split(" | ") == [
+        "Shown: 0:20–0:40",
+        "Whole session, 0:00–1:00",
+        "true",
+        "Shown: 0:20–0:40",
+        "true",
+    ]
+
+
 @pytest.mark.parametrize("name", ["session", "P02", "index"])
 def test_nothing_scrolls_sideways_on_a_phone(output: Path, tmp_path: Path, name: str) -> None:
     original = page(output, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -45,8 +46,9 @@ def review(folder: Path, answer: Path | None, add: tuple[str, ...], show: bool) 
         return
     page = write_review(folder, add, options.say)
     options.say(f"written: {page}")
+    command = shlex.join(["engagement", "faces", "review", str(folder), "--apply", ANSWER])
     options.say(
-        f"Open it in a browser, save {ANSWER} there, then: engagement faces review {folder} --apply {ANSWER}"
+        f"Open it in a browser, save {ANSWER} there, then (with the path to where the browser put it): {command}"
     )
     if show:
         click.launch(page.resolve().as_uri())

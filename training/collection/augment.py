@@ -7,6 +7,7 @@ at what varying does, and for programs that read plain class folders.
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ def augment_faces(folder: Path, out: Path, options: CopyOptions, say: Say = lamb
     if not any(row.get("split") for row in faces.rows):
         say(
             f"{folder} has no split, so every face gets copies and figures will be measured on copies, too: "
-            f"better run `engagement faces split {folder}` first"
+            f"better run `{shlex.join(['engagement', 'faces', 'split', str(folder)])}` first"
         )
     out = out.resolve()  # "." has no name to write beside
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def write_review(folder: Path, more_labels: Sequence[str] = (), say: Say = lambd
         "review.html",
         img_src="'self' file: data:",
         folder=data["folder"],
+        command=shlex.join(["engagement", "faces", "review", str(folder), "--apply", ANSWER]),
         labels=labels,
         total=len(shown),
         answer=ANSWER,
@@ -157,10 +159,10 @@ def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Count
             unknown.append(change.file)
     if unknown:
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        command = shlex.join(["engagement", "faces", "review", str(folder)])
         raise DataError(
             f"{answer} is about faces that {folder} does not hold: {', '.join(unknown[:_SHOWN])}{more}",
-            f"Was it saved for another folder? Nothing was changed; `engagement faces review {folder}` writes "
-            "a page of what is there.",
+            f"Was it saved for another folder? Nothing was changed; `{command}` writes a page of what is there.",
         )
     try:
         for change in due:

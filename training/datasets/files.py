@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,7 @@ def _take_splits(folder: Path, listed: list[Labelled], known: Mapping[str, Row])
     if lacking:
         raise DataError(
             f"{folder / 'manifest.csv'} gives {len(lacking)} of {len(listed)} pictures no split, first {lacking[0]}",
-            f"Faces have come since: run `engagement faces split {folder}` again.",
+            f"Faces have come since: run `{shlex.join(['engagement', 'faces', 'split', str(folder)])}` again.",
         )
 
 
