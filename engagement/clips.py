@@ -6,6 +6,7 @@ ends or enough samples lie behind. Without one, this does nothing and keeps noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from engagement.records import FaceRecords
 from engagement.runs import ROUNDING_S
 from engagement.types import ByteArray, IndexArray
+from engagement.video.sampling import typical_step_s
 
 if TYPE_CHECKING:
     from temporal.base import TemporalSmoother
 
-_BLOCK = 96  # samples that wait before a block is scored; bounds memory per track
+#: Samples that are scored at a time, once their future is known; bounds memory per track.
+_BLOCK = 96
 
 
 @dataclass(slots=True, eq=False)
@@ -37,12 +40,15 @@ class ClipScores:
 
     Args:
         smoother: in use; only one that needs chips causes work.
-        max_gap_s: a face not seen for longer begins a new stretch.
+        gap_s: for samples so many seconds apart, after how long a face not seen begins a new stretch.
+        rate_hz: samples that are asked for; those of a slow stream lie farther apart, as its first ones show.
     """
 
-    def __init__(self, smoother: TemporalSmoother, max_gap_s: float) -> None:
+    def __init__(self, smoother: TemporalSmoother, gap_s: Callable[[float], float], rate_hz: float) -> None:
         self._smoother = smoother if smoother.needs_chips else None
-        self._longest_s = max_gap_s + ROUNDING_S
+        self._gap_s, self._rate_hz = gap_s, rate_hz
+        self._times: list[float] = []
+        self._longest_s = gap_s(1 / rate_hz) + ROUNDING_S
         self._waiting: dict[int, _Waiting] = {}
 
     def take(
@@ -64,6 +70,10 @@ class ClipScores:
             return
         from temporal.chips import grey_chips
 
+        if len(self._times) < _BLOCK:
+            self._times.append(time_s)
+            step_s = typical_step_s(np.asarray(self._times), self._rate_hz)
+            self._longest_s = self._gap_s(step_s) + ROUNDING_S
         small = grey_chips(chips, self._smoother.chip_px)
         for i, track in enumerate(tracks.tolist()):
             stretch = self._waiting.setdefault(track, _Waiting())
@@ -74,7 +84,8 @@ class ClipScores:
             stretch.times.append(time_s)
             stretch.valid.append(bool(valid[i]))
             stretch.chips.append(small[i])
-            if len(stretch.rows) - stretch.done >= _BLOCK:
+            last = stretch.done + _BLOCK - 1
+            if last < len(stretch.rows) and time_s - stretch.times[last] > self._smoother.context_s:
                 self._score(stretch, records, final=False)
         for track in [t for t, w in self._waiting.items() if time_s - w.times[-1] > self._longest_s]:
             self._score(self._waiting.pop(track), records, final=True)

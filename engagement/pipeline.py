@@ -162,8 +162,7 @@ class Analyzer:
         """
         tracker = FaceTracker(self.config.tracking)
         follower = FaceFollower(self.config.tracking.follow_s)
-        # How far apart the frames of a slow stream lie is not known before they are read.
-        clips = ClipScores(self.smoother, self.config.smoothing.gap_s(1 / self.config.sampling.rate_hz))
+        clips = ClipScores(self.smoother, self.config.smoothing.gap_s, self.config.sampling.rate_hz)
         finder = FaceFinder(self.detector, self.config.search)
         describer = FaceDescriber(self.classifier, self.embed)
         with ExitStack() as stack:

@@ -24,6 +24,10 @@ def _require(ok: bool, message: str) -> None:
         raise ValueError(message)
 
 
+#: MTCNN's first network sees this many pixels: no smaller face can be found.
+SMALLEST_PX = 12
+
+
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
     """Facts about a video stream, from its container.

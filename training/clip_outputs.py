@@ -13,9 +13,11 @@ from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
 from engagement.faces.pose import head_pose
 from engagement.video import open_video
 from engagement.video.sampling import select
+from engagement.weights.store import sha256_of
 from temporal.base import SCORE_COUNT, ScoreRun, from_logits
 from temporal.chips import grey_chips
 from training.frame_outputs import FrameModel
+from training.keeping import Arrays, kept_as_they_are
 
 #: Which files of a folder show one person in front of a webcam.
 PATTERN = "webcam_*"
@@ -48,6 +50,20 @@ def face_run(model: FrameModel, path: Path, chip_px: int, detector: MtcnnDetecto
     return ScoreRun(np.array(times, np.float64), prob, valid, grey_chips(rgb, chip_px))
 
 
+def clips_of(videos: Path) -> list[Path]:
+    """The clips of a folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    files = sorted(p for p in videos.glob(PATTERN) if p.suffix.lower() in _VIDEOS)
+    if not files:
+        raise DataError(
+            f"{videos} holds no clips named {PATTERN}", "Give the folder of such clips with --videos."
+        )
+    return files
+
+
 def clip_runs(
     model: FrameModel,
     videos: Path,
@@ -61,25 +77,22 @@ def clip_runs(
     Raises:
         DataError: there is no such clip.
     """
-    files = sorted(p for p in videos.glob(PATTERN) if p.suffix.lower() in _VIDEOS)
-    if not files:
-        raise DataError(
-            f"{videos} holds no clips named {PATTERN}", "Give the folder of such clips with --videos."
-        )
+    files = clips_of(videos)
     detector: MtcnnDetector | None = None
     runs: list[ScoreRun] = []
     for path in files[:limit]:
-        kept = folder / "outputs" / f"{path.stem}-{model.key}-{chip_px}px.npz"
-        if kept.is_file():
-            with np.load(kept) as saved:
-                run = ScoreRun(saved["times_s"], saved["prob"], saved["valid"], saved["chips"])
-        else:
+
+        def follow(path: Path = path) -> Arrays:
+            nonlocal detector
             say(f"following the face in {path.name}")
             detector = detector or MtcnnDetector(MtcnnConfig(min_face_px=40))
             run = face_run(model, path, chip_px, detector)
-            kept.parent.mkdir(parents=True, exist_ok=True)
             assert run.chips is not None
-            np.savez(kept, times_s=run.times_s, prob=run.prob, valid=run.valid, chips=run.chips)
+            return {"times_s": run.times_s, "prob": run.prob, "valid": run.valid, "chips": run.chips}
+
+        name = f"{path.name}-{sha256_of(path)[:12]}-{model.key}-{chip_px}px.npz"
+        held = kept_as_they_are(folder / "outputs" / name, follow)
+        run = ScoreRun(held["times_s"], held["prob"], held["valid"], held["chips"])
         if run.valid.mean() >= _LEAST_SHARE:
             runs.append(run)
     return runs

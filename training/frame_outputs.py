@@ -19,6 +19,8 @@ from training.augment import Augmentation
 from training.chip_dataset import ChipDataset
 from training.datasets.parquet import WACV_LEVELS
 from training.datasets.registry import load
+from training.held_out import phases
+from training.keeping import Arrays, kept_as_they_are, key_of
 from training.opened import Opened, open_network
 from training.samples import SampleTable
 from training.temporal_sequences import Pool
@@ -44,8 +46,23 @@ class FrameModel:
 
     @property
     def key(self) -> str:
-        """Names this model in file names."""
-        return self.opened.sha256[:12]
+        """Names this model, and that it looks twice, in file names."""
+        return f"{self.opened.sha256[:12]}-twice"
+
+    @property
+    def learned(self) -> list[str]:
+        """Which pictures that smoothers are fitted to and judged by its state head has learned from; often none.
+
+        Scores of people who were learned from are near perfect, which makes every smoother look harmful.
+        """
+        for phase in phases(self.opened.record.origin):
+            head = phase.get("head")
+            if isinstance(head, Mapping) and "name" not in head:  # of ``train states``, the last time
+                validation = ["DAiSEE's validation people"] if "val" in phase.get("fit", ("val",)) else []
+                more = phase.get("more")
+                others = more.get("data", ()) if isinstance(more, Mapping) else ()
+                return [*validation, *(f"people of {name}" for name in others)]
+        return []
 
     @torch.inference_mode()
     def logits(self, chips: ByteArray) -> FloatArray:
@@ -81,6 +98,7 @@ def load_frame_model(reference: str | Path) -> FrameModel:
                 "Train both heads before the temporal models.",
             )
     opened.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    opened.look_twice()  # as `analyze` does
     return FrameModel(opened)
 
 
@@ -151,32 +169,22 @@ def pool(
     """
     if split == "train" and name in ("rafdb", "daisee"):
         raise DataError(f"the frame model was trained on the train split of '{name}'", "Use val or test.")
-    key = f"{name}-{split}-{model.key}-{chip_px}px-{limit or 'all'}"
-    path = folder / "outputs" / f"{key}.npz"
-    if path.is_file():
-        with np.load(path) as saved:
-            fields = ("logits", "chips", "expression", "state", "group")
-            return Pool(name, *(saved[field] for field in fields))
-    # The same share and hash as in the frame model's training, so these are the pictures it did not see.
+    # The same share and hash as in the frame model's training, so these are pictures that its
+    # backbone did not see (of the state head see ``FrameModel.learned``).
     table = load(f"{data}:{name}").with_validation(0.1).part(split)
     if limit is not None and limit < len(table):
         table = _first_of_each(table, limit) if name == "wacv2016" else table.limited(limit)
-    say(f"looking at {len(table)} pictures of {name} ({split}) with '{model.opened.name}'")
-    # Its frames are in order and vary by themselves.
-    made = look_at(model, table, chip_px, 1 if name == "wacv2016" else VARIATIONS)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        np.savez(
-            file,
-            logits=made.logits,
-            chips=made.chips,
-            expression=made.expression,
-            state=made.state,
-            group=made.group,
-        )
-    temporary.replace(path)
-    return made
+    fields = ("logits", "chips", "expression", "state", "group")
+
+    def look() -> Arrays:
+        say(f"looking at {len(table)} pictures of {name} ({split}) with '{model.opened.name}'")
+        # WACV's frames are in order and vary by themselves.
+        made = look_at(model, table, chip_px, 1 if name == "wacv2016" else VARIATIONS)
+        return {field: getattr(made, field) for field in fields}
+
+    path = folder / "outputs" / f"{name}-{split}-{model.key}-{chip_px}px-{key_of(table)}.npz"
+    held = kept_as_they_are(path, look)
+    return Pool(name, *(held[field] for field in fields))
 
 
 def _first_of_each(table: SampleTable, limit: int) -> SampleTable:

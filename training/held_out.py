@@ -95,7 +95,7 @@ class _Rule:
 
 def _rule(model: Opened, data: str) -> _Rule | None:
     """Of the last phase that learned from the set, or else from any; None where nothing is recorded."""
-    rules = [(_learned(phase), rule) for phase in _phases(model.record.origin) if (rule := _of(phase))]
+    rules = [(_learned(phase), rule) for phase in phases(model.record.origin) if (rule := _of(phase))]
     about = [(names, rule) for names, rule in rules if data in names] or rules[-1:]
     if not about:
         return None
@@ -104,7 +104,7 @@ def _rule(model: Opened, data: str) -> _Rule | None:
     return None if data in names[1:] else rule
 
 
-def _phases(origin: Any) -> Iterator[Mapping[str, Any]]:
+def phases(origin: Any) -> Iterator[Mapping[str, Any]]:
     """What made a model, the last phase first."""
     while isinstance(origin, Mapping):
         yield origin

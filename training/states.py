@@ -45,6 +45,8 @@ class StatesRun:
         hidden: units per member; 0 for a linear head. weight_decay: L2 strength.
         stages: of the backbone that the head reads, none for the last alone; None for what suits the backbone.
         grid: as in HeadSpec.
+        fit_splits: of ``data``, that the head learns from. Without ``val`` those people stay unknown to it, as smoothers
+            need them (see training.temporal).
         more: reference of faces labelled with engagement alone, which the head also learns from; empty for none.
         leave_out: people of ``more`` who are in ``data`` as well.
         limit, test, skip_bad, command: as in ``training.base.BaseRun``.
@@ -58,6 +60,7 @@ class StatesRun:
     weight_decay: float = 0.3
     stages: tuple[int, ...] | None = None
     grid: int = GRID
+    fit_splits: tuple[str, ...] = ("train", "val")
     more: str = ""
     leave_out: tuple[str, ...] = ()
     seed: int = 1
@@ -86,7 +89,11 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
         )
     require_disjoint(table)
     fit = HeadFit(hidden=run.hidden, weight_decay=run.weight_decay, seed=run.seed)
-    train = table.rows(np.flatnonzero(table.split != "test"))
+    train = table.rows(np.flatnonzero(np.isin(table.split, run.fit_splits)))
+    if not len(train):
+        raise DataError(
+            f"'{table.name}' has no faces in {' and '.join(run.fit_splits)}", "Give DAiSEE whole."
+        )
     stages = STAGES.get(base.network.spec.backbone, ()) if run.stages is None else run.stages
     spec = HeadSpec(LEARNER_STATES, fit.units, stages, run.grid)
     network = with_head(base, HEAD, spec)
@@ -113,6 +120,7 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
         "data": table.name,
         **({"more": more} if run.more else {}),
         "train_faces": len(train),
+        "fit": list(run.fit_splits),
         "head": {
             "views": run.views,
             "hidden": fit.units,

@@ -14,7 +14,7 @@ from engagement.errors import ConfigError
 from engagement.weights.store import WeightRecord, load_weights, save_weights
 from temporal import build_smoother
 from temporal.conv3d import Conv3dConfig
-from training.clip_outputs import clip_runs
+from training.clip_outputs import clip_runs, clips_of
 from training.frame_outputs import FrameModel, load_frame_model, pool
 from training.temporal_card import write_card
 from training.temporal_figures import figures, overall
@@ -25,6 +25,12 @@ from training.temporal_sequences import Pool
 LICENCE = (
     "non-commercial research only: trained on outputs for RAF-DB, DAiSEE and WACV-2016 pictures, "
     "whose terms allow no commercial use"
+)
+
+#: What is wrong with a frame model that knows the people whom smoothers learn from.
+LEARNED = (
+    "the state head of '{name}' has learned from {what}, of whom its scores are truer than of anybody else. "
+    "Better: engagement train states --fit train, without --more, and --frame-weights of what it writes"
 )
 
 Say = Callable[[str], None]
@@ -67,7 +73,11 @@ def train_temporal(
     chosen: list[Kind] = [k for k in get_args(Kind) if k == kind]
     if not chosen:
         raise ConfigError(f"unknown temporal model '{kind}'", f"Choose one of: {', '.join(get_args(Kind))}")
+    if videos is not None:
+        clips_of(Path(videos))  # said before thousands of pictures are looked at
     model = load_frame_model(frame_weights)
+    if model.learned:
+        say(f"warning: {LEARNED.format(name=model.opened.name, what=' and '.join(model.learned))}")
     fit, validate = read_material(
         model, Path(data), None if videos is None else Path(videos), folder, limit, say
     )
@@ -89,6 +99,7 @@ def train_temporal(
         "command": f"engagement train temporal --model {kind} --seed {seed}",
         "frame_weights": model.opened.name,
         "frame_weights_sha256": model.opened.sha256,
+        "frame_weights_learned": model.learned,
         "data": sources,
         "initial_weights": "random",
         "schedule": asdict(SCHEDULES[chosen[0]]),

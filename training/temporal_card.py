@@ -12,6 +12,15 @@ _WHAT = {
 }
 
 
+def _known(learned: list[str]) -> str:
+    if not learned:
+        return "The frame model had not been trained on these pictures."
+    return (
+        f"**The frame model's state head had learned from {' and '.join(learned)}**: its scores of them are truer than "
+        "of anybody else, so what is said of states here does not hold for other people."
+    )
+
+
 def write_card(path: Path, record: WeightRecord, sha256: str, parameters: int) -> Path:
     """Write ``<kind>.md``; every figure in it comes from the record."""
     origin, network = record.origin, record.network
@@ -34,7 +43,7 @@ sure of. {parameters} parameters. Chosen with `--temporal {record.kind}`.
 
 {data}
 
-The frame model had not been trained on these pictures. No set of ours labels a face frame by frame:
+{_known(origin.get("frame_weights_learned") or [])} No set of ours labels a face frame by frame:
 sequences are drawn from semi-Markov chains (`training/semi_markov.py`) whose durations and transitions are
 assumptions, varied from sequence to sequence, and put together from single pictures. WACV-2016 gives
 ordered frames of real people; its interval is not published, and one second is assumed.

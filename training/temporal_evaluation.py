@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from engagement.errors import ConfigError, EngagementError, WeightsError
 from engagement.weights.store import load_weights
 from temporal import SMOOTHERS, build_smoother
 from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig
 from training.frame_outputs import load_frame_model, pool
-from training.temporal import read_material
+from training.temporal import LEARNED, read_material
 from training.temporal_figures import Tally, figures, overall, resample
 from training.temporal_fit import SCHEDULES, choose_windows, held_out_runs, judge, validation_runs
 from training.temporal_items import Material
@@ -60,9 +61,24 @@ def evaluate_temporal(
     Returns:
         what ``evaluation.json`` holds: see :func:`compare`.
     """
+    networks = {
+        kind: load_weights(str(weights[kind]), kind)
+        for kind, needed in SMOOTHERS.items()
+        if needed and kind in weights
+    }
     model = load_frame_model(frame_weights)
+    for kind, loaded in networks.items():
+        made_for = loaded.record.origin.get("frame_weights_sha256")
+        if made_for != model.opened.sha256:
+            raise WeightsError(
+                f"{kind} '{loaded.name}' was trained for another frame model (sha256 {str(made_for)[:12]}), "
+                f"not for '{model.opened.name}' ({model.opened.sha256[:12]})",
+                "Give its own with --frame-weights, or train it again.",
+            )
+    if model.learned:
+        say(f"warning: {LEARNED.format(name=model.opened.name, what=' and '.join(model.learned))}")
     _, validate = read_material(model, Path(data), None, folder, limit, say)
-    # As in training with its default seed, so that the box has the windows that the networks correct.
+    # As in training with its default seed: the box has the windows that networks of that seed correct.
     runs = validation_runs(validate, SCHEDULES["lstm"].validation_runs, 1)
     window_s, state_window_s = choose_windows(runs)
     smoothers: dict[str, TemporalSmoother] = {
@@ -71,8 +87,12 @@ def evaluate_temporal(
         "box 2 s": BoxSmoother(2.0),
     }
     files: dict[str, Any] = {}
-    for kind in (k for k, needed in SMOOTHERS.items() if needed and k in weights):
-        loaded = load_weights(str(weights[kind]), kind)
+    for kind, loaded in networks.items():
+        own = loaded.record.network["box_s"], loaded.record.network["state_box_s"]
+        if own != (window_s, state_window_s):
+            say(
+                f"warning: {kind} corrects boxes of {own[0]} and {own[1]} s, not of {window_s} and {state_window_s} s"
+            )
         smoothers[kind] = build_smoother(kind, (loaded.record.network, loaded.tensors))
         files[kind] = {"sha256": loaded.sha256, "network": dict(loaded.record.network)}
 
@@ -87,7 +107,11 @@ def evaluate_temporal(
         "wacv2016": ordered_runs(test.ordered),
     }
     result = {
-        "frame_weights": {"name": model.opened.name, "sha256": model.opened.sha256},
+        "frame_weights": {
+            "name": model.opened.name,
+            "sha256": model.opened.sha256,
+            "learned": model.learned,
+        },
         "weights": files,
         "box_window_s": window_s,
         "box_state_window_s": state_window_s,
@@ -190,15 +214,18 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="pictures per split, for trials")
     given = parser.parse_args()
     weights = {k: getattr(given, k) for k in ("lstm", "cnn3d") if getattr(given, k)}
-    result = evaluate_temporal(
-        given.frame_weights,
-        given.data,
-        given.output,
-        weights,
-        docs=given.docs,
-        limit=given.limit,
-        say=print,
-    )
+    try:
+        result = evaluate_temporal(
+            given.frame_weights,
+            given.data,
+            given.output,
+            weights,
+            docs=given.docs,
+            limit=given.limit,
+            say=print,
+        )
+    except EngagementError as error:
+        parser.exit(2 if isinstance(error, ConfigError) else 1, f"error: {error}\n")
     print(f"default: {result['default']}")  # noqa: T201
 
 

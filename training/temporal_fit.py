@@ -156,6 +156,7 @@ def fit_network(
     epochs = max(1, round(steps / schedule.epoch_steps))
     per_epoch = max(1, steps // epochs)
     settings = {"kind": kind, "schedule": asdict(schedule), "network": asdict(network.config)}
+    settings["outputs of the frame model"] = [fit.digest(), validate.digest()]
     last = _begin(folder, {**settings, "steps": steps, "seed": seed}, resume)
     items = SequenceItems(fit, network.config, per_epoch * schedule.batch, seed)
     weights = expression_weights(schedule.balance)
@@ -200,8 +201,8 @@ def _begin(folder: Path, settings: dict[str, Any], resume: bool) -> Path | None:
     folder.mkdir(parents=True, exist_ok=True)
     last, record = folder / "last.ckpt", folder / "settings.json"
     settings = json.loads(json.dumps(settings))
-    if resume and last.is_file() and record.is_file():
-        begun = json.loads(record.read_text(encoding="utf-8"))
+    if resume and last.is_file():
+        begun = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
         different = [k for k in settings if begun.get(k) != settings[k]]
         if different:
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,15 @@ class Material:
     state: Pool
     ordered: Pool | None = None
     clips: Sequence[ScoreRun] = ()
+
+    def digest(self) -> str:
+        """Names what the frame model said of exactly these pictures and clips."""
+        found = hashlib.sha256()
+        pools = [pool for pool in (self.expression, self.state, self.ordered) if pool is not None]
+        arrays = [array for pool in pools for array in (pool.logits, pool.expression, pool.state)]
+        for array in (*arrays, *(clip.prob for clip in self.clips)):
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()[:12]
 
 
 class SequenceItems(Dataset[Arrays]):
@@ -188,7 +198,7 @@ def network_input(
     out = {key: value[chosen] for key, value in out.items()}
     out.update({key: value[at] for key, value in truth.items()})
     # A grid point far from any sample shows nothing and is nobody's answer.
-    out["usable"] = out["usable"] & (clips.point[chosen] >= 0)
+    out["usable"] = out["usable"] & out["seen"]
     return out
 
 

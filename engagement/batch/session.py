@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,15 @@ def summarise(
     ]:
         names = ", ".join(c[2:] for c in missing)
         warnings.append(f"The model in use cannot name: {names}; their probability is 0 throughout.")
+    network: Mapping[str, Any] = {}
+    if analyzer.smoother_weights is not None:
+        network = analyzer.smoother_weights.record.network
+        made_for = analyzer.smoother_weights.record.origin.get("frame_weights_sha256")
+        if made_for not in {weights.sha256 for weights in analyzer.classifier.weights}:
+            warnings.append(
+                f"The smoother {config.smoothing.method} learned from the scores of another model than the one in use; "
+                "where their scores mean different things, it is wrong by that."
+            )
     return {
         "schema": 1,
         "engagement_version": __version__,
@@ -145,8 +154,8 @@ def summarise(
         "temporal": {
             "method": config.smoothing.method,
             "weights": config.smoothing.weights,
-            "window_s": config.smoothing.window_s,
-            "state_window_s": config.smoothing.state_window_s,
+            "window_s": network.get("box_s", config.smoothing.window_s),
+            "state_window_s": network.get("state_box_s", config.smoothing.state_window_s),
             "max_gap_s": config.smoothing.gap_s(result.step_s),
         },
         "class": class_curves(tables.timeline, times),

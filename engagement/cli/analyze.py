@@ -147,6 +147,11 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
         )
     if given["detector"] is not None:
         check_name(given["detector"])
+    if given["window"] is not None and given["temporal"] not in (None, "box"):
+        raise ConfigError(
+            f"--window {given['window']:g} cannot be used with --temporal {given['temporal']}",
+            "Leave it out: only the box has a width that can be chosen.",
+        )
     return resolve(
         {
             "sampling": (SamplingConfig, {"rate_hz": given["sample_rate"]}),

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engagement.errors import ConfigError
+from engagement.types import SMALLEST_PX
 from engagement.weights.store import short_digest
-
-#: MTCNN's first network sees this many pixels: nothing below it can be found.
-SMALLEST_PX = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from engagement.faces.options import SMALLEST_PX
 from engagement.labels import WEAK_AUC, WIDE_MARGIN
 from engagement.reports.theme import (
     FEW_PEOPLE,
@@ -25,6 +24,7 @@ from engagement.timelines.moments import MIN_PEOPLE, Moment, why_none, window_s
 from engagement.timelines.presence import PresenceConfig
 from engagement.timelines.shifts import record_of, recorded
 from engagement.timelines.summary import band_halfwidth
+from engagement.types import SMALLEST_PX
 
 
 def session_length(summary: Mapping[str, Any]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from tests import media
 from tests.training.made_up_pools import PX, made_up_material
 from training.clip_outputs import clip_runs, face_run
 from training.frame_outputs import load_frame_model, pool
+from training.keeping import kept_as_they_are
 from training.temporal import train_temporal
 from training.temporal_evaluation import beats, compare, evaluate_temporal
 from training.temporal_fit import Schedule, choose_windows, fit_network, held_out_runs
@@ -138,6 +139,50 @@ def test_a_resumed_run_goes_on_as_an_uninterrupted_one(
         torch.testing.assert_close(cut[key], whole[key])
     with pytest.raises(ConfigError, match="seed"):
         fit_network("lstm", material, other, tmp_path / "cut", SMALL, config=config, seed=2)
+    with pytest.raises(ConfigError, match="outputs of the frame model"):
+        fit_network("lstm", made_up_material(1), other, tmp_path / "cut", SMALL, config=config)
+    (tmp_path / "cut" / "settings.json").unlink()
+    with pytest.raises(ConfigError, match="differs in"):
+        fit_network("lstm", material, other, tmp_path / "cut", SMALL, config=config)
+
+
+def test_half_a_file_of_outputs_is_made_anew(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make() -> dict[str, np.ndarray]:
+        made.append(1)
+        return {"group": np.array(["a", "b"]), "logits": np.arange(6.0)}
+
+    path = tmp_path / "outputs" / "x.npz"
+    first = kept_as_they_are(path, make)
+    again = kept_as_they_are(path, make)
+    assert len(made) == 1
+    assert again["group"].tolist() == first["group"].tolist()
+    path.write_bytes(path.read_bytes()[:100])
+    assert kept_as_they_are(path, make)["logits"].tolist() == first["logits"].tolist()
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    ("phase", "learned"),
+    [
+        ({}, []),
+        ({"head": {"views": 3}, "fit": ["train"]}, []),
+        ({"head": {"views": 3}}, ["DAiSEE's validation people"]),
+        (
+            {"head": {"views": 3}, "fit": ["train", "val"], "more": {"data": ["wacv2016"]}},
+            ["DAiSEE's validation people", "people of wacv2016"],
+        ),
+        ({"head": {"name": "mood"}, "base": {"head": {"views": 3}, "fit": ["train"]}}, []),
+    ],
+)
+def test_a_frame_model_says_whom_its_state_head_knows(
+    phase: dict, learned: list[str], tmp_path: Path
+) -> None:
+    path = _frame_weights(tmp_path / "frame.safetensors")
+    loaded = load_weights(str(path), "face_state")
+    save_weights(path, replace(loaded.record, origin=phase), loaded.tensors)
+    assert load_frame_model(path).learned == learned
 
 
 def _frame_weights(path: Path, heads: tuple[str, ...] = ("expression", "state")) -> Path:
@@ -233,6 +278,11 @@ def test_from_files_to_weights_and_figures(shared_data: Path, tmp_path: Path) ->
         draws=5,
         limit=120,
     )
+    other = _frame_weights(tmp_path / "other.safetensors")
+    loaded = load_weights(str(other), "face_state")
+    save_weights(other, replace(loaded.record, origin={"data": "others"}), loaded.tensors)
+    with pytest.raises(WeightsError, match="another frame model"):
+        evaluate_temporal(other, shared_data, tmp_path / "out", {"lstm": made["weights"]}, limit=120)
     stored = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
     assert stored["default"] == result["default"]
     page = (tmp_path / "temporal.md").read_text(encoding="utf-8")

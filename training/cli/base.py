@@ -116,6 +116,11 @@ def base(
     "--grid", type=click.IntRange(1, 4), help="They are averaged over each of N x N parts of the face."
 )
 @click.option(
+    "--fit",
+    type=click.Choice(["train", "train,val"]),
+    help="Splits to learn from; train alone for what smoothers are trained on.  [default: train,val]",
+)
+@click.option(
     "--more",
     metavar="REF",
     help="Faces labelled with engagement alone, such as FOLDER:wacv2016, to learn from as well.",
@@ -134,6 +139,7 @@ def states(
     weight_decay: float | None,
     stages: tuple[int, ...] | None,
     grid: int | None,
+    fit: str | None,
     more: str | None,
     leave_out: str | None,
 ) -> None:
@@ -146,6 +152,7 @@ def states(
 
     given: dict[str, Any] = {"views": views, "hidden": hidden, "weight_decay": weight_decay}
     given |= {"stages": stages, "grid": grid, "more": more, "seed": seed}
+    given["fit_splits"] = tuple(fit.split(",")) if fit else None
     if leave_out and not more:
         raise click.UsageError("--leave-out names people of --more, which is not given.")
     given["leave_out"] = tuple(name.strip() for name in leave_out.split(",")) if leave_out else None

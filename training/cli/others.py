@@ -11,7 +11,12 @@ from training.cli import options
 
 @click.command()
 @click.option("--model", "kind", required=True, type=click.Choice(["lstm", "cnn3d"]), help="Which smoother.")
-@options.data_option
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder of the Parquet files of RAF-DB, DAiSEE and WACV-2016.",
+)
 @click.option(
     "--videos",
     required=True,
@@ -24,7 +29,11 @@ from training.cli import options
 @options.out_option
 @options.steps_option
 @options.seed_option
-@options.limit_option
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Pictures per split and clips, for trials: the first ones of each video.",
+)
 def temporal(
     kind: str,
     data: str,

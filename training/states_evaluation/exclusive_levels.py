@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.types import FloatArray, IndexArray
+from training.keeping import Blocks
 from training.samples import one_hot
 from training.states_evaluation.designs import Design, LinearHead, Reducer, fit_linear, row_weights
-from training.states_evaluation.keeping import Blocks
 from training.states_evaluation.validation import FOLDS, INNER_FOLDS, folds_by_person
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from engagement.faces.pose import head_pose
 from engagement.types import FloatArray
 from training.chip_dataset import pixel_box
+from training.keeping import kept, key_of
 from training.samples import SampleTable, read_rgb
-from training.states_evaluation.keeping import kept, key_of
 
 Say = Callable[[str], None]
 

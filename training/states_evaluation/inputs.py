@@ -20,10 +20,10 @@ from engagement.faces.quality import sharpness
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from training.augment import policy
 from training.chip_dataset import ChipDataset
+from training.keeping import Blocks, kept, key_of
 from training.opened import Opened
 from training.samples import SampleTable
 from training.states_evaluation.face_geometry import found_faces, pose_block
-from training.states_evaluation.keeping import Blocks, kept, key_of
 
 Say = Callable[[str], None]
 

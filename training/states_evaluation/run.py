@@ -16,6 +16,7 @@ from training.calibration import as_often
 from training.datasets.daisee import PRESENT
 from training.datasets.parquet import wacv2016
 from training.datasets.registry import load
+from training.keeping import Blocks
 from training.opened import Opened, open_network
 from training.plain import plain, to_json
 from training.samples import SampleTable
@@ -34,7 +35,6 @@ from training.states_evaluation.figures import (
 )
 from training.states_evaluation.framings import as_analyzed, moved, video_faces
 from training.states_evaluation.inputs import face_blocks, network_blocks
-from training.states_evaluation.keeping import Blocks
 from training.states_evaluation.validation import Fitted, Predicted, fitted, folds_fitted, pooled
 
 Say = Callable[[str], None]

@@ -13,6 +13,7 @@ from scipy.special import expit
 from engagement.errors import DataError
 from engagement.types import FloatArray, IndexArray
 from training.calibration import as_often, fit_platt
+from training.keeping import Blocks
 from training.states_evaluation.designs import (
     Design,
     LinearHead,
@@ -22,7 +23,6 @@ from training.states_evaluation.designs import (
     joined,
     row_weights,
 )
-from training.states_evaluation.keeping import Blocks
 
 #: Folds of the figures, and of the calibration within their training parts.
 FOLDS, INNER_FOLDS = 5, 4

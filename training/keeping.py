@@ -1,0 +1,52 @@
+"""Arrays that take minutes to make, kept in a folder: numbers and small grey faces, never a picture."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engagement.types import FloatArray
+from training.samples import SampleTable
+
+#: Name -> float32 (n, ...) of n faces.
+Blocks = Mapping[str, FloatArray]
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def key_of(table: SampleTable, *more: str) -> str:
+    """Names exactly these pictures in this framing."""
+    digest = hashlib.sha256("\n".join([*more, *table.sample_id.tolist()]).encode())
+    digest.update(np.ascontiguousarray(table.box).tobytes())
+    if table.roll_deg is not None:
+        digest.update(np.ascontiguousarray(table.roll_deg).tobytes())
+    for image in table.images:
+        digest.update(image if isinstance(image, bytes) else str(image).encode())
+    return digest.hexdigest()[:12]
+
+
+def kept(path: Path, make: Callable[[], Blocks]) -> Blocks:
+    """float32 arrays of a file, made and written first where it is not there; half precision either way."""
+    found = kept_as_they_are(path, lambda: {name: value.astype(np.float16) for name, value in make().items()})
+    return {name: value.astype(np.float32) for name, value in found.items()}
+
+
+def kept_as_they_are(path: Path, make: Callable[[], Arrays]) -> Arrays:
+    """Arrays of a file; made and written where it is not there, or where a killed run left half of one."""
+    try:
+        with np.load(path) as held:
+            return {name: held[name] for name in held.files}
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        path.unlink(missing_ok=True)
+    made: dict[str, Any] = dict(make())
+    draft = path.with_name(path.stem + ".draft.npz")
+    np.savez(draft, **made)
+    draft.replace(path)
+    return made
