@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -95,7 +96,13 @@ def _listed(path: Path) -> list[Recording]:
         raise ConfigError(f"{path} does not exist", "Check the spelling of the path")
     wrong: list[str] = []
     scenes: dict[Path, list[tuple[int, Scene]]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8 text", "Save it again in UTF-8 (spreadsheets call it 'CSV UTF-8')."
+        ) from error
+    with io.StringIO(text, newline="") as file:
         reader = csv.DictReader(file, skipinitialspace=True)
         names = [str(name).strip().lower() for name in reader.fieldnames or ()]
         reader.fieldnames = names

@@ -167,6 +167,10 @@ POLICIES = {
 }
 
 
+# For classes that a mirror image swaps.
+POLICIES["faces_sided"] = replace(POLICIES["faces"], flip=0.0)
+
+
 def policy(name: str) -> Augmentation:
     """A policy by name; ConfigError names the known ones."""
     if name not in POLICIES:

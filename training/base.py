@@ -84,6 +84,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
         "train_faces": len(table.part("train")),
         "init": Path(recipe.init).name or "random",
         "recipe": recorded(recipe),
+        **({"base": begun} if (begun := _origin_of(recipe.init)) else {}),
     }
     path = run.out / "model.safetensors"
     bases = dict.fromkeys(filter(None, map(_licence_of, (recipe.init, *recipe.distil))))
@@ -122,6 +123,19 @@ def expression_labels(table: SampleTable) -> LabelSet:
 
 def _prepared(data: str, run: BaseRun, recipe: Recipe, say: Say) -> SampleTable:
     return prepared(data, run.limit, run.skip_bad, say).with_validation(recipe.validation_share)
+
+
+def _origin_of(weights: str) -> dict[str, Any]:
+    """What weights of our own learned from before, for the record of what goes on from them; empty for others."""
+    try:
+        loaded = (
+            load_weights(DEFAULT_WEIGHTS if weights == "default" else weights, "face_state")
+            if weights
+            else None
+        )
+    except WeightsError:
+        return {}
+    return {"name": loaded.name, "sha256": loaded.sha256, **loaded.record.origin} if loaded else {}
 
 
 def _licence_of(weights: str) -> str:

@@ -34,6 +34,8 @@ def fit_temperature(logits: FloatArray, target: FloatArray) -> float:
 def fit_platt(logits: FloatArray, target: FloatArray) -> tuple[list[float], list[float]]:
     """Scale and bias per column (Platt 1999) under a balanced prior: both answers weigh the same in total.
 
+    With Platt's correction of the answers, so that one face that happens to rank first makes nothing certain.
+
     Args:
         logits: (n, states).
         target: (n, states) of 0/1, NaN where unknown.
@@ -52,11 +54,15 @@ def fit_platt(logits: FloatArray, target: FloatArray) -> tuple[list[float], list
         # In standard units, so that a start at (1, 0) suits logits of any size.
         centre, spread = float(raw.mean()), max(float(raw.std()), 1e-9)
         x = (raw - centre) / spread
-        sign = np.where(yes, -1.0, 1.0)
-        weight = np.where(yes, 0.5 / yes.sum(), 0.5 / (~yes).sum())
+        there, absent = float(yes.sum()), float((~yes).sum())
+        truth = np.where(yes, (there + 1) / (there + 2), 1 / (absent + 2))
+        weight = np.where(yes, 0.5 / there, 0.5 / absent)
 
-        def loss(v: TimeArray, x: TimeArray = x, sign: TimeArray = sign, weight: TimeArray = weight) -> float:
-            return float((weight * np.logaddexp(0.0, sign * (v[0] * x + v[1]))).sum())
+        def loss(
+            v: TimeArray, x: TimeArray = x, truth: TimeArray = truth, weight: TimeArray = weight
+        ) -> float:
+            z = v[0] * x + v[1]
+            return float((weight * (np.logaddexp(0.0, z) - truth * z)).sum())
 
         found = minimize(loss, np.array([1.0, 0.0]), bounds=[(0.0, 20.0), (-20.0, 20.0)], method="L-BFGS-B").x
         scales.append(float(found[0] / spread))

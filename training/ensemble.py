@@ -74,6 +74,13 @@ class EnsembleRun:
             wrong.append("--weights must be numbers of at least 0, one of them above 0")
         if self.limit is not None and not self.fit:
             wrong.append("--limit says nothing without --fit")
+        if self.skip_bad and not self.fit:
+            wrong.append("--skip-bad says nothing without --fit")
+        files = [Path(given).resolve() for given in self.checkpoints if Path(given).is_file()]
+        if self.out.resolve() in files:
+            wrong.append(f"-o {self.out.name} is one of the checkpoints, which would be lost")
+        if len(set(files)) < len(files) or len(set(self.checkpoints)) < len(self.checkpoints):
+            wrong.append("one checkpoint is given twice: give it a larger share with --weights instead")
         if self.out.suffix != ".safetensors":
             wrong.append(f"-o {self.out.name} does not end in .safetensors")
         if wrong:

@@ -15,7 +15,7 @@ from engagement.labels import SYNONYMS, LabelSet
 from engagement.types import FloatArray, IndexArray
 from training.calibration import as_often
 from training.datasets.registry import prepared
-from training.held_out import held_out
+from training.held_out import held_out, learned_from
 from training.metrics import (
     auc,
     balanced_accuracy,
@@ -215,7 +215,14 @@ def chosen_split(table: SampleTable, split: str, model: Model, say: Say = lambda
     """
     if split not in ("train", "val", "test", "all"):
         raise ConfigError(f"--split '{split}' is none of train, val, test, all")
-    if split == "all" or (split == "test" and set(table.split.tolist()) == {"train"}):
+    if split == "all":
+        return table
+    if split == "test" and set(table.split.tolist()) == {"train"}:
+        if taught := [network.name for network in model.networks if learned_from(network, table.name)]:
+            say(
+                f"warning: '{table.name}' has no test split, and {', '.join(taught)} learned from it: these figures are "
+                "of the very faces that taught it, and flatter. --split val takes those that it was not taught"
+            )
         return table
     if split == "val":
         return held_out(table, model.networks, say)
@@ -280,6 +287,13 @@ class EvaluateRun:
     def __post_init__(self) -> None:
         if self.gallery and self.report is None:
             raise ConfigError("--gallery has no page to go to", "Add --report FOLDER, or leave it out.")
+        if self.report is not None and any((self.report / f).is_file() for f in ("run.json", "recipe.json")):
+            raise ConfigError(
+                f"--report {self.report} is the folder of a training, whose report would be replaced",
+                "Choose another folder.",
+            )
+        if self.min_face_px != 24 and not self.detect:
+            raise ConfigError("--min-face says nothing without --detect", "Add --detect, or leave it out.")
 
 
 def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any]:

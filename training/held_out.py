@@ -99,9 +99,12 @@ def _rule(model: Opened, data: str) -> _Rule | None:
     about = [(names, rule) for names, rule in rules if data in names] or rules[-1:]
     if not about:
         return None
-    names, rule = about[0]
-    # Of several sets the first one validates; the others are learned from as a whole.
-    return None if data in names[1:] else rule
+    return about[0][1]  # of several sets each holds its share out, though the first one alone validates
+
+
+def learned_from(model: Opened, data: str) -> bool:
+    """Whether any phase of a model's training was on the data set of this name."""
+    return any(data in _learned(phase) for phase in phases(model.record.origin))
 
 
 def phases(origin: Any) -> Iterator[Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from engagement.classification.options import DEFAULT_WEIGHTS
 from engagement.compat import load_torchvision
 from engagement.errors import WeightsError
 from engagement.types import ChipSpec
-from engagement.weights.store import locate, read_record
+from engagement.weights.store import locate, read_record, sha256_of
 from training.recipe import Recipe
 
 #: What a torchvision state dict calls its classifier; a backbone has none.
@@ -30,6 +30,14 @@ def initial_file(init: str) -> Path | None:
         return locate(DEFAULT_WEIGHTS if init == "default" else init)[1]
     except WeightsError:
         return None
+
+
+def weights_digest(reference: str) -> str:
+    """What is in a file of weights, as 16 digits; empty for none, and for what is no file here (``hub``)."""
+    path = initial_file(reference) if reference else None
+    if path is None and reference and Path(reference).is_file():
+        path = Path(reference)
+    return sha256_of(path)[:16] if path is not None else ""
 
 
 def chip_of(recipe: Recipe) -> ChipSpec:

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 from engagement.classification.network import FaceStateNet
+from engagement.errors import ConfigError
 from engagement.types import FloatArray
 from training.augment import policy
 from training.chip_dataset import ChipDataset
@@ -157,6 +158,11 @@ class HeadTrainer(pl.LightningModule):
         logits, target, row = (torch.cat(parts) for parts in zip(*seen, strict=True))
         if self._many():
             logits, target = logits[row.argsort()], target[row.argsort()]
+        if not torch.isfinite(logits).all():
+            raise ConfigError(
+                f"training has diverged in epoch {self.current_epoch + 1}: the network says nothing finite any more",
+                "Lower learning_rate, or set gradient_clip; then start anew with --no-resume or another -o.",
+            )
         self.log("val_loss", self.loss(logits.to(self.device), target.to(self.device)))
         if self.exclusive:
             hit = (logits.argmax(1) == target.argmax(1)).float()
@@ -167,7 +173,10 @@ class HeadTrainer(pl.LightningModule):
             # Both figures count: the one that users see and the one that rare classes feel.
             score = float((hit.mean() + torch.stack(recall).mean()) / 2)
         else:
-            areas = [auc(logits[:, i].numpy(), target[:, i].numpy() > 0.5) for i in range(target.shape[1])]
+            known = torch.isfinite(target)  # an answer that nobody gave is no "no"
+            areas = [
+                auc(logits[k, i].numpy(), target[k, i].numpy() > 0.5) for i, k in enumerate(known.unbind(1))
+            ]
             score = float(np.nanmean(areas))
         self.log("val_score", score, prog_bar=True)
         schedule = None if self.trainer.sanity_checking else self.lr_schedulers()

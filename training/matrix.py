@@ -14,9 +14,9 @@ from typing import Any
 from engagement import __version__
 from engagement.errors import ConfigError, EngagementError
 from training.base import BaseRun, recorded, train_base
-from training.initial import initial_file
+from training.initial import initial_file, weights_digest
 from training.plain import plain, to_json
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe, changed_keys, read_recipe
 from training.run import Limits
 
 Say = Callable[[str], None]
@@ -180,6 +180,9 @@ def _asked(run: MatrixRun, cell: Cell) -> dict[str, Any]:
     asked = {
         "data": set_name(cell.data),
         "recipe": recipe,
+        "the files of init, teacher or distil": [
+            weights_digest(file) for file in (cell.recipe.init, cell.recipe.teacher, *cell.recipe.distil)
+        ],
         "limit": run.limit,
         "max_steps": run.limits.max_steps,
         "split": "test" if run.test else "val",
@@ -203,10 +206,13 @@ def _read(run: MatrixRun, cell: Cell) -> dict[str, Any]:
 
 def _check(run: MatrixRun, cell: Cell) -> None:
     begun, asked = _read(run, cell).get("asked"), _asked(run, cell)
-    if begun is None or begun == asked:
+    if begun is None:
         return
-    different = [k for k in asked if k != "recipe" and begun.get(k) != asked[k]]
-    different += [k for k, v in asked["recipe"].items() if begun["recipe"].get(k) != v]
+    # What earlier versions did not write counts as the same.
+    different = [k for k in asked if k != "recipe" and begun.get(k, asked[k]) != asked[k]]
+    different += changed_keys(begun["recipe"], asked["recipe"])
+    if not different:
+        return
     raise ConfigError(
         f"{_folder(run, cell)} holds a run that differs in: {', '.join(different)}",
         "Choose another folder with -o, or remove that cell's folder.",

@@ -180,6 +180,8 @@ def binary_ece(prob: NDArray[np.floating], positive: NDArray[np.bool_], bins: in
 def resamplings(groups: NDArray[np.generic], draws: int, seed: int = 0) -> Iterator[IndexArray]:
     """Row indices of ``draws`` resamplings of whole groups (people) with replacement.
 
+    None of a single group: how another one would differ is not known, and its own faces do not tell.
+
     Args:
         groups: (n,) the group of each row.
     """
@@ -187,7 +189,7 @@ def resamplings(groups: NDArray[np.generic], draws: int, seed: int = 0) -> Itera
     _, inverse = np.unique(groups, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
-    for _ in range(draws):
+    for _ in range(draws if len(members) > 1 else 0):
         yield np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))])
 
 

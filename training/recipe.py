@@ -183,6 +183,12 @@ def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     return recipe
 
 
+def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Keys of a written-down recipe that another one says differently; one from before a key existed had its default."""
+    default = Recipe().to_dict()
+    return [key for key, value in new.items() if old.get(key, default.get(key)) != value]
+
+
 def shipped_recipes() -> list[str]:
     """Names of the recipes in the package."""
     root = resources.files("training.recipes")

@@ -25,7 +25,7 @@ from training.chip_dataset import ChipDataset
 from training.distillation import teacher_probabilities
 from training.going_on import Checkpoint, Patience
 from training.history import History
-from training.initial import chip_of, initialise
+from training.initial import chip_of, initialise, weights_digest
 from training.lightning import (
     Callback,
     EMAWeightAveraging,
@@ -36,7 +36,7 @@ from training.lightning import (
     rank_zero_only,
 )
 from training.lightning_module import HeadTrainer, class_weights, loader, validation_loader
-from training.recipe import Recipe
+from training.recipe import Recipe, changed_keys
 from training.samples import SampleTable
 from training.sampling import EpochSampler
 from training.statistics import renew_statistics
@@ -145,13 +145,18 @@ def train_network(
     limits = limits or Limits()
     leading = leads(recipe, limits)
     say = say if leading else _nobody
+    stages = len(list(network.backbone))
+    if recipe.freeze > stages:
+        raise ConfigError(
+            f"freeze {recipe.freeze}: the backbone has {stages} stages", "Write -1 to freeze all of them."
+        )
     table = table.with_validation(recipe.validation_share)
     train, validation = table.part("train"), table.part("val")
     # How many processes there will be has to be known before the trainer that starts them.
     processes = _trainer(recipe, limits).world_size
     if len(train) < processes:
         raise DataError(f"data set '{train.name}': {len(train)} faces to train for {processes} processes")
-    last = _begin(folder, recipe, train, limits, processes, leading, resume)
+    last = _begin(folder, recipe, table, limits, processes, leading, resume)
     say(f"{table.name}: {len(train)} faces to train, {len(validation)} to validate")
     pl.seed_everything(recipe.seed, verbose=False)
     dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
@@ -163,6 +168,10 @@ def train_network(
     steps = len(batches) * recipe.epochs
     if limits.max_steps > 0:
         steps = min(steps, limits.max_steps)
+    if last is not None:
+        done = _steps_done(last)
+        what = "finished before, nothing is left to train" if done >= steps else f"goes on after step {done}"
+        say(f"{folder}: {what}")
     wanted: torch.Tensor | None = None
     if recipe.imitate:
         say(f"{recipe.teacher}: looking at {len(train)} faces")
@@ -200,6 +209,8 @@ def train_network(
         trainer = _trainer(recipe, limits, callbacks, steps, folder)
         trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
     chosen = folder / "best.ckpt"
+    if not chosen.is_file():
+        raise DataError(f"{chosen} is gone, which held the best epoch", "Start anew with --no-resume.")
     # Our own file of this run, with Lightning's state beside the tensors.
     module.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"])
     return module.network.eval().cpu(), chosen
@@ -208,7 +219,7 @@ def train_network(
 def _begin(
     folder: Path,
     recipe: Recipe,
-    train: SampleTable,
+    table: SampleTable,
     limits: Limits,
     processes: int,
     leading: bool,
@@ -220,8 +231,13 @@ def _begin(
         ConfigError: the folder holds a run of another recipe or other data.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    train = table.part("train")
     asked = {
         "recipe": recipe.to_dict(),
+        "pictures, labels or splits": table.digest(),
+        "the files of init, teacher or distil": [
+            weights_digest(f) for f in (recipe.init, recipe.teacher, *recipe.distil)
+        ],
         "data": {"name": train.name, "train": len(train), "first": str(train.sample_id[0])},
         "max_steps": limits.max_steps,
         "processes": processes,
@@ -230,13 +246,17 @@ def _begin(
     if last.is_file() and resume:
         begun: dict[str, Any] = asked
         if record.is_file():
-            begun = {"processes": 1, **json.loads(record.read_text(encoding="utf-8"))}
+            try:  # what earlier versions did not write counts as the same
+                begun = {**asked, "processes": 1, **json.loads(record.read_text(encoding="utf-8"))}
+            except (ValueError, TypeError) as error:
+                raise ConfigError(
+                    f"{record} cannot be read ({error})", "Remove it, or use --no-resume."
+                ) from error
         different = [k for k in asked if begun.get(k) != asked[k]]
         if "recipe" in different:
             # A recipe written before a key existed had that key's default.
-            default, old, new = Recipe().to_dict(), begun["recipe"], asked["recipe"]
             different.remove("recipe")
-            different += [k for k in new if old.get(k, default[k]) != new[k]]
+            different += changed_keys(begun["recipe"], asked["recipe"])
         if different:
             raise ConfigError(
                 f"{folder} holds a run that differs in: {', '.join(different)}",
@@ -300,7 +320,7 @@ def _trainer(
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-    except (MisconfigurationException, ValueError, TypeError) as error:
+    except (MisconfigurationException, ImportError, ValueError, TypeError) as error:
         asked = f"--accelerator {limits.accelerator} --devices {limits.devices} --strategy {limits.strategy}"
         raise ConfigError(
             f"Lightning cannot train with {asked} --num-nodes {limits.num_nodes}: {str(error).splitlines()[0].rstrip('.!')}",

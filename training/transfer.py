@@ -45,6 +45,7 @@ class TransferRun:
         weight_decay: L2 strength of the new head (frozen backbone).
         equalize: even out light before the network sees a face, here and later in ``analyze``. The base's other
             heads, which know other chips, are then left out.
+        sided: a mirror image would be of another class: none is learned from, and none is looked at in ``analyze``.
         distil: weight files whose averaged probabilities of the classes the head imitates beside the labels.
         max_steps: optimiser steps, -1 for no limit (unfrozen backbone).
         test, skip_bad, command: as in ``training.base.BaseRun``.
@@ -60,12 +61,18 @@ class TransferRun:
     views: int = 4
     weight_decay: float = 0.03
     equalize: bool = False
+    sided: bool = False
     distil: tuple[str, ...] = ()
     max_steps: int = -1
     seed: int | None = None
     test: bool = False
     skip_bad: bool = False
     command: str = "train personal"
+
+    @property
+    def augmentation(self) -> str:
+        """Name of the policy that faces are varied by."""
+        return "faces_sided" if self.sided else "faces"
 
     def __post_init__(self) -> None:
         if self.max_steps > 0 and not self.unfreeze:
@@ -144,6 +151,12 @@ def _table(run: TransferRun, say: Say) -> SampleTable:
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
         table = with_transfer_validation(table)
+        said, learned = (set(table.part(split).source.tolist()) for split in ("val", "train"))
+        if said & learned and len(np.unique(table.group)) < len(table):
+            say(
+                f"{table.name}: validates on other seconds of the videos that are learned from, whose pictures look alike: "
+                "the figures flatter. Capture two videos of each class, so that whole ones can be kept out"
+            )
     require_disjoint(table)
     unseen = [c for c, n in _counts(table.part("val")).items() if not n]
     if unseen:
@@ -208,8 +221,8 @@ def _frozen(
 ) -> tuple[FaceStateNet, Mapping[str, Any]]:
     tied = tuple(thresholds(train.labels).values()) if train.labels.kind == "independent" else ()
     fit = HeadFit(weight_decay=run.weight_decay, tied=tied, seed=1 if run.seed is None else run.seed)
-    spec = HeadSpec(train.labels)
-    features = features_of(base.network, train, base.chip, run.views, seed=fit.seed, say=say)
+    spec = HeadSpec(train.labels, sided=run.sided)
+    features = features_of(base.network, train, base.chip, run.views, run.augmentation, fit.seed, say)
     network = with_head(base, head, spec)
     install_head(network, head, fit_head(features, train.target, spec, fit))
     if run.equalize:
@@ -242,6 +255,7 @@ def _unfrozen(
         backbone_rate=0.3,
         freeze=stages - run.unfreeze,
         ema=0.9,
+        augmentation=run.augmentation,
         seed=1 if run.seed is None else run.seed,
     )
     limits = Limits(max_steps=run.max_steps, devices=1)  # minutes of work, and one process that writes

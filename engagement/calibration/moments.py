@@ -7,6 +7,7 @@ algorithm for training text classifiers") for a model with nothing but an interc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,9 @@ def information(prob: NDArray[np.floating]) -> NDArray[np.float64]:
     return (4 * p * (1 - p)).mean(axis=1)
 
 
-def propose(times_s: TimeArray, prob: NDArray[np.floating], config: MomentsConfig) -> IndexArray:
+def propose(
+    times_s: TimeArray, prob: NDArray[np.floating], config: MomentsConfig, labelled_s: Sequence[float] = ()
+) -> IndexArray:
     """The moments of one person to label.
 
     The time is cut into stretches of equally many samples, one for each moment; of each the most informative
@@ -56,13 +59,18 @@ def propose(times_s: TimeArray, prob: NDArray[np.floating], config: MomentsConfi
 
     Args:
         times_s: (n,) increasing. prob: (n, states) raw scores of samples that are good enough.
+        labelled_s: times of earlier labels: near ones are asked about again only where nothing else is left.
 
     Returns:
         rows, in order of time; fewer than asked where the person was not seen for long enough.
     """
     worth = information(prob)
+    rows = np.arange(len(times_s))
+    for time in labelled_s:
+        rows = rows[np.abs(times_s[rows] - time) >= config.apart_s]
+    rows = rows if len(rows) else np.arange(len(times_s))
     chosen: list[int] = []
-    for stretch in np.array_split(np.arange(len(times_s)), min(config.per_person, len(times_s)) or 1):
+    for stretch in np.array_split(rows, min(config.per_person, len(rows)) or 1):
         if chosen:
             stretch = stretch[times_s[stretch] - times_s[chosen[-1]] >= config.apart_s]
         if len(stretch):

@@ -122,10 +122,19 @@ def moments_of(
     for person, name in session.people.items():
         own: Any = session.usable[session.rows_of(person)]
         prob = own[[f"p_{state}" for state in states]].to_numpy(np.float64)
-        chosen = propose(own["time_s"].to_numpy(np.float64), prob, config)
+        chosen = propose(own["time_s"].to_numpy(np.float64), prob, config, _labelled(session, person, states))
         for row in own.iloc[chosen].to_dict("records"):
             found.append(Moment(person, name, float(row["time_s"]), _box(row)))
     return found
+
+
+def _labelled(session: Session, person: str, states: Sequence[str]) -> list[float]:
+    """Times at which all of these states of a person have been labelled before."""
+    earlier = session.earlier.persons.get(person) if session.earlier else None
+    said: dict[float, set[str]] = {}
+    for label in earlier.labels if earlier else ():
+        said.setdefault(label.time_s, set()).add(label.state)
+    return [time for time, own in said.items() if own >= set(states)]
 
 
 def _there(session: Session, box: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -32,12 +32,19 @@ class HeadSpec:
         stages: indices of the backbone's stages that the head reads side by side; none for the last alone, which
             is made for the labels that the backbone was trained for.
         grid: those stages' outputs are averaged over each of grid x grid parts of the face; 1: over all of it.
+        sided: a mirror image would be of another class (looking left, a hand on one side), so it never speaks here.
     """
 
     labels: LabelSet
     hidden: int = 0
     stages: tuple[int, ...] = ()
     grid: int = 1
+    sided: bool = False
+
+    @property
+    def once(self) -> bool:
+        """Whether the head takes one look at a face, whatever the others do (see ``NetworkSpec.mirror``)."""
+        return bool(self.stages) or self.sided
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -45,8 +52,12 @@ class HeadSpec:
         return tuple((stage, self.grid) for stage in self.stages)
 
     def to_dict(self) -> dict[str, object]:
-        plain = {"labels": self.labels.to_dict(), "hidden": self.hidden}
-        return {**plain, "stages": list(self.stages), "grid": self.grid} if self.stages else plain
+        return {
+            "labels": self.labels.to_dict(),
+            "hidden": self.hidden,
+            **({"stages": list(self.stages), "grid": self.grid} if self.stages else {}),
+            **({"sided": True} if self.sided else {}),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> HeadSpec:
@@ -59,6 +70,7 @@ class HeadSpec:
             int(str(data["hidden"])),
             tuple(int(i) for i in stages),
             int(str(data.get("grid", 1))),
+            bool(data.get("sided", False)),
         )
 
 
@@ -71,8 +83,8 @@ class NetworkSpec:
         heads: name -> head. The names ``expression`` and ``state`` fill the documented columns.
         identity_dim: length of the identity feature, 0 for none.
         mirror: in evaluation, look at each chip and at its mirror image and average what the heads say: steadier,
-            for twice the backbone's time. Not for heads that read inner stages: they are fitted to one look, and
-            the mean of two is calmer than their calibration expects.
+            for twice the backbone's time. Not for sided heads, and not for those that read inner stages: they are
+            fitted to one look, and the mean of two is calmer than their calibration expects.
     """
 
     backbone: str
@@ -217,7 +229,7 @@ class FaceStateNet(nn.Module):
             return self._once(chips)
         both = self._once(torch.cat([chips, chips.flip(3)]))
         logits = {
-            name: values.unflatten(0, (2, -1))[0] if self.spec.heads[name].stages else unmirrored(values)
+            name: values.unflatten(0, (2, -1))[0] if self.spec.heads[name].once else unmirrored(values)
             for name, values in both.logits.items()
         }
         identity = nn.functional.normalize(unmirrored(both.identity), dim=1)

@@ -97,20 +97,25 @@ def calibrate(output: Path, **given: Any) -> None:
 
 
 def _refuse_idle(given: dict[str, Any]) -> None:
-    """Options that choose moments mean nothing where no moment is chosen.
+    """Options that choose moments mean nothing where no moment is chosen, nor those of a page or fit without one.
 
     Raises:
         ConfigError: naming them.
     """
-    instead = "--refit" if given["refit"] else "--labels"
-    if not given["refit"] and given["labels"] is None:
+    page = {"--port": "port", "--browser": "browser"}
+    if given["listing"]:
+        instead, named = "--list", {"--prior": "prior", "--session-prior": "session_prior", **page}
+    elif given["refit"] or given["labels"] is not None:
+        instead = "--refit" if given["refit"] else "--labels"
+        named = {"--moments": "moments", "--state": "states", "--person": "persons", **page}
+    else:
         return
     source = click.get_current_context().get_parameter_source
-    named = {"--moments": "moments", "--state": "states", "--person": "persons"}
     idle = [option for option, name in named.items() if source(name) is not ParameterSource.DEFAULT]
     if idle:
+        nothing = "nothing is fitted or shown" if given["listing"] else "nothing is asked"
         raise ConfigError(
-            f"{', '.join(idle)}: for moments to be asked about, and with {instead} nothing is asked",
+            f"{', '.join(idle)} cannot be used with {instead}: {nothing}",
             f"Leave out {' and '.join(idle)}, or {instead}.",
         )
 

@@ -87,11 +87,20 @@ def write_manifest(folder: Path, rows: Iterable[Mapping[str, str]], columns: Seq
     temporary.replace(path)
 
 
+#: What folders of a split may be called; no class can be.
+SPLIT_NAMES: tuple[str, ...] = ("train", "training", "val", "valid", "validation", "test")
+
+
 def checked_label(label: str, option: str = "--label") -> str:
     """A class name that can be a folder's; ConfigError naming the option otherwise."""
     odd = not label.strip() or label != Path(label).name or label.startswith(".") or label != label.strip()
     if odd or any(c in '\\/:*?"<>|' or ord(c) < 32 for c in label):
         raise ConfigError(
             f"{option} '{label}' cannot name a folder", f"Give a plain word, for example {option} happy."
+        )
+    if label.lower() in SPLIT_NAMES:
+        raise ConfigError(
+            f"{option} '{label}' would be taken for a split, not for a class",
+            f"For example {option} {label}_class.",
         )
     return label

@@ -15,6 +15,7 @@ from tests.training.made_up_faces import made_up_face  # noqa: E402
 from tests.training.tiny_models import error, ok, write_model  # noqa: E402
 from training.export import run as export_run  # noqa: E402
 from training.export.graph import chip_inputs, torch_outputs  # noqa: E402
+from training.export.quantisation import exact_nodes  # noqa: E402
 from training.opened import open_model  # noqa: E402
 
 
@@ -138,3 +139,48 @@ def test_test_faces_are_left_alone(expression_folders: Path, tmp_path: Path) -> 
 )
 def test_mistakes_are_named(words: list[str], message: str, models: dict[str, Path]) -> None:
     assert message in error("export", models["grey"], *words)
+
+
+@pytest.mark.parametrize("kind", ["ensemble", "default"])
+def test_first_and_last_layers_of_every_member_and_head_stay_in_float(
+    kind: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    import onnx
+
+    path = tmp_path / "m.onnx"
+    ok("export", models[kind], "--onnx", "-o", path)
+    kept = set(exact_nodes(path))
+    dense = [node for node in onnx.load(str(path)).graph.node if node.op_type in ("Conv", "Gemm")]
+    prefixes = ("/networks.0/", "/networks.1/") if kind == "ensemble" else ("",)
+    for prefix in prefixes:
+        own = [node.name for node in dense if prefix in node.name]
+        assert own[0] in kept, own[0]
+    for head in ("expression", "state", "identity"):
+        for prefix in prefixes:
+            own = [n.name for n in dense if n.op_type == "Gemm" and prefix in n.name and f"/{head}" in n.name]
+            assert not own or own[-1] in kept, own
+    assert len(kept) < len(dense)
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_the_shipped_model_exports_with_8_bits(shared_data: Path, tmp_path: Path) -> None:
+    data = f"{shared_data}:rafdb"
+    printed = ok(
+        *(
+            "export",
+            "default",
+            "--onnx",
+            "--int8",
+            "--data",
+            data,
+            "--limit",
+            300,
+            "--min-agreement",
+            0.9,
+            "-o",
+            tmp_path / "m.onnx",
+        )
+    ).output
+    assert "agree" in printed
+    assert (tmp_path / "m.onnx").stat().st_size < 12e6

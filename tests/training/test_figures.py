@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from sklearn import metrics as reference
 
 from engagement.classification.classifier import calibrate
@@ -15,7 +16,7 @@ from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from training.calibration import as_often, fit_platt, fit_temperature
 from training.datasets.registry import load
 from training.evaluate import Outcome, aligned, figures
-from training.metrics import auc, balanced_ece, bootstrap, expected_calibration_error
+from training.metrics import auc, balanced_ece, bootstrap, expected_calibration_error, resamplings
 from training.samples import SampleTable, one_hot
 
 RNG = np.random.default_rng(4)
@@ -123,6 +124,20 @@ def test_a_few_right_answers_do_not_make_a_model_certain() -> None:
         logits, EXPRESSIONS, {"temperature": fit_temperature(logits, one_hot(np.array([0, 1, 2, 3]), 7))}
     )
     assert prob.max() < 0.95
+
+
+def test_one_rare_answer_that_ranks_first_makes_nothing_certain() -> None:
+    logits = np.linspace(-1, 1, 30).astype(np.float32)[:, None]
+    target = np.zeros((30, 1), np.float32)
+    target[-1] = 1
+    (scale,), (bias,) = fit_platt(logits, target)
+    assert expit(scale * 1 + bias) < 0.75
+    assert 1e-4 < expit(scale * -1 + bias) < 0.5
+
+
+def test_one_group_has_no_interval() -> None:
+    assert list(resamplings(np.array(["a", "a"]), 10)) == []
+    assert np.isnan(bootstrap(lambda rows: float(len(rows)), np.array(["a", "a"]))).all()
 
 
 def test_platt_states_probabilities_under_a_balanced_prior() -> None:

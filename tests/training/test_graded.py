@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engagement.classification.network import HeadSpec
+from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES, LabelSet
 from engagement.weights.store import load_weights
 from tests.training.invoking import error, ok
@@ -46,6 +47,22 @@ def test_each_grade_becomes_its_steps(graded: Path) -> None:
     assert np.isnan(table.target[5, 0]) and np.isfinite(np.delete(table.target, 5, axis=0)).all()
     assert len(set(table.group.tolist())) == 12
     assert thresholds(table.labels) == {"loud": (0,), "tired": (1, 2)}
+
+
+def test_mistakes_in_the_table_are_named(graded: Path) -> None:
+    lines = graded.read_text(encoding="utf-8").splitlines()
+    slip = graded.with_name("slip.csv")
+    slip.write_text(
+        "\n".join([lines[0] + ",Subject", *(line + ",7" for line in lines[1:])]), encoding="utf-8"
+    )
+    with pytest.raises(DataError, match="'Subject' would be taken for a grade"):
+        graded_csv(slip)
+    slip.write_text("\n".join([lines[0], lines[1] + ",9", *lines[2:]]), encoding="utf-8")
+    with pytest.raises(DataError, match="line 2: more cells"):
+        graded_csv(slip)
+    slip.write_text("\n".join([lines[0] + ",flat", *(line + ",2" for line in lines[1:])]), encoding="utf-8")
+    with pytest.raises(DataError, match="'flat' is 2 wherever"):
+        graded_csv(slip)
 
 
 @pytest.mark.parametrize("delimiter", [",", '","', ", ", '", "'])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +55,22 @@ def test_a_head_of_own_classes_held_out_whole_videos(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    [{}, {"recipe": {}}, {"data": "first+{own}", "recipe": {"validation_share": 0.1}}],
-    ids=["nothing recorded", "an old recipe", "a further set of base training"],
+    [{}, {"recipe": {}}],
+    ids=["nothing recorded", "an old recipe"],
 )
 def test_faces_that_may_have_been_learned_are_said(
     expression_folders: Path, tmp_path: Path, origin: dict[str, Any]
 ) -> None:
     table = load(str(expression_folders))
-    if "data" in origin:
-        origin = {**origin, "data": origin["data"].format(own=table.name)}
     found, said = names_of(tmp_path, table, write_model(tmp_path / "m.safetensors", **origin))
     assert found and len(said) == 1 and "may have learned" in said[0]
+
+
+def test_a_further_set_of_base_training_holds_its_share_out(expression_folders: Path, tmp_path: Path) -> None:
+    table = load(str(expression_folders))
+    origin = {"data": f"first+{table.name}", "recipe": {"validation_share": 0.3}}
+    found, said = names_of(tmp_path, table, write_model(tmp_path / "m.safetensors", **origin))
+    assert found == sorted(table.with_validation(0.3).part("val").sample_id.tolist()) and not said
 
 
 def test_the_smallest_share_is_held_out_by_all(expression_folders: Path, tmp_path: Path) -> None:
@@ -83,6 +89,16 @@ def test_evaluate_looks_at_what_was_held_out(expression_folders: Path, tmp_path:
     model = write_model(tmp_path / "m.safetensors", **phase(table.name, 0.3))
     ok("evaluate", expression_folders, "--checkpoint", model, "--split", "val", "--json", tmp_path / "e.json")
     assert json.loads((tmp_path / "e.json").read_text())["n"] == len(table.with_validation(0.3).part("val"))
+
+
+def test_measuring_on_what_was_learned_from_is_said(expression_folders: Path, tmp_path: Path) -> None:
+    """A folder without splits is measured whole by default: also by a model that learned from it."""
+    flat = tmp_path / "mine"
+    shutil.copytree(expression_folders / "train", flat)
+    for name, taught in (("mine", True), ("others", False)):
+        model = write_model(tmp_path / f"{name}.safetensors", data=name)
+        said = ok("evaluate", flat, "--checkpoint", model).output
+        assert ("learned from it" in said) is taught, said
 
 
 def test_only_the_split_that_is_measured_is_decoded(expression_folders: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,10 @@ from training.datasets.daisee import PRESENT, present
 from training.datasets.registry import load
 from training.metrics import auc, balanced_accuracy, balanced_ece, expected_calibration_error
 from training.plain import plain
-from training.samples import SampleTable
+from training.samples import SampleTable, one_hot
 from training.states_evaluation.__main__ import main
 from training.states_evaluation.designs import Design, Reducer, fit_linear, fit_reduction
-from training.states_evaluation.exclusive_levels import cross_validated_levels
+from training.states_evaluation.exclusive_levels import cross_validated_levels, other_people
 from training.states_evaluation.figures import (
     class_figures,
     macro_f1,
@@ -223,11 +224,35 @@ def test_exclusive_levels() -> None:
     }
     found = cross_validated_levels(designs, blocks, level, table.group, 3)
     figures = {
-        name: class_figures(prob, level, people_weights(table.group, 20))["macro_f1"]["value"]
-        for name, prob in found.items()
+        name: class_figures(told.balanced, told.natural, level, people_weights(table.group, 20))["macro_f1"][
+            "value"
+        ]
+        for name, told in found.items()
     }
     assert min(figures["shown"], figures["graded"]) > 0.7 > 0.45 > figures["noise"]
-    np.testing.assert_allclose(found["shown"].sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found["shown"].balanced.sum(axis=1), 1, atol=1e-5)
+    # As often as the levels are, unlike under equal priors.
+    usual = np.bincount(level) / len(level)
+    natural = found["noise"].natural.mean(axis=0)
+    assert np.abs(natural - usual).max() < 0.1 < np.abs(usual - 1 / 3).max()
+
+
+def test_levels_of_one_kind_are_judged_by_heads_of_that_kind_and_of_all() -> None:
+    table, blocks = made_up(signal=2.0)
+    level = np.minimum(levels_of(table)[:, 1], 2)
+    ordered = replace(table, target=one_hot(level, 3))
+    auto = np.arange(len(table)) % 2 == 0
+    score = level + np.random.default_rng(0).normal(0, 0.1, len(level)).astype(np.float32)
+    designs = [Design("noise", {"noise": 1}), Design("shown", {"block": 1})]
+    person = str(table.group[0])
+    found = other_people(ordered, blocks, designs, score, auto, (person,), 20)
+    assert list(found) == ["all", "auto", "auto_of_all"]
+    assert found["auto"]["faces"] == found["auto_of_all"]["faces"] == auto.sum()
+    assert found["auto_of_all"]["gains"]["noise"]["value"] > 0.2
+    assert found["all"]["daisee_score"]["people"] == found["all"]["people"] - 1
+    assert found["all"]["daisee_score"]["auc_engaged"]["value"] > 0.9
+    with pytest.raises(ConfigError, match="nobody"):
+        other_people(ordered, blocks, designs, score, auto, ("stranger",), 20)
 
 
 def test_calibration_keeps_levels_in_their_shares() -> None:

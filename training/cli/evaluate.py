@@ -28,12 +28,7 @@ from training.cli import options
     "--detect", is_flag=True, help="The pictures are photographs: find the largest face in each first."
 )
 @options.min_face_option
-@click.option(
-    "--mirror/--no-mirror",
-    default=True,
-    show_default=True,
-    help="Average what is said of each face and of its mirror image, as `analyze` does.",
-)
+@options.mirror_option
 @click.option(
     "--report",
     type=click.Path(file_okay=False, path_type=Path),

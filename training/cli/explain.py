@@ -33,6 +33,7 @@ from training.cli import options
     type=click.IntRange(min=0),
     help="Stage of the backbone whose map is shown; by default the last that is 6 x 6 or finer.",
 )
+@options.mirror_option
 def explain(
     inputs: tuple[Path, ...],
     checkpoint: str,
@@ -43,6 +44,7 @@ def explain(
     every: float,
     max_faces: int,
     stage: int | None,
+    mirror: bool,
 ) -> None:
     """Show where in a face a model looked for the class that it says (Grad-CAM).
 
@@ -52,6 +54,6 @@ def explain(
     from training.explain.run import ExplainRun
     from training.explain.run import explain as work
 
-    run = ExplainRun(inputs, out, checkpoint, head, stage, cropped, min_face, every, max_faces)
+    run = ExplainRun(inputs, out, checkpoint, head, stage, cropped, min_face, every, max_faces, mirror)
     for name, count in work(run, options.say).items():
         click.echo(f"{count:5d}  {name}")

@@ -60,6 +60,12 @@ steps_option = click.option(
     "--max-steps", type=click.IntRange(min=1), help="Stop after this many optimiser steps: for trials."
 )
 seed_option = click.option("--seed", type=click.IntRange(min=0), help="Of weights, order and augmentation.")
+mirror_option = click.option(
+    "--mirror/--no-mirror",
+    default=True,
+    show_default=True,
+    help="Average what is said of each face and of its mirror image, as `analyze` does.",
+)
 skip_option = click.option(
     "--skip-bad", is_flag=True, help="List and leave out damaged pictures instead of stopping."
 )
@@ -94,7 +100,15 @@ def command_line() -> str:
 
     What a value belongs to stays: ``--data=elsewhere/faces`` becomes ``--data=faces``.
     """
-    words = [re.sub(r"^((?:--)?[\w-]+=)?.*[/\\](?=.)", r"\1", word.rstrip("/\\")) for word in sys.argv[1:]]
+
+    def cut(text: str) -> str:
+        return re.sub(r"^((?:--)?[\w-]+=)?.*[/\\](?=.)", r"\1", text.rstrip("/\\"))
+
+    # The one value that names several files.
+    words = [
+        ",".join(map(cut, word.split(","))) if word.startswith("distil=") else cut(word)
+        for word in sys.argv[1:]
+    ]
     return " ".join(["engagement", *words])
 
 

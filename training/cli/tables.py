@@ -13,11 +13,13 @@ from rich.text import Text
 def show(title: str, found: Mapping[str, Any]) -> None:
     """Print the figures of one head on one split."""
     console = Console()
+    if not console.is_terminal:  # in a file nothing has to fit a window
+        console.width = max(console.width, 140)
     per_class = found.get("per_class")
     if per_class is None:
         table = Table(title=Text(f"{title} ({found['n']} faces)"), title_justify="left")
         for column in ("state", "AUC", "balanced accuracy", "ECE", "balanced ECE", "share"):
-            table.add_column(column, justify="left" if column == "state" else "right")
+            table.add_column(column, justify="left" if column == "state" else "right", overflow="fold")
         for name, row in found.items():
             if isinstance(row, Mapping):
                 spans = row.get("intervals", {})
@@ -28,7 +30,7 @@ def show(title: str, found: Mapping[str, Any]) -> None:
         return
     table = Table(title=Text(f"{title} ({found['n']} faces)"), title_justify="left")
     for column in ("class", "precision", "recall", "F1", "faces"):
-        table.add_column(column, justify="left" if column == "class" else "right")
+        table.add_column(column, justify="left" if column == "class" else "right", overflow="fold")
     for name, row in per_class.items():
         table.add_row(
             Text(name), *(_span(row[k]) for k in ("precision", "recall", "f1")), str(row["support"])

@@ -15,6 +15,11 @@ _unfreeze_option = click.option(
     show_default=True,
     help="Also train this many of the backbone's last stages; its other heads are then left out.",
 )
+_sided_option = click.option(
+    "--sided",
+    is_flag=True,
+    help="For classes that a mirror image swaps, such as looking left and right: no face is mirrored, in analyze neither.",
+)
 
 
 @click.command()
@@ -22,6 +27,7 @@ _unfreeze_option = click.option(
 @options.base_option
 @options.out_option
 @_unfreeze_option
+@_sided_option
 @click.option(
     "--equalize",
     is_flag=True,
@@ -42,6 +48,7 @@ def personal(
     base: str,
     out: Path,
     unfreeze: int,
+    sided: bool,
     equalize: bool,
     distil: tuple[str, ...],
     test: bool,
@@ -58,7 +65,7 @@ def personal(
     from training.transfer import TransferRun, train_personal
 
     run = TransferRun(
-        data, base, out, unfreeze=unfreeze, equalize=equalize, distil=distil, test=test,
+        data, base, out, unfreeze=unfreeze, sided=sided, equalize=equalize, distil=distil, test=test,
         max_steps=max_steps or -1, seed=seed, skip_bad=skip_bad, command=options.command_line(),
     )  # fmt: skip
     for split, found in train_personal(run, options.say).items():
@@ -76,6 +83,7 @@ def personal(
 @click.option("--name", required=True, help="Of the new head: small letters, digits and _.")
 @options.out_option
 @_unfreeze_option
+@_sided_option
 @options.test_option
 @options.steps_option
 @options.seed_option
@@ -86,6 +94,7 @@ def extension(
     name: str,
     out: Path,
     unfreeze: int,
+    sided: bool,
     test: bool,
     max_steps: int | None,
     seed: int | None,
@@ -100,7 +109,7 @@ def extension(
     from training.transfer import TransferRun, train_extension
 
     run = TransferRun(
-        data, base, out, unfreeze=unfreeze, test=test, max_steps=max_steps or -1, seed=seed, skip_bad=skip_bad,
+        data, base, out, unfreeze=unfreeze, sided=sided, test=test, max_steps=max_steps or -1, seed=seed, skip_bad=skip_bad,
         command=options.command_line(),
     )  # fmt: skip
     for split, found in train_extension(run, name, options.say).items():

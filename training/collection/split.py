@@ -222,26 +222,24 @@ def _held(counts: FloatArray, wanted: FloatArray, spare: int) -> IndexArray:
         wanted: (classes,) faces to hold out.
         spare: units of each class that must not be held out.
     """
-    total, there = counts.sum(axis=0), counts > 0
+    total, there = counts.sum(axis=0), (counts > 0).astype(np.int64)
 
-    def cost(held: NDArray[np.bool_]) -> float:
-        share = (counts[held].sum(axis=0) - wanted) / total
-        bare = (there[held].sum(axis=0) == 0).sum()
-        short = np.maximum(spare - there[~held].sum(axis=0), 0).sum()
-        return float((share**2).sum() + 10 * bare + 100 * short)
+    def cost(faces: NDArray[np.floating], units: IndexArray) -> NDArray[np.floating]:
+        """Of choices with so many faces (…, classes) from so many units (…, classes) held out."""
+        share = (faces - wanted) / total
+        bare = (units == 0).sum(axis=-1)
+        short = np.maximum(spare - (there.sum(axis=0) - units), 0).sum(axis=-1)
+        return (share**2).sum(axis=-1) + 10 * bare + 100 * short
 
     held = np.zeros(len(counts), bool)
-    best = cost(held)
+    best = float(cost(counts[held].sum(axis=0), there[held].sum(axis=0)))
     while True:
-        costs = []
-        for i in range(len(counts)):
-            held[i] = ~held[i]
-            costs.append(cost(held))
-            held[i] = ~held[i]
+        turned = np.where(held, -1, 1)[:, None]  # each unit added, or taken away again
+        costs = cost(counts[held].sum(axis=0) + turned * counts, there[held].sum(axis=0) + turned * there)
         i = int(np.argmin(costs))
         if costs[i] >= best - 1e-9:
             return np.flatnonzero(held)
-        held[i], best = ~held[i], costs[i]
+        held[i], best = not held[i], float(costs[i])
 
 
 def _by_time(rows: Rows, units: list[str], options: SplitOptions) -> NDArray[np.str_]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from engagement.errors import DataError
+from engagement.faces.manifest import SPLIT_NAMES
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, SYNONYMS, LabelSet
 from engagement.types import FloatArray
 from training.datasets.framing import boxes_for
@@ -18,16 +19,9 @@ from training.datasets.lists import open_list
 from training.datasets.manifest import Row, read_rows
 from training.samples import SampleTable, one_hot
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 #: What a split may be called -> what it is called here.
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
+PARTS = dict(zip(SPLIT_NAMES, ("train", "train", "val", "val", "val", "test"), strict=True))
 _RAF_CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
 #: Sets whose class folders may be numbered -> names of the numbers.
 _NUMBERED: Mapping[str, Mapping[str, str]] = {
@@ -85,6 +79,8 @@ def class_folders(
     numbers = numbered or _NUMBERED.get(name or "", {})
     roots = split_folders(folder)
     divided = bool(roots)
+    if divided:
+        _require_splits_alone(folder, [root for _, root in roots])
     listed: list[Labelled] = []
     for split, root in roots or [("train", folder)]:
         classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
@@ -115,6 +111,16 @@ def class_folders(
     if splits and not divided and any(row.split for row in known.values()):
         _take_splits(folder, listed, known)
     return _labelled(name or folder.name, folder, listed, labels)
+
+
+def _require_splits_alone(folder: Path, roots: Sequence[Path]) -> None:
+    """Raise DataError where pictures lie beside the split folders, which would be passed over in silence."""
+    for other in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        if other not in roots and any_picture(other) is not None:
+            raise DataError(
+                f"{other} holds pictures, but lies beside {', '.join(root.name for root in roots)} and is called like no split",
+                "Call it train, val or test, or move it elsewhere.",
+            )
 
 
 def original_of(file: str) -> str | None:

@@ -39,7 +39,17 @@ def graded_csv(path: Path) -> SampleTable:
     rows = read_rows(path)
     with open_list(path) as file:
         raw = list(csv.DictReader(file, restval="", skipinitialspace=True))
-    grades = sorted(set(raw[0] if raw else ()) - set(KNOWN_COLUMNS))
+    for line, row in enumerate(raw, 2):
+        if None in row:
+            raise DataError(f"{path}, line {line}: more cells than the first line names columns")
+    columns = list(raw[0]) if raw else []
+    written = {name.strip().lower(): name for name in columns if name not in KNOWN_COLUMNS}
+    if slips := [written[name] for name in KNOWN_COLUMNS if name in written]:
+        raise DataError(
+            f"{path}: column '{slips[0]}' would be taken for a grade",
+            f"Write '{slips[0].strip().lower()}', as in docs/datasets.md, or choose another name for the grade.",
+        )
+    grades = sorted(set(columns) - set(KNOWN_COLUMNS))
     if not rows or not grades:
         raise DataError(
             f"{path} has no rows or no grades", "Give a column for each grade, such as 'boredom'."
@@ -56,6 +66,11 @@ def graded_csv(path: Path) -> SampleTable:
             raise DataError(
                 f"{path}: grade '{name}' is never above 0",
                 "Leave the column out, or add what it should tell.",
+            )
+        if known.any() and (column[known] == top).all():
+            raise DataError(
+                f"{path}: grade '{name}' is {top} wherever it is known",
+                "Leave the column out: there is nothing to tell apart.",
             )
         for least in range(1, top + 1):
             target.append(np.where(known, column >= least, np.nan).astype(np.float32))

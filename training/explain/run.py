@@ -57,6 +57,7 @@ class ExplainRun:
     min_face_px: int = 24
     every_s: float = 2.0
     max_faces: int = 200
+    mirror: bool = True
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.every_s <= 3600:
@@ -83,6 +84,8 @@ def explain(run: ExplainRun, say: Say = lambda _: None) -> dict[str, int]:
             f"{model.name} is an ensemble, whose members see different chips",
             f"Explain one of the files it was made from: {names}",
         )
+    if run.mirror:
+        model.look_twice()
     head = run.head or ("expression" if "expression" in model.heads else next(iter(model.heads)))
     labels = model.head(head).labels
     stage = chosen_stage(model.network, model.chip, run.stage, model.head(head).stages)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,38 @@ def exact_nodes(path: Path) -> list[str]:
     graph: Any = onnx.load(str(path)).graph
     dense = [node for node in graph.node if node.op_type in _DENSE]
     made_by = {output: node for node in graph.node for output in node.output}
+    used_by: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            used_by.setdefault(name, []).append(node)
+
+    def nearest(names: list[str], onwards: Callable[[str], list[Any]], ends: str) -> set[str]:
+        """The dense nodes that are met first from these tensors, on every path: of every member and head."""
+        met: set[str] = set()
+        seen: set[str] = set()
+        while names:
+            name = names.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            for node in onwards(name):
+                if node.op_type in _DENSE:
+                    met.add(node.name)
+                else:
+                    names += list(getattr(node, ends))
+        return met
+
+    def maker(name: str) -> list[Any]:
+        return [made_by[name]] if name in made_by else []
+
+    given = {tensor.name for tensor in graph.initializer}
+    first = nearest(
+        [i.name for i in graph.input if i.name not in given], lambda n: used_by.get(n, []), "output"
+    )
+    last = nearest([o.name for o in graph.output], maker, "input")
 
     def after_pooling(node: Any, steps: int = 4) -> bool:
-        before = made_by.get(node.input[0])
+        before = made_by.get(node.input[0]) if node.input else None  # a constant is made of nothing
         if before is None or not steps:
             return False
         return before.op_type in _SQUEEZED or after_pooling(before, steps - 1)
@@ -67,7 +96,7 @@ def exact_nodes(path: Path) -> list[str]:
     return [
         node.name
         for node in dense
-        if node is dense[0] or node is dense[-1] or grouped(node) or after_pooling(node)
+        if node.name in first or node.name in last or grouped(node) or after_pooling(node)
     ]
 
 

@@ -49,6 +49,9 @@ from training.cli import options
 @click.option(
     "--inputs", is_flag=True, help="Also compare inputs, on the people of train and validation alone."
 )
+@click.option(
+    "--leave-out", default="", metavar="PERSON,PERSON", help="People of WACV-2016 who are in DAiSEE as well."
+)
 @options.test_option
 @click.option("--limit", type=click.IntRange(min=1), help="Faces per split, drawn at random: for trials.")
 @click.option(
@@ -64,6 +67,7 @@ def main(
     strength: float,
     views: int,
     inputs: bool,
+    leave_out: str,
     test: bool,
     limit: int | None,
     draws: int,
@@ -79,7 +83,10 @@ def main(
         from training.states_evaluation.run import StatesEvaluation, evaluate_states
 
         blocks = tuple(block.strip() for block in head.split(",") if block.strip())
-        run = StatesEvaluation(data, base, out, videos, blocks, strength, views, test, inputs, limit, draws)
+        known = tuple(name.strip() for name in leave_out.split(",") if name.strip())
+        run = StatesEvaluation(
+            data, base, out, videos, blocks, strength, views, test, inputs, known, limit, draws
+        )
         evaluate_states(run, click.echo)
         click.echo(f"{out / 'states.md'} written")
     except EngagementError as error:

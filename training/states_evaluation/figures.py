@@ -90,20 +90,23 @@ def ordinal_figures(
     }
 
 
-def class_figures(prob: FloatArray, truth: IndexArray, weights: FloatArray) -> Figures:
-    """Figures of exclusive, graded classes: ``macro_f1``, ``accuracy``, ``kappa``, ``ece`` of the class said, and
-    ``majority_macro_f1``.
+def class_figures(
+    balanced: FloatArray, natural: FloatArray, truth: IndexArray, weights: FloatArray
+) -> Figures:
+    """Figures of exclusive, graded classes: ``macro_f1``, ``accuracy`` and ``kappa`` of the class said where all
+    count the same, ``ece`` of the most probable class as often as they occur, and ``majority_macro_f1``.
 
     Args:
-        prob: (n, classes). truth: (n,).
+        balanced, natural: (n, classes) probabilities under equal priors, and as frequent as the classes are.
+        truth: (n,).
     """
-    classes, guess = prob.shape[1], prob.argmax(axis=1)
+    classes, guess = balanced.shape[1], balanced.argmax(axis=1)
     majority = np.full(len(truth), np.bincount(truth, minlength=classes).argmax())
     return {
         "macro_f1": figure(macro_f1(guess, truth, weights, classes)),
         "accuracy": figure(_mean(guess == truth, weights)),
         "kappa": figure(quadratic_kappa(guess, truth, weights, classes)),
-        "ece": figure(_ece(prob.max(axis=1), guess == truth, weights)),
+        "ece": figure(_ece(natural.max(axis=1), natural.argmax(axis=1) == truth, weights)),
         "majority_macro_f1": figure(macro_f1(majority, truth, weights, classes)),
     }
 

@@ -21,17 +21,15 @@ from training.opened import Opened, open_network
 from training.plain import plain, to_json
 from training.samples import SampleTable
 from training.states_evaluation.designs import Design, Reducer
-from training.states_evaluation.exclusive_levels import cross_validated_levels
+from training.states_evaluation.exclusive_levels import other_people
 from training.states_evaluation.figures import (
     DRAWS,
     Values,
-    class_figures,
     figure,
     ordinal_figures,
     people_weights,
     threshold_figures,
     weighted_auc,
-    weighted_spearman,
 )
 from training.states_evaluation.framings import as_analyzed, moved, video_faces
 from training.states_evaluation.inputs import face_blocks, network_blocks
@@ -66,6 +64,7 @@ class StatesEvaluation:
         head, strength: inputs of the head in question, and its regularisation.
         views: the faces as they are, and this many less one augmented versions that the head learns from.
         inputs: also compare inputs, on DAiSEE's train and validation people alone.
+        leave_out: people of WACV-2016 who are in DAiSEE as well, of whom a score learned there says too much.
         limit: faces per split, for trials. draws: of the bootstrap.
     """
 
@@ -78,6 +77,7 @@ class StatesEvaluation:
     views: int = 1
     test: bool = False
     inputs: bool = False
+    leave_out: tuple[str, ...] = ()
     limit: int | None = None
     draws: int = DRAWS
 
@@ -161,7 +161,7 @@ def evaluate_states(run: StatesEvaluation, say: Say = lambda _: None) -> dict[st
     }
     parts: dict[str, Callable[[], Any]] = {
         "daisee": lambda: cross_validate(faces, (*BASELINES, run.chosen), run.draws, say),
-        "wacv2016": lambda: other_people(run, base, faces, say),
+        "wacv2016": lambda: wacv(run, base, faces, say),
         "framing": lambda: framing(run, base, faces, say),
     }
     if run.videos is not None:
@@ -330,38 +330,18 @@ def framing_of_videos(
     }
 
 
-def other_people(
-    run: StatesEvaluation, base: Opened, faces: Faces, say: Say = lambda _: None
-) -> dict[str, Any]:
-    """WACV-2016: three levels by heads fitted to other people of it, and DAiSEE's engagement score as it is."""
+def wacv(run: StatesEvaluation, base: Opened, faces: Faces, say: Say = lambda _: None) -> dict[str, Any]:
+    """WACV-2016: heads fitted to other people of it, and DAiSEE's engagement score as it is."""
     table = load(f"{run.data}:wacv2016")
     if run.limit:
         table = table.limited(run.limit)
     own = {**network_blocks(base, table, run.kept, say=say), **face_blocks(table, run.kept, say)}
-    engagement = LEARNER_STATES.index("engagement")
-    score = faces.fit(run.chosen, np.arange(len(faces.table))).score(own)[:, engagement]
-    out: dict[str, Any] = {}
-    auto = set(wacv2016(run.data, "auto").sample_id.tolist())
-    for name, rows in {
-        "all": np.arange(len(table)),
-        "auto": np.flatnonzero([i in auto for i in table.sample_id.tolist()]),
-    }.items():
-        say(f"WACV-2016, {name}: {len(rows)} frames")
-        level, people = table.target[rows].argmax(axis=1), table.group[rows]
-        weights = people_weights(people, run.draws)
-        part = {block: values[rows] for block, values in own.items()}
-        designs = {design.name: design for design in (*BASELINES, run.chosen)}
-        found = cross_validated_levels(designs, part, level, people, table.target.shape[1])
-        out[name] = {
-            "people": len(set(people.tolist())),
-            "faces": len(rows),
-            "designs": {design: class_figures(p, level, weights) for design, p in found.items()},
-            "daisee_score": {
-                "spearman": figure(weighted_spearman(score[rows], level, weights)),
-                "auc_engaged": figure(weighted_auc(score[rows], level >= 1, weights)),
-            },
-        }
-    return out
+    score = faces.fit(run.chosen, np.arange(len(faces.table))).score(own)[
+        :, LEARNER_STATES.index("engagement")
+    ]
+    auto = np.isin(table.sample_id, wacv2016(run.data, "auto").sample_id)
+    designs = (*BASELINES, run.chosen)
+    return other_people(table, own, designs, score, auto, run.leave_out, run.draws, say)
 
 
 def _cross_validated(designs: Sequence[Design], faces: Faces, say: Say) -> dict[str, Predicted]:
