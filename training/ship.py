@@ -86,6 +86,8 @@ def main() -> None:
     entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     for pair in options.pairs:
         name, _, file = pair.partition("=")
+        if not Path(file).is_file():
+            parser.error(f"'{pair}' is no NAME=FILE of a file that is there")
         if options.test and read_record(Path(file)).kind == "face_state":
             measure(Path(file), options.test)
         entries[name] = ship(name, Path(file))

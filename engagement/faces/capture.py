@@ -134,6 +134,10 @@ class FaceCapture:
         #: Pictures written, by class.
         self.written: Counter[str] = Counter()
         self._rows = {row["file"]: row for row in read_manifest(folder)}
+        #: Name of a picture -> labels that earlier calls gave it.
+        self._labels: dict[str, set[str]] = {}
+        for row in self._rows.values():
+            self._labels.setdefault(Path(row["file"]).name, set()).add(row["label"])
         # What a review decided is not undone by capturing once more.
         dropped = read_manifest(folder / DROPPED, own=False)
         moved = [row for row in (*self._rows.values(), *dropped) if row.get("captured_label")]
@@ -222,6 +226,8 @@ class FaceCapture:
             if file in self._decided:
                 self.counts["faces dropped or moved by an earlier review"] += 1
                 continue
+            if self._labels.get(name, set()) - {scene.label}:
+                self.counts["faces that lie there with another label too: remove the wrong ones"] += 1
             _write_picture(self.folder / file, pictures[i])
             box = faces.boxes_xyxy[i]
             numbers = dict(zip(("x1", "y1", "x2", "y2"), (round(float(v), 2) for v in box), strict=True))

@@ -167,7 +167,8 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
         low, high = _array(curves.get(f"{name}_lo")), _array(curves.get(f"{name}_hi"))
         whole = len(low) == len(high) == len(enough)
         half = band_halfwidth(mean, low, high)[enough] if whole else np.zeros(0)
-        halves[name] = float(np.nanmean(half)) if np.isfinite(half).any() else math.nan
+        # An unknown one reaches over half of the scale at least.
+        halves[name] = float(np.nan_to_num(half, nan=0.5).mean()) if len(half) else math.nan
     if not means:
         return "No picture of a face was good enough to estimate anything from."
     order = sorted(means, key=lambda name: -means[name])
@@ -180,7 +181,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     shown, readable_at_once = _shown(summary), int(n_used.max())
     if readable_at_once < min(FEW_PEOPLE, shown):
         return f"At most {readable_at_once} of {shown} could be read at a time, too few to speak of the class ({figures})."
-    # Of one person alone no spread is known; the margin has to do. Of several an unknown one is no small one.
+    # Of one person alone no spread is known; the margin has to do.
     halfwidth = 0.0 if readable_at_once == 1 else halves[first]
     if not lead >= np.maximum(_margin(summary.get("limits") or {}, first), halfwidth):
         return f"No apparent state clearly led over the whole session ({figures})."

@@ -108,3 +108,13 @@ def test_information_is_greatest_where_the_score_is_undecided() -> None:
 def test_a_silly_number_of_moments_is_named(n: int) -> None:
     with pytest.raises(ConfigError, match=f"--moments {n} "):
         MomentsConfig(n)
+
+
+def test_a_second_round_asks_about_other_moments() -> None:
+    times = np.arange(100.0)
+    prob = np.full((100, 1), 0.5)
+    first = propose(times, prob, MomentsConfig(4, 5.0))
+    second = propose(times, prob, MomentsConfig(4, 5.0), times[first].tolist())
+    assert np.abs(times[first][:, None] - times[second][None]).min() >= 5.0
+    # Where nothing else is left, the same is asked again: an answer may be changed.
+    assert len(propose(times[:4], prob[:4], MomentsConfig(4, 5.0), [1.0]))

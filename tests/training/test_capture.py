@@ -136,6 +136,15 @@ def test_capturing_again_replaces_instead_of_repeating(tmp_path: Path) -> None:
     assert len(rows_of(tmp_path)) == 3
 
 
+def test_another_label_for_the_same_faces_is_said(tmp_path: Path) -> None:
+    counts = []
+    for label in ("sad", "happy"):
+        work = FaceCapture(tmp_path, CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
+        work.add("v", [Scene(label)], frames())
+        counts.append(sum(n for what, n in work.counts.items() if "another label" in what))
+    assert counts == [0, 3]
+
+
 def test_capturing_again_keeps_what_was_decided_about_a_face(tmp_path: Path) -> None:
     def run(block_s: float = 2.0, person: str = "") -> list[dict[str, str]]:
         work = FaceCapture(tmp_path, CaptureConfig(block_s=block_s), Placed([[100, 100, 180, 200]], [0.99]))
@@ -153,7 +162,7 @@ def test_capturing_again_keeps_what_was_decided_about_a_face(tmp_path: Path) -> 
     ]
 
 
-@pytest.mark.parametrize("label", ["", "../up", "a/b", ".hidden"])
+@pytest.mark.parametrize("label", ["", "../up", "a/b", ".hidden", "Test", "training"])
 def test_a_label_that_is_no_folder_is_refused(label: str) -> None:
     with pytest.raises(ConfigError, match="--label"):
         Scene(label)

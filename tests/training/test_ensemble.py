@@ -134,6 +134,8 @@ def test_a_temperature_sharpens_the_mean() -> None:
     ("words", "message"),
     [
         (["{grey}"], "no ensemble: give two or more"),
+        (["{grey}", "{grey}"], "one checkpoint is given twice"),
+        (["{grey}", "{colour}", "--skip-bad"], "--skip-bad says nothing without --fit"),
         (["{grey}", "{colour}", "--weights", "1"], "--weights has 1 numbers for 2 checkpoints"),
         (["{grey}", "{colour}", "--weights", "1,x"], "is no list of numbers"),
         (["{grey}", "{colour}", "--weights", "0,0"], "one of them above 0"),
@@ -153,6 +155,12 @@ def test_mistakes_are_named(
     out = tmp_path / "e.safetensors"
     assert message in error("ensemble", *(w.format(**places) for w in words), "-o", out)
     assert not out.exists()
+
+
+def test_no_member_is_written_over(members: tuple[Path, Path]) -> None:
+    before = members[0].read_bytes()
+    assert "is one of the checkpoints" in error("ensemble", *members, "-o", members[0])
+    assert members[0].read_bytes() == before
 
 
 def test_a_set_with_a_test_split_alone_is_refused(

@@ -56,6 +56,18 @@ def test_overlays_sheets_table_and_page(model: Path, pictures: Path, tmp_path: P
     assert page.count("data:image/jpeg;base64,") >= 2 * len(rows)
 
 
+def test_the_class_is_that_of_evaluate(model: Path, pictures: Path, tmp_path: Path) -> None:
+    """Two looks by default, as everywhere else; one where it is asked for."""
+    said: dict[str, list[float]] = {}
+    for name, words in (("twice", ()), ("once", ("--no-mirror",))):
+        ok("explain", pictures, "--cropped", "--checkpoint", model, *words, "-o", tmp_path / name)
+        with (tmp_path / name / "faces.csv").open(encoding="utf-8") as file:
+            said[name] = [
+                float(v) for row in csv.DictReader(file) for k, v in row.items() if k[:5] == "prob_"
+            ]
+    assert np.abs(np.subtract(said["twice"], said["once"])).max() > 1e-3
+
+
 def test_a_video_is_sampled(model: Path, tmp_path: Path) -> None:
     from tests.training.made_up_faces import made_up_face
 

@@ -26,6 +26,7 @@ CASES: list[tuple[list[Any], str]] = [
     (["base", "--data", "{empty}", "--recipe", "rafdb"], "fear holds no picture"),
     (["base", "--data", "{nosplit}", "--recipe", "rafdb"], "test holds no class folder"),
     (["base", "--data", "{notrain}", "--recipe", "rafdb"], "has no 'train' split"),
+    (["base", "--data", "{beside}", "--recipe", "rafdb"], "vali holds pictures, but lies beside"),
     (["base", "--data", "{corrupt}", "--recipe", "rafdb"], "3.png cannot be decoded"),
     (["base", "--data", "{expr}:ferplus", "--recipe", "rafdb"], "does not hold the data set 'ferplus'"),
     (["base", "--data", "{expr}", "--recipe", "rafdb", "--backbone", "resnet50"], "resnet50"),
@@ -48,7 +49,7 @@ CASES: list[tuple[list[Any], str]] = [
 
 def faulty(good: Path, folder: Path) -> dict[str, Path]:
     """Copies of a good set, each with one fault."""
-    places = {name: folder / name for name in ("nofear", "empty", "nosplit", "notrain", "corrupt")}
+    places = {name: folder / name for name in ("nofear", "empty", "nosplit", "notrain", "corrupt", "beside")}
     for place in places.values():
         shutil.copytree(good, place)
     shutil.rmtree(places["nofear"] / "train" / "fear")
@@ -57,6 +58,7 @@ def faulty(good: Path, folder: Path) -> dict[str, Path]:
     for child in (places["nosplit"] / "test").iterdir():
         shutil.rmtree(child)
     shutil.rmtree(places["notrain"] / "train")
+    shutil.copytree(good / "test", places["beside"] / "vali")
     (places["corrupt"] / "train" / "sad" / "3.png").write_bytes(b"\x89PNG\r\n")
     return places
 
@@ -98,6 +100,8 @@ def test_mistakes_are_named(
         (["{own}", "--head", "expression"], "does not know: awake, away, tired"),
         (["{expr}", "--head", "mood"], "has no head 'mood'"),
         (["{daisee}"], "has no head for the classes"),
+        (["{expr}", "--min-face", "40"], "--min-face says nothing without --detect"),
+        (["{expr}", "--report", "{run}"], "is the folder of a training"),
     ],
 )
 def test_mistakes_in_evaluation_are_named(
@@ -107,6 +111,8 @@ def test_mistakes_in_evaluation_are_named(
     own_folders: Path,
     daisee_folder: Path,
     base_file: Path,
+    tmp_path: Path,
 ) -> None:
-    places = {"expr": expression_folders, "own": own_folders, "daisee": daisee_folder}
+    (tmp_path / "run.json").write_text("{}")
+    places = {"expr": expression_folders, "own": own_folders, "daisee": daisee_folder, "run": tmp_path}
     assert message in error("evaluate", *(a.format(**places) for a in arguments), "--checkpoint", base_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.labels import EXPRESSIONS
+from tests.training.tiny_models import write_model
 from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
 from training.initial import initialise
@@ -204,6 +206,48 @@ def test_a_run_begun_before_a_key_existed_goes_on(expression_folders: Path, tmp_
     assert not [line for line in said if line.startswith("epoch")]
     with pytest.raises(ConfigError, match="differs in: sam"):
         run(expression_folders, tmp_path, **SMALL_RUN, epochs=1, sam=0.1)
+
+
+def test_a_run_of_other_pictures_labels_or_weights_is_not_gone_on_with(
+    expression_folders: Path, tmp_path: Path
+) -> None:
+    """Not even where the names are the same, as they are from one phase to the next."""
+    data, init, out = tmp_path / "set", tmp_path / "model.safetensors", tmp_path / "out"
+    shutil.copytree(expression_folders, data)
+    write_model(init, seed=1)
+    run(data, out, **SMALL_RUN, epochs=1, init=str(init))
+    run(data, out, **SMALL_RUN, epochs=1, init=str(init))
+    write_model(init, seed=2)
+    with pytest.raises(ConfigError, match="differs in: the files of init"):
+        run(data, out, **SMALL_RUN, epochs=1, init=str(init))
+    write_model(init, seed=1)
+    (data / "train/happy").rename(data / "train/x")
+    (data / "train/sad").rename(data / "train/happy")
+    (data / "train/x").rename(data / "train/sad")
+    with pytest.raises(ConfigError, match="differs in: pictures, labels or splits"):
+        run(data, out, **SMALL_RUN, epochs=1, init=str(init))
+    (out / "run.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"run\.json cannot be read"):
+        run(data, out, **SMALL_RUN, epochs=1, init=str(init))
+
+
+def test_training_that_diverges_stops_instead_of_writing_a_model(
+    expression_folders: Path, tmp_path: Path
+) -> None:
+    wild = {
+        "optimizer": "sgd",
+        "learning_rate": 1e12,
+        "gradient_clip": 0.0,
+        "schedule": "constant",
+        "ema": 0.0,
+    }
+    with pytest.raises(ConfigError, match=r"diverged in epoch 1.*learning_rate"):
+        run(expression_folders, tmp_path, **(SMALL_RUN | wild), epochs=2)
+
+
+def test_more_stages_than_there_are_cannot_be_frozen(expression_folders: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="freeze 99: the backbone has"):
+        run(expression_folders, tmp_path, **SMALL_RUN, epochs=1, freeze=99)
 
 
 def test_sam_counts_a_step_once(expression_folders: Path, tmp_path: Path) -> None:

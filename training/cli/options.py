@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -11,6 +12,16 @@ from typing import Any, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _can_hold_results(_: click.Context, option: click.Parameter, value: Path) -> Path:
+    """Said before the work, not after it; a click callback."""
+    there = next(p for p in (value, *value.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        why = "is no folder" if not there.is_dir() else "cannot be written"
+        raise click.BadParameter(f"'{value}': {there} {why}", param=option)
+    return value
+
 
 data_option = click.option(
     "--data",
@@ -33,6 +44,7 @@ out_option = click.option(
     "--out",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
+    callback=_can_hold_results,
     help="Folder for the results.",
 )
 base_option = click.option(
