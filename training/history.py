@@ -29,6 +29,7 @@ class History(Callback):
         self.file, self.say, self.counted = file, say, counted
         self.start = time.monotonic()
         self.rows: list[dict[str, float]] = []
+        self._measured = False
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}
@@ -36,8 +37,14 @@ class History(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = list(state_dict["rows"])
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._measured = True
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
+        if not self._measured:  # stopped within the epoch: what Lightning still holds is of the one before
+            figures = {k: v for k, v in figures.items() if not k.startswith("val_")}
+        self._measured = False
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **figures}
         self.rows.append(row)
         if not trainer.is_global_zero:
@@ -54,4 +61,6 @@ class History(Callback):
         text = ", ".join(
             f"{k.removeprefix('val_')} {v:.4f}" for k, v in figures.items() if k.startswith("val_")
         )
-        self.say(f"{self.counted} {row[self.counted]:g}: {text} ({time.monotonic() - self.start:.0f} s)")
+        self.say(
+            f"{self.counted} {row[self.counted]:g}: {text or 'not measured'} ({time.monotonic() - self.start:.0f} s)"
+        )

@@ -15,8 +15,12 @@ pytest.importorskip("captum")
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ChipSpec
+from tests.training.captured import write_captured
 from tests.training.made_up_faces import HALF, SMALL, write_face
 from tests.training.tiny_models import error, ok, write_model
+from training.chip_dataset import ChipDataset
+from training.datasets.registry import load
+from training.explain.faces import faces_of
 from training.explain.gradcam import chosen_stage, grad_cam, map_sides
 from training.run import export
 
@@ -66,6 +70,16 @@ def test_the_class_is_that_of_evaluate(model: Path, pictures: Path, tmp_path: Pa
                 float(v) for row in csv.DictReader(file) for k, v in row.items() if k[:5] == "prob_"
             ]
     assert np.abs(np.subtract(said["twice"], said["once"])).max() > 1e-3
+
+
+def test_captured_faces_are_cut_as_training_cuts_them(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "mine", {"awake": {"a.mp4": 2}, "tired": {"b.mp4": 2}})
+    chip = ChipSpec(48, 0.9, HALF, HALF)
+    table = load(str(folder))
+    files = [Path(str(image)) for image in table.images]
+    found = list(faces_of(files, chip, cropped=True, min_face_px=24, every_s=1.0))
+    for i, face in enumerate(found):
+        np.testing.assert_array_equal(face.chip, ChipDataset(table, chip).chip(i))
 
 
 def test_a_video_is_sampled(model: Path, tmp_path: Path) -> None:

@@ -245,6 +245,21 @@ def test_training_that_diverges_stops_instead_of_writing_a_model(
         run(expression_folders, tmp_path, **(SMALL_RUN | wild), epochs=2)
 
 
+def test_a_run_stopped_within_an_epoch_repeats_no_measurement(
+    expression_folders: Path, tmp_path: Path
+) -> None:
+    recipe = replace(RECIPE, **SMALL_RUN, epochs=3, batch_size=16)
+    table = load(str(expression_folders))
+    steps = len(table.with_validation(recipe.validation_share).part("train")) // 16
+    spec = NetworkSpec("cnn_bn", {"expression": HeadSpec(EXPRESSIONS)})
+    said: list[str] = []
+    limits = replace(LIMITS, max_steps=steps + 1)
+    train_head(table, "expression", spec, recipe, tmp_path, limits=limits, say=said.append)
+    lines = [line for line in said if line.startswith("epoch")]
+    assert "accuracy" in lines[0]
+    assert all("not measured" in line for line in lines[1:])
+
+
 def test_more_stages_than_there_are_cannot_be_frozen(expression_folders: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="freeze 99: the backbone has"):
         run(expression_folders, tmp_path, **SMALL_RUN, epochs=1, freeze=99)

@@ -32,7 +32,7 @@ from training.cli import options
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    help="Pictures per split and clips, for trials: the first ones of each video.",
+    help="Pictures per split (of WACV-2016 the first ones of each person) and clips, for trials.",
 )
 def temporal(
     kind: str,

@@ -10,9 +10,11 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.faces.chips import cut_chips
-from engagement.types import ByteArray, ChipSpec
+from engagement.faces.manifest import NAME as MANIFEST
+from engagement.types import ByteArray, ChipSpec, FloatArray
 from engagement.video.discover import VIDEO_SUFFIXES
 from training.datasets.framing import boxes_for
+from training.datasets.manifest import read_rows
 
 Say = Callable[[str], None]
 
@@ -74,7 +76,8 @@ def faces_of(
     """All faces of all files, in order.
 
     Args:
-        cropped: each picture is one face; nothing is looked for.
+        cropped: each picture is one face; nothing is looked for. Where in it the face lies is what a manifest of captured
+            faces says, else what class folders are taken for.
         min_face_px: smallest face that is looked for.
         every_s: seconds between the looked-at pictures of a video.
 
@@ -86,13 +89,15 @@ def faces_of(
     from engagement.faces.pose import head_pose
 
     detector = None if cropped else MtcnnDetector(MtcnnConfig(min_face_px=min_face_px))
+    usual = boxes_for("folder", 1)
+    known: dict[Path, FloatArray] = _boxes(files) if cropped else {}
     for path in files:
         count = 0
         for time_s, rgb in _pictures(path, every_s):
             if detector is None:
                 height, width = rgb.shape[:2]
                 sides = np.array([width, height, width, height], np.float32)
-                boxes = boxes_for("folder", 1) * sides
+                boxes = (known[path][None] if path in known else usual) * sides
                 roll = np.zeros(1, np.float32)
             else:
                 found = detector.detect(rgb)
@@ -104,6 +109,16 @@ def faces_of(
                 yield Face(path.name, time_s, number, own)
         if not count:
             say(f"{path.name}: no face of at least {min_face_px} px was found")
+
+
+def _boxes(files: Sequence[Path]) -> dict[Path, FloatArray]:
+    """Face boxes, in fractions of the picture, of captured faces: their manifest lies beside the class folders."""
+    found: dict[Path, FloatArray] = {}
+    for folder in {path.parent.parent for path in files}:
+        manifest = folder / MANIFEST
+        if manifest.is_file():
+            found |= {folder / row.file: box for row in read_rows(manifest) if (box := row.box) is not None}
+    return found
 
 
 def _pictures(path: Path, every_s: float) -> Iterator[tuple[float | None, ByteArray]]:
