@@ -131,6 +131,8 @@ class FaceCapture:
         self.folder, self.config, self.detector = folder, config, detector
         #: What happened: frames, written, and the reasons why faces or frames gave nothing.
         self.counts: Counter[str] = Counter()
+        #: Pictures written that lie there with another label as well.
+        self.twice = 0
         #: Pictures written, by class.
         self.written: Counter[str] = Counter()
         self._rows = {row["file"]: row for row in read_manifest(folder)}
@@ -227,7 +229,7 @@ class FaceCapture:
                 self.counts["faces dropped or moved by an earlier review"] += 1
                 continue
             if self._labels.get(name, set()) - {scene.label}:
-                self.counts["faces that lie there with another label too: remove the wrong ones"] += 1
+                self.twice += 1
             _write_picture(self.folder / file, pictures[i])
             box = faces.boxes_xyxy[i]
             numbers = dict(zip(("x1", "y1", "x2", "y2"), (round(float(v), 2) for v in box), strict=True))
