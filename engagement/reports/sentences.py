@@ -167,8 +167,8 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
         low, high = _array(curves.get(f"{name}_lo")), _array(curves.get(f"{name}_hi"))
         whole = len(low) == len(high) == len(enough)
         half = band_halfwidth(mean, low, high)[enough] if whole else np.zeros(0)
-        # An unknown one reaches over half of the scale at least.
-        halves[name] = float(np.nan_to_num(half, nan=0.5).mean()) if len(half) else math.nan
+        # One that is cut off on both sides may reach as far as the scale.
+        halves[name] = float(np.nan_to_num(half, nan=1.0).mean()) if len(half) else math.nan
     if not means:
         return "No picture of a face was good enough to estimate anything from."
     order = sorted(means, key=lambda name: -means[name])

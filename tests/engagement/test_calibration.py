@@ -304,7 +304,9 @@ def test_wrong_use_is_answered_with_a_remedy(out: Path, tmp_path: Path, engageme
         (("--labels", tmp_path / "few.csv"), 1, "lacks the columns state, present"),
         (("--list", "--refit"), 2, "exclude one another"),
         (("--list", "--person", "P77"), 2, "--person P77"),
-        (("--list", "--prior", "99"), 2, "--prior 99"),
+        (("--refit", "--prior", "99"), 2, "--prior 99"),
+        (("--list", "--prior", "1"), 2, "--prior cannot be used with --list"),
+        (("--list", "--port", "80"), 2, "--port cannot be used with --list"),
     ]:
         run = engagement("calibrate", out, *arguments)
         assert (run.status, said in run.err) == (status, True), run.err

@@ -60,11 +60,11 @@ def test_names_change_no_number(out: Path, finished: Path, report: Report) -> No
     kept = {k: v for k, v in summary_of(out / "talk").items() if k != "corrections"}
     assert kept == summary_of(finished / "talk")
     for place, shown in (
-        ("index.html", "<small>Ana, NA, 007</small>"),
-        ("talk/session.html", "<strong>Ana<small>P01</small></strong>"),
-        ("talk/session.html", "<strong>NA<small>P03</small></strong>"),
-        ("talk/persons/P01.html", "<h1>Ana <small>P01</small></h1>"),
-        ("talk/persons/P03.html", "<h1>NA <small>P03</small></h1>"),
+        ("index.html", "<small><bdi>Ana</bdi>, <bdi>NA</bdi>, <bdi>007</bdi></small>"),
+        ("talk/session.html", "<strong><bdi>Ana</bdi><small>P01</small></strong>"),
+        ("talk/session.html", "<strong><bdi>NA</bdi><small>P03</small></strong>"),
+        ("talk/persons/P01.html", "<h1><bdi>Ana</bdi> <small>P01</small></h1>"),
+        ("talk/persons/P03.html", "<h1><bdi>NA</bdi> <small>P03</small></h1>"),
     ):
         assert shown in (out / place).read_text(encoding="utf-8"), (place, shown)
     # The next report reads the table again: nobody called "NA" loses the name.
