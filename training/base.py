@@ -127,15 +127,13 @@ def _prepared(data: str, run: BaseRun, recipe: Recipe, say: Say) -> SampleTable:
 
 def _origin_of(weights: str) -> dict[str, Any]:
     """What weights of our own learned from before, for the record of what goes on from them; empty for others."""
+    if not weights:
+        return {}
     try:
-        loaded = (
-            load_weights(DEFAULT_WEIGHTS if weights == "default" else weights, "face_state")
-            if weights
-            else None
-        )
+        loaded = load_weights(DEFAULT_WEIGHTS if weights == "default" else weights, "face_state")
     except WeightsError:
         return {}
-    return {"name": loaded.name, "sha256": loaded.sha256, **loaded.record.origin} if loaded else {}
+    return {"name": loaded.name, "sha256": loaded.sha256, **loaded.record.origin}
 
 
 def _licence_of(weights: str) -> str:

@@ -35,8 +35,6 @@ def initial_file(init: str) -> Path | None:
 def weights_digest(reference: str) -> str:
     """What is in a file of weights, as 16 digits; empty for none, and for what is no file here (``hub``)."""
     path = initial_file(reference) if reference else None
-    if path is None and reference and Path(reference).is_file():
-        path = Path(reference)
     return sha256_of(path)[:16] if path is not None else ""
 
 

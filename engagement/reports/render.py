@@ -136,7 +136,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "warnings": sentences.warnings(summary),
         "calibrated": sentences.calibrated(summary),
         "moments": [(m.time_s, _hash(m.start_s, m.end_s), sentences.moment_text(m)) for m in found],
-        "no_moments": sentences.nothing_stood_out(_part(summary, "class"), length),
+        "no_moments": "" if found else sentences.nothing_stood_out(_part(summary, "class"), length),
         "no_curve": sentences.no_curve(summary, "nobody's picture"),
         "window": moments.window_s(length),
         "class_figure": figures.session_figure(_part(summary, "class"), length, [m.time_s for m in found]),

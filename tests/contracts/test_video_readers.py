@@ -375,39 +375,3 @@ def test_only_the_asked_for_pictures_are_converted(backend: str, shelf: Shelf) -
     with open_video(shelf("steady").path, backend) as reader:
         wanted = [t.load() for t in reader.tickets() if t.index % 10 == 7]
         assert [media.read_code(rgb) for rgb in wanted] == [7, 17, 27, 37]
-
-
-def test_an_mp4_trimmed_without_encoding_shows_what_is_left_or_is_refused(
-    backend: str, tmp_path: Path
-) -> None:
-    whole = media.write_video(
-        tmp_path / "whole.mp4", range(0, 4000, 40), b_frames=2, codec_options={"g": "100"}
-    )
-    trimmed = tmp_path / "trimmed.mp4"
-    cut = ["ffmpeg", "-v", "error", "-ss", "1.3", "-i", whole, "-c", "copy", trimmed]
-    subprocess.run(list(map(str, cut)), check=True)
-    if backend == "decord":
-        with pytest.raises(VideoError, match="pyav backend"):
-            open_video(trimmed, backend)
-        return
-    with open_video(trimmed, backend) as reader:
-        codes = [media.read_code(ticket.frame().rgb) for ticket in reader.tickets()]
-        complete = reader.outcome.complete
-    assert codes == list(range(100 - len(codes), 100)) and 60 <= len(codes) <= 70
-    assert complete == (backend == "pyav")  # OpenCV misses the 1.3 s that are hidden
-
-
-@pytest.mark.parametrize("width", [16, 24])
-def test_pictures_as_narrow_as_that_have_colours_or_are_refused(
-    backend: str, width: int, tmp_path: Path
-) -> None:
-    path = tmp_path / "narrow.mp4"
-    source = f"testsrc=size={width}x48:rate=10:duration=1"
-    make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", path]
-    subprocess.run(list(map(str, make)), check=True)
-    if backend == "decord":
-        with pytest.raises(VideoError, match="no colours"):
-            open_video(path, backend)
-        return
-    with open_video(path, backend) as reader:
-        assert {ticket.frame().rgb.shape for ticket in reader.tickets()} == {(48, width, 3)}
