@@ -36,7 +36,17 @@ class ChipDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self.spec = spec
         self.augmentation = augmentation
         self.seed = seed
-        self.epoch = 0
+        # In memory that processes share: those that prepare pictures outlive an epoch.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def epoch(self) -> int:
+        """Which the augmentation is of, counted from 0."""
+        return int(self._epoch)
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -11,20 +11,17 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.utils.data import DataLoader
 
 from engagement.classification.network import FaceStateNet
 from engagement.errors import ConfigError
 from engagement.types import FloatArray
 from training.augment import policy
-from training.chip_dataset import ChipDataset
 from training.distillation import distillation_loss
 from training.lightning import pl
 from training.metrics import auc
 from training.mixing import draw_mixture
 from training.optimization import Sam, make_optimizer, make_schedule, parameter_groups
 from training.recipe import Recipe
-from training.sampling import EpochSampler, ShareSampler
 
 
 def class_weights(target: FloatArray, balance: float) -> Tensor:
@@ -78,6 +75,13 @@ class HeadTrainer(pl.LightningModule):
         stages, count = list(self.network.backbone), self.recipe.frozen_stages(epoch)
         return stages if count < 0 else stages[:count]
 
+    def on_fit_start(self) -> None:
+        # No part of the network, so they do not travel with it.
+        if self.embeddings is not None:
+            self.embeddings = self.embeddings.to(self.device)
+        if self.taught is not None:
+            self.taught = self.taught.to(self.device)
+
     def on_train_epoch_start(self) -> None:
         still = set(self.frozen(self.current_epoch))
         for stage in self.network.backbone:
@@ -107,12 +111,12 @@ class HeadTrainer(pl.LightningModule):
         return (each * weight).sum() / known.sum().clamp(min=1)
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
-        recipe, chips, target, rows = self.recipe, batch[0], batch[1], batch[2].cpu()
+        recipe, (chips, target, rows) = self.recipe, batch
         # Checkpoints do not hold torch's generator: dropout of a resumed run must be that of an unbroken one.
         torch.manual_seed((recipe.seed * 1009 + self.global_rank) * 1_000_003 + self.global_step)
         rng = np.random.default_rng((recipe.seed, self.global_rank, self.global_step))
         mixture = draw_mixture(self.mixing, len(chips), chips.shape[-1], rng, chips.device)
-        taught = None if self.taught is None else self.taught[rows].to(chips.device)
+        taught = None if self.taught is None else self.taught[rows]
         if mixture is not None:
             chips, target = mixture.pictures(chips), mixture.targets(target)
             taught = None if taught is None else mixture.targets(taught)
@@ -126,7 +130,7 @@ class HeadTrainer(pl.LightningModule):
             figures["train_distil"] = apart
             loss = (1 - recipe.distil_weight) * loss + recipe.distil_weight * apart
         if self.projection is not None and self.embeddings is not None:
-            wanted = self.embeddings[rows].to(loss.device)
+            wanted = self.embeddings[rows]
             alike = nn.functional.cosine_similarity(self.projection(out.features), wanted)
             figures["train_cosine"] = alike.mean()
             loss = loss + recipe.imitate * (1 - alike.mean())
@@ -215,19 +219,3 @@ def _statistics_kept(network: nn.Module) -> Iterator[None]:
     finally:
         for module, momentum in zip(found, momenta, strict=True):
             module.momentum = momentum
-
-
-def loader(dataset: ChipDataset, recipe: Recipe, sampler: EpochSampler, workers: int = 0) -> DataLoader[Any]:
-    """Batches for training, in the sampler's order.
-
-    The last short batch is dropped, because BatchNorm needs pictures to average over.
-    """
-    short = len(sampler) < recipe.batch_size
-    return DataLoader(
-        dataset, batch_size=recipe.batch_size, sampler=sampler, drop_last=not short, num_workers=workers
-    )
-
-
-def validation_loader(dataset: ChipDataset, processes: int = 1) -> DataLoader[Any]:
-    """Batches of every row once, shared out among processes."""
-    return DataLoader(dataset, batch_size=128, sampler=ShareSampler(len(dataset), processes))

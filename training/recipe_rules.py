@@ -87,6 +87,8 @@ def _contradictions(r: Recipe) -> Iterable[str]:
         yield f"imitate {r.imitate} wants a teacher (--set teacher=FILE)"
     if r.teacher and not r.imitate:
         yield f"imitate {r.imitate} lets the teacher '{r.teacher}' idle"
+    if r.distil and not r.distil_weight:
+        yield f"distil_weight {r.distil_weight} lets the teachers of distil idle"
     policy = POLICIES.get(r.augmentation)
     if r.imitate and policy and (policy.mixup or policy.cutmix):
         yield f"augmentation '{r.augmentation}' mixes faces, of which imitate {r.imitate} wants one at a time"

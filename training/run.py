@@ -35,7 +35,8 @@ from training.lightning import (
     pl,
     rank_zero_only,
 )
-from training.lightning_module import HeadTrainer, class_weights, loader, validation_loader
+from training.lightning_module import HeadTrainer, class_weights
+from training.loading import helpers, measuring_batches, training_batches
 from training.recipe import Recipe, changed_keys
 from training.samples import SampleTable
 from training.sampling import EpochSampler
@@ -51,6 +52,7 @@ class Limits:
         max_steps: optimiser steps, -1 for no limit (trials).
         devices, strategy, num_nodes, accelerator: Lightning's.
         tensorboard: also write figures for TensorBoard into the run's folder.
+        loaders: processes that read and vary faces for each one that trains; None for what suits the device.
 
     Raises:
         BackendUnavailable: TensorBoard is asked for and not installed.
@@ -62,6 +64,7 @@ class Limits:
     num_nodes: int = 1
     accelerator: str = "auto"
     tensorboard: bool = False
+    loaders: int | None = None
 
     def __post_init__(self) -> None:
         if self.tensorboard and not importlib.util.find_spec("tensorboard"):
@@ -79,6 +82,10 @@ def leads(recipe: Recipe, limits: Limits) -> bool:
     """
     # A cluster numbers tasks also where each trains for itself.
     return _trainer(recipe, limits).world_size == 1 or rank_zero_only.rank == 0
+
+
+#: The running mean of the weights has forgotten where it began after about so many of its spans.
+_SPANS = 3
 
 
 def _nobody(_: str) -> None:
@@ -153,7 +160,9 @@ def train_network(
     table = table.with_validation(recipe.validation_share)
     train, validation = table.part("train"), table.part("val")
     # How many processes there will be has to be known before the trainer that starts them.
-    processes = _trainer(recipe, limits).world_size
+    planned = _trainer(recipe, limits)
+    processes, device = planned.world_size, planned.strategy.root_device
+    loaders = helpers(device, planned.num_devices) if limits.loaders is None else limits.loaders
     if len(train) < processes:
         raise DataError(f"data set '{train.name}': {len(train)} faces to train for {processes} processes")
     last = _begin(folder, recipe, table, limits, processes, leading, resume)
@@ -161,7 +170,7 @@ def train_network(
     pl.seed_everything(recipe.seed, verbose=False)
     dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
     sampler = EpochSampler(dataset, recipe.seed, processes, recipe.sampling == "balanced")
-    batches = loader(dataset, recipe, sampler)
+    batches = training_batches(dataset, recipe, sampler, loaders)
     if last is not None:
         # Lightning draws a resumed run's first batches before it tells the sampler which epoch it is.
         sampler.set_epoch(_steps_done(last) // len(batches))
@@ -196,12 +205,13 @@ def train_network(
         # Not from the first step (counted from 0): the mean would carry the initial weights along. But within the
         # first epoch, or it would be them that are measured at its end. Trials end sooner.
         start = min(len(batches) - 1, steps // 2)
+        _tell_of_a_lag(recipe.ema, steps, limits, say)
         callbacks.append(EMAWeightAveraging(decay=recipe.ema, update_starting_at_step=start))
     if recipe.patience:
         callbacks.append(Patience("val_score", mode="max", patience=recipe.patience))
     if limits.tensorboard:
         callbacks.append(LearningRateMonitor())
-    held_out = validation_loader(ChipDataset(validation, chip), processes)
+    held_out = measuring_batches(ChipDataset(validation, chip), processes, loaders, again=True)
     module.train()  # frozen stages go back to evaluation mode at each epoch's start
     with warnings.catch_warnings():
         # About things that are meant: a folder that holds the run to go on with, no worker processes.
@@ -214,6 +224,16 @@ def train_network(
     # Our own file of this run, with Lightning's state beside the tensors.
     module.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"])
     return module.network.eval().cpu(), chosen
+
+
+def _tell_of_a_lag(ema: float, steps: int, limits: Limits, say: Callable[[str], None]) -> None:
+    """A mean over much of a run still holds what the network was long before; trials are told nothing."""
+    span = round(1 / (1 - ema))
+    if limits.max_steps < 0 and _SPANS * span > steps:
+        say(
+            f"ema {ema:g} is a mean over about {span} steps, and the run has {steps}: it lags behind what is learned. "
+            f"--set ema={max(0.0, 1 - 2 * _SPANS / max(steps, 1)):.3f} would follow."
+        )
 
 
 def _begin(
@@ -315,6 +335,7 @@ def _trainer(
             else False,
             gradient_clip_val=recipe.gradient_clip or None,
             use_distributed_sampler=False,  # the samplers share the rows out themselves
+            benchmark=True,  # chips of one size: cuDNN may try what is fastest for it
             enable_checkpointing=bool(callbacks),
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -16,6 +16,7 @@ from engagement.errors import WeightsError
 from engagement.faces.chips import cut_chips
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from training.chip_dataset import pixel_box
+from training.loading import found_device
 from training.samples import SampleTable, read_rgb
 
 #: (in, expanded, out, stride, residual) of each block.
@@ -83,7 +84,8 @@ class Teacher(nn.Module):
     def forward(self, chips: Tensor) -> Tensor:
         """uint8 (n, 128, 128, 3) RGB to float32 (n, 256), unit length."""
         bgr = chips.flip(3).permute(0, 3, 1, 2).float()
-        x = bgr * torch.tensor(_MUL).view(1, 3, 1, 1) + torch.tensor(_ADD).view(1, 3, 1, 1)
+        mul, add = (torch.tensor(c, device=bgr.device).view(1, 3, 1, 1) for c in (_MUL, _ADD))
+        x = bgr * mul + add
         x = self.stem_dw(self.stem(x))
         for block in self.blocks:
             x = block(x)
@@ -91,7 +93,7 @@ class Teacher(nn.Module):
 
 
 def load_teacher(path: Path) -> Teacher:
-    """The teacher with its weights.
+    """The teacher with its weights, on a GPU where there is one.
 
     Raises:
         WeightsError: missing, or not this network.
@@ -113,7 +115,7 @@ def load_teacher(path: Path) -> Teacher:
         teacher.load_state_dict({k: v.reshape(shapes[k].shape) for k, v in state.items() if k in shapes})
     except (RuntimeError, KeyError) as error:
         raise WeightsError(f"{path} is not the teacher network ({str(error).splitlines()[0]})") from error
-    return teacher.eval()
+    return teacher.eval().to(found_device())
 
 
 def embed_table(teacher: Teacher, table: SampleTable, batch: int = 64) -> FloatArray:
@@ -132,5 +134,9 @@ def embed_table(teacher: Teacher, table: SampleTable, batch: int = 64) -> FloatA
 @torch.inference_mode()
 def embed(teacher: Teacher, chips: ByteArray, batch: int = 64) -> FloatArray:
     """(n, 256) float32, unit length."""
-    parts = [teacher(torch.from_numpy(chips[i : i + batch])).numpy() for i in range(0, len(chips), batch)]
+    device = next(teacher.parameters()).device
+    parts = [
+        teacher(torch.from_numpy(chips[i : i + batch]).to(device)).cpu().numpy()
+        for i in range(0, len(chips), batch)
+    ]
     return np.concatenate(parts) if parts else np.zeros((0, 256), np.float32)

@@ -45,6 +45,15 @@ def test_a_run_that_has_stopped_early_trains_no_further_when_it_is_started_again
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
+@pytest.mark.parametrize(("ema", "told"), [(0.999, True), (0.5, False)])
+def test_a_running_mean_longer_than_the_run_is_told(
+    ema: float, told: bool, expression_folders: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    run(expression_folders, tmp_path, said.append, ema=ema, epochs=2, batch_size=4)
+    assert any(text.startswith(f"ema {ema} is a mean over about 1000 steps") for text in said) is told
+
+
 def test_the_best_epoch_of_a_run_is_known_where_its_folder_lies_now(tmp_path: Path) -> None:
     before, now = tmp_path / "before", tmp_path / "now"
     old = str(before / "best.ckpt")

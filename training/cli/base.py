@@ -68,6 +68,7 @@ def base(
     num_nodes: int,
     strategy: str,
     accelerator: str,
+    loaders: int | None,
     tensorboard: bool,
     gallery: bool,
 ) -> None:
@@ -85,7 +86,7 @@ def base(
     given = {"backbone": backbone, "init": init, "seed": seed}
     overrides = parse_overrides(changes) | {k: v for k, v in given.items() if v is not None}
     count = int(devices) if devices.isdigit() else devices
-    limits = Limits(max_steps or -1, count, strategy, num_nodes, accelerator, tensorboard)
+    limits = Limits(max_steps or -1, count, strategy, num_nodes, accelerator, tensorboard, loaders)
     run = BaseRun(
         data, recipe, out, overrides, limits, limit, test, skip_bad, resume, options.command_line(), gallery
     )

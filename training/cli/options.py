@@ -92,8 +92,13 @@ test_option = click.option(
 
 
 def lightning_options(command: F) -> F:
-    """--devices, --num-nodes, --strategy, --accelerator: handed to Lightning as they are."""
+    """--devices, --num-nodes, --strategy, --accelerator: handed to Lightning as they are; and --loaders."""
     for option in (
+        click.option(
+            "--loaders",
+            type=click.IntRange(min=0),
+            help="Processes that read and vary faces for each one that trains.  [default: 0 on a CPU, up to 8 beside a GPU]",
+        ),
         click.option("--accelerator", default="auto", show_default=True, help="cpu, gpu, mps or auto."),
         click.option("--strategy", default="auto", show_default=True, help="Lightning's, for example ddp."),
         click.option(

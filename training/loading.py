@@ -1,0 +1,85 @@
+"""Batches of faces for training and measuring, and how many processes prepare them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from training.chip_dataset import ChipDataset
+from training.recipe import Recipe
+from training.sampling import EpochSampler, ShareSampler
+
+#: One core decodes and varies about a thousand faces a second; more than these no network here takes.
+_MOST = 8
+
+
+def found_device() -> torch.device:
+    """A GPU where torch finds one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def helpers(device: torch.device, processes: int = 1) -> int:
+    """How many processes prepare faces for a network on a device.
+
+    None beside a CPU, whose cores compute; a GPU would wait for a single one.
+
+    Args:
+        device: where the network runs.
+        processes: that train together on this machine and share its cores.
+    """
+    if device.type == "cpu":
+        return 0
+    return max(1, min(_MOST, (os.cpu_count() or 1) // processes - 1))
+
+
+def training_batches(
+    dataset: ChipDataset, recipe: Recipe, sampler: EpochSampler, loaders: int = 0
+) -> DataLoader[Any]:
+    """Batches for training, in the sampler's order.
+
+    The last short batch is dropped, because BatchNorm needs pictures to average over.
+
+    Args:
+        loaders: processes that prepare them, the same for any number.
+    """
+    _before_forking(loaders)
+    short = len(sampler) < recipe.batch_size
+    return DataLoader(
+        dataset,
+        batch_size=recipe.batch_size,
+        sampler=sampler,
+        drop_last=not short,
+        num_workers=loaders,
+        persistent_workers=loaders > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def measuring_batches(
+    dataset: ChipDataset, processes: int = 1, loaders: int = 0, again: bool = False
+) -> DataLoader[Any]:
+    """Batches of every row once, shared out among processes.
+
+    Args:
+        again: the same batches will be wanted many times, so that loaders are worth keeping.
+    """
+    _before_forking(loaders)
+    return DataLoader(
+        dataset,
+        batch_size=128,
+        sampler=ShareSampler(len(dataset), processes),
+        num_workers=loaders,
+        persistent_workers=again and loaders > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _before_forking(loaders: int) -> None:
+    """OpenCV's threads do not survive a fork, and a child that sets their number waits for them forever."""
+    if loaders:
+        import cv2
+
+        cv2.setNumThreads(1)
