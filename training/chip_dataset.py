@@ -36,8 +36,7 @@ class ChipDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self.spec = spec
         self.augmentation = augmentation
         self.seed = seed
-        # In memory that processes share: those that prepare pictures outlive an epoch.
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._epoch = torch.zeros((), dtype=torch.int64)
 
     @property
     def epoch(self) -> int:
@@ -47,6 +46,10 @@ class ChipDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
     @epoch.setter
     def epoch(self, epoch: int) -> None:
         self._epoch.fill_(epoch)
+
+    def share_epoch(self) -> None:
+        """From now on processes that prepare pictures, which outlive an epoch, are told of the next."""
+        self._epoch.share_memory_()
 
     def __len__(self) -> int:
         return len(self.table)

@@ -46,6 +46,8 @@ def training_batches(
         loaders: processes that prepare them, the same for any number.
     """
     _before_forking(loaders)
+    if loaders:
+        dataset.share_epoch()
     short = len(sampler) < recipe.batch_size
     return DataLoader(
         dataset,
