@@ -19,7 +19,7 @@ from training.augment import Augmentation
 from training.chip_dataset import ChipDataset
 from training.datasets.parquet import WACV_LEVELS
 from training.datasets.registry import load
-from training.held_out import phases
+from training.held_out import learned_from, phases, rule_of
 from training.keeping import Arrays, kept_as_they_are, key_of
 from training.opened import Opened, open_network
 from training.samples import SampleTable
@@ -51,10 +51,19 @@ class FrameModel:
 
     @property
     def learned(self) -> list[str]:
-        """Which pictures that smoothers are fitted to and judged by its state head has learned from; often none.
+        """Which pictures that smoothers are fitted to and judged by it has learned from; often none.
 
-        Scores of people who were learned from are near perfect, which makes every smoother look harmful.
+        Scores of faces that were learned from are near perfect, which makes every smoother look harmful.
         """
+        return [*self._learned_expressions, *self._learned_states]
+
+    @property
+    def _learned_expressions(self) -> list[str]:
+        unknown = learned_from(self.opened, "rafdb") and rule_of(self.opened, "rafdb") is None
+        return ["RAF-DB's validation faces"] if unknown else []
+
+    @property
+    def _learned_states(self) -> list[str]:
         for phase in phases(self.opened.record.origin):
             head = phase.get("head")
             if isinstance(head, Mapping) and "name" not in head:  # of ``train states``, the last time

@@ -63,7 +63,7 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], 
             f"data set '{table.name}' has a test split alone",
             "Nothing is chosen or fitted on it; give train or val.",
         )
-    rules = {(model.name, _rule(model, table.name)) for model in models}
+    rules = {(model.name, rule_of(model, table.name)) for model in models}
     known = sorted({rule for _, rule in rules if rule}, key=lambda rule: (rule.transfer, rule.share))
     unknown = sorted(name for name, rule in rules if rule is None)
     if len(known) > 1:
@@ -76,11 +76,11 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], 
             f"warning: {table.name} has no validation split, and {', '.join(unknown)} may have learned from the faces "
             "taken for one: what comes of it flatters. Divide the set first (engagement faces split)"
         )
-    return (known[0] if known else _Rule(Recipe().validation_share)).applied(table).part("val")
+    return (known[0] if known else Rule(Recipe().validation_share)).applied(table).part("val")
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class Rule:
     """How a training holds faces out: a share of them, in the way of base training or of transfer."""
 
     share: float
@@ -93,13 +93,15 @@ class _Rule:
         return with_transfer_validation(table) if self.transfer else table.with_validation(self.share)
 
 
-def _rule(model: Opened, data: str) -> _Rule | None:
-    """Of the last phase that learned from the set, or else from any; None where nothing is recorded."""
-    rules = [(_learned(phase), rule) for phase in phases(model.record.origin) if (rule := _of(phase))]
-    about = [(names, rule) for names, rule in rules if data in names] or rules[-1:]
-    if not about:
-        return None
-    return about[0][1]  # of several sets each holds its share out, though the first one alone validates
+def rule_of(model: Opened, data: str) -> Rule | None:
+    """Of the last phase that learned from the set, or else of the first that has one; None where none is recorded."""
+    made = list(phases(model.record.origin))
+    # Of several sets each holds its share out, though the first one alone validates.
+    about = next((phase for phase in made if data in _learned(phase)), None)
+    if about is not None:
+        return _of(about)
+    rules = [rule for phase in made if (rule := _of(phase))]
+    return rules[-1] if rules else None
 
 
 def learned_from(model: Opened, data: str) -> bool:
@@ -118,10 +120,11 @@ def _learned(phase: Mapping[str, Any]) -> list[str]:
     return str(phase.get("data", "")).split("+")
 
 
-def _of(phase: Mapping[str, Any]) -> _Rule | None:
+def _of(phase: Mapping[str, Any]) -> Rule | None:
     recipe, head = phase.get("recipe"), phase.get("head")
-    if isinstance(recipe, Mapping) and "validation_share" in recipe:
-        return _Rule(float(recipe["validation_share"]))
+    # Null where the faces that were held out cannot be found again by their share.
+    if isinstance(recipe, Mapping) and recipe.get("validation_share") is not None:
+        return Rule(float(recipe["validation_share"]))
     if isinstance(head, Mapping) and "name" in head:  # a head of own classes (see training.transfer)
-        return _Rule(TRANSFER_SHARE, transfer=True)
+        return Rule(TRANSFER_SHARE, transfer=True)
     return None

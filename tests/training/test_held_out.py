@@ -55,14 +55,23 @@ def test_a_head_of_own_classes_held_out_whole_videos(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    [{}, {"recipe": {}}],
-    ids=["nothing recorded", "an old recipe"],
+    [
+        {},
+        {"recipe": {}},
+        {
+            "data": "SET",
+            "recipe": {"validation_share": None},
+            "base": {"data": "SET", "recipe": {"validation_share": 0.3}},
+        },
+    ],
+    ids=["nothing recorded", "an old recipe", "faces that no share finds again"],
 )
 def test_faces_that_may_have_been_learned_are_said(
     expression_folders: Path, tmp_path: Path, origin: dict[str, Any]
 ) -> None:
     table = load(str(expression_folders))
-    found, said = names_of(tmp_path, table, write_model(tmp_path / "m.safetensors", **origin))
+    named = json.loads(json.dumps(origin).replace("SET", table.name))
+    found, said = names_of(tmp_path, table, write_model(tmp_path / "m.safetensors", **named))
     assert found and len(said) == 1 and "may have learned" in said[0]
 
 

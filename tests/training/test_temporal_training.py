@@ -174,11 +174,10 @@ def test_half_a_file_of_outputs_is_made_anew(tmp_path: Path) -> None:
             ["DAiSEE's validation people", "people of wacv2016"],
         ),
         ({"head": {"name": "mood"}, "base": {"head": {"views": 3}, "fit": ["train"]}}, []),
+        ({"data": "rafdb", "recipe": {"validation_share": None}}, ["RAF-DB's validation faces"]),
     ],
 )
-def test_a_frame_model_says_whom_its_state_head_knows(
-    phase: dict, learned: list[str], tmp_path: Path
-) -> None:
+def test_a_frame_model_says_whom_it_knows(phase: dict, learned: list[str], tmp_path: Path) -> None:
     path = _frame_weights(tmp_path / "frame.safetensors")
     loaded = load_weights(str(path), "face_state")
     save_weights(path, replace(loaded.record, origin=phase), loaded.tensors)
