@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
+from engagement.device import one_thread_each
 from training.chip_dataset import ChipDataset
 from training.recipe import Recipe
 from training.sampling import EpochSampler, ShareSampler
@@ -45,7 +47,6 @@ def training_batches(
     Args:
         loaders: processes that prepare them, the same for any number.
     """
-    _before_forking(loaders)
     if loaders:
         dataset.share_epoch()
     short = len(sampler) < recipe.batch_size
@@ -56,6 +57,7 @@ def training_batches(
         drop_last=not short,
         num_workers=loaders,
         persistent_workers=loaders > 0,
+        **_apart(loaders),
         pin_memory=torch.cuda.is_available(),
     )
 
@@ -68,20 +70,27 @@ def measuring_batches(
     Args:
         again: the same batches will be wanted many times, so that loaders are worth keeping.
     """
-    _before_forking(loaders)
     return DataLoader(
         dataset,
         batch_size=128,
         sampler=ShareSampler(len(dataset), processes),
         num_workers=loaders,
         persistent_workers=again and loaders > 0,
+        **_apart(loaders),
         pin_memory=torch.cuda.is_available(),
     )
 
 
-def _before_forking(loaders: int) -> None:
-    """OpenCV's threads do not survive a fork, and a child that sets their number waits for them forever."""
-    if loaders:
-        import cv2
+def _apart(loaders: int) -> dict[str, Any]:
+    """How processes begin: not as copies of this one, whose threads (OpenCV's, OpenVINO's) a fork does not survive."""
+    if not loaders:
+        return {}
+    clean = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if clean else "spawn")
+    if clean:
+        context.set_forkserver_preload(["training.chip_dataset"])
+    return {"multiprocessing_context": context, "worker_init_fn": _begin}
 
-        cv2.setNumThreads(1)
+
+def _begin(_: int) -> None:
+    one_thread_each()
