@@ -1,4 +1,4 @@
-"""What `train personal --equalize` and `--distil` bring, on few faces of a source that the base has not learned from.
+"""What `train personal --equalize` and `--distil` bring, on few faces of FERPlus.
 
     python benchmarks/own_faces.py FOLDER:ferplus [--per-class 60] [--seeds 3]
 
