@@ -20,19 +20,11 @@ def choose(name: str) -> str:
     Raises:
         ConfigError: the named device is unknown or not available.
     """
-    import torch
-
     if name not in CHOICES:
         raise ConfigError(f"--device '{name}' is unknown", f"Choose one of: {', '.join(CHOICES)}")
-    there = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-        "openvino": openvino_there,
-        "cpu": lambda: True,
-    }
     if name == "auto":
-        return next(device for device, works in there.items() if works())
-    if there[name]():
+        return next(device for device in CHOICES[1:] if _works(device))
+    if _works(name):
         return name
     if name == "openvino":
         raise ConfigError(
@@ -40,6 +32,21 @@ def choose(name: str) -> str:
             "pip install openvino, or use --device auto.",
         )
     raise ConfigError(f"--device {name}: this machine has none", "Use --device auto.")
+
+
+def for_torch() -> str:
+    """The device for what torch alone runs: a GPU if one works, else the CPU."""
+    return next(device for device in ("cuda", "mps", "cpu") if _works(device))
+
+
+def _works(device: str) -> bool:
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.is_available()
+    if device == "mps":
+        return torch.backends.mps.is_available()
+    return device == "cpu" or openvino_there()
 
 
 def of_torch(device: str) -> str:

@@ -14,16 +14,11 @@ from training.chip_dataset import ChipDataset
 from training.recipe import Recipe
 from training.sampling import EpochSampler, ShareSampler
 
-#: One core decodes and varies about a thousand faces a second; more than these no network here takes.
+#: A machine has other work too.
 _MOST = 8
 
 
-def found_device() -> torch.device:
-    """A GPU where torch finds one, else the processor."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def helpers(device: torch.device, processes: int = 1) -> int:
+def fitting_loaders(device: torch.device, processes: int = 1) -> int:
     """How many processes prepare faces for a network on a device.
 
     None beside a CPU, whose cores compute; a GPU would wait for a single one.
@@ -45,7 +40,7 @@ def training_batches(
     The last short batch is dropped, because BatchNorm needs pictures to average over.
 
     Args:
-        loaders: processes that prepare them, the same for any number.
+        loaders: processes that prepare them; the batches are the same for any number.
     """
     if loaders:
         dataset.share_epoch()
@@ -68,6 +63,8 @@ def measuring_batches(
     """Batches of every row once, shared out among processes.
 
     Args:
+        processes: that share the rows.
+        loaders: processes that prepare the batches of each.
         again: the same batches will be wanted many times, so that loaders are worth keeping.
     """
     return DataLoader(

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from engagement.classification.network import FaceStateNet
+from engagement.device import for_torch
 from engagement.types import ChipSpec, FloatArray
 from training.chip_dataset import ChipDataset
-from training.loading import found_device, helpers, measuring_batches
+from training.loading import fitting_loaders, measuring_batches
 from training.samples import SampleTable
 
 
@@ -18,10 +19,10 @@ def predict(network: FaceStateNet, table: SampleTable, spec: ChipSpec) -> dict[s
 
     On a GPU where there is one; the network is back on the processor afterwards.
     """
-    device, parts = found_device(), dict[str, list[FloatArray]]()
+    device, parts = torch.device(for_torch()), dict[str, list[FloatArray]]()
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
-        for chips, _, _ in measuring_batches(ChipDataset(table, spec), loaders=helpers(device)):
+        for chips, _, _ in measuring_batches(ChipDataset(table, spec), loaders=fitting_loaders(device)):
             out = network(chips.to(device, memory_format=torch.channels_last))
             for name, value in {**out.logits, "features": out.features}.items():
                 parts.setdefault(name, []).append(value.cpu().numpy())

@@ -36,7 +36,7 @@ from training.lightning import (
     rank_zero_only,
 )
 from training.lightning_module import HeadTrainer, class_weights
-from training.loading import helpers, measuring_batches, training_batches
+from training.loading import fitting_loaders, measuring_batches, training_batches
 from training.recipe import Recipe, changed_keys
 from training.samples import SampleTable
 from training.sampling import EpochSampler
@@ -162,7 +162,7 @@ def train_network(
     # How many processes there will be has to be known before the trainer that starts them.
     planned = _trainer(recipe, limits)
     processes, device = planned.world_size, planned.strategy.root_device
-    loaders = helpers(device, planned.num_devices) if limits.loaders is None else limits.loaders
+    loaders = fitting_loaders(device, planned.num_devices) if limits.loaders is None else limits.loaders
     if len(train) < processes:
         raise DataError(f"data set '{train.name}': {len(train)} faces to train for {processes} processes")
     last = _begin(folder, recipe, table, limits, processes, leading, resume)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engagement.device import for_torch
 from engagement.errors import WeightsError
 from engagement.faces.chips import cut_chips
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from training.chip_dataset import pixel_box
-from training.loading import found_device
 from training.samples import SampleTable, read_rgb
 
 #: (in, expanded, out, stride, residual) of each block.
@@ -115,7 +115,7 @@ def load_teacher(path: Path) -> Teacher:
         teacher.load_state_dict({k: v.reshape(shapes[k].shape) for k, v in state.items() if k in shapes})
     except (RuntimeError, KeyError) as error:
         raise WeightsError(f"{path} is not the teacher network ({str(error).splitlines()[0]})") from error
-    return teacher.eval().to(found_device())
+    return teacher.eval().to(for_torch())
 
 
 def embed_table(teacher: Teacher, table: SampleTable, batch: int = 64) -> FloatArray:

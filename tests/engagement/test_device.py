@@ -1,4 +1,4 @@
-"""Threads that give way to decoding."""
+"""Which device networks run on, and threads that give way to decoding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from engagement.device import give_way
+from engagement.device import choose, for_torch, give_way, of_torch
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priority belongs to the process")
@@ -28,3 +28,15 @@ def test_giving_way_concerns_the_calling_thread_alone_and_never_raises_it() -> N
     thread.join()
     assert seen == [max(before, 15), 19]
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "found"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_torch_alone_takes_a_gpu_where_one_works(
+    cuda: bool, mps: bool, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: mps)
+    assert for_torch() == found
+    assert of_torch(choose("auto")) == found

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.training.loaders_apart import CHECKS
-from training.loading import helpers
+from training.loading import fitting_loaders
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,5 +29,5 @@ def test_a_gpu_is_fed_by_the_cores_that_are_there(
     cores: int, processes: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: cores)
-    assert helpers(torch.device("cuda"), processes) == count
-    assert helpers(torch.device("cpu"), processes) == 0
+    assert fitting_loaders(torch.device("cuda"), processes) == count
+    assert fitting_loaders(torch.device("cpu"), processes) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -78,6 +79,8 @@ def terms_of(name: str) -> Terms:
 
 
 def licence_text(name: str, base: str = "") -> str:
-    """Licence of a model that was trained on a data set, and of the base it started from."""
+    """Licence of a model that was trained on a data set, and of the base it started from: each set's terms once."""
     own = [f"{part}: {terms_of(part).licence}" for part in name.split("+")]
-    return "; ".join(([base] if base else []) + [text for text in own if text not in base])
+    # Terms may hold a semicolon themselves; the name of a set begins what is said of the next.
+    before = re.split(r"; (?=[\w.-]+: )", base) if base else []
+    return "; ".join(dict.fromkeys([*before, *own]))

@@ -1,0 +1,20 @@
+"""What a model may be used for: the terms of everything it learned from."""
+
+from __future__ import annotations
+
+from training.datasets.terms import licence_text, terms_of
+
+
+def test_terms_of_a_set_are_said_once_however_often_it_taught() -> None:
+    first = licence_text("ferplus")
+    second = licence_text("rafdb+ferplus", first)
+    # Teachers and base bring the same sets along again.
+    third = licence_text("rafdb", f"{second}; {first}; {second}")
+    assert third == second == f"{first}; rafdb: {terms_of('rafdb').licence}"
+
+
+def test_other_terms_of_a_base_stay() -> None:
+    assert (
+        licence_text("rafdb", "made up: none; none")
+        == f"made up: none; none; rafdb: {terms_of('rafdb').licence}"
+    )
