@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor, nn
@@ -10,6 +12,8 @@ from torch import Tensor, nn
 from engagement.errors import ConfigError
 from engagement.labels import LabelSet
 from engagement.types import FloatArray
+from training.initial import weights_digest
+from training.keeping import kept_as_they_are
 from training.opened import Model, open_model
 from training.samples import SampleTable
 
@@ -19,6 +23,7 @@ def teacher_probabilities(
     table: SampleTable,
     temperature: float,
     say: Callable[[str], None] = lambda _: None,
+    keep: Path | None = None,
 ) -> FloatArray:
     """Averaged, softened probabilities of some models for every face, unvaried.
 
@@ -31,6 +36,8 @@ def teacher_probabilities(
         table: n faces with exclusive labels.
         temperature: logits are divided by it; above 1 tells more of the unlikely classes.
         say: gets one line per file.
+        keep: folder where the answers stay and are looked for first: it takes minutes to give them, and a run that
+            goes on, or another process of the same run, needs the same.
 
     Returns:
         float32 (n, classes) in the table's order, rows sum to 1.
@@ -39,6 +46,16 @@ def teacher_probabilities(
         ConfigError: a model has no head that knows these classes.
         WeightsError: a file is missing or damaged.
     """
+    if keep is None:
+        return _asked(files, table, temperature, say)
+    asked = "\n".join([table.digest(), str(temperature), *files, *map(weights_digest, files)])
+    path = keep / f"teachers_{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npz"
+    return kept_as_they_are(path, lambda: {"prob": _asked(files, table, temperature, say)})["prob"]
+
+
+def _asked(
+    files: Sequence[str], table: SampleTable, temperature: float, say: Callable[[str], None]
+) -> FloatArray:
     total = np.zeros((len(table), len(table.labels)), np.float32)
     for file in files:
         model = open_model(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -46,7 +47,12 @@ def kept_as_they_are(path: Path, make: Callable[[], Arrays]) -> Arrays:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         path.unlink(missing_ok=True)
     made: dict[str, Any] = dict(make())
-    draft = path.with_name(path.stem + ".draft.npz")
-    np.savez(draft, **made)
-    draft.replace(path)
+    # Tasks of a cluster may make the same file at the same time.
+    draft = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with draft.open("wb") as file:
+            np.savez(file, **made)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     return made

@@ -181,13 +181,13 @@ def train_network(
         done = _steps_done(last)
         what = "finished before, nothing is left to train" if done >= steps else f"goes on after step {done}"
         say(f"{folder}: {what}")
-    wanted: torch.Tensor | None = None
+    wanted = taught = None
     if recipe.imitate:
         say(f"{recipe.teacher}: looking at {len(train)} faces")
         wanted = torch.from_numpy(embed_table(load_teacher(Path(recipe.teacher)), train))
-    taught: torch.Tensor | None = None
     if recipe.distil:
-        taught = torch.from_numpy(teacher_probabilities(recipe.distil, train, recipe.distil_temperature, say))
+        asked = recipe.distil, train, recipe.distil_temperature, say, folder
+        taught = torch.from_numpy(teacher_probabilities(*asked))
     if recipe.renew and last is None:
         say(f"BatchNorm's statistics: taken anew from {train.name}")
         renew_statistics(network, dataset, recipe.seed)

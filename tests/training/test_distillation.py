@@ -70,6 +70,24 @@ def test_teachers_are_calibrated_softened_and_averaged(table: SampleTable, tmp_p
     assert softened.max(axis=1).mean() < each[0].max(axis=1).mean()
 
 
+def test_answers_that_were_kept_are_given_again_to_the_same_question_alone(
+    table: SampleTable, tmp_path: Path
+) -> None:
+    path, keep, said = teacher_file(tmp_path / "a.safetensors", EXPRESSIONS), tmp_path / "run", list[str]()
+
+    def ask(own: SampleTable = table, temperature: float = 2.0) -> np.ndarray:
+        said.clear()
+        return teacher_probabilities([str(path)], own, temperature, said.append, keep)
+
+    first = ask()
+    assert said and np.array_equal(ask(), first) and not said
+    assert len(ask(table.rows(np.arange(5)))) == 5 and said
+    assert not np.array_equal(ask(temperature=1.0), first) and said
+    teacher_file(path, EXPRESSIONS, seed=1)  # another teacher by the same name
+    assert not np.array_equal(ask(), first) and said
+    assert {p.suffix for p in keep.iterdir()} == {".npz"}
+
+
 def test_a_student_that_says_the_same_loses_nothing() -> None:
     prob = torch.softmax(torch.randn(6, 7, generator=torch.Generator().manual_seed(0)), 1)
     for temperature in (1.0, 3.0):
