@@ -101,6 +101,29 @@ def weak_states(weights: Sequence[LoadedWeights]) -> tuple[str, ...]:
     return LEARNER_STATES.classes
 
 
+def learned_from_scores_of(smoother: LoadedWeights, weights: Sequence[LoadedWeights]) -> bool:
+    """Whether the weights in use say of faces what a smoother learned from.
+
+    Its own frame model does, and so does a model made from the same one by another fit of the states: smoothers
+    must not learn from people whom the state head knows, which the one in use may.
+    """
+    origin = smoother.record.origin
+    learned = {origin.get("frame_weights_sha256"), origin.get("frame_weights_base_sha256")}
+    in_use = {name for w in weights for name in (w.sha256, base_sha256(w.record.origin))}
+    return bool((learned & in_use) - {None, ""})
+
+
+def base_sha256(origin: Mapping[str, Any]) -> str:
+    """sha256 of the weights that learner states were fitted to, which say the same of expressions; empty for none.
+
+    Args:
+        origin: of a record, as ``engagement train states`` writes it; other trainings change what they begin with.
+    """
+    head, base = origin.get("head"), origin.get("base")
+    states = isinstance(head, Mapping) and "name" not in head and "recipe" not in origin
+    return str(base.get("sha256", "")) if states and isinstance(base, Mapping) else ""
+
+
 def _split(found: Any) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         return {}

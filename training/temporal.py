@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.errors import ConfigError
+from engagement.provenance import base_sha256
 from engagement.weights.store import WeightRecord, load_weights, save_weights
 from temporal import build_smoother
 from temporal.conv3d import Conv3dConfig
@@ -99,6 +100,7 @@ def train_temporal(
         "command": f"engagement train temporal --model {kind} --seed {seed}",
         "frame_weights": model.opened.name,
         "frame_weights_sha256": model.opened.sha256,
+        "frame_weights_base_sha256": base_sha256(model.opened.record.origin),
         "frame_weights_learned": model.learned,
         "data": sources,
         "initial_weights": "random",

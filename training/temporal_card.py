@@ -33,8 +33,9 @@ It corrects box-smoothed logits by at most {network["bound"]} each, so it cannot
 sure of. {parameters} parameters. Chosen with `--temporal {record.kind}`.
 
 - sha256: `{sha256}`
-- frame model: `{origin.get("frame_weights", "")}`, sha256 `{origin.get("frame_weights_sha256", "")}`;
-  scores of another frame model have another meaning: train again
+- frame model: `{origin.get("frame_weights", "")}`, sha256 `{origin.get("frame_weights_sha256", "")}`,
+  a head for states on sha256 `{origin.get("frame_weights_base_sha256", "")}`; scores of another network have another
+  meaning: train again
 - made by: `{origin.get("command", "")}`
 - licence: {record.licence}
 - network: `{dict(network)}`

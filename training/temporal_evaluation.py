@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from engagement.errors import ConfigError, EngagementError, WeightsError
+from engagement.smoothing import SmoothingConfig
 from engagement.weights.store import load_weights
 from temporal import SMOOTHERS, build_smoother
 from temporal.base import TemporalSmoother
@@ -81,11 +82,13 @@ def evaluate_temporal(
     # As in training with its default seed: the box has the windows that networks of that seed correct.
     runs = validation_runs(validate, SCHEDULES["lstm"].validation_runs, 1)
     window_s, state_window_s = choose_windows(runs)
+    usual = SmoothingConfig()
     smoothers: dict[str, TemporalSmoother] = {
         "none": build_smoother("none"),
-        "box": BoxSmoother(window_s, state_window_s),
-        "box 2 s": BoxSmoother(2.0),
+        "box": BoxSmoother(usual.window_s, usual.state_window_s),
     }
+    if (window_s, state_window_s) != (usual.window_s, usual.state_window_s):
+        smoothers["box, chosen"] = BoxSmoother(window_s, state_window_s)
     files: dict[str, Any] = {}
     for kind, loaded in networks.items():
         own = loaded.record.network["box_s"], loaded.record.network["state_box_s"]
@@ -113,8 +116,8 @@ def evaluate_temporal(
             "learned": model.learned,
         },
         "weights": files,
-        "box_window_s": window_s,
-        "box_state_window_s": state_window_s,
+        "box_s": [usual.window_s, usual.state_window_s],
+        "chosen_s": [window_s, state_window_s],
         "sequences": sequences,
         "draws": draws,
         **compare(smoothers, tasks, draws, say),

@@ -57,6 +57,17 @@ def _real(figures: Mapping[str, Mapping[str, list[float]]]) -> str:
     return f"- On WACV-2016's real people `{best}` orders frames best, with an AUC of {area[best]:.3f}.\n"
 
 
+def _windows(result: Mapping[str, Any]) -> str:
+    usual, chosen = result["box_s"], result["chosen_s"]
+    text = f"`box` has the windows of `analyze`: {usual[0]:g} s for expressions and {usual[1]:g} s for learner states.\n"
+    if usual == chosen:
+        return text + "Validation sequences chose the same."
+    return text + (
+        f"On validation sequences with training's habits {chosen[0]:g} s and {chosen[1]:g} s did best (`box, chosen`); "
+        "the networks correct\nboxes of those widths."
+    )
+
+
 def _known(result: Mapping[str, Any]) -> str:
     learned = result["frame_weights"].get("learned")
     if not learned:
@@ -95,8 +106,7 @@ and state AUC, as far as a task has them.
 |---|---|{"---|" * len(result["tasks"])}---|
 {steps}
 
-`box` has the windows that validation chose: {result["box_window_s"]:g} s for expressions and
-{result["box_state_window_s"]:g} s for learner states.
+{_windows(result)}
 
 {tables}
 ## How to read this

@@ -18,14 +18,20 @@ from engagement.corrections.analysis import Corrections
 from engagement.corrections.carry import Carried
 from engagement.corrections.file import Video
 from engagement.corrections.folder import write_tables
+from engagement.corrections.plan import clock
 from engagement.labels import EXPRESSIONS
 from engagement.pipeline import Analyzer, SessionResult
-from engagement.provenance import weak_states, weights_record
+from engagement.provenance import learned_from_scores_of, weak_states, weights_record
 from engagement.reports.render import Thumbnail, render_session
+from engagement.runs import LONGEST_STEPS
 from engagement.timelines.columns import SAMPLES
 from engagement.timelines.session import SessionTables, TableOptions, build_tables
 from engagement.timelines.summary import class_curves, expression_share, visibility
 from engagement.timelines.table import conform, write_parquet
+from engagement.types import TimeArray
+
+#: A recording without a picture for longer has a gap that is worth telling.
+_PAUSE_S = 2.0
 
 
 def write_session(
@@ -60,7 +66,7 @@ def write_session(
     )
     rows, times = result.records.rows, result.sample_time_s
     before = read_summary(target) or {}
-    other = is_of_another(before, source, fingerprint["file_size"])
+    other = is_of_another(before, source, fingerprint)
     corrections = Corrections.of(root, target, result.info.path.name, calibration, known, other)
     who = corrections.carry_over(fingerprint, times, rows, result.person)
     followed = result.followed.copy()
@@ -90,6 +96,18 @@ def _thumbnails(result: SessionResult, who: Carried) -> dict[str, list[Thumbnail
     }
 
 
+def _pauses(times_s: TimeArray, step_s: float) -> str:
+    """Where the stream has no pictures for a while: lost with a damaged place, or a recording that rests; else empty."""
+    steps = np.diff(times_s)
+    long = np.flatnonzero(steps > max(_PAUSE_S, LONGEST_STEPS * step_s))
+    if not len(long):
+        return ""
+    most = int(long[steps[long].argmax()])
+    begins_s, ends_s = float(times_s[most]), float(times_s[most + 1])
+    more = f", and none in {len(long) - 1} further stretches" if len(long) > 1 else ""
+    return f"The video has no pictures between {clock(begins_s)} and {clock(ends_s)}{more}."
+
+
 def summarise(
     analyzer: Analyzer, result: SessionResult, tables: SessionTables, config: AnalysisConfig
 ) -> dict[str, Any]:
@@ -102,6 +120,8 @@ def summarise(
         warnings.append(f"Not all of the video could be read: {outcome.reason}.")
     elif outcome.reason:
         warnings.append(f"Times after such a place may be off: {outcome.reason}.")
+    if pause := _pauses(times, result.step_s):
+        warnings.append(pause)
     if missing := [
         c for c in tables.timeline.columns if c.startswith("p_") and c[2:] not in known and c in _EXPRESSION
     ]:
@@ -110,8 +130,7 @@ def summarise(
     network: Mapping[str, Any] = {}
     if analyzer.smoother_weights is not None:
         network = analyzer.smoother_weights.record.network
-        made_for = analyzer.smoother_weights.record.origin.get("frame_weights_sha256")
-        if made_for not in {weights.sha256 for weights in analyzer.classifier.weights}:
+        if not learned_from_scores_of(analyzer.smoother_weights, analyzer.classifier.weights):
             warnings.append(
                 f"The smoother {config.smoothing.method} learned from the scores of another model than the one in use; "
                 "where their scores mean different things, it is wrong by that."

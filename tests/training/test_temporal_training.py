@@ -44,7 +44,7 @@ def test_the_box_beats_nothing_where_frames_are_noisy(tmp_path: Path) -> None:
     runs = held_out_runs(material, 12, 1)
     windows = choose_windows(runs)
     assert windows[0] > 0.5
-    smoothers = {"none": NoSmoother(), "box": BoxSmoother(*windows), "box 2 s": BoxSmoother(2.0)}
+    smoothers = {"none": NoSmoother(), "box": BoxSmoother(*windows), "box, chosen": BoxSmoother(2.0)}
     tasks = {"made": runs, "wacv2016": ordered_runs(material.ordered)}
     result = compare(smoothers, tasks, 60)
     assert result["default"] == "box"
@@ -60,13 +60,14 @@ def test_the_box_beats_nothing_where_frames_are_noisy(tmp_path: Path) -> None:
             **result,
             "frame_weights": {"name": "f", "sha256": "0"},
             "weights": {},
-            "box_window_s": windows[0],
-            "box_state_window_s": windows[1],
+            "box_s": [3.0, 5.0],
+            "chosen_s": list(windows),
             "sequences": 12,
             "draws": 60,
         }
     )
-    assert "**Default: `box`**" in page
+    assert "**Default: `box`**" in page and "3 s for expressions and 5 s" in page
+    assert f"{windows[0]:g} s and {windows[1]:g} s did best" in page
     assert f"{value:.3f}" not in page  # the overall figure stands in the comparison alone
     assert f"{result['tasks']['made']['box']['macro_f1'][0]:.3f}" in page
 
