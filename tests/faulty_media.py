@@ -58,6 +58,15 @@ def damaged(folder: Path) -> Clip:
     return clip_of(path, LESSON, complete=False)
 
 
+def hollow_ts(folder: Path) -> Clip:
+    """A transport stream with more rubbish in its middle than FFmpeg looks through at once."""
+    path = write_video(folder / "hollow.ts", LESSON, codec_options={"bf": "0"})
+    data = path.read_bytes()
+    middle = len(data) // 2 // 188 * 188
+    path.write_bytes(data[:middle] + bytes(400_000) + data[middle:])
+    return clip_of(path, LESSON, complete=False)
+
+
 def repeated_stamps(folder: Path) -> Clip:
     """Frames 5 and 6 bear the time of frame 4, frame 9 one before frame 8."""
     source = write_video(folder / "regular.mkv", STEADY[:12], codec="mjpeg", pix_fmt="yuvj420p")

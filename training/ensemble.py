@@ -106,7 +106,8 @@ def make_ensemble(run: EnsembleRun, say: Say = lambda _: None) -> dict[str, Any]
     found: dict[str, Any] = {"temperature": 1.0, "members": [{"name": m.name} for m in members]}
     table: SampleTable | None = None
     if run.fit:
-        table = aligned(held_out(prepared(run.fit, run.limit, run.skip_bad, say), members, say), labels)
+        whole = prepared(run.fit, run.limit, run.skip_bad, say, lambda found: held_out(found, members, say))
+        table = aligned(whole, labels)
         say(f"{table.name}: {len(table)} faces of the validation split to fit the shares on")
         # The half-precision file holds the same numbers as its members' files, so they can speak for it.
         parts = [m.probabilities(run.head, table) for m in members]

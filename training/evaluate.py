@@ -53,8 +53,17 @@ def aligned(table: SampleTable, labels: LabelSet) -> SampleTable:
             f"data set '{table.name}' has {table.labels.kind} labels ('{table.labels.name}'), the model's head "
             f"'{labels.name}' has {labels.kind} ones"
         )
-    known = {SYNONYMS.get(c, c): i for i, c in enumerate(labels.classes)}
-    names = [SYNONYMS.get(c.lower(), c) for c in table.labels.classes]
+    known: dict[str, int] = {}
+    # A name as it is before what it is a synonym of: a model may tell "happy" and "joy" apart.
+    for i, c in [
+        *enumerate(labels.classes),
+        *((i, SYNONYMS.get(c, c)) for i, c in enumerate(labels.classes)),
+    ]:
+        known.setdefault(c, i)
+    written = [next((w for w in (c, c.lower()) if w in known), c.lower()) for c in table.labels.classes]
+    names = [
+        w if w in known else SYNONYMS.get(w, c) for w, c in zip(written, table.labels.classes, strict=True)
+    ]
     lacking = [name for name in names if name not in known]
     if lacking:
         raise DataError(
@@ -64,7 +73,8 @@ def aligned(table: SampleTable, labels: LabelSet) -> SampleTable:
     missing = 0.0 if labels.kind == "exclusive" else np.nan
     target = np.full((len(table), len(labels)), missing, np.float32)
     for column, name in enumerate(names):
-        target[:, known[name]] = table.target[:, column]
+        # Of two names for one class either says that it is there.
+        target[:, known[name]] = np.fmax(target[:, known[name]], table.target[:, column])
     return replace(table, labels=labels, target=target)
 
 
@@ -305,8 +315,9 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
     model = open_model(run.checkpoint)
     if run.mirror:
         model.look_twice()
-    table = prepared(run.data, run.limit, run.skip_bad, say, only=run.split)
-    table = chosen_split(table, run.split, model, say)
+    table = prepared(
+        *(run.data, run.limit, run.skip_bad, say), lambda whole: chosen_split(whole, run.split, model, say)
+    )
     head = run.head or head_for(model, table)
     table = aligned(table, model.head(head).labels)
     pictures = len(table)

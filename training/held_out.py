@@ -97,7 +97,7 @@ def rule_of(model: Opened, data: str) -> Rule | None:
     """Of the last phase that learned from the set, or else of the first that has one; None where none is recorded."""
     made = list(phases(model.record.origin))
     # Of several sets each holds its share out, though the first one alone validates.
-    about = next((phase for phase in made if data in _learned(phase)), None)
+    about = next((phase for phase in made if _learned(phase, data)), None)
     if about is not None:
         return _of(about)
     rules = [rule for phase in made if (rule := _of(phase))]
@@ -106,7 +106,7 @@ def rule_of(model: Opened, data: str) -> Rule | None:
 
 def learned_from(model: Opened, data: str) -> bool:
     """Whether any phase of a model's training was on the data set of this name."""
-    return any(data in _learned(phase) for phase in phases(model.record.origin))
+    return any(_learned(phase, data) for phase in phases(model.record.origin))
 
 
 def phases(origin: Any) -> Iterator[Mapping[str, Any]]:
@@ -116,8 +116,9 @@ def phases(origin: Any) -> Iterator[Mapping[str, Any]]:
         origin = origin.get("base")
 
 
-def _learned(phase: Mapping[str, Any]) -> list[str]:
-    return str(phase.get("data", "")).split("+")
+def _learned(phase: Mapping[str, Any], data: str) -> bool:
+    # Several sets are joined by a sign that a name may have as well.
+    return f"+{data}+" in f"+{phase.get('data', '')}+"
 
 
 def _of(phase: Mapping[str, Any]) -> Rule | None:

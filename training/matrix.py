@@ -7,13 +7,14 @@ import io
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from engagement import __version__
 from engagement.errors import ConfigError, EngagementError
 from training.base import BaseRun, recorded, train_base
+from training.datasets.registry import load
 from training.initial import initial_file, weights_digest
 from training.plain import plain, to_json
 from training.recipe import Recipe, changed_keys, read_recipe
@@ -92,11 +93,13 @@ class Cell:
         data: reference of the set.
         recipe: resolved.
         parts: of ``table``, ``ablation``: where it is shown.
+        pictures: digest of the set.
     """
 
     data: str
     recipe: Recipe
     parts: tuple[str, ...]
+    pictures: str = ""
 
     @property
     def name(self) -> str:
@@ -107,7 +110,7 @@ class Cell:
 def set_name(reference: str) -> str:
     """A data set in a word: what stands after the colon, or the folder's or file's name."""
     folder, _, name = reference.rpartition(":")
-    return name if folder and "/" not in name and "\\" not in name else Path(reference).stem
+    return name if folder and "/" not in name and "\\" not in name else Path(reference).resolve().stem
 
 
 def cells(run: MatrixRun) -> list[Cell]:
@@ -153,6 +156,8 @@ def train_matrix(run: MatrixRun, say: Say = lambda _: None) -> str:
         EngagementError: of a cell, which it names; what is finished stays.
     """
     todo = cells(run)
+    digests = {data: load(data).digest() for data in run.data}
+    todo = [replace(cell, pictures=digests[cell.data]) for cell in todo]
     for cell in todo:
         _check(run, cell)
     results: list[dict[str, Any]] = []
@@ -179,6 +184,7 @@ def _asked(run: MatrixRun, cell: Cell) -> dict[str, Any]:
     recipe = {**recorded(cell.recipe), "init": _origin(cell.recipe.init)}
     asked = {
         "data": set_name(cell.data),
+        "pictures, labels or splits": cell.pictures,
         "recipe": recipe,
         "the files of init, teacher or distil": [
             weights_digest(file) for file in (cell.recipe.init, cell.recipe.teacher, *cell.recipe.distil)

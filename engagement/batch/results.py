@@ -95,15 +95,21 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     return read_json(folder / SUMMARY)
 
 
-def is_of_another(summary: Mapping[str, Any], source: str, file_size: int) -> bool:
-    """Whether a result is of another file of the same name: neither its place nor its size is the same.
+def is_of_another(summary: Mapping[str, Any], source: str, fingerprint: Mapping[str, Any]) -> bool:
+    """Whether a result is of another file of the same name: neither its place nor its size and time are the same.
+
+    Size alone does not tell: cameras cut long recordings into files of one size.
 
     Args:
         source: of ``Place.source``; results of earlier versions have none.
+        fingerprint: of the file as it is now.
     """
-    theirs = (summary.get("video") or {}).get("source")
-    size = (summary.get("fingerprint") or {}).get("file_size")
-    return bool(theirs) and theirs != source and size != file_size
+    theirs, before = (summary.get("video") or {}).get("source"), summary.get("fingerprint") or {}
+    return (
+        bool(theirs)
+        and theirs != source
+        and any(before.get(key) != fingerprint[key] for key in ("file_size", "file_version"))
+    )
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -119,7 +119,9 @@ class VideoWorker:
         Raises:
             OutputError: they are in the way.
         """
-        if self.setup.overwrite or not is_of_another(before, self.place.source(video), facts.size):
+        if self.setup.overwrite or not is_of_another(
+            before, self.place.source(video), self._fingerprint(facts)
+        ):
             return
         raise OutputError(
             f"{video.relative.as_posix()} holds the results of another video of this name, from another folder",

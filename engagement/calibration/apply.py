@@ -117,10 +117,15 @@ def without_opted_out(
     Args:
         seen: (n,) observed rows. label: (n,) whose each is; empty for who opted out.
     """
+
+    def whose(one: Label) -> str:
+        row = at_place(one.time_s, np.array([one.box], np.float32), seen, np.ones(len(seen), np.bool_))
+        return "" if row is None else str(label[row])
+
     kept = [
         person
         for person, own in calibration.persons.items()
-        if own.labels and all(agrees(one, seen, label == person) for one in own.labels)
+        if own.labels and all(whose(one) == person for one in own.labels)
     ]
     return calibration.only(kept)
 
@@ -128,6 +133,18 @@ def without_opted_out(
 def agrees(label: Label, seen: pd.DataFrame, own: NDArray[np.bool_]) -> bool:
     """Whether the person of some rows was where a label says that the labelled person was."""
     return nearest(label.time_s, np.array([label.box], np.float32), seen, own) is not None
+
+
+def at_place(
+    time_s: float, box: NDArray[np.float32], seen: pd.DataFrame, among: NDArray[np.bool_]
+) -> int | None:
+    """The row nearest to a time, whoever's it is, of a face at a place; None when there is none within half a second.
+
+    Args:
+        box: (1, 4). seen: (n,) observed rows. among: (n,) those that count.
+    """
+    boxes = seen[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
+    return nearest(time_s, None, seen, among & (iou_matrix(boxes, box)[:, 0] >= SAME_FACE))
 
 
 def nearest(

@@ -35,7 +35,11 @@ def read_labels(path: Path, sessions: Sequence[Session]) -> dict[Path, list[Answ
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise DataError(f"{path} cannot be read ({reason})", "Give a CSV with --labels.") from error
-    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+    # As spreadsheets of several languages save it.
+    heading = text.partition("\n")[0]
+    delimiter = next((mark for mark in ",;\t" if mark in heading), ",")
+    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True, delimiter=delimiter)
+    reader.fieldnames = [name.strip().casefold() for name in reader.fieldnames or ()]
     lacking = [c for c in COLUMNS[1:] if c not in (reader.fieldnames or ())]
     if lacking:
         raise DataError(

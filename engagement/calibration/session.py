@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.batch.results import SUMMARY, read_summary, root_of
-from engagement.calibration.apply import SAME_FACE, nearest
+from engagement.calibration.apply import at_place, nearest
 from engagement.calibration.fit import PriorConfig, fit_shifts
 from engagement.calibration.moments import MomentsConfig, propose
 from engagement.calibration.store import Calibration, Label, PersonCalibration, score_weights
@@ -20,7 +20,6 @@ from engagement.corrections.file import Video, order
 from engagement.corrections.folder import SAMPLES
 from engagement.corrections.names import under_way, video_of
 from engagement.errors import DataError
-from engagement.geometry import iou_matrix
 from engagement.labels import LEARNER_STATES
 from engagement.timelines import columns, table
 
@@ -137,13 +136,6 @@ def _labelled(session: Session, person: str, states: Sequence[str]) -> list[floa
     return [time for time, own in said.items() if own >= set(states)]
 
 
-def _there(session: Session, box: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(len(usable),) faces of anybody at a place; box (1, 4)."""
-    boxes = session.usable[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
-    known = session.usable["person_id"].isin(list(session.people)).to_numpy(bool)
-    return known & (iou_matrix(boxes, box)[:, 0] >= SAME_FACE)
-
-
 def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfig) -> tuple[Calibration, int]:
     """A calibration from what was said now and before; what is said now replaces what was said of the same.
 
@@ -158,12 +150,12 @@ def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfi
     """
     said: dict[tuple[str, int, str], bool] = {}
     dropped = 0
-    for person, own in (session.earlier.persons if session.earlier else {}).items():
+    known = session.usable["person_id"].isin(list(session.people)).to_numpy(bool)
+    for own in (session.earlier.persons if session.earlier else {}).values():
         for label in own.labels:
             box = np.array([label.box], np.float32)
-            row = nearest(label.time_s, box, session.usable, session.rows_of(person))
-            if row is None:  # merging and splitting move a face to another id
-                row = nearest(label.time_s, box, session.usable, _there(session, box))
+            # Whoever's it is now: merging and splitting move a face to another id.
+            row = at_place(label.time_s, box, session.usable, known)
             if row is None:
                 dropped += 1
             else:

@@ -94,6 +94,11 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     """
     from engagement.batch.options import parse_crew
 
+    if not output or not all(inputs):
+        raise ConfigError(
+            f"{'INPUT' if output else '--output'} is empty",
+            "Perhaps a variable that it comes from is not set.",
+        )
     crew = parse_crew(given["workers"], given["scheduler"])
     config = _config(given)
     from engagement.batch.places import is_url, local_path

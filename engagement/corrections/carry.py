@@ -39,7 +39,7 @@ class Carried:
         index_of: for each person of the analysis its index in ``names``; -1 for who is left out.
         numbering: id of each person of the analysis, None for who is left out; empty where they are its own. A result
             keeps it, since another analysis with the same settings numbers people as this one did.
-        record: of the earlier result: who opted out of it and is therefore not among these.
+        record: of the earlier result: who opted out of it and is therefore not among these, and who was split.
         left_out: how many people the earlier result does not know, any of whom may have opted out of it.
     """
 
@@ -47,7 +47,7 @@ class Carried:
     names: list[str]
     index_of: list[int]
     numbering: list[str | None] = field(default_factory=list)
-    record: dict[str, list[str]] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
     left_out: int = 0
 
 
@@ -131,7 +131,7 @@ def _under(
         names,
         index_of,
         [given.get(index) for index in range(count)],
-        {k: record[k] for k in ("opted_out", "emptied") if k in record},
+        {k: record[k] for k in ("opted_out", "emptied", "splits") if k in record},
         count - len(names),
     )
 

@@ -22,14 +22,14 @@ _MAX_BYTES = 1_000_000
 _ID = r"[Pp]\d{1,5}"
 _LIST = rf"{_ID}(?:(?:\s*(?:,|;|&|\+|\band\b)\s*|\s+){_ID})*"
 
-_SECTION = re.compile(r"\[(?P<title>.+)\]|(?P<yaml>[^:]+\.\w{2,5}|[^\[\]]+):")
+_SECTION = re.compile(r"\[(?P<title>.+)\]|(?P<file>[^:]+\.\w{2,5}):|(?P<yaml>[^\[\]]+):")
 _MERGE_INTO = re.compile(
     rf"(?:merge|join):?\s+(?P<sources>{_LIST})\s+(?:in\s?to|to|->|→)\s+(?P<target>{_ID})"
 )
 _MERGE_ALL = re.compile(
     rf"(?:merge|join):?\s+(?P<people>{_ID}(?:\s+with\s+|\s+and\s+|\s*[,&+]\s*|\s+){_LIST})"
 )
-_IS = re.compile(rf"(?P<source>{_ID})\s*(?:==?|->|→|\bis\b)\s*(?P<target>{_ID})")
+_IS = re.compile(rf"(?P<sources>{_ID})\s*(?:==?|->|→|\bis\b)\s*(?P<target>{_ID})")
 _SPLIT = re.compile(
     rf"split:?\s+(?P<person>{_ID})\s+(?:at|@)\s*(?P<time>.+?)"
     rf"(?:\s*(?:into|->|→)\s*(?P<first>{_ID})(?:\s*(?:and|,|&|\+)\s*(?P<second>{_ID}))?)?"
@@ -37,7 +37,8 @@ _SPLIT = re.compile(
 _HIDE = re.compile(rf"hide:?\s+(?P<people>{_LIST})")
 _OPT_OUT = re.compile(rf"(?:opt[\s-]?out|opts out|delete|remove):?\s+(?:of\s+)?(?P<people>{_LIST})")
 _OPTS_OUT = re.compile(rf"(?P<people>{_LIST})\s*:?\s+(?:opts?|opted)[\s-]?out")
-_NAME = re.compile(rf"(?P<person>{_ID})(?P<separator>\s*[:=,;\t]\s*|\s+)(?P<name>.*)")
+_BETWEEN = r"\s*[:=,;\t]\s*|\s+(?:[-–—→]|->|is)\s+|\s+"
+_NAME = re.compile(rf"(?P<person>{_ID})(?P<separator>{_BETWEEN})(?P<name>.*)")
 _KEYWORDS = ("merge", "join", "split", "hide", "opt", "optout", "opt-out", "delete", "remove")
 _FORMS = "'P03: Ana', 'merge P05 into P03', 'split P02 at 12:30 into P02 and P09', 'hide P07', 'opt out P08'"
 
@@ -180,12 +181,16 @@ def parse(text: str) -> tuple[list[Section], list[Mistake]]:
         written = _bare(raw)
         if not written:
             continue
-        heading = _SECTION.fullmatch(written)
-        if heading and not re.fullmatch(rf"{_ID}\s*", heading["yaml"] or ""):
+        heading, found = _SECTION.fullmatch(written), _line(number, written)
+        if heading and heading["yaml"]:  # "opt out P03:" is no heading
+            inside = _line(number, heading["yaml"])
+            found = found if isinstance(inside, Mistake) else inside
+            if found is inside or re.fullmatch(rf"{_ID}\s*", heading["yaml"]):
+                heading = None
+        if heading:
             sections.append(Section(title, began, tuple(lines)))
-            title, began, lines = _unquoted(heading["title"] or heading["yaml"]), number, []
+            title, began, lines = _unquoted(heading[heading.lastindex or 0]), number, []
             continue
-        found = _line(number, written)
         if isinstance(found, Mistake):
             mistakes.append(found)
         else:
@@ -279,7 +284,7 @@ def _line(number: int, text: str) -> Line | Mistake:
     for pattern, make in (
         (_MERGE_INTO, _merge),
         (_MERGE_ALL, _merge_all),
-        (_IS, _is),
+        (_IS, _merge),
         (_SPLIT, _split),
         (_HIDE, lambda n, m: Hide(n, _people(m["people"]))),
         (_OPT_OUT, lambda n, m: OptOut(n, _people(m["people"]))),
@@ -332,13 +337,6 @@ def _merge_all(number: int, found: re.Match[str]) -> Line | Mistake:
     if len(people) < 2:
         return Mistake(number, f"{people[0]} is to be merged with itself", "Name two people.")
     return Merge(number, tuple(people[1:]), people[0])
-
-
-def _is(number: int, found: re.Match[str]) -> Line | Mistake:
-    source, target = person_id(found["source"]), person_id(found["target"])
-    if source == target:
-        return Mistake(number, f"{source} is to be merged into itself", "Name two people.")
-    return Merge(number, (source,), target)
 
 
 def _split(number: int, found: re.Match[str]) -> Line | Mistake:

@@ -40,7 +40,7 @@ class Plan:
         times_s: (n,) of the rows.
         names: display name by id. hidden: left out of pages and class curves.
         opted_out: ids that opted out, in this file or in earlier ones; nothing is kept of them.
-        emptied: other ids of the analysis of whom nothing is left, since they were merged with those.
+        emptied: other ids, of the analysis or of a split, of whom nothing is left, since they were merged with those.
         taken_back: ids that this file no longer opts out; only a new analysis brings them back.
         refused: (source, target) seen at the same time, which cannot be checked again after an opt-out.
         merged: source -> target. splits: (person, time in seconds, first id, second id).
@@ -131,6 +131,11 @@ class _State:
         self.out_before = frozenset(map(str, record.get("opted_out", ())))
         self.before = self.out_before | frozenset(map(str, record.get("emptied", ())))
         self.refused = {(str(a), str(b)) for a, b in record.get("refused", ())}
+        #: What earlier readings called the later part, where the line leaves that open.
+        self.given = {
+            (str(s["person"]), float(s["at_s"]), str(s["into"][0])): str(s["into"][1])
+            for s in record.get("splits", ())
+        }
         for person in self.before:
             self.rows.setdefault(person, np.zeros(0, np.int64))
         #: Everybody whose rows a person has or had, so that an opt-out is recognised when it comes again.
@@ -151,7 +156,9 @@ class _State:
         kept = set(label[label != ""])
         opted_out = self.out_before | self.named_out
         left = {str(p) for p in self.source[label != ""]}
-        emptied = frozenset(({str(p) for p in self.source} | self.before) - left - opted_out)
+        emptied = frozenset(
+            ({str(p) for p in self.source} | self.before | (self.out - kept)) - left - opted_out
+        )
         names = {p: name for p, (name, _) in self.names.items() if p in kept}
         hidden = frozenset(self.hidden & kept)
         return Plan(
@@ -165,7 +172,8 @@ class _State:
             self.out_before - self.out,
             frozenset(self.refused),
             {s: t for s, t in self.merged.items() if t in kept},
-            [part for part in self.splits if part[2] in kept or part[3] in kept],
+            # Also of who opted out: the same line has to give the same ids when it is read again.
+            [part for part in self.splits if {part[2], part[3]} & (kept | opted_out)],
         )
 
     def name(self, line: Name) -> None:
@@ -227,7 +235,7 @@ class _State:
     def split(self, line: Split) -> None:
         if not self._known(line.line, line.person):
             return
-        second = line.second or self._free()
+        second = line.second or self.given.get((line.person, line.time_s, line.first)) or self._free()
         for part in (line.first, second):
             if part != line.person and (part in self.gone or (part in self.rows and part not in self.before)):
                 self._wrong(

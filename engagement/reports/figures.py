@@ -64,16 +64,21 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
         edges = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
         traces += band(middle, *edges, with_alpha(look.color, BAND_OPACITY), "y")
         # Few people: the curve goes on, thin and without a band.
-        few, full = np.where(widened(~enough), mean, np.nan), np.where(enough, mean, np.nan)
-        for values, width, alpha, hover in ((few, 1.4, 1.0, _FEW_HOVER), (full, 2.6, 1.0, _CLASS_HOVER)):
+        few, full = np.where(enough, np.nan, mean), np.where(enough, mean, np.nan)
+        joined = np.where(widened(~enough), mean, np.nan)
+        # What joins the two says nothing of its own; a single point has no line.
+        for values, width, hover in ((joined, 1.4, ""), (few, 0.0, _FEW_HOVER), (full, 2.6, _CLASS_HOVER)):
             if not np.isfinite(values).any():
                 continue
-            curve = line(middle, values, with_alpha(look.color, alpha), width)
+            curve = line(middle, values, with_alpha(look.color, 1.0), width)
             curve["line"]["dash"] = look.dash
-            curve["customdata"] = np.stack([rounded(values), rounded(low), rounded(high), n_used], axis=1)
-            curve["hovertemplate"] = hover.format(name=name)
-            if values is few:  # a single point has no line
-                curve |= {"mode": "lines+markers", "marker": {"size": 2.5}}
+            if hover:
+                curve["customdata"] = np.stack([rounded(values), rounded(low), rounded(high), n_used], axis=1)
+                curve["hovertemplate"] = hover.format(name=name)
+            else:
+                curve["hoverinfo"] = "skip"
+            if values is few:
+                curve |= {"mode": "markers", "marker": {"size": 2.5, "color": look.color}}
             traces.append(curve)
         last = np.flatnonzero(np.isfinite(mean))
         if len(last):

@@ -1,4 +1,4 @@
-"""PyAV: the default reader. The only file that imports av.
+"""PyAV: the default reader. Only this file and ``pyav_stream`` import av.
 
 Time stamps are the container's. AVI stores none, and what FFmpeg makes up for it is in decoding
 order, so there the decoder's output clock (dts) is used instead. Elsewhere a frame without pts uses
@@ -7,7 +7,6 @@ its dts, and one with neither follows its predecessor by the predecessor's step.
 
 from __future__ import annotations
 
-import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
@@ -15,32 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import av.error
-import av.logging
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engagement.errors import VideoError
 from engagement.types import ByteArray, Frame, VideoInfo
 from engagement.video.clock import RESTART_S, PresentationClock, judge
+from engagement.video.pyav_stream import Reading, declared_end, decode, open_stream, packets
 from engagement.video.reader import (
     UNFINISHED,
     DecodeOutcome,
     FrameTicket,
     VideoReader,
-    no_video_stream,
-    not_a_video,
     nothing_decodable,
     require_readable,
 )
-
-# FFmpeg's own lines mean nothing to a teacher; what matters comes back as an error or an outcome.
-av.logging.set_level(None)
-av.logging.set_libav_level(av.logging.PANIC)
 
 _TIME_EPSILON_S = 1e-6
 _STEPS_BACK_S = (0.0, 1.0, 5.0, 30.0)
@@ -64,9 +55,9 @@ class PyAvReader(VideoReader):
         self._path = require_readable(path)
         self._threads = threads
         # Slices, because whole-frame threads must be filled anew after every seek.
-        self._container, self._stream = _open(self._path, "SLICE")
+        self._container, self._stream = open_stream(self._path, "SLICE")
         try:
-            first = next(_decode(self._container, self._stream, _Reading()), None)
+            first = next(decode(self._container, self._stream, Reading()), None)
             if first is None:
                 raise nothing_decodable(self._path)
             self._by_dts = self._container.format.name == "avi"
@@ -76,7 +67,7 @@ class PyAvReader(VideoReader):
             # PyAV counts anticlockwise.
             turn = round(-first.rotation / 90) * 90 % 360
             self._first_stamp_s = self._stamp(first) or 0.0
-            self._declared_end_s, self._end_is_the_streams = _declared_end(
+            self._declared_end_s, self._end_is_the_streams = declared_end(
                 self._container, self._stream, self._first_stamp_s
             )
             width, height = self._stored_size if turn % 180 == 0 else self._stored_size[::-1]
@@ -100,10 +91,10 @@ class PyAvReader(VideoReader):
 
     def tickets(self) -> Iterator[FrameTicket]:
         self._outcome = UNFINISHED
-        clock, reading = self._new_clock(), _Reading()
+        clock, reading = self._new_clock(), Reading()
         container, stream = self._reopen()
         with container:
-            for frame in _decode(container, stream, reading, watch_sound=not self._end_is_the_streams):
+            for frame in decode(container, stream, reading, watch_sound=not self._end_is_the_streams):
                 time_s = clock.tick(self._stamp(frame))
                 if time_s is not None:
                     yield FrameTicket(len(clock.times_s) - 1, time_s, self._loader(frame))
@@ -119,11 +110,8 @@ class PyAvReader(VideoReader):
 
     def tickets_from(self, start_s: float) -> Generator[FrameTicket, None, None]:
         self._outcome = UNFINISHED
-        clock, reading, ended = (
-            PresentationClock(self._nominal_step_s, self._first_stamp_s),
-            _Reading(),
-            False,
-        )
+        clock, reading = PresentationClock(self._nominal_step_s, self._first_stamp_s), Reading()
+        ended = False
         container, stream = self._reopen()
         try:
             for frame in self._sought(container, stream, reading, start_s):
@@ -143,12 +131,12 @@ class PyAvReader(VideoReader):
             )
 
     def _sought(
-        self, container: InputContainer, stream: VideoStream, reading: _Reading, start_s: float
+        self, container: InputContainer, stream: VideoStream, reading: Reading, start_s: float
     ) -> Iterator[VideoFrame]:
         """Frames from a key frame at or before a time, or from the first where none is found."""
         watch = not self._end_is_the_streams
         if start_s <= 0:
-            yield from _decode(container, stream, reading, watch)
+            yield from decode(container, stream, reading, watch)
             return
         assert stream.time_base is not None
         for back_s in _STEPS_BACK_S:
@@ -158,7 +146,7 @@ class PyAvReader(VideoReader):
             except av.error.FFmpegError:
                 continue
             reading.damaged, reading.failure = 0, ""
-            frames = _decode(container, stream, reading, watch)
+            frames = decode(container, stream, reading, watch)
             first = next(frames, None)
             stamp_s = None if first is None else self._stamp(first)
             if first is not None and stamp_s is not None and stamp_s <= self._first_stamp_s + start_s:
@@ -169,9 +157,9 @@ class PyAvReader(VideoReader):
         reading.damaged, reading.failure = 0, ""
         again, stream = self._reopen()
         with again:
-            yield from _decode(again, stream, reading, watch)
+            yield from decode(again, stream, reading, watch)
 
-    def _judge(self, clock: PresentationClock, reading: _Reading) -> DecodeOutcome:
+    def _judge(self, clock: PresentationClock, reading: Reading) -> DecodeOutcome:
         """What a pass that met the end of the stream says of it."""
         end = self._declared_end_s
         if end is not None and not self._end_is_the_streams:
@@ -181,7 +169,7 @@ class PyAvReader(VideoReader):
         return judge(clock, end, reading.damaged, reading.failure)
 
     def _reopen(self) -> tuple[InputContainer, VideoStream]:
-        return _open(self._path, threads=self._threads)
+        return open_stream(self._path, threads=self._threads)
 
     def frame_at(self, time_s: float) -> Frame:
         if self._times is None:
@@ -214,8 +202,8 @@ class PyAvReader(VideoReader):
             self._container.seek(stamp, stream=self._stream)
         except av.error.FFmpegError:
             return None
-        reading = _Reading()
-        self._cursor = _Cursor(_decode(self._container, self._stream, reading), reading)
+        reading = Reading()
+        self._cursor = _Cursor(decode(self._container, self._stream, reading), reading)
         return self._find(self._cursor, target_s)
 
     def _find(self, cursor: _Cursor, target_s: float) -> VideoFrame | None:
@@ -238,9 +226,9 @@ class PyAvReader(VideoReader):
     def _walk_to(self, target_s: float) -> Frame:
         """The same without seeking, for streams where seeking misleads."""
         clock, best = self._new_clock(), None
-        container, stream = _open(self._path)
+        container, stream = open_stream(self._path)
         with container:
-            for frame in _decode(container, stream, _Reading()):
+            for frame in decode(container, stream, Reading()):
                 time_s = clock.tick(self._stamp(frame))
                 if time_s is None:
                     continue
@@ -253,23 +241,20 @@ class PyAvReader(VideoReader):
 
     def _packet_clock(self) -> tuple[PresentationClock, int]:
         """Times of all frames as the packets tell them, without decoding; and how many packets do not."""
-        container, stream = _open(self._path)
+        container, stream = open_stream(self._path)
         stamps: list[float] = []
         restarted, previous, unstamped = False, None, 0
         with container:
-            try:
-                for packet in container.demux(stream):
-                    stamp = packet.dts if self._by_dts or packet.pts is None else packet.pts
-                    if stamp is None or packet.size == 0 or packet.is_discard or packet.is_corrupt:
-                        unstamped += stamp is None and packet.size > 0
-                        continue
-                    stamps.append(float(stamp * packet.time_base))
-                    if packet.dts is not None:
-                        decoding_s = float(packet.dts * packet.time_base)
-                        restarted |= previous is not None and decoding_s < previous - RESTART_S
-                        previous = decoding_s
-            except av.error.FFmpegError:
-                pass  # a file cut short: what came before counts
+            for packet in packets(container, (stream,), Reading()):
+                stamp = packet.dts if self._by_dts or packet.pts is None else packet.pts
+                if stamp is None or packet.size == 0 or packet.is_discard or packet.is_corrupt:
+                    unstamped += stamp is None and packet.size > 0
+                    continue
+                stamps.append(float(stamp * packet.time_base))
+                if packet.dts is not None:
+                    decoding_s = float(packet.dts * packet.time_base)
+                    restarted |= previous is not None and decoding_s < previous - RESTART_S
+                    previous = decoding_s
         clock = self._new_clock()
         for stamp_s in stamps if restarted else sorted(stamps):
             clock.tick(stamp_s)
@@ -300,100 +285,9 @@ class PyAvReader(VideoReader):
 
 
 @dataclass
-class _Reading:
-    """What a pass over packets is told and tells.
-
-    Attributes:
-        wanted_from_s: stamp in seconds; earlier frames that no other frame needs are not decoded.
-        damaged: packets skipped.
-        failure: what ended the pass before the end of the file.
-        sound_end_s: stamp in seconds at which the sound ended, where that was watched.
-    """
-
-    wanted_from_s: float = float("-inf")
-    damaged: int = 0
-    failure: str = ""
-    sound_end_s: float = float("-inf")
-
-
-@dataclass
 class _Cursor:
     """Where random access stands: the frames still to come and the time of the latest."""
 
     frames: Iterator[VideoFrame]
-    reading: _Reading
+    reading: Reading
     time_s: float = float("-inf")
-
-
-def _open(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[InputContainer, VideoStream]:
-    try:
-        # Files only: a playlist that calls itself .mp4 must not reach for the network.
-        container = av.open(str(path), "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
-    except (av.error.FFmpegError, ValueError) as error:
-        raise not_a_video(path, getattr(error, "strerror", "") or str(error)) from error
-    for stream in container.streams.video:
-        cover = Disposition.attached_pic | Disposition.timed_thumbnails
-        if not stream.disposition & cover and stream.codec_context is not None:
-            stream.thread_type = kind
-            stream.codec_context.thread_count = threads
-            return container, stream
-    found_none = not len(container.streams)
-    container.close()
-    raise not_a_video(path) if found_none else no_video_stream(path)
-
-
-def _decode(
-    container: InputContainer, stream: VideoStream, reading: _Reading, watch_sound: bool = False
-) -> Iterator[VideoFrame]:
-    """Frames in presentation order; never raises for damaged content but notes it."""
-    sounds = container.streams.audio if watch_sound else ()
-    try:
-        for packet in container.demux(stream, *sounds):
-            if packet.stream_index != stream.index:
-                if packet.pts is not None:
-                    end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                    reading.sound_end_s = max(reading.sound_end_s, float(end))
-                continue
-            if packet.is_corrupt:
-                # Half a packet decodes to half a picture, the rest smeared.
-                reading.damaged += 1
-                continue
-            early = packet.pts is not None and packet.pts * packet.time_base < reading.wanted_from_s
-            stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
-            try:
-                frames = packet.decode()
-            except av.error.EOFError:
-                continue
-            except av.error.FFmpegError:
-                reading.damaged += 1
-                continue
-            for frame in frames:
-                assert isinstance(frame, VideoFrame)
-                yield frame
-    except av.error.FFmpegError as error:
-        reading.failure = error.strerror or str(error)
-
-
-def _declared_end(
-    container: InputContainer, stream: VideoStream, first_s: float
-) -> tuple[float | None, bool]:
-    """End of the stream in seconds from its first frame, and whether the container says so of this
-    very stream (otherwise the longest stream may be meant)."""
-    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if tag:
-        # Matroska's tag counts from zero, not from the stream's start.
-        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - first_s
-        if end > 0:
-            return end, True
-    if stream.duration and stream.time_base is not None:
-        counted = stream.frames > 0 or "mp4" in container.format.name
-        hidden_s = 0.0
-        if "mpegts" in container.format.name:
-            # It counts from the first packet. A recording that was cut in the middle decodes from the next key frame.
-            hidden_s = max(first_s - float((stream.start_time or 0) * stream.time_base), 0.0)
-        return float(stream.duration * stream.time_base) - hidden_s, counted
-    if container.duration:
-        start = max(container.start_time or 0, 0)
-        end = (container.duration + start) / av.time_base - first_s
-        return (end, False) if end > 0 else (None, False)
-    return None, False

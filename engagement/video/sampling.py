@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engagement.errors import ConfigError
+from engagement.runs import LONGEST_STEPS
 from engagement.types import Frame, TimeArray, TimeSpan
 from engagement.video.reader import FrameTicket, VideoReader
 
@@ -49,17 +50,19 @@ def grid_cell(time_s: float, rate_hz: float) -> int:
 def typical_step_s(times_s: TimeArray, rate_hz: float) -> float:
     """Seconds that a sample stands for: a grid cell, or the distance of the stream's frames where that is larger.
 
-    Judged over ten samples at a time: of a stream hardly faster than the grid two samples lie up to two cells apart.
+    The mean, for of a stream hardly faster than the grid two samples lie up to two cells apart; without the stream's
+    pauses, of which a short or bursty recording may have as many as samples.
 
     Args:
         times_s: (n,) increasing, of the sampled frames.
         rate_hz: of the grid.
     """
     cell_s = 1 / rate_hz
-    over = min(10, len(times_s) - 1)
-    if over < 1:
+    steps = np.diff(times_s)
+    if not len(steps):
         return cell_s
-    own_s = float(np.median(times_s[over:] - times_s[:-over])) / over
+    steps = steps[steps <= LONGEST_STEPS * max(cell_s, float(np.median(steps)))]
+    own_s, over = float(steps.mean()), min(10, len(steps))
     return own_s if own_s > cell_s * (1 + 1 / over) + GRID_TOLERANCE_S else cell_s
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from engagement.errors import VideoError
 from engagement.video import open_video
-from tests import media
+from tests import faulty_media, media
 
 
 def ffmpeg(*words: str | Path) -> None:
@@ -53,3 +53,12 @@ def test_pictures_as_narrow_as_that_have_colours_or_are_refused(
         return
     with open_video(path, backend) as reader:
         assert {ticket.frame().rgb.shape for ticket in reader.tickets()} == {(48, width, 3)}
+
+
+def test_a_hole_in_a_transport_stream_does_not_end_it(tmp_path: Path) -> None:
+    clip = faulty_media.hollow_ts(tmp_path)
+    with open_video(clip.path, "pyav") as reader:
+        times = [ticket.time_s for ticket in reader.tickets()]
+        outcome = reader.outcome
+    assert not outcome.complete and outcome.packets_damaged > 0 and "damaged" in outcome.reason
+    assert len(times) >= len(clip.times_s) - 15 and times[-1] == pytest.approx(clip.times_s[-1], abs=0.05)

@@ -230,9 +230,19 @@ def test_nothing_is_carried_from_another_video(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "size", "other"), [("a", 1, False), ("a", 2, False), ("b", 1, False), ("b", 2, True)]
+    ("source", "size", "version", "other"),
+    [
+        ("a", 1, "x", False),
+        ("a", 2, "y", False),
+        ("b", 1, "x", False),  # it was moved
+        ("b", 2, "x", True),
+        ("b", 1, "y", True),  # cameras cut long recordings into files of one size
+    ],
 )
-def test_another_video_is_told_by_place_and_size(source: str, size: int, other: bool) -> None:
-    before = {"video": {"source": "a"}, "fingerprint": {"file_size": 1}}
-    assert is_of_another(before, source, size) == other
-    assert not is_of_another({"video": {}}, source, size) and not is_of_another({}, source, size)
+def test_another_video_is_told_by_place_size_and_time(
+    source: str, size: int, version: str, other: bool
+) -> None:
+    now = {"file_size": size, "file_version": version}
+    before = {"video": {"source": "a"}, "fingerprint": {"file_size": 1, "file_version": "x"}}
+    assert is_of_another(before, source, now) == other
+    assert not is_of_another({"video": {}}, source, now) and not is_of_another({}, source, now)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from engagement.corrections.file import Hide, Line, Merge, Name, OptOut, Split, order
@@ -111,6 +112,37 @@ def test_a_merger_holds_the_rows_of_both(people: dict[str, list[tuple[int, int]]
     assert set(seen[seen["person_id"] == "P02"]["frame_index"]) == own["P02"]
     whole = tables.timeline[tables.timeline["person_id"] == "P01"]
     assert np.diff(whole["frame_index"]).tolist() == [5] * (len(whole) - 1)
+
+
+#: What a teacher may find out: from a moment on it is somebody else, who is there under another id, too.
+SPLITS: st.SearchStrategy[Line] = st.one_of(
+    st.builds(
+        Split, st.just(3), st.sampled_from(["P01", "P02"]), st.floats(1, 6), st.just("P01"), st.just("")
+    ).map(lambda line: replace(line, first=line.person)),
+    st.builds(
+        Split, st.just(3), st.just("P02"), st.floats(1, 6), st.just("P02"), st.sampled_from(["P08", "P09"])
+    ),
+    st.builds(Merge, st.just(4), st.sampled_from([("P04",), ("P08",), ("P09",)]), st.just("P01")),
+)
+
+
+@given(
+    spans(3), st.lists(SPLITS, min_size=1, max_size=4), st.sampled_from(["P01", "P02", "P04", "P08", "P09"])
+)
+@settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
+def test_the_same_lines_mean_the_same_after_somebody_opted_out(
+    people: dict[str, list[tuple[int, int]]], lines: list[Line], out: str
+) -> None:
+    source, times, frames = seen_rows(people)
+    lines = [*lines, OptOut(6, (out,))]
+    first, mistakes = make_plan(lines, source, times, frames)
+    assume(not mistakes)
+    left = ~first.erases
+    again, wrong = make_plan(lines, source[left], times[left], frames[left], first.record())
+    assert not wrong and again.label.tolist() == first.label[left].tolist()
+    # Another analysis finds everybody again.
+    anew, wrong = make_plan(lines, source, times, frames, again.record())
+    assert not wrong and anew.label.tolist() == first.label.tolist()
 
 
 def test_a_merger_refused_stays_refused_when_its_evidence_is_deleted() -> None:

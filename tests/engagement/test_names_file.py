@@ -64,6 +64,15 @@ def one(text: str) -> Line | Mistake:
         ("P07 opts out", OptOut(1, ("P07",))),
         ("P07: opt out", OptOut(1, ("P07",))),
         ("remove P07", OptOut(1, ("P07",))),
+        # A colon at the end makes no heading of a line.
+        ("opt out P07:", OptOut(1, ("P07",))),
+        ("hide P07:", Hide(1, ("P07",))),
+        ("P03: Ana:", Name(1, "P03", "Ana")),
+        ("P03 - Ana", Name(1, "P03", "Ana")),
+        ("P03 → Ana", Name(1, "P03", "Ana")),
+        ("P03 is Ana", Name(1, "P03", "Ana")),
+        ("P03 Isabel", Name(1, "P03", "Isabel")),
+        ("P03: -x-", Name(1, "P03", "-x-")),
     ],
 )
 def test_forms(text: str, meant: Line) -> None:

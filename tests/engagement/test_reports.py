@@ -244,10 +244,15 @@ def test_the_class_curve_is_thin_where_few_people_are() -> None:
     for state in theme.STATES:
         part |= {state: [0.5] * n, f"{state}_lo": [0.4] * n, f"{state}_hi": [0.6] * n}
     figure = json.loads(session_figure(part, 20.0, []) or "")
-    lines = [t for t in figure["data"] if t.get("hovertemplate", "").startswith("apparent engagement")]
-    by_width = {t["line"]["width"]: np.isfinite(numbers(t["y"])) for t in lines}
-    assert by_width[2.6].tolist() == [True] * 10 + [False] * 10
-    assert by_width[1.4].tolist() == [False] * 9 + [True] * 11
+    told = [t for t in figure["data"] if t.get("hovertemplate", "").startswith("apparent engagement")]
+    few, full = (next(t for t in told if ("only" in t["hovertemplate"]) is thin) for thin in (True, False))
+    assert np.isfinite(numbers(full["y"])).tolist() == [True] * 10 + [False] * 10
+    assert (
+        np.isfinite(numbers(few["y"])).tolist() == [False] * 10 + [True] * 10
+    )  # one of them speaks, never both
+    joined = next(t for t in figure["data"] if t["line"]["width"] == 1.4)
+    assert np.isfinite(numbers(joined["y"])).tolist() == [False] * 9 + [True] * 11
+    assert joined["hoverinfo"] == "skip" and full["line"]["width"] == 2.6
     (band, *_) = [t for t in figure["data"] if t.get("fill") == "toself"]
     assert np.nanmax((numbers(band["x"]) - ORIGIN_MS) / 1000) < 10.5
 
@@ -264,6 +269,7 @@ def test_pages_survive_missing_keys(tmp_path: Path) -> None:
             Page(path)
     (tmp_path / "run.json").write_text('{"videos": [{}, {"input": "x.mp4"}]}', encoding="utf-8")
     assert "2 videos" in Page(render_index(tmp_path)).text
+    assert "videos: ," not in Page(render_index(tmp_path)).text
 
 
 def test_damaged_files_name_themselves(tmp_path: Path) -> None:

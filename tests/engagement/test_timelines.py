@@ -91,6 +91,24 @@ def test_seconds_follow_the_stamps_at_any_rate(fps: float, rate: float) -> None:
     assert first.end_s == second.start_s
 
 
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        np.arange(0, 2, 0.04),
+        np.concatenate([np.arange(0, 1, 0.04), np.arange(2, 3.1, 0.04)]),
+        np.concatenate([np.arange(0, 1, 0.04), np.arange(61, 62, 0.04)]),
+        np.concatenate([np.arange(start, start + 2, 0.04) for start in range(0, 24, 6)]),
+        np.concatenate([np.arange(start, start + 1.5, 0.3) for start in range(0, 60, 10)]),
+    ],
+    ids=["whole", "a second lost", "a minute lost", "bursts", "slow bursts"],
+)
+def test_pauses_of_a_stream_do_not_stretch_what_a_sample_stands_for(stamps: np.ndarray) -> None:
+    tickets = [FrameTicket(i, float(t), lambda: np.zeros((1, 1, 3), np.uint8)) for i, t in enumerate(stamps)]
+    times = np.array([frame.time_s for frame in select(tickets, 5.0)])
+    own_s = max(0.2, float(np.median(np.diff(stamps))))
+    assert typical_step_s(times, 5.0) == pytest.approx(own_s, rel=0.05)
+
+
 def test_events_end_at_gaps_and_poor_samples() -> None:
     times = np.array([0, 0.2, 0.4, 0.6, 3.0, 3.2])
     values = scores(*[(0.1, 0.8, 0.1)] * 6)

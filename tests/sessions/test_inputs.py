@@ -109,3 +109,21 @@ def test_a_video_replaced_while_its_ranges_are_read_is_not_finished(tmp_path: Pa
     done = worker.perform(Task(1, "finish", video, parts=(segment,), file=facts), lambda *_: None)
     assert not isinstance(done, Split)
     assert summary_of(tmp_path / "out" / clip.stem)["fingerprint"]["file_size"] == facts.size
+
+
+def test_what_is_empty_is_not_the_current_folder(tmp_path: Path, engagement: Command) -> None:
+    ended = engagement("analyze", "", "-o", tmp_path / "out")
+    assert ended.status == 2 and "INPUT is empty" in ended.err
+    ended = engagement("analyze", tmp_path, "-o", "")
+    assert ended.status == 2 and "--output is empty" in ended.err
+
+
+def test_a_hidden_file_and_a_pause_are_told_of(tmp_path: Path, engagement: Command) -> None:
+    stamps = [*range(0, 1000, 40), *range(6000, 7000, 40)]
+    clip = media.write_video(tmp_path / ".talk.mp4", stamps)
+    out = tmp_path / "out"
+    assert engagement("analyze", clip, "-o", out, "--min-face", 80).status == 0
+    summary = summary_of(out / ".talk")
+    assert summary["sampling"]["step_s"] == 0.2
+    assert "The video has no pictures between 0:00.8 and 0:06." in summary["warnings"]
+    assert engagement("report", out).status == 0

@@ -168,6 +168,15 @@ def test_targets_follow_the_model_s_order() -> None:
     assert names.target.argmax(axis=1).tolist() == [3, 0]
 
 
+def test_names_that_mean_the_same_are_kept_apart_or_put_together() -> None:
+    own = LabelSet("own", ("bored", "happy", "joy"), "exclusive")
+    assert aligned(table_with(own), own).target.tolist() == np.eye(3).tolist()
+    turned = LabelSet("own", ("joy", "bored", "happy"), "exclusive")
+    assert aligned(table_with(turned), own).target.argmax(axis=1).tolist() == [2, 0, 1]
+    both = aligned(table_with(LabelSet("x", ("happy", "joy", "sad"), "exclusive")), EXPRESSIONS)
+    assert both.target.argmax(axis=1).tolist() == [3, 3, 5] and both.target.sum(axis=1).tolist() == [1, 1, 1]
+
+
 def test_classes_that_the_model_lacks_are_named() -> None:
     with pytest.raises(DataError, match="does not know: contempt"):
         aligned(table_with(LabelSet("x", ("happy", "contempt"), "exclusive")), EXPRESSIONS)

@@ -13,7 +13,8 @@ import pytest
 from tests.training.captured import write_captured
 from tests.training.tiny_models import ok, write_model
 from training.datasets.registry import load, prepared
-from training.held_out import held_out, with_transfer_validation
+from training.evaluate import chosen_split
+from training.held_out import held_out, learned_from, with_transfer_validation
 from training.opened import open_network
 
 
@@ -100,13 +101,41 @@ def test_evaluate_looks_at_what_was_held_out(expression_folders: Path, tmp_path:
     assert json.loads((tmp_path / "e.json").read_text())["n"] == len(table.with_validation(0.3).part("val"))
 
 
-def test_measuring_on_what_was_learned_from_is_said(expression_folders: Path, tmp_path: Path) -> None:
+def test_a_limit_takes_from_what_was_held_out(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    write_captured(folder, {name: {f"{name}_{v}.mp4": 8 for v in range(5)} for name in ("awake", "tired")})
+    table = load(str(folder))
+    model = write_model(tmp_path / "m.safetensors", data=table.name, head={"name": "own"})
+    opened = open_network(str(model))
+    wanted = set(with_transfer_validation(table).part("val").sample_id.tolist())
+    for limit in (4, 6, 9):
+        some = prepared(
+            str(folder), limit, False, print, lambda whole: chosen_split(whole, "val", opened, print)
+        )
+        assert len(some) == min(limit, len(wanted)) and set(some.sample_id.tolist()) <= wanted
+
+
+@pytest.mark.parametrize("name", ["mine", "CK+", "FER+", "a+b"])
+def test_a_set_is_known_again_whatever_its_name(name: str, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "m.safetensors", data=f"rafdb+{name}")
+    assert learned_from(open_network(str(model)), name) and learned_from(open_network(str(model)), "rafdb")
+    assert not learned_from(open_network(str(model)), "raf") and not learned_from(
+        open_network(str(model)), "b+"
+    )
+
+
+def test_measuring_on_what_was_learned_from_is_said(
+    expression_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A folder without splits is measured whole by default: also by a model that learned from it."""
     flat = tmp_path / "mine"
     shutil.copytree(expression_folders / "train", flat)
     for name, taught in (("mine", True), ("others", False)):
         model = write_model(tmp_path / f"{name}.safetensors", data=name)
         said = ok("evaluate", flat, "--checkpoint", model).output
+        with monkeypatch.context() as there:
+            there.chdir(flat)
+            assert ("learned from it" in ok("evaluate", ".", "--checkpoint", model).output) is taught
         assert ("learned from it" in said) is taught, said
 
 
@@ -118,5 +147,5 @@ def test_only_the_split_that_is_measured_is_decoded(expression_folders: Path, tm
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(source.read_bytes())
     (folder / "train" / "happy" / "0.png").write_bytes(b"no picture")
-    table = prepared(str(folder), None, False, lambda _: None, only="test")
+    table = prepared(str(folder), None, False, lambda _: None, lambda whole: whole.part("test"))
     assert set(np.unique(table.split)) == {"test"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engagement.errors import DataError
+from engagement.errors import ConfigError, DataError
 from tests.training.tiny_models import error, ok
 from training import matrix as matrix_module
 from training.matrix import MatrixRun, cells, set_name, train_matrix
@@ -96,12 +96,22 @@ def test_cells_of_other_settings_are_not_mixed_in(asked: MatrixRun, expression_f
     folder.mkdir(parents=True)
     kept = {**matrix_module._asked(asked, cells(asked)[0]), "limit": 99}
     kept["recipe"] = {**kept["recipe"], "epochs": 7}
+    del kept["pictures, labels or splits"]  # as earlier versions wrote it
     (folder / "cell.json").write_text(json.dumps({"asked": kept, "seconds": 1, "done": True}))
     said = error(
         *("train", "matrix", "--data", expression_folders, "-o", asked.out, *SMALL, "--limit", "14"),
         *("--backbones", "lenet", "--augmentations", "", "--set", "batch_size=16"),
     )
     assert "differs in: limit, epochs" in said
+
+
+def test_a_finished_cell_is_not_shown_for_other_pictures(asked: MatrixRun) -> None:
+    folder = asked.out / "cells" / cells(asked)[0].name
+    folder.mkdir(parents=True)
+    kept = {**matrix_module._asked(asked, cells(asked)[0]), "pictures, labels or splits": "others"}
+    (folder / "cell.json").write_text(json.dumps({"asked": kept, "seconds": 1, "done": True}))
+    with pytest.raises(ConfigError, match="differs in: pictures, labels or splits"):
+        train_matrix(asked)
 
 
 def test_one_process_trains_whatever_devices_there_are(

@@ -19,7 +19,12 @@ from training.datasets.lists import open_list
 from training.datasets.manifest import Row, read_rows
 from training.samples import SampleTable, one_hot
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+#: What pictures are called; the last three cannot be read here and are named as damaged, not passed over in silence.
+PICTURE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2"),
+    *(".png", ".webp", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff"),
+    *(".heic", ".heif", ".avif"),
+)
 #: What a split may be called -> what it is called here.
 PARTS = dict(zip(SPLIT_NAMES, ("train", "train", "val", "val", "val", "test"), strict=True))
 _RAF_CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
@@ -40,7 +45,7 @@ def any_picture(folder: Path) -> Path | None:
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
-    return (p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file())
+    return (p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
 
 
 def split_folders(folder: Path) -> list[tuple[str, Path]]:
@@ -110,7 +115,7 @@ def class_folders(
             item.group = known[original].group if original in known else original
     if splits and not divided and any(row.split for row in known.values()):
         _take_splits(folder, listed, known)
-    return _labelled(name or folder.name, folder, listed, labels)
+    return _labelled(name or folder.resolve().name, folder, listed, labels)
 
 
 def _require_splits_alone(folder: Path, roots: Sequence[Path]) -> None:

@@ -176,16 +176,21 @@ def _recognised(folder: Path, labels: LabelSet | None) -> SampleTable:
 
 
 def prepared(
-    data: str, limit: int | None, skip_bad: bool, say: Callable[[str], None], only: str = ""
+    data: str,
+    limit: int | None,
+    skip_bad: bool,
+    say: Callable[[str], None],
+    choose: Callable[[SampleTable], SampleTable] = lambda whole: whole,
 ) -> SampleTable:
     """A data set, reduced for a trial where asked, with every picture known to be readable.
 
     Args:
         data: see :func:`load`.
-        limit: pictures per split, None for all.
+        limit: pictures per split of what is chosen, None for all.
         skip_bad: report and drop damaged pictures instead of stopping.
         say: gets one line for each of them.
-        only: the one split that is wanted; where the set has it, the others are neither decoded nor returned.
+        choose: what of the whole set is wanted; the rest is not decoded. A limit comes after it, or it would be
+            decided anew what was held out from training.
 
     Raises:
         ConfigError: the limit is below 1.
@@ -195,9 +200,7 @@ def prepared(
         raise ConfigError(
             f"--limit {limit} is below 1", "Give the number of pictures per split, or leave it out."
         )
-    table = load(data)
+    table = choose(load(data))
     if limit is not None:
         table = table.limited(limit)
-    if only in table.split:
-        table = table.part(only)
     return table.readable(skip_bad, say)

@@ -13,12 +13,11 @@ from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from engagement.video.discover import VIDEO_SUFFIXES
+from training.datasets.files import PICTURE_SUFFIXES
 from training.datasets.framing import boxes_for
 from training.datasets.manifest import read_rows
 
 Say = Callable[[str], None]
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,141 @@
+"""FFmpeg's packets and pictures: what a container holds, and what of it can be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.error
+import av.logging
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from engagement.video.reader import no_video_stream, not_a_video
+
+# FFmpeg's own lines mean nothing to a teacher; what matters comes back as an error or an outcome.
+av.logging.set_level(None)
+av.logging.set_libav_level(av.logging.PANIC)
+
+#: Stretches of some 100 kB without anything to read that are passed by, one after the other.
+_PASSED_BY = 1000
+
+
+@dataclass
+class Reading:
+    """What a pass over packets is told and tells.
+
+    Attributes:
+        wanted_from_s: stamp in seconds; earlier frames that no other frame needs are not decoded.
+        damaged: packets skipped.
+        failure: what ended the pass before the end of the file.
+        sound_end_s: stamp in seconds at which the sound ended, where that was watched.
+    """
+
+    wanted_from_s: float = float("-inf")
+    damaged: int = 0
+    failure: str = ""
+    sound_end_s: float = float("-inf")
+
+
+def open_stream(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[InputContainer, VideoStream]:
+    """A file and its first stream of moving pictures.
+
+    Args:
+        kind: of FFmpeg's threads. threads: how many, 0 for as many as it likes.
+
+    Raises:
+        VideoError: it cannot be opened, or holds no such stream.
+    """
+    try:
+        # Files only: a playlist that calls itself .mp4 must not reach for the network.
+        container = av.open(str(path), "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise not_a_video(path, getattr(error, "strerror", "") or str(error)) from error
+    for stream in container.streams.video:
+        cover = Disposition.attached_pic | Disposition.timed_thumbnails
+        if not stream.disposition & cover and stream.codec_context is not None:
+            stream.thread_type = kind
+            stream.codec_context.thread_count = threads
+            return container, stream
+    found_none = not len(container.streams)
+    container.close()
+    raise not_a_video(path) if found_none else no_video_stream(path)
+
+
+def packets(container: InputContainer, streams: Sequence[Stream], reading: Reading) -> Iterator[Packet]:
+    """Packets in the file's order; what is in the way is passed by, what ends the reading is noted."""
+    stuck = 0
+    while True:
+        try:
+            for packet in container.demux(*streams):
+                stuck = 0
+                yield packet
+            return
+        except (
+            av.error.BlockingIOError
+        ):  # nothing readable for a while (MPEG-TS): there may be more behind it
+            reading.damaged, stuck = reading.damaged + 1, stuck + 1
+            if stuck < _PASSED_BY:
+                continue
+            reading.failure = "a long stretch is damaged"
+        except av.error.FFmpegError as error:
+            reading.failure = error.strerror or str(error)
+        return
+
+
+def decode(
+    container: InputContainer, stream: VideoStream, reading: Reading, watch_sound: bool = False
+) -> Iterator[VideoFrame]:
+    """Frames in presentation order; never raises for damaged content but notes it."""
+    sounds = container.streams.audio if watch_sound else ()
+    for packet in packets(container, (stream, *sounds), reading):
+        if packet.stream_index != stream.index:
+            if packet.pts is not None:
+                end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                reading.sound_end_s = max(reading.sound_end_s, float(end))
+            continue
+        if packet.is_corrupt:
+            # Half a packet decodes to half a picture, the rest smeared.
+            reading.damaged += 1
+            continue
+        early = packet.pts is not None and packet.pts * packet.time_base < reading.wanted_from_s
+        stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
+        try:
+            frames = packet.decode()
+        except av.error.EOFError:
+            continue
+        except av.error.FFmpegError:
+            reading.damaged += 1
+            continue
+        for frame in frames:
+            assert isinstance(frame, VideoFrame)
+            yield frame
+
+
+def declared_end(container: InputContainer, stream: VideoStream, first_s: float) -> tuple[float | None, bool]:
+    """End of the stream in seconds from its first frame, and whether the container says so of this
+    very stream (otherwise the longest stream may be meant)."""
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:
+        # Matroska's tag counts from zero, not from the stream's start.
+        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - first_s
+        if end > 0:
+            return end, True
+    if stream.duration and stream.time_base is not None:
+        counted = stream.frames > 0 or "mp4" in container.format.name
+        hidden_s = 0.0
+        if "mpegts" in container.format.name:
+            # It counts from the first packet. A recording that was cut in the middle decodes from the next key frame.
+            hidden_s = max(first_s - float((stream.start_time or 0) * stream.time_base), 0.0)
+        return float(stream.duration * stream.time_base) - hidden_s, counted
+    if container.duration:
+        start = max(container.start_time or 0, 0)
+        end = (container.duration + start) / av.time_base - first_s
+        return (end, False) if end > 0 else (None, False)
+    return None, False
