@@ -53,17 +53,11 @@ def aligned(table: SampleTable, labels: LabelSet) -> SampleTable:
             f"data set '{table.name}' has {table.labels.kind} labels ('{table.labels.name}'), the model's head "
             f"'{labels.name}' has {labels.kind} ones"
         )
-    known: dict[str, int] = {}
-    # A name as it is before what it is a synonym of: a model may tell "happy" and "joy" apart.
-    for i, c in [
-        *enumerate(labels.classes),
-        *((i, SYNONYMS.get(c, c)) for i, c in enumerate(labels.classes)),
-    ]:
-        known.setdefault(c, i)
-    written = [next((w for w in (c, c.lower()) if w in known), c.lower()) for c in table.labels.classes]
-    names = [
-        w if w in known else SYNONYMS.get(w, c) for w, c in zip(written, table.labels.classes, strict=True)
-    ]
+    known = {SYNONYMS.get(c, c): i for i, c in enumerate(labels.classes)}
+    # A name as it is comes before what it is a synonym of: a model may tell "happy" and "joy" apart.
+    known |= {c: i for i, c in enumerate(labels.classes)}
+    forms = [(c, c.lower(), SYNONYMS.get(c.lower(), c)) for c in table.labels.classes]
+    names = [next((form for form in own if form in known), own[-1]) for own in forms]
     lacking = [name for name in names if name not in known]
     if lacking:
         raise DataError(

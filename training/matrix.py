@@ -110,7 +110,7 @@ class Cell:
 def set_name(reference: str) -> str:
     """A data set in a word: what stands after the colon, or the folder's or file's name."""
     folder, _, name = reference.rpartition(":")
-    return name if folder and "/" not in name and "\\" not in name else Path(reference).resolve().stem
+    return name if folder and "/" not in name and "\\" not in name else Path(reference).absolute().stem
 
 
 def cells(run: MatrixRun) -> list[Cell]:

@@ -235,9 +235,10 @@ class _State:
     def split(self, line: Split) -> None:
         if not self._known(line.line, line.person):
             return
-        second = line.second or self.given.get((line.person, line.time_s, line.first)) or self._free()
+        earlier = self.given.get((line.person, line.time_s, line.first), "")
+        second = line.second or (earlier if earlier and not self._taken(earlier) else self._free())
         for part in (line.first, second):
-            if part != line.person and (part in self.gone or (part in self.rows and part not in self.before)):
+            if part != line.person and self._taken(part):
                 self._wrong(
                     line.line,
                     f"{part} exists already",
@@ -299,6 +300,9 @@ class _State:
 
     def _called(self, person: str) -> str:
         return f"{person} ({self.names[person][0]})" if person in self.names else person
+
+    def _taken(self, person: str) -> bool:
+        return person in self.gone or (person in self.rows and person not in self.before)
 
     def _free(self) -> str:
         numbers = [order(p)[0] for p in (*self.rows, *self.gone, *self.before) if p[1:].isdigit()]

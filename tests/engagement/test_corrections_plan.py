@@ -145,6 +145,16 @@ def test_the_same_lines_mean_the_same_after_somebody_opted_out(
     assert not wrong and anew.label.tolist() == first.label.tolist()
 
 
+def test_an_id_that_a_split_had_before_is_given_again_unless_another_line_takes_it() -> None:
+    source, times, frames = seen_rows({"P01": [(0, 9)], "P02": [(0, 9)]})
+    record = {"splits": [{"person": "P02", "at_s": 1.0, "into": ["P02", "P07"]}]}
+    split, other = Split(1, "P02", 1.0, "P02", ""), Split(2, "P01", 1.0, "P01", "P07")
+    plan, mistakes = make_plan([split], source, times, frames, record)
+    assert not mistakes and plan.splits == [("P02", 1.0, "P02", "P07")]
+    plan, mistakes = make_plan([other, split], source, times, frames, record)
+    assert not mistakes and plan.splits[1] == ("P02", 1.0, "P02", "P08")
+
+
 def test_a_merger_refused_stays_refused_when_its_evidence_is_deleted() -> None:
     source, times, frames = seen_rows({"P01": [(0, 2)], "P02": [(0, 1)]})
     lines = [Merge(1, ("P01",), "P02"), OptOut(2, ("P02",))]

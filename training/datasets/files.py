@@ -115,7 +115,7 @@ def class_folders(
             item.group = known[original].group if original in known else original
     if splits and not divided and any(row.split for row in known.values()):
         _take_splits(folder, listed, known)
-    return _labelled(name or folder.resolve().name, folder, listed, labels)
+    return _labelled(name or folder.absolute().name, folder, listed, labels)
 
 
 def _require_splits_alone(folder: Path, roots: Sequence[Path]) -> None:
