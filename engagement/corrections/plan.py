@@ -173,7 +173,7 @@ class _State:
             frozenset(self.refused),
             {s: t for s, t in self.merged.items() if t in kept},
             # Also of who opted out: the same line has to give the same ids when it is read again.
-            [part for part in self.splits if {part[2], part[3]} & (kept | opted_out)],
+            [part for part in self.splits if {part[2], part[3]} & (kept | opted_out | emptied)],
         )
 
     def name(self, line: Name) -> None:
@@ -236,6 +236,8 @@ class _State:
         if not self._known(line.line, line.person):
             return
         earlier = self.given.get((line.person, line.time_s, line.first), "")
+        # One side may be gone with who opted out; that there were two has been seen before.
+        seen_before = bool(self.out_before and earlier)
         second = line.second or (earlier if earlier and not self._taken(earlier) else self._free())
         for part in (line.first, second):
             if part != line.person and self._taken(part):
@@ -248,7 +250,7 @@ class _State:
         rows = self.rows[line.person]
         late = self.times[rows] >= line.time_s - 1e-6
         removed = {line.person, line.first, second} & self.before
-        if (late.all() or not late.any()) and not removed:
+        if (late.all() or not late.any()) and not removed and not seen_before:
             first, last = (clock(float(t)) for t in self.times[rows][[0, -1]])
             self._wrong(
                 line.line,
