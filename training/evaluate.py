@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -199,16 +200,26 @@ def head_for(model: Model, table: SampleTable) -> str:
     if named in heads:
         return named
     wanted = {SYNONYMS.get(c.lower(), c) for c in table.labels.classes}
+    known = {name: {SYNONYMS.get(c, c) for c in head.labels.classes} for name, head in heads.items()}
     for name, head in heads.items():
-        if (
-            wanted <= {SYNONYMS.get(c, c) for c in head.labels.classes}
-            and head.labels.kind == table.labels.kind
-        ):
+        if wanted <= known[name] and head.labels.kind == table.labels.kind:
             return name
     have = "; ".join(f"{name}: {', '.join(head.labels.classes)}" for name, head in heads.items())
+    lacking = sorted(min((wanted - own for own in known.values()), key=len))
+    remedy = ""
+    if all(c.isdigit() for c in wanted):
+        remedy = "Numbers mean what a set says: give FOLDER:rafdb, FOLDER:fer2013 or FOLDER:affectnet7. "
+    else:
+        every = set().union(*known.values())
+        names = [*every, *(written for written, meant in SYNONYMS.items() if meant in every)]
+        near = [(c, get_close_matches(c.lower(), names, 1)) for c in lacking]
+        if meant := ", ".join(f"'{c}' is '{found[0]}'" for c, found in near if found):
+            remedy = f"Perhaps {meant}: rename it. "
+    what = (
+        f"it does not know {', '.join(lacking)}" if lacking else "its own of these names are of another kind"
+    )
     raise DataError(
-        f"{model.name} has no head for the classes of '{table.name}' ({', '.join(sorted(wanted))})",
-        f"It has {have}",
+        f"{model.name} has no head for the classes of '{table.name}': {what}", f"{remedy}It has {have}"
     )
 
 

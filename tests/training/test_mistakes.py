@@ -96,7 +96,9 @@ def test_mistakes_are_named(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{own}"], "has no head for the classes"),
+        (["{own}"], "it does not know awake, away, tired"),
+        (["{misspelt}"], "does not know suprise. Perhaps 'suprise' is 'surprise': rename it"),
+        (["{numbers}"], "Numbers mean what a set says: give FOLDER:rafdb"),
         (["{own}", "--head", "expression"], "does not know: awake, away, tired"),
         (["{expr}", "--head", "mood"], "has no head 'mood'"),
         (["{daisee}"], "has no head for the classes"),
@@ -115,4 +117,8 @@ def test_mistakes_in_evaluation_are_named(
 ) -> None:
     (tmp_path / "run.json").write_text("{}")
     places = {"expr": expression_folders, "own": own_folders, "daisee": daisee_folder, "run": tmp_path}
+    for name, classes in (("misspelt", ("happy", "suprise")), ("numbers", ("0", "1"))):
+        for source, called in zip(("happy", "surprise"), classes, strict=True):
+            shutil.copytree(expression_folders / "test" / source, tmp_path / name / called)
+        places[name] = tmp_path / name
     assert message in error("evaluate", *(a.format(**places) for a in arguments), "--checkpoint", base_file)
