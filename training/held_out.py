@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,7 +77,22 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], 
             f"warning: {table.name} has no validation split, and {', '.join(unknown)} may have learned from the faces "
             "taken for one: what comes of it flatters. Divide the set first (engagement faces split)"
         )
-    return (known[0] if known else Rule(Recipe().validation_share)).applied(table).part("val")
+    rule = known[0] if known else Rule(Recipe().validation_share)
+    chosen = rule.applied(table).part("val")
+    # Where a hash of its name decides on each picture, none changes its side when others come or go.
+    if rule.transfer or len(np.unique(table.group)) < len(table):
+        others = {m.name for m in models if (noted := _noted(m, table.name)) and noted != digest_of(chosen)}
+        if others:
+            say(
+                f"warning: {table.name} is not as it was when {', '.join(sorted(others))} learned from it, so other faces are "
+                "taken than were held out: some may have been learned, which flatters"
+            )
+    return chosen
+
+
+def digest_of(chosen: SampleTable) -> str:
+    """Names the pictures of a table, whatever their order; what trainings record of those they held out."""
+    return hashlib.sha256("\n".join(sorted(chosen.sample_id.tolist())).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +118,13 @@ def rule_of(model: Opened, data: str) -> Rule | None:
         return _of(about)
     rules = [rule for phase in made if (rule := _of(phase))]
     return rules[-1] if rules else None
+
+
+def _noted(model: Opened, data: str) -> str:
+    """Digest of the faces of a set that the last training on it held out; empty where none is recorded."""
+    about = next((phase for phase in phases(model.record.origin) if _learned(phase, data)), {})
+    found = about.get("held_out")
+    return str(found.get(data, "")) if isinstance(found, Mapping) else ""
 
 
 def learned_from(model: Opened, data: str) -> bool:

@@ -20,7 +20,7 @@ from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.distillation import teacher_probabilities
 from training.frozen import HeadFit, features_of, fit_head, install_head
-from training.held_out import with_transfer_validation
+from training.held_out import digest_of, with_transfer_validation
 from training.opened import Opened, only_head, open_network, with_head
 from training.recipe import Recipe
 from training.run import Limits, train_network
@@ -194,6 +194,7 @@ def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say
         "command": run.command,
         "data": table.name,
         "train_faces": len(train),
+        "held_out": {table.name: digest_of(validation)},
         "sources": len(np.unique(table.source)),
         "head": {
             "name": head,

@@ -115,6 +115,22 @@ def test_a_limit_takes_from_what_was_held_out(tmp_path: Path) -> None:
         assert len(some) == min(limit, len(wanted)) and set(some.sample_id.tolist()) <= wanted
 
 
+def test_faces_of_a_set_that_changed_since_are_said(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    videos = {name: {f"{name}_{v}.mp4": 4 for v in range(4)} for name in ("awake", "tired")}
+    write_captured(folder, videos)
+    out = tmp_path / "trained"
+    base = write_model(tmp_path / "base.safetensors")
+    ok("train", "personal", "--data", folder, "--base", base, "-o", out)
+    model = out / "personal.safetensors"
+    before, said = names_of(tmp_path, load(str(folder)), model)
+    assert not said
+    shutil.rmtree(folder)
+    write_captured(folder, {name: {f"{name}_{v}.mp4": 4 for v in range(1, 6)} for name in videos})
+    after, said = names_of(tmp_path, load(str(folder)), model)
+    assert after != before and "own is not as it was when personal learned from it" in said[0]
+
+
 @pytest.mark.parametrize("name", ["mine", "CK+", "FER+", "a+b"])
 def test_a_set_is_known_again_whatever_its_name(name: str, tmp_path: Path) -> None:
     model = write_model(tmp_path / "m.safetensors", data=f"rafdb+{name}")
