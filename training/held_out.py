@@ -81,7 +81,8 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], 
     chosen = rule.applied(table).part("val")
     # Where a hash of its name decides on each picture, none changes its side when others come or go.
     if rule.transfer or len(np.unique(table.group)) < len(table):
-        others = {m.name for m in models if (noted := _noted(m, table.name)) and noted != digest_of(chosen)}
+        there = digest_of(chosen)
+        others = {m.name for m in models if _noted(m, table.name) not in ("", there)}
         if others:
             say(
                 f"warning: {table.name} is not as it was when {', '.join(sorted(others))} learned from it, so other faces are "

@@ -63,8 +63,9 @@ class VideoWorker:
         before = read_summary(target)
         redone = ""
         if before is not None:
-            self._require_same(video, facts, before)
-            changed = differences(before.get("fingerprint"), self._fingerprint(facts))
+            now = self._fingerprint(facts)
+            self._require_same(video, now, before)
+            changed = differences(before.get("fingerprint"), now)
             changed += [f"{name} was removed" for name in _NEEDED if not (target / name).is_file()]
             redone = "--overwrite" if self.setup.overwrite else "; ".join(changed)
             if not redone:
@@ -113,15 +114,13 @@ class VideoWorker:
         done = _status(video, status, summary, result.outcome.reason, elapsed, result.seconds)
         return Ended(replace(done, redone=redone), self._facts)
 
-    def _require_same(self, video: FoundVideo, facts: FileFacts, before: dict[str, Any]) -> None:
+    def _require_same(self, video: FoundVideo, now: dict[str, Any], before: dict[str, Any]) -> None:
         """Results of another file of the same name are not replaced, unless asked to: they may be all there is.
 
         Raises:
             OutputError: they are in the way.
         """
-        if self.setup.overwrite or not is_of_another(
-            before, self.place.source(video), self._fingerprint(facts)
-        ):
+        if self.setup.overwrite or not is_of_another(before, self.place.source(video), now):
             return
         raise OutputError(
             f"{video.relative.as_posix()} holds the results of another video of this name, from another folder",

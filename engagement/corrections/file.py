@@ -182,12 +182,8 @@ def parse(text: str) -> tuple[list[Section], list[Mistake]]:
         if not written:
             continue
         heading, found = _SECTION.fullmatch(written), _line(number, written)
-        if heading and heading["yaml"]:  # "opt out P03:" is no heading
-            inside = _line(number, heading["yaml"])
-            found = found if isinstance(inside, Mistake) else inside
-            if found is inside or re.fullmatch(rf"{_ID}\s*", heading["yaml"]):
-                heading = None
-        if heading:
+        # "opt out P03:" is no heading, and neither is an id without a name.
+        if heading and (not heading["yaml"] or isinstance(found, Mistake)) and not _bare_id(written):
             sections.append(Section(title, began, tuple(lines)))
             title, began, lines = _unquoted(heading[heading.lastindex or 0]), number, []
             continue
@@ -279,6 +275,10 @@ def _bare(raw: str) -> str:
     return re.sub(r"^[-*•]\s+", "", text)
 
 
+def _bare_id(text: str) -> bool:
+    return bool(re.fullmatch(rf"{_ID}\s*:", text))
+
+
 def _line(number: int, text: str) -> Line | Mistake:
     plain = re.sub(rf"^[\"']({_ID})[\"']", r"\1", text)
     for pattern, make in (
@@ -290,7 +290,7 @@ def _line(number: int, text: str) -> Line | Mistake:
         (_OPT_OUT, lambda n, m: OptOut(n, _people(m["people"]))),
         (_OPTS_OUT, lambda n, m: OptOut(n, _people(m["people"]))),
     ):
-        found = re.fullmatch(pattern.pattern, plain.rstrip(" .;,"), re.IGNORECASE)
+        found = re.fullmatch(pattern.pattern, plain.rstrip(" .;,:"), re.IGNORECASE)
         if found:
             return make(number, found)
     found = _NAME.fullmatch(plain)
@@ -302,7 +302,7 @@ def _line(number: int, text: str) -> Line | Mistake:
 
 
 def _name(number: int, found: re.Match[str]) -> Name | Mistake:
-    person, name = person_id(found["person"]), " ".join(_unquoted(found["name"]).split())
+    person, name = person_id(found["person"]), " ".join(_unquoted(found["name"].rstrip(" :")).split())
     first = name.split(" ")[0].rstrip(":").casefold()
     if not name:
         return Mistake(number, f"no name follows {person}", f"Write '{person}: Ana', or leave the line out.")

@@ -131,11 +131,11 @@ class _State:
         self.out_before = frozenset(map(str, record.get("opted_out", ())))
         self.before = self.out_before | frozenset(map(str, record.get("emptied", ())))
         self.refused = {(str(a), str(b)) for a, b in record.get("refused", ())}
-        #: What earlier readings called the later part, where the line leaves that open.
-        self.given = {
-            (str(s["person"]), float(s["at_s"]), str(s["into"][0])): str(s["into"][1])
-            for s in record.get("splits", ())
-        }
+        #: What earlier readings called the later part, where the line leaves that open; of equal lines the first one first.
+        self.given: dict[tuple[str, float, str], list[str]] = {}
+        for s in record.get("splits", ()):
+            key = str(s["person"]), float(s["at_s"]), str(s["into"][0])
+            self.given.setdefault(key, []).append(str(s["into"][1]))
         for person in self.before:
             self.rows.setdefault(person, np.zeros(0, np.int64))
         #: Everybody whose rows a person has or had, so that an opt-out is recognised when it comes again.
@@ -235,7 +235,8 @@ class _State:
     def split(self, line: Split) -> None:
         if not self._known(line.line, line.person):
             return
-        earlier = self.given.get((line.person, line.time_s, line.first), "")
+        parts = self.given.get((line.person, line.time_s, line.first))
+        earlier = parts.pop(0) if parts else ""
         # One side may be gone with who opted out; that there were two has been seen before.
         seen_before = bool(self.out_before and earlier)
         second = line.second or (earlier if earlier and not self._taken(earlier) else self._free())

@@ -77,9 +77,8 @@ def packets(container: InputContainer, streams: Sequence[Stream], reading: Readi
                 stuck = 0
                 yield packet
             return
-        except (
-            av.error.BlockingIOError
-        ):  # nothing readable for a while (MPEG-TS): there may be more behind it
+        except av.error.BlockingIOError:
+            # Nothing readable for a while (MPEG-TS): there may be more behind it.
             reading.damaged, stuck = reading.damaged + 1, stuck + 1
             if stuck < _PASSED_BY:
                 continue

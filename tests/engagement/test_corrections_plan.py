@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from engagement.corrections.file import Hide, Line, Merge, Name, OptOut, Split, order
@@ -114,6 +114,7 @@ def test_a_merger_holds_the_rows_of_both(people: dict[str, list[tuple[int, int]]
     assert np.diff(whole["frame_index"]).tolist() == [5] * (len(whole) - 1)
 
 
+_AGAIN, _BACK = Split(1, "P01", 1.0, "P01", ""), Merge(2, ("P04",), "P01")
 #: What a teacher may find out: from a moment on it is somebody else, who is there under another id, too.
 SPLITS: st.SearchStrategy[Line] = st.one_of(
     st.builds(
@@ -129,6 +130,7 @@ SPLITS: st.SearchStrategy[Line] = st.one_of(
 @given(
     spans(3), st.lists(SPLITS, min_size=1, max_size=4), st.sampled_from(["P01", "P02", "P04", "P08", "P09"])
 )
+@example({"P01": [(0, 15)], "P02": [(0, 1)], "P03": [(0, 1)]}, [_AGAIN, _BACK, _AGAIN], "P01")
 @settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
 def test_the_same_lines_mean_the_same_after_somebody_opted_out(
     people: dict[str, list[tuple[int, int]]], lines: list[Line], out: str
