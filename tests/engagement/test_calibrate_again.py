@@ -126,3 +126,34 @@ def test_a_label_of_what_is_no_id_is_refused(root: Path, tmp_path: Path, engagem
             label_file(tmp_path / "l.csv", f"talk,{person},5,boredom,yes\n"),
         )
         assert run.status != 0 and f"person is '{person}'" in run.err
+
+
+def test_labels_as_a_spreadsheet_saves_them(root: Path, engagement: Command) -> None:
+    path = root.parent / "labels.csv"
+    path.write_text("Video;Person ;Time_s;State;Present\ntalk;P01;2,0;engagement;Yes\n", encoding="utf-8-sig")
+    ended = engagement("calibrate", root, "--labels", path)
+    assert ended.status == 0, ended.err
+    (label,) = read_calibration(root / "talk" / FILE).persons["P01"].labels
+    assert (label.time_s, label.present) == (2.0, True)
+
+
+def test_labels_beside_a_split_stay_with_who_was_there(root: Path, engagement: Command) -> None:
+    labels = label_file(root.parent / "labels.csv", "talk,P01,1.8,boredom,yes\ntalk,P01,2.0,boredom,no\n")
+    assert engagement("calibrate", root, "--labels", labels).status == 0
+    (root / "names.txt").write_text("[talk]\nsplit P01 at 0:02 into P01 and P09\n", encoding="utf-8")
+    assert engagement("report", root).status == 0
+    assert engagement("calibrate", root, "--refit").status == 0
+    people = read_calibration(root / "talk" / FILE).persons
+    assert {p: [one.time_s for one in own.labels] for p, own in people.items()} == {
+        "P01": [1.8],
+        "P09": [2.0],
+    }
+
+
+def test_nothing_is_left_of_a_label_of_who_opts_out_beside_a_split(root: Path, engagement: Command) -> None:
+    labels = label_file(root.parent / "labels.csv", "talk,P01,1.8,boredom,yes\ntalk,P01,2.0,boredom,no\n")
+    assert engagement("calibrate", root, "--labels", labels).status == 0
+    lines = "[talk]\nsplit P01 at 0:02 into P01 and P09\nopt out P09\n"
+    (root / "names.txt").write_text(lines, encoding="utf-8")
+    assert engagement("report", root).status == 0
+    assert not read_calibration(root / "talk" / FILE).persons

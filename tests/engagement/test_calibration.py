@@ -85,37 +85,6 @@ def labelled(out: Path, engagement: Command) -> Path:
     return out
 
 
-def test_labels_as_a_spreadsheet_saves_them(out: Path, engagement: Command) -> None:
-    path = out.parent / "labels.csv"
-    path.write_text("Video;Person ;Time_s;State;Present\ntalk;P01;2,0;engagement;Yes\n", encoding="utf-8-sig")
-    ended = engagement("calibrate", out, "--labels", path)
-    assert ended.status == 0, ended.err
-    (label,) = read_calibration(out / "talk" / FILE).persons["P01"].labels
-    assert (label.time_s, label.present) == (2.0, True)
-
-
-def test_labels_beside_a_split_stay_with_who_was_there(out: Path, engagement: Command) -> None:
-    labels = label_file(out.parent / "labels.csv", "talk,P01,1.8,boredom,yes\ntalk,P01,2.0,boredom,no\n")
-    assert engagement("calibrate", out, "--labels", labels).status == 0
-    (out / "names.txt").write_text("[talk]\nsplit P01 at 0:02 into P01 and P09\n", encoding="utf-8")
-    assert engagement("report", out).status == 0
-    assert engagement("calibrate", out, "--refit").status == 0
-    people = read_calibration(out / "talk" / FILE).persons
-    assert {p: [one.time_s for one in own.labels] for p, own in people.items()} == {
-        "P01": [1.8],
-        "P09": [2.0],
-    }
-
-
-def test_nothing_is_left_of_a_label_of_who_opts_out_beside_a_split(out: Path, engagement: Command) -> None:
-    labels = label_file(out.parent / "labels.csv", "talk,P01,1.8,boredom,yes\ntalk,P01,2.0,boredom,no\n")
-    assert engagement("calibrate", out, "--labels", labels).status == 0
-    lines = "[talk]\nsplit P01 at 0:02 into P01 and P09\nopt out P09\n"
-    (out / "names.txt").write_text(lines, encoding="utf-8")
-    assert engagement("report", out).status == 0
-    assert not read_calibration(out / "talk" / FILE).persons
-
-
 def test_the_list_proposes_usable_moments_of_those_who_are_shown(out: Path, engagement: Command) -> None:
     run = engagement("calibrate", out, "--list", "--moments", 4)
     rows = list(csv.DictReader(io.StringIO(run.out)))

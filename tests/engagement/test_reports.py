@@ -18,7 +18,7 @@ import pytest
 
 from engagement.errors import DataError
 from engagement.reports import theme
-from engagement.reports.figures import ORIGIN_MS, expressions_figure, session_figure, states_figure
+from engagement.reports.figures import ORIGIN_MS, expressions_figure, states_figure
 from engagement.reports.lanes import person_lane
 from engagement.reports.render import render_index, render_session, write_assets
 from engagement.reports.sentences import session_sentence, trust
@@ -235,26 +235,6 @@ def test_gaps_are_not_bridged() -> None:
                 # No edge of a filled outline may reach from one side of the gap to the other.
                 ends = np.stack([x[:-1], x[1:]])
                 assert not ((ends.min(axis=0) <= 20.05) & (ends.max(axis=0) >= 29.95)).any()
-
-
-def test_the_class_curve_is_thin_where_few_people_are() -> None:
-    n = 20
-    used = np.where(np.arange(n) < 10, 5, 2)
-    part = {"step_s": 1.0, "time_s": list(range(n)), "n_used": used.tolist(), "n_visible": used.tolist()}
-    for state in theme.STATES:
-        part |= {state: [0.5] * n, f"{state}_lo": [0.4] * n, f"{state}_hi": [0.6] * n}
-    figure = json.loads(session_figure(part, 20.0, []) or "")
-    told = [t for t in figure["data"] if t.get("hovertemplate", "").startswith("apparent engagement")]
-    few, full = (next(t for t in told if ("only" in t["hovertemplate"]) is thin) for thin in (True, False))
-    assert np.isfinite(numbers(full["y"])).tolist() == [True] * 10 + [False] * 10
-    assert (
-        np.isfinite(numbers(few["y"])).tolist() == [False] * 10 + [True] * 10
-    )  # one of them speaks, never both
-    joined = next(t for t in figure["data"] if t["line"]["width"] == 1.4)
-    assert np.isfinite(numbers(joined["y"])).tolist() == [False] * 9 + [True] * 11
-    assert joined["hoverinfo"] == "skip" and full["line"]["width"] == 2.6
-    (band, *_) = [t for t in figure["data"] if t.get("fill") == "toself"]
-    assert np.nanmax((numbers(band["x"]) - ORIGIN_MS) / 1000) < 10.5
 
 
 def test_pages_survive_missing_keys(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""The figure of the class: what its lines show, and that one of them speaks at a time."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from engagement.reports import theme
+from engagement.reports.drawing import ORIGIN_MS
+from engagement.reports.figures import session_figure
+from tests.engagement.test_reports import numbers
+
+
+def test_the_class_curve_is_thin_where_few_people_are() -> None:
+    n = 20
+    used = np.where(np.arange(n) < 10, 5, 2)
+    part = {"step_s": 1.0, "time_s": list(range(n)), "n_used": used.tolist(), "n_visible": used.tolist()}
+    for state in theme.STATES:
+        part |= {state: [0.5] * n, f"{state}_lo": [0.4] * n, f"{state}_hi": [0.6] * n}
+    figure = json.loads(session_figure(part, 20.0, []) or "")
+    told = [t for t in figure["data"] if t.get("hovertemplate", "").startswith("apparent engagement")]
+    few, full = (next(t for t in told if ("only" in t["hovertemplate"]) is thin) for thin in (True, False))
+    assert np.isfinite(numbers(full["y"])).tolist() == [True] * 10 + [False] * 10
+    assert (
+        np.isfinite(numbers(few["y"])).tolist() == [False] * 10 + [True] * 10
+    )  # one of them speaks, never both
+    joined = next(t for t in figure["data"] if t["line"]["width"] == 1.4)
+    assert np.isfinite(numbers(joined["y"])).tolist() == [False] * 9 + [True] * 11
+    assert joined["hoverinfo"] == "skip" and full["line"]["width"] == 2.6
+    (band, *_) = [t for t in figure["data"] if t.get("fill") == "toself"]
+    assert np.nanmax((numbers(band["x"]) - ORIGIN_MS) / 1000) < 10.5
