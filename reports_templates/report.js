@@ -236,7 +236,8 @@
   }
   let waiting = 0;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(refit, 120); });
-  addEventListener("hashchange", followHash);
+  // Without one it was the whole session: what Back returns to after a click on a moment.
+  addEventListener("hashchange", () => { if (!followHash() && !location.hash) show(0, page.duration); });
   addEventListener("beforeprint", () => {
     printing = true;
     document.querySelectorAll("details").forEach((d) => { d.open = true; });

@@ -167,6 +167,7 @@ POLICIES = {
 }
 
 
+POLICIES["moderate_mix"] = replace(POLICIES["moderate"], mixup=0.4, cutmix=1.0)
 # For classes that a mirror image swaps.
 POLICIES["faces_sided"] = replace(POLICIES["faces"], flip=0.0)
 

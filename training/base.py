@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.evaluate import aligned
 from training.held_out import digest_of
-from training.initial import chip_of
+from training.initial import chip_of, initial_file
+from training.opened import Opened, open_network, resting
 from training.recipe import Recipe, read_recipe
 from training.run import Limits, leads, train_head
 from training.samples import SampleTable, joined
@@ -75,7 +76,8 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     tables = [aligned(table, labels) for table in tables]
     table = joined([tables[0], *(other.part("train") for other in tables[1:])])
     measured_on = {"val": table.part("val"), **({"test": table.part("test")} if run.test else {})}
-    spec = NetworkSpec(recipe.backbone, {head: HeadSpec(labels)}, mirror=recipe.mirror)
+    before = _continued(recipe)
+    spec = _grown(recipe, head, HeadSpec(labels), before, say)
     network, _ = train_head(table, head, spec, recipe, run.out, limits=run.limits, resume=run.resume, say=say)
     if not leading:
         return {}
@@ -92,7 +94,40 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     bases = dict.fromkeys(filter(None, map(_licence_of, (recipe.init, *recipe.distil))))
     licence = licence_text(table.name, "; ".join(bases))
     return deliver(
-        *(path, network, head, chip_of(recipe), measured_on, origin, licence), gallery=run.gallery, say=say
+        *(path, network, head, chip_of(recipe), measured_on, origin, licence),
+        base=before,
+        gallery=run.gallery,
+        say=say,
+    )
+
+
+def _continued(recipe: Recipe) -> Opened | None:
+    """The network that a run begins with, where it is one of ours that sees faces as this one will."""
+    path = initial_file(recipe.init)
+    if path is None or path.suffix != ".safetensors" or recipe.renew:
+        return None
+    try:
+        before = open_network(recipe.init)
+    except WeightsError:
+        return None
+    return (
+        before if (before.network.spec.backbone, before.chip) == (recipe.backbone, chip_of(recipe)) else None
+    )
+
+
+def _grown(recipe: Recipe, head: str, made: HeadSpec, before: Opened | None, say: Say) -> NetworkSpec:
+    """The network to train: its head, and what rests on frozen stages of the network before, which stays true."""
+    spec = NetworkSpec(recipe.backbone, {head: made}, mirror=recipe.mirror)
+    if before is None:
+        return spec
+    network, stages = before.network, len(list(before.network.backbone))
+    counts = [recipe.frozen_stages(epoch) for epoch in range(recipe.epochs)]
+    names, identity = resting(network, min(stages if count < 0 else count for count in counts))
+    heads = {name: network.spec.heads[name] for name in names if name != head}
+    if stay := [*heads, *(["the identity feature"] if identity else [])]:
+        say(f"{before.name}: {' and '.join(stay)} read frozen stages alone and stay as they are")
+    return replace(
+        spec, heads={head: made, **heads}, identity_dim=network.spec.identity_dim if identity else 0
     )
 
 

@@ -56,15 +56,15 @@ def deliver(
         licence: terms of the data and of the base.
         unseen: logits of the calibrating table's n faces, (n, classes), where the network learned from them: by heads
             that did not. Its figures are then about those.
-        base: whose other heads (with their calibration and figures) are in the network.
+        base: where the network's other heads come from, with their calibration and figures.
         gallery: show misclassified faces on the page: pictures of people on a disk.
         say: gets one line.
 
     Returns:
         the figures of the head: split -> figures.
     """
-    calibrations = kept(base.record.calibration, head) if base else {}
-    metrics = kept(base.record.metrics, head) if base else {}
+    calibrations = kept(base.record.calibration, network.spec, head) if base else {}
+    metrics = kept(base.record.metrics, network.spec, head) if base else {}
     # A file that is not ready must not look like one that is.
     draft = path.with_name(path.stem + ".draft.safetensors")
     try:

@@ -16,7 +16,7 @@ from engagement.classification.network import FaceStateNet
 from engagement.errors import ConfigError
 from engagement.types import FloatArray
 from training.augment import policy
-from training.distillation import distillation_loss
+from training.distillation import Teachers, distillation_loss
 from training.lightning import pl
 from training.metrics import auc
 from training.mixing import draw_mixture
@@ -44,7 +44,8 @@ class HeadTrainer(pl.LightningModule):
         steps: optimiser steps of the whole run.
         embeddings: (n, d) unit vectors of the training rows that the features should also tell, with the
             recipe's weight ``imitate``; the projection that says them is not part of the network.
-        taught: (n, classes) what the recipe's teachers say of the training rows (see training.distillation).
+        taught: (n, classes) what the recipe's teachers say of the training rows (see training.distillation), or
+            the teachers themselves, which are then asked about every batch as it is shown.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class HeadTrainer(pl.LightningModule):
         weights: Tensor,
         steps: int,
         embeddings: Tensor | None = None,
-        taught: Tensor | None = None,
+        taught: Tensor | Teachers | None = None,
     ) -> None:
         super().__init__()
         self.embeddings, self.taught = embeddings, taught
@@ -69,6 +70,10 @@ class HeadTrainer(pl.LightningModule):
         # What thaws later has to be known to optimiser and strategy from the start.
         for stage in self.frozen(recipe.epochs):
             stage.requires_grad_(False)
+        # Nor do other heads learn, of which no gradient comes.
+        for name, other in [*network.heads.items(), ("", network.identity)]:
+            if other is not None and name != head:
+                other.requires_grad_(False)
 
     def frozen(self, epoch: int) -> list[nn.Module]:
         """The backbone's stages that are frozen in an epoch."""
@@ -79,7 +84,7 @@ class HeadTrainer(pl.LightningModule):
         # No part of the network, so they do not travel with it.
         if self.embeddings is not None:
             self.embeddings = self.embeddings.to(self.device)
-        if self.taught is not None:
+        if isinstance(self.taught, Tensor):
             self.taught = self.taught.to(self.device)
 
     def on_train_epoch_start(self) -> None:
@@ -116,10 +121,12 @@ class HeadTrainer(pl.LightningModule):
         torch.manual_seed((recipe.seed * 1009 + self.global_rank) * 1_000_003 + self.global_step)
         rng = np.random.default_rng((recipe.seed, self.global_rank, self.global_step))
         mixture = draw_mixture(self.mixing, len(chips), chips.shape[-1], rng, chips.device)
-        taught = None if self.taught is None else self.taught[rows]
+        taught = self.taught[rows] if isinstance(self.taught, Tensor) else None
         if mixture is not None:
             chips, target = mixture.pictures(chips), mixture.targets(target)
             taught = None if taught is None else mixture.targets(taught)
+        if isinstance(self.taught, Teachers):
+            taught = self.taught(chips)
         second = self._at_sams_second_pass()
         with _statistics_kept(self.network) if second else nullcontext():
             out = self.network(chips.contiguous(memory_format=torch.channels_last))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engagement.classification.classifier import build_network, calibrate
 from engagement.classification.ensemble import averaged, members_of
-from engagement.classification.network import FaceStateNet, HeadSpec
+from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.classification.options import DEFAULT_WEIGHTS
 from engagement.errors import ConfigError, WeightsError
 from engagement.types import ChipSpec, FloatArray
@@ -54,8 +54,15 @@ class Opened:
 
     def probabilities(self, head: str, table: SampleTable) -> FloatArray:
         """Calibrated probabilities of one head; float32 (n, classes) in the head's order."""
-        logits = predict(self.network, table, self.chip)[head]
+        return self.calibrated(head, predict(self.network, table, self.chip)[head])
+
+    def calibrated(self, head: str, logits: FloatArray) -> FloatArray:
+        """Probabilities of one head from its logits; float32 (n, classes)."""
         return calibrate(logits, self.head(head).labels, dict(self.record.calibration.get(head, {})))
+
+    def together(self, head: str, parts: Sequence[FloatArray]) -> FloatArray:
+        """The answer of the network itself: of one part."""
+        return parts[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +101,10 @@ class OpenedEnsemble:
     def probabilities(self, head: str, table: SampleTable) -> FloatArray:
         """Averaged, calibrated probabilities of one head; float32 (n, classes)."""
         self.head(head)
-        parts = [member.probabilities(head, table) for member, _ in self.members]
+        return self.together(head, [member.probabilities(head, table) for member, _ in self.members])
+
+    def together(self, head: str, parts: Sequence[FloatArray]) -> FloatArray:
+        """Calibrated probabilities of the members, in their order, as one; float32 (n, classes)."""
         temperature = float(self.record.calibration.get(head, {}).get("temperature", 1.0))
         return averaged(parts, [share for _, share in self.members], temperature)
 
@@ -144,16 +154,32 @@ def with_head(base: Opened, name: str, head: HeadSpec, dropout: float = 0.2) -> 
     return network.eval()
 
 
-def only_head(network: FaceStateNet, name: str, keep_identity: bool) -> FaceStateNet:
-    """A copy of a network with one of its heads, and its identity feature where asked."""
+def with_heads(network: FaceStateNet, names: Collection[str], keep_identity: bool) -> FaceStateNet:
+    """A copy of a network with some of its heads, and its identity feature where asked."""
     spec = network.spec
     dim = spec.identity_dim if keep_identity else 0
-    small = FaceStateNet(replace(spec, heads={name: spec.heads[name]}, identity_dim=dim))
+    heads = {name: head for name, head in spec.heads.items() if name in names}
+    small = FaceStateNet(replace(spec, heads=heads, identity_dim=dim))
     own = small.state_dict()
     small.load_state_dict({k: v for k, v in network.state_dict().items() if k in own})
     return small.eval()
 
 
-def kept(entries: Mapping[str, Any], head: str) -> dict[str, Any]:
-    """What a record says of the other heads (calibration, metrics)."""
-    return {name: value for name, value in entries.items() if name != head}
+def resting(network: FaceStateNet, frozen: int) -> tuple[list[str], bool]:
+    """Which heads, and whether the identity feature, go on saying the same while later stages learn.
+
+    Args:
+        frozen: how many of the backbone's first stages stay as they are.
+    """
+    last = len(list(network.backbone)) - 1
+    names = [name for name, head in network.spec.heads.items() if max(head.stages, default=last) < frozen]
+    return names, bool(network.taps) and max(stage for stage, _ in network.taps) < frozen
+
+
+def kept(entries: Mapping[str, Any], spec: NetworkSpec, but: str) -> dict[str, Any]:
+    """What a record says (calibration, metrics) of a network's heads but one, and of its identity feature."""
+    return {
+        name: value
+        for name, value in entries.items()
+        if name != but and (name in spec.heads or (spec.identity_dim and name.startswith("identity")))
+    }

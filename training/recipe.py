@@ -65,6 +65,8 @@ class Recipe:
         distil: weight files whose averaged, calibrated expression probabilities the head imitates beside the
             labels (Hinton et al. 2015).
         distil_weight, distil_temperature: share of that in the loss, and how much it is softened.
+        distil_views: what the teachers look at: ``still``, each face once as it is, or ``varied``, in every step
+            the very pictures that the student sees (Beyer et al. 2022), which costs their passes each time.
         patience: epochs without a better validation score before the run stops; 0 for never.
         seed: of weights, order and augmentation.
     """
@@ -106,6 +108,7 @@ class Recipe:
     distil: tuple[str, ...] = ()
     distil_weight: float = 0.5
     distil_temperature: float = 2.0
+    distil_views: str = "still"
     patience: int = 0
     seed: int = 1
 

@@ -17,6 +17,7 @@ SCHEDULES = ("onecycle", "cosine", "plateau", "constant")
 SAMPLINGS = ("shuffle", "balanced")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 NORMALIZATIONS = ("auto", "half", "imagenet")
+DISTIL_VIEWS = ("still", "varied")
 
 
 def complaints(recipe: Recipe) -> list[str]:
@@ -36,6 +37,7 @@ def _names(r: Recipe) -> Iterable[str]:
         ("sampling", SAMPLINGS),
         ("precision", PRECISIONS),
         ("normalization", NORMALIZATIONS),
+        ("distil_views", DISTIL_VIEWS),
     ):
         if getattr(r, key) not in known:
             yield f"{key} '{getattr(r, key)}' is none of {', '.join(known)}"
@@ -89,6 +91,8 @@ def _contradictions(r: Recipe) -> Iterable[str]:
         yield f"imitate {r.imitate} lets the teacher '{r.teacher}' idle"
     if r.distil and not r.distil_weight:
         yield f"distil_weight {r.distil_weight} lets the teachers of distil idle"
+    if r.distil_views == "varied" and not r.distil:
+        yield "distil_views 'varied' wants teachers (--set distil=FILE)"
     policy = POLICIES.get(r.augmentation)
     if r.imitate and policy and (policy.mixup or policy.cutmix):
         yield f"augmentation '{r.augmentation}' mixes faces, of which imitate {r.imitate} wants one at a time"

@@ -22,7 +22,7 @@ from engagement.weights.store import WeightRecord, save_weights
 from training.augment import policy
 from training.calibration import fit_platt, fit_temperature
 from training.chip_dataset import ChipDataset
-from training.distillation import teacher_probabilities
+from training.distillation import taught_by
 from training.going_on import Checkpoint, Patience
 from training.history import History
 from training.initial import chip_of, initialise, weights_digest
@@ -181,13 +181,11 @@ def train_network(
         done = _steps_done(last)
         what = "finished before, nothing is left to train" if done >= steps else f"goes on after step {done}"
         say(f"{folder}: {what}")
-    wanted = taught = None
+    wanted = None
     if recipe.imitate:
         say(f"{recipe.teacher}: looking at {len(train)} faces")
         wanted = torch.from_numpy(embed_table(load_teacher(Path(recipe.teacher)), train))
-    if recipe.distil:
-        asked = recipe.distil, train, recipe.distil_temperature, say, folder
-        taught = torch.from_numpy(teacher_probabilities(*asked))
+    taught = taught_by(recipe, train, chip, device, say, folder) if recipe.distil else None
     if recipe.renew and last is None:
         say(f"BatchNorm's statistics: taken anew from {train.name}")
         renew_statistics(network, dataset, recipe.seed)

@@ -21,7 +21,7 @@ from training.delivery import deliver
 from training.distillation import teacher_probabilities
 from training.frozen import HeadFit, features_of, fit_head, install_head
 from training.held_out import digest_of, with_transfer_validation
-from training.opened import Opened, only_head, open_network, with_head
+from training.opened import Opened, open_network, resting, with_head, with_heads
 from training.recipe import Recipe
 from training.run import Limits, train_network
 from training.samples import SampleTable
@@ -204,8 +204,7 @@ def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say
         "base": {"name": base.name, "sha256": base.sha256, **base.record.origin},
     }
     licence = licence_text(table.name, base.record.licence)
-    others = None if run.unfreeze or run.equalize else base
-    return deliver(path, network, head, base.chip, measured_on, origin, licence, base=others, say=say)
+    return deliver(path, network, head, base.chip, measured_on, origin, licence, base=base, say=say)
 
 
 def _taught(table: SampleTable, files: tuple[str, ...], say: Say) -> SampleTable:
@@ -227,7 +226,7 @@ def _frozen(
     network = with_head(base, head, spec)
     install_head(network, head, fit_head(features, train.target, spec, fit))
     if run.equalize:
-        network = only_head(network, head, keep_identity=False)
+        network = with_heads(network, {head}, keep_identity=False)
     return network, {"frozen": True, "views": run.views, "weight_decay": fit.weight_decay, "seed": fit.seed}
 
 
@@ -236,15 +235,14 @@ def _unfrozen(
 ) -> tuple[FaceStateNet, Mapping[str, Any]]:
     """The head is fitted on frozen features first, so that the backbone is not torn by a random head.
 
-    The base's other heads are left out: they were made for features that change here. ``analyze`` takes
-    them from the shipped network.
+    Heads of the base that read stages which change here are left out. ``analyze`` takes them from the shipped network.
     """
     stages = len(list(base.network.backbone))
     if run.unfreeze > stages:
         raise ConfigError(f"--unfreeze {run.unfreeze}: the backbone of {base.name} has {stages} stages")
     network, settings = _frozen(run, base, table.part("train"), head, say)
-    deepest = max((stage for stage, _ in network.taps), default=-1)
-    network = only_head(network, head, keep_identity=stages - run.unfreeze > deepest)
+    others, identity = resting(network, stages - run.unfreeze)
+    network = with_heads(network, {head, *others}, identity)
     recipe = replace(
         Recipe(),
         backbone=network.spec.backbone,

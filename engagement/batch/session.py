@@ -18,7 +18,7 @@ from engagement.corrections.analysis import Corrections
 from engagement.corrections.carry import Carried
 from engagement.corrections.file import Video
 from engagement.corrections.folder import write_tables
-from engagement.corrections.plan import clock
+from engagement.corrections.notation import clock
 from engagement.labels import EXPRESSIONS
 from engagement.pipeline import Analyzer, SessionResult
 from engagement.provenance import learned_from_scores_of, weak_states, weights_record

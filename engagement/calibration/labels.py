@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engagement.calibration.session import Answer, Moment, Session, row_of
-from engagement.corrections.file import Mistake, matching, person_id, raise_mistakes, seconds
+from engagement.corrections.file import Mistake, matching, raise_mistakes
+from engagement.corrections.notation import person_id, seconds
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 

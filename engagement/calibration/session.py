@@ -16,9 +16,10 @@ from engagement.calibration.fit import PriorConfig, fit_shifts
 from engagement.calibration.moments import MomentsConfig, propose
 from engagement.calibration.store import Calibration, Label, PersonCalibration, score_weights
 from engagement.corrections.calibrated import stored
-from engagement.corrections.file import Video, order
+from engagement.corrections.file import Video
 from engagement.corrections.folder import SAMPLES
 from engagement.corrections.names import under_way, video_of
+from engagement.corrections.notation import order
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 from engagement.timelines import columns, table
@@ -57,8 +58,8 @@ class Session:
 
     Attributes:
         root: the output folder. folder: of the results. video: how it is called. summary: of the results.
-        people: id -> name on pages, of those who are shown. usable: observed rows of the timeline whose
-            picture is good enough, of everybody, in order of person and time.
+        people: id -> name on pages, of those who are shown. everybody: ids of the tables, also of who is hidden or
+            seldom there. usable: observed rows of the timeline whose picture is good enough, in order of person and time.
         earlier: the calibration that lies there.
     """
 
@@ -67,6 +68,7 @@ class Session:
     video: Video
     summary: dict[str, Any]
     people: dict[str, str]
+    everybody: frozenset[str]
     usable: pd.DataFrame
     earlier: Calibration | None
 
@@ -98,6 +100,7 @@ def _open(folder: Path, root: Path) -> Session:
         raise DataError(f"{folder} was written by an earlier version, which cannot be calibrated", table.REDO)
     persons: Any = table.read(folder / "persons.csv", columns.PERSONS)
     timeline: Any = table.read(folder / "timeline.parquet", columns.TIMELINE)
+    everybody = frozenset(map(str, persons["person_id"]))
     persons = persons[persons["shown"]]
     people = {
         str(row["person_id"]): str(row["name"]) if isinstance(row["name"], str) else str(row["person_id"])
@@ -110,7 +113,7 @@ def _open(folder: Path, root: Path) -> Session:
     video, earlier = video_of(folder, root), stored(folder)
     if earlier is not None and earlier.video != video.file:
         earlier = None  # of another video: nothing that was said there holds here
-    return Session(root, folder, video, summary, people, usable, earlier)
+    return Session(root, folder, video, summary, people, everybody, usable, earlier)
 
 
 def moments_of(
@@ -150,7 +153,8 @@ def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfi
     """
     said: dict[tuple[str, int, str], bool] = {}
     dropped = 0
-    known = session.usable["person_id"].isin(list(session.people)).to_numpy(bool)
+    # Hiding somebody can be taken back: what was said stays.
+    known = session.usable["person_id"].isin(list(session.everybody)).to_numpy(bool)
     for own in (session.earlier.persons if session.earlier else {}).values():
         for label in own.labels:
             box = np.array([label.box], np.float32)

@@ -121,7 +121,7 @@ def _refuse_idle(given: dict[str, Any]) -> None:
 
 
 def _wanted(persons: tuple[str, ...], sessions: list[Session]) -> set[str]:
-    from engagement.corrections.file import person_id
+    from engagement.corrections.notation import person_id
 
     known = {person for session in sessions for person in session.people}
     wanted: set[str] = set()

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.batch.results import read_summary
-from engagement.corrections.file import Line, Merge, Name, OptOut, Split, order
+from engagement.corrections.file import Line, Merge, Name, OptOut, Split
 from engagement.corrections.folder import source_of
+from engagement.corrections.notation import order
 from engagement.geometry import iou_matrix
 from engagement.timelines.session import person_name
 from engagement.tracking.assignment import assign

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from engagement.corrections.notation import ID as _ID
+from engagement.corrections.notation import order, person_id, seconds
 from engagement.errors import ConfigError
 
 #: In an output folder, applied by ``analyze`` and ``report`` alike.
@@ -19,7 +21,6 @@ NAMES_FILE = "names.txt"
 
 _MAX_NAME = 60
 _MAX_BYTES = 1_000_000
-_ID = r"[Pp]\d{1,5}"
 _LIST = rf"{_ID}(?:(?:\s*(?:,|;|&|\+|\band\b)\s*|\s+){_ID})*"
 
 _SECTION = re.compile(r"\[(?P<title>.+)\]|(?P<file>[^:]+\.\w{2,5}):|(?P<yaml>[^\[\]]+):")
@@ -36,10 +37,19 @@ _SPLIT = re.compile(
 )
 _HIDE = re.compile(rf"hide:?\s+(?P<people>{_LIST})")
 _OPT_OUT = re.compile(rf"(?:opt[\s-]?out|opts out|delete|remove):?\s+(?:of\s+)?(?P<people>{_LIST})")
-_OPTS_OUT = re.compile(rf"(?P<people>{_LIST})\s*:?\s+(?:opts?|opted)[\s-]?out")
 _BETWEEN = r"\s*[:=,;\t]\s*|\s+(?:[-–—→]|->|is)\s+|\s+"
+_OPTS_OUT = re.compile(
+    rf"(?P<people>{_LIST})(?:{_BETWEEN})(?:(?:has|is|wants?\s+to)\s+)?(?:opts?|opted)[\s-]?out"
+)
 _NAME = re.compile(rf"(?P<person>{_ID})(?P<separator>{_BETWEEN})(?P<name>.*)")
-_KEYWORDS = ("merge", "join", "split", "hide", "opt", "optout", "opt-out", "delete", "remove")
+_KEYWORDS = (
+    *("merge", "join", "split", "hide", "opt", "optout", "opt-out", "delete", "remove"),
+    *("merged", "joined", "hidden", "opts", "opted", "deleted", "removed"),
+)
+#: No name: whoever writes it wants somebody to be gone, who must not stay because it was not understood.
+_OUT = re.compile(r"\bopt(?:s|ed|ing)?[\s-]*out\b", re.IGNORECASE)
+#: What joins letters (Persian, Sinhala) and pictures, and what turns the direction of writing: seen by nobody.
+_JOINERS, _DIRECTIONS = "\u200c\u200d", "\u200e\u200f"
 _FORMS = "'P03: Ana', 'merge P05 into P03', 'split P02 at 12:30 into P02 and P09', 'hide P07', 'opt out P08'"
 
 
@@ -266,8 +276,10 @@ def _decoded(data: bytes) -> str:
 
 def _bare(raw: str) -> str:
     """A line without comment, list dash and spaces around it."""
-    # Within quotes it is text: of a name, of a heading.
+    # Within quotes, or the brackets of a heading, it is text.
+    begun = raw.index("]") if re.match(r"\s*\[.*\]", raw) else 0
     marks = [m.start() for m in re.finditer(r"(?<!\S)#", raw) if raw.count('"', 0, m.start()) % 2 == 0]
+    marks = [mark for mark in marks if mark >= begun]
     text = raw[: marks[0]] if marks else raw
     text = text.replace("\u00a0", " ").replace("\ufeff", "").strip()
     if text in ("---", "...") or text.startswith("#"):
@@ -303,10 +315,10 @@ def _line(number: int, text: str) -> Line | Mistake:
 
 def _name(number: int, found: re.Match[str]) -> Name | Mistake:
     person, name = person_id(found["person"]), " ".join(_unquoted(found["name"].rstrip(" :")).split())
-    first = name.split(" ")[0].rstrip(":").casefold()
+    name = name.translate(dict.fromkeys(map(ord, _DIRECTIONS)))
     if not name:
         return Mistake(number, f"no name follows {person}", f"Write '{person}: Ana', or leave the line out.")
-    if name.casefold() in _KEYWORDS or (not found["separator"].strip() and first in _KEYWORDS):
+    if _orders(name, bool(found["separator"].strip())):
         return Mistake(
             number, f"'{_cut(name)}' is not taken as a name", f"To correct {person} write {_FORMS}."
         )
@@ -317,11 +329,29 @@ def _name(number: int, found: re.Match[str]) -> Name | Mistake:
             f"the name '{_cut(name)}' looks like a person's id",
             f"To say that two are one person write 'merge {person} into {person_id(other[1])}'.",
         )
-    if len(name) > _MAX_NAME or not name.isprintable():
+    if len(name) > _MAX_NAME:
         return Mistake(
-            number, f"the name of {person} has more than {_MAX_NAME} or odd characters", "Shorten it."
+            number,
+            f"the name of {person} has {len(name)} characters, of which {_MAX_NAME} fit",
+            "Shorten it.",
+        )
+    odd = next((c for c in name if not c.isprintable() and c not in _JOINERS), "")
+    if odd:
+        return Mistake(
+            number,
+            f"the name of {person} holds a character that nobody sees (U+{ord(odd):04X})",
+            "Type it anew.",
         )
     return Name(number, person, name)
+
+
+def _orders(name: str, separated: bool) -> bool:
+    """Whether a name is an order that was not understood: 'opt out please', 'hide him'; 'Hide Sato' may be a name."""
+    first, _, rest = name.partition(" ")
+    keyword = first.rstrip(":").casefold() in _KEYWORDS
+    return bool(_OUT.search(name)) or (
+        keyword and not (separated and rest and not re.match(r"[a-z\d]", rest))
+    )
 
 
 def _merge(number: int, found: re.Match[str]) -> Line | Mistake:
@@ -352,37 +382,6 @@ def _split(number: int, found: re.Match[str]) -> Line | Mistake:
             number, f"both parts of {person} would be {first}", f"Write 'into {person} and' a new id."
         )
     return Split(number, person, at, first, second)
-
-
-def seconds(text: str) -> float | None:
-    """12:30, 1:02:30, 12:30.5, 750, 750s, 12m30s, 1 h 2 min; None for anything else."""
-    text = text.strip().replace(",", ".").casefold()
-    if re.fullmatch(r"\d+(:\d{1,2}){1,2}(\.\d+)?", text):
-        parts = [float(p) for p in text.split(":")]
-        if any(p >= 60 for p in parts[1:]):
-            return None
-        return sum(p * 60**k for k, p in enumerate(reversed(parts)))
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    unit = {"h": 3600, "m": 60, "s": 1}
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text)
-    whole = "".join(f"{n}{u}" for n, u in parts) == re.sub(r"\s", "", text)
-    known = all(re.fullmatch(r"h|hours?|m|min|minutes?|s|sec|seconds?", u) for _, u in parts)
-    return sum(float(n) * unit[u[0]] for n, u in parts) if parts and whole and known else None
-
-
-def person_id(text: str) -> str:
-    """p3, P3 and P03 are P03; ValueError for what is no id."""
-    found = re.fullmatch(_ID, text.strip())
-    if found is None:
-        raise ValueError(f"'{text}' is no person's id")
-    return f"P{int(found[0][1:]):02d}"
-
-
-def order(person: str) -> tuple[int, str]:
-    """Sorts P2 before P10."""
-    digits = person[1:]
-    return (int(digits) if digits.isdigit() else 10**6, person)
 
 
 def _people(text: str) -> tuple[str, ...]:

@@ -22,9 +22,9 @@ from engagement.corrections.file import (
     Name,
     OptOut,
     Split,
-    order,
     shortened,
 )
+from engagement.corrections.notation import clock, order
 from engagement.types import IndexArray, TimeArray
 
 Labels = NDArray[np.object_]
@@ -171,10 +171,16 @@ class _State:
             emptied,
             self.out_before - self.out,
             frozenset(self.refused),
-            {s: t for s, t in self.merged.items() if t in kept},
+            {s: t for s in self.merged if (t := self._left_as(s)) in kept},
             # Also of who opted out: the same line has to give the same ids when it is read again.
             [part for part in self.splits if {part[2], part[3]} & (kept | opted_out | emptied)],
         )
+
+    def _left_as(self, person: str) -> str:
+        """Who a merged person is in the end: the one may have been merged further."""
+        while person in self.merged and person not in self.rows:
+            person = self.merged[person]
+        return person
 
     def name(self, line: Name) -> None:
         if line.person in self.out or not self._known(line.line, line.person):
@@ -313,12 +319,3 @@ class _State:
 
     def _wrong(self, line: int, text: str, remedy: str) -> None:
         self.mistakes.append(Mistake(line, text, remedy))
-
-
-def clock(time_s: float) -> str:
-    """As a names file writes it: m:ss.s or h:mm:ss.s, without a needless fraction; rounded down."""
-    tenths = int(time_s * 10 + 1e-6)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
-    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.corrections.file import order
+from engagement.corrections.notation import order
 from engagement.corrections.plan import Labels
 from engagement.errors import DataError
 from engagement.followed import FOLLOWED, settle

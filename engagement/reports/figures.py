@@ -46,11 +46,11 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
         curves: the ``class`` part of summary.json. moments: times to mark and number.
 
     Returns:
-        JSON of the figure, None when nobody was ever visible.
+        JSON of the figure, None when nobody's picture could ever be used.
     """
     times = column(curves, "time_s")
     n_used, n_visible = column(curves, "n_used"), column(curves, "n_visible")
-    if not len(times) or not len(n_visible) == len(n_used) == len(times) or not np.nanmax(n_visible) > 0:
+    if not len(times) or not len(n_visible) == len(n_used) == len(times) or not np.nanmax(n_used) > 0:
         return None
     step = float(curves.get("step_s") or 1.0)
     middle = times + step / 2

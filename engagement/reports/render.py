@@ -97,6 +97,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         },
         "trust": sentences.trust(_part(summary, "models")),
         "edits": sentences.edits(summary),
+        "sampled": sentences.sampled(summary),
         "css": _resource("report.css"),
         "js": _resource("report.js"),
     }
@@ -136,9 +137,9 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "warnings": sentences.warnings(summary),
         "calibrated": sentences.calibrated(summary),
         "moments": [(m.time_s, _hash(m.start_s, m.end_s), sentences.moment_text(m)) for m in found],
-        "no_moments": "" if found else sentences.nothing_stood_out(_part(summary, "class"), length),
+        "no_moments": "" if found else sentences.nothing_stood_out(_part(summary, "class")),
         "no_curve": sentences.no_curve(summary, "nobody's picture"),
-        "window": moments.window_s(length),
+        "window": moments.window_s(_part(summary, "class")),
         "class_figure": figures.session_figure(_part(summary, "class"), length, [m.time_s for m in found]),
         "page_data": _page_data(length, lanes, {p["key"]: p["href"] for p in people}),
         **_paths(folder, root),
@@ -182,13 +183,13 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
             summary = _read_json(page.with_name("summary.json"))
         except DataError:
             summary = {}
-    name = Path(str(video.get("input") or "unnamed")).name
+    name, reason = Path(str(video.get("input") or "unnamed")).name, str(video.get("reason") or "")
     return {
         "name": name,
         "place": folder if folder and Path(folder).name != folder else "",
         "href": f"{_url(folder)}/session.html" if linked else "",
         "status": str(video.get("status") or "unknown"),
-        "reason": str(video.get("reason") or ""),
+        "reason": reason,
         "hint": str(video.get("hint") or ""),
         "duration_s": sentences.number(video.get("duration_s")),
         # The summary is the newer: people may be merged or left out since the run.
@@ -197,7 +198,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "coverage": sentences.number(summary.get("coverage", video.get("coverage"))),
         "names": _names_shown(_part(summary, "corrections")),
-        "warnings": sentences.warnings(summary),
+        "warnings": [text for text in sentences.warnings(summary) if not reason or reason not in text],
         "sparks": sparklines(_part(summary, "class")),
     }
 

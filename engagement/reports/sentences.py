@@ -20,7 +20,7 @@ from engagement.reports.theme import (
     duration,
     share,
 )
-from engagement.timelines.moments import MIN_PEOPLE, Moment, why_none, window_s
+from engagement.timelines.moments import MIN_CHANGE, MIN_PEOPLE, Moment, why_none, window_s
 from engagement.timelines.presence import PresenceConfig
 from engagement.timelines.shifts import record_of, recorded
 from engagement.timelines.summary import band_halfwidth
@@ -59,11 +59,22 @@ def session_sentence(summary: Mapping[str, Any]) -> str:
         start += f"; {count(shown, 'is', 'are')} shown here"
     if visible is not None and shown > 1:
         start += (
-            f", on average about {round(visible)} of them visible at a time"
+            f", on average about {math.floor(visible + 0.5)} of them visible at a time"
             if visible >= 0.5
             else ", mostly none of them visible"
         )
     return f"{start}. {_states_sentence(summary)}"
+
+
+def sampled(summary: Mapping[str, Any]) -> str:
+    """How often the video was looked at, which a slow one sets; empty where that is not told."""
+    part = summary.get("sampling") or {}
+    asked, step, n = (number(part.get(key)) for key in ("rate_hz", "step_s", "n_samples"))
+    if not step or n is None:
+        return ""
+    often = f"{1 / step:.3g} pictures a second" if step <= 1 else f"one picture every {step:.3g}\u202fs"
+    differs = asked and abs(asked * step - 1) > 0.05
+    return f"{often}{f' ({asked:g} a second were asked for)' if differs else ''}, {n:.0f} in all"
 
 
 def warnings(summary: Mapping[str, Any]) -> list[str]:
@@ -97,19 +108,19 @@ def not_shown(summary: Mapping[str, Any]) -> str:
 
 def calibrated(summary: Mapping[str, Any]) -> str:
     """Whose estimates are calibrated, by how many labels; empty for nobody's."""
-    persons = recorded(summary)
+    hidden = set((summary.get("corrections") or {}).get("not_shown") or ())
+    persons = {person: states for person, states in recorded(summary).items() if person not in hidden}
     if not persons:
         return ""
-    rest = record_of(summary).get("uncalibrated") or []
+    rest = [person for person in record_of(summary).get("uncalibrated") or [] if person not in hidden]
     counts = [max(int(part.get("labels", 0)) for part in states.values()) for states in persons.values()]
-    many = f"{min(counts)} to {max(counts)}" if min(counts) != max(counts) else str(counts[0])
+    fewest, most = min(counts), max(counts)
+    labels = count(most, "label") if fewest == most else f"{fewest} to {most} labels"
     text = (
-        f"The estimates of {count(len(persons), 'person is', 'people are')} calibrated, each by {many} labels of this "
-        "session: shifted as a whole towards what people said of them"
+        f"The estimates of {count(len(persons), 'person', 'people')} are calibrated{', each' if len(persons) > 1 else ''} by "
+        f"{labels} of this session: shifted as a whole towards what people said of them"
     )
-    others = (
-        f"; those of {count(len(rest), 'person is', 'people are')} not, and compare badly" if rest else ""
-    )
+    others = f"; those of {count(len(rest), 'person', 'people')} are not, and compare badly" if rest else ""
     return f"{text}{others}."
 
 
@@ -210,21 +221,25 @@ def _thirds(mean: np.ndarray, enough: np.ndarray) -> tuple[float, float] | None:
     if third < 5:
         return None
     first, last = mean[:third][enough[:third]], mean[-third:][enough[-third:]]
-    if not np.isfinite(first).any() or not np.isfinite(last).any():
-        return None
+    if not all(np.isfinite(part).sum() * 2 >= third for part in (first, last)):
+        return None  # of a few seconds alone, a third is not known
     ends = float(np.nanmean(first)), float(np.nanmean(last))
     return ends if abs(ends[1] - ends[0]) >= 0.1 else None
 
 
-def nothing_stood_out(curves: Mapping[str, Any], length_s: float) -> str:
+def nothing_stood_out(curves: Mapping[str, Any]) -> str:
     """Why no moments are listed."""
-    why = why_none(curves)
+    why, stretch = why_none(curves), window_s(curves)
     if why == "short":
-        stretch = window_s(length_s)
         return f"Too short: two stretches of {duration(stretch)} are compared, which takes {duration(2 * stretch)}."
     if why == "few":
         return f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at a time, for long enough."
-    return "Nothing stood out. No shift of the class exceeded its uncertainty for long."
+    if why == "unlike":
+        return "Nothing could be compared: people differed too much for a mean of the class to say anything."
+    return (
+        f"Nothing stood out: no shift of {MIN_CHANGE * 100:.0f} points or more between neighbouring stretches of "
+        f"{duration(stretch)} exceeded its uncertainty. Slower ones are not listed."
+    )
 
 
 def moment_text(moment: Moment) -> str:
@@ -335,7 +350,7 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     text = f"No face of at least {smallest:g}\u202fpx was found"
     if left:
         few = count(int(left), "picture of a face was", "pictures of faces were")
-        text = f"{few[0].upper()}{few[1:]} found, too few to make a person of"
+        return f"{few[0].upper()}{few[1:]} found, too few to make a person of. A higher --sample-rate looks more often."
     smaller = max(SMALLEST_PX, round(smallest * 2 / 3))
     return (
         f"{text}; try --min-face {smaller}."

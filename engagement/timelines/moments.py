@@ -59,9 +59,10 @@ class Moment:
     other_people: bool
 
 
-def window_s(duration_s: float) -> float:
-    """Length of the stretches that are compared: a twentieth of the session, 10 s to 4 min."""
-    return float(np.clip(duration_s / _PARTS, _SHORTEST_S, _LONGEST_S))
+def window_s(curves: Mapping[str, Any]) -> float:
+    """Length of the stretches that are compared: a twentieth of the session, 10 s to 4 min, and three steps at least."""
+    _, _, step, width = _axis(curves)
+    return width * step
 
 
 def find_moments(curves: Mapping[str, Any]) -> list[Moment]:
@@ -86,13 +87,17 @@ def find_moments(curves: Mapping[str, Any]) -> list[Moment]:
     return [_moment(times, n_used, step, i, width, found[i]) for i in sorted(kept)]
 
 
-def why_none(curves: Mapping[str, Any]) -> Literal["short", "few", "calm"]:
-    """Why there are no moments: too short to compare two stretches, too few people at a time, or nothing shifted."""
+def why_none(curves: Mapping[str, Any]) -> Literal["short", "few", "unlike", "calm"]:
+    """Why there are no moments: too short to compare two stretches, too few people at a time, people too unlike each
+    other for a mean to say anything, or nothing shifted."""
     times, n_used, _, width = _axis(curves)
     if len(times) < 2 * width:
         return "short"
     states = _usable(curves, len(times), n_used)
-    return "calm" if any(True for _, mean, _ in states for _ in _comparable(mean, width)) else "few"
+    if any(True for _, mean, _ in states for _ in _comparable(mean, width)):
+        return "calm"
+    enough = np.where(n_used >= MIN_PEOPLE, n_used, np.nan)
+    return "unlike" if any(True for _ in _comparable(enough, width)) else "few"
 
 
 def _axis(curves: Mapping[str, Any]) -> tuple[Floats, Floats, float, int]:
@@ -102,7 +107,8 @@ def _axis(curves: Mapping[str, Any]) -> tuple[Floats, Floats, float, int]:
     if len(times) < 2 or len(n_used) != len(times):
         times = n_used = np.zeros(0)
     length = float(times[-1] - times[0]) + step if len(times) else 0.0
-    return times, n_used, step, max(3, round(window_s(length) / step))
+    stretch = float(np.clip(length / _PARTS, _SHORTEST_S, _LONGEST_S))
+    return times, n_used, step, max(3, round(stretch / step))
 
 
 def _usable(curves: Mapping[str, Any], n: int, n_used: Floats) -> Iterator[tuple[str, Floats, Floats]]:

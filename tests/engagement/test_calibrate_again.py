@@ -150,6 +150,18 @@ def test_labels_beside_a_split_stay_with_who_was_there(root: Path, engagement: C
     }
 
 
+def test_what_was_said_of_somebody_who_is_hidden_for_a_while_stays(root: Path, engagement: Command) -> None:
+    labels = label_file(root.parent / "labels.csv", "talk,P01,1.8,boredom,yes\n")
+    assert engagement("calibrate", root, "--labels", labels).status == 0
+    (root / "names.txt").write_text("[talk]\nhide P01\n", encoding="utf-8")
+    assert engagement("report", root).status == 0
+    again = engagement("calibrate", root, "--refit")
+    assert again.status == 0 and "left out" not in again.out + again.err
+    (root / "names.txt").write_text("", encoding="utf-8")
+    assert engagement("report", root).status == 0
+    assert len(read_calibration(root / "talk" / FILE).persons["P01"].labels) == 1
+
+
 def test_nothing_is_left_of_a_label_of_who_opts_out_beside_a_split(root: Path, engagement: Command) -> None:
     labels = label_file(root.parent / "labels.csv", "talk,P01,1.8,boredom,yes\ntalk,P01,2.0,boredom,no\n")
     assert engagement("calibrate", root, "--labels", labels).status == 0

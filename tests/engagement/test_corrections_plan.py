@@ -10,7 +10,8 @@ import pandas as pd
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from engagement.corrections.file import Hide, Line, Merge, Name, OptOut, Split, order
+from engagement.corrections.file import Hide, Line, Merge, Name, OptOut, Split
+from engagement.corrections.notation import order
 from engagement.corrections.plan import make_plan
 from engagement.corrections.rebuild import Samples, rebuild
 from engagement.corrections.rebuild import settings as settings_of
@@ -177,3 +178,10 @@ def test_people_of_two_names_are_not_merged() -> None:
     plan, mistakes = make_plan(lines, source, times, frames)
     assert [m.line for m in mistakes] == [3] and not plan.regroups
     assert dict(plan.names) == {"P02": "Ana", "P03": "Ben"}
+
+
+def test_whoever_is_merged_on_counts_as_merged() -> None:
+    source = np.array(["P01", "P02", "P03", "P04"], object)
+    lines = [Merge(1, ("P04",), "P03"), Merge(2, ("P03",), "P02"), Merge(3, ("P02",), "P01")]
+    plan, mistakes = make_plan(lines, source, np.arange(4) * 0.2, np.arange(4))
+    assert not mistakes and plan.merged == {"P04": "P01", "P03": "P01", "P02": "P01"}

@@ -82,6 +82,17 @@ def test_says_why_there_is_none() -> None:
     assert why_none(curves(flat, n_used=np.full(400, 2))) == "few"
     assert why_none(curves({"boredom": np.full(16, 0.4)}, step=1.0)) == "short"
     assert why_none({}) == "short"
+    # Three people all along, so unlike each other that their band covers the whole scale.
+    apart = dict(curves(flat, n_used=np.full(400, 3)))
+    for state in LEARNER_STATES.classes:
+        apart |= {f"{state}_lo": [0.0] * 400, f"{state}_hi": [1.0] * 400}
+    assert why_none(apart) == "unlike"
+
+
+def test_stretches_have_three_steps_however_rarely_a_video_was_looked_at() -> None:
+    assert window_s(curves({"boredom": np.full(10, 0.4)}, step=5.0)) == 15.0
+    assert window_s(curves({"boredom": np.full(60, 0.4)}, step=10.0)) == 30.0
+    assert window_s(curves({"boredom": np.full(3600, 0.4)}, step=1.0)) == 180.0
 
 
 def test_a_short_spike_is_nothing() -> None:
@@ -109,7 +120,7 @@ def test_at_most_eight_apart_and_in_order() -> None:
     times = [m.time_s for m in found]
     assert len(found) == MAX_MOMENTS
     assert times == sorted(times)
-    assert np.diff(times).min() >= window_s(len(blocks) * 5.0)
+    assert np.diff(times).min() >= window_s(curves({"engagement": blocks}))
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,9 @@ from engagement.corrections.file import (
     Video,
     matching,
     parse,
-    person_id,
     read_names,
-    seconds,
 )
+from engagement.corrections.notation import person_id, seconds
 from engagement.errors import ConfigError
 
 
@@ -73,6 +72,13 @@ def one(text: str) -> Line | Mistake:
         ("P03 is Ana", Name(1, "P03", "Ana")),
         ("P03 Isabel", Name(1, "P03", "Isabel")),
         ("P03: -x-", Name(1, "P03", "-x-")),
+        ("P03: Hide Sato", Name(1, "P03", "Hide Sato")),
+        *((text, OptOut(1, ("P07",))) for text in ("P07, opt out", "P07 = opt-out", "P07 → opts out")),
+        *((text, OptOut(1, ("P07",))) for text in ("P07 - opt out", "P07 is opted out", "P07 has opted out")),
+        # Letters that are joined (Persian, Sinhala), joined pictures; turns of the direction of writing are left out.
+        ("P03: علی\u200cرضا", Name(1, "P03", "علی\u200cرضا")),
+        ("P03: Ana 👩\u200d🎓", Name(1, "P03", "Ana 👩\u200d🎓")),
+        ("P03: \u200eدانا\u200f", Name(1, "P03", "دانا")),
     ],
 )
 def test_forms(text: str, meant: Line) -> None:
@@ -95,7 +101,15 @@ def test_forms(text: str, meant: Line) -> None:
         ("split P02 at 3 parsecs", "'3 parsecs' is no time", "12:30"),
         ("split P02 at 12:30 into P03 and P03", "both parts of P02 would be P03", "new id"),
         ("split P02 into P03 and P04", "not understood", "split P02 at 12:30"),
-        (f"P01: {'a' * 61}", "more than 60", "Shorten"),
+        # Who wants to be gone, or hidden, must not become a display name.
+        *(
+            (text, "not taken as a name", "opt out P08")
+            for text in ("P08: opt out please", "P08 (Ana) opts out")
+        ),
+        *((text, "not taken as a name", "hide P07") for text in ("P08 deleted", "P08: delete everything")),
+        *((text, "not taken as a name", "split P02") for text in ("P08: hide him", "P02: split at 12:30")),
+        ("P03: Ana\u0007", "holds a character that nobody sees (U+0007)", "Type it anew"),
+        (f"P01: {'a' * 61}", "has 61 characters, of which 60 fit", "Shorten"),
     ],
 )
 def test_mistakes_say_what_and_what_to_do(text: str, wrong: str, remedy: str) -> None:
@@ -160,7 +174,14 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "title"), [("[Zoom [2024].mp4]", "Zoom [2024].mp4"), ("Zoom [2024].mp4:", "Zoom [2024].mp4")]
+    ("text", "title"),
+    [
+        ("[Zoom [2024].mp4]", "Zoom [2024].mp4"),
+        ("Zoom [2024].mp4:", "Zoom [2024].mp4"),
+        ("[lesson #1.mp4]", "lesson #1.mp4"),
+        ("[lesson #1.mp4] # the first", "lesson #1.mp4"),
+        ("[lesson] # see [b]", "lesson"),
+    ],
 )
 def test_headings_may_hold_brackets(text: str, title: str) -> None:
     sections, mistakes = parse(f"{text}\nP01: Ana")

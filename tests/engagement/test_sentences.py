@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from engagement.reports import theme
-from engagement.reports.sentences import empty_text, no_curve, nothing_stood_out, session_sentence, trust
+from engagement.reports.sentences import (
+    calibrated,
+    empty_text,
+    no_curve,
+    nothing_stood_out,
+    sampled,
+    session_sentence,
+    trust,
+)
 
 
 def _few(n_used: int, n_shown: int) -> dict:
@@ -34,9 +44,57 @@ def test_one_readable_person_does_not_speak_for_the_class() -> None:
 
 
 def test_says_why_no_moments_are_listed() -> None:
-    assert "Too short" in nothing_stood_out(_few(4, 4)["class"] | {"time_s": []}, 3.0)
-    assert "takes 3 people" in nothing_stood_out(_few(2, 4)["class"], 40.0)
-    assert "No shift" in nothing_stood_out(_few(4, 4)["class"], 40.0)
+    assert "Too short" in nothing_stood_out(_few(4, 4)["class"] | {"time_s": []})
+    assert "takes 3 people" in nothing_stood_out(_few(2, 4)["class"])
+    assert "no shift of 10 points or more between neighbouring stretches of 10" in nothing_stood_out(
+        _few(4, 4)["class"]
+    )
+    slow = _few(4, 4)["class"]
+    slow = {key: values[:5] if isinstance(values, list) else values for key, values in slow.items()}
+    slow |= {"step_s": 10.0, "time_s": [0.0, 10.0, 20.0, 30.0, 40.0]}
+    assert "two stretches of 30" in nothing_stood_out(slow)
+
+
+def test_a_third_is_told_of_as_a_whole_only() -> None:
+    """One second in which somebody could be read says nothing of the third around it."""
+    session = _few(4, 4)
+    n = len(session["class"]["time_s"])
+    rising = np.linspace(0.3, 0.9, n)
+    session["class"] |= {f"confusion{end}": [0.1] * n for end in ("", "_lo", "_hi")}
+    session["class"] |= {"engagement": rising.tolist(), "engagement_lo": (rising - 0.05).tolist()}
+    session["class"] |= {"engagement_hi": (rising + 0.05).tolist()}
+    assert "in its first third to" in session_sentence(session)
+    for at in range(1, n // 3):
+        session["class"]["n_used"][at] = 0
+    assert "in its first third" not in session_sentence(session)
+
+
+def test_labels_are_counted_of_those_who_are_shown() -> None:
+    persons = {
+        "P01": {"boredom": {"labels": 1, "shift": 0.2}},
+        "P02": {"boredom": {"labels": 4, "shift": 0.1}},
+    }
+    session = {"calibration": {"persons": persons, "uncalibrated": ["P03"]}}
+    assert "2 people are calibrated, each by 1 to 4 labels" in calibrated(session)
+    assert "those of 1 person are not" in calibrated(session)
+    session["corrections"] = {"not_shown": ["P02", "P03"]}
+    assert calibrated(session).startswith(
+        "The estimates of 1 person are calibrated by 1 label of this session"
+    )
+    assert "those of" not in calibrated(session)
+
+
+def test_how_often_was_looked_is_what_the_video_allowed() -> None:
+    asked = {"rate_hz": 5.0, "n_samples": 14}
+    assert sampled({"sampling": asked | {"step_s": 0.2}}) == "5 pictures a second, 14 in all"
+    assert (
+        sampled({"sampling": asked | {"step_s": 0.5}})
+        == "2 pictures a second (5 a second were asked for), 14 in all"
+    )
+    assert "one picture every 5\u202fs" in sampled(
+        {"sampling": {"rate_hz": 0.2, "step_s": 5.0, "n_samples": 3}}
+    )
+    assert sampled({}) == ""
 
 
 def test_advice_can_be_followed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from engagement.errors import ConfigError
 from engagement.labels import EXPRESSIONS, LabelSet
 from tests.training.invoking import ok
 from tests.training.made_up_faces import SMALL
+from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
-from training.distillation import distillation_loss, teacher_probabilities
+from training.distillation import Teachers, distillation_loss, teacher_probabilities
 from training.ensemble import EnsembleRun, make_ensemble
 from training.opened import open_network
 from training.run import export
@@ -88,6 +90,46 @@ def test_answers_that_were_kept_are_given_again_to_the_same_question_alone(
     assert {p.suffix for p in keep.iterdir()} == {".npz"}
 
 
+def test_teachers_say_the_same_of_a_batch_as_of_the_faces_in_it(table: SampleTable, tmp_path: Path) -> None:
+    a = teacher_file(tmp_path / "a.safetensors", EXPRESSIONS, temperature=1.5)
+    b = teacher_file(tmp_path / "b.safetensors", EXPRESSIONS, seed=1)
+    make_ensemble(EnsembleRun((str(a), str(b)), tmp_path / "both.safetensors"))
+    files = [str(a), str(tmp_path / "both.safetensors")]
+    dataset = ChipDataset(table, SMALL)
+    chips = torch.stack([dataset[row][0] for row in range(len(table))])
+    asked = Teachers(files, table.labels, SMALL, 2.0, "cpu")
+    said = asked(chips)
+    assert said.dtype == torch.float32
+    np.testing.assert_allclose(said.numpy(), teacher_probabilities(files, table, 2.0), atol=1e-4)
+    # What is shown is what counts, not which face it is of.
+    assert (asked(chips.flip(3)) - said).abs().max() > 1e-3
+    # A student that is used to other pixel values shows the same picture.
+    other = replace(SMALL, mean=(0.4, 0.4, 0.4), std=(0.2, 0.25, 0.3))
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (other.mean, other.std))
+    renormalised = (
+        (chips * torch.tensor(SMALL.std).view(1, 3, 1, 1)) + torch.tensor(SMALL.mean).view(1, 3, 1, 1) - mean
+    ) / std
+    again = Teachers(files, table.labels, other, 2.0, "cpu")(renormalised)
+    np.testing.assert_allclose(again.numpy(), said.numpy(), atol=1e-4)
+
+
+def test_a_teacher_of_larger_pictures_gets_larger_ones(table: SampleTable, tmp_path: Path) -> None:
+    path = teacher_file(tmp_path / "a.safetensors", EXPRESSIONS)
+    smaller = replace(SMALL, size=SMALL.size // 2)
+    dataset = ChipDataset(table, smaller)
+    chips = torch.stack([dataset[row][0] for row in range(4)])
+    enlarged = torch.nn.functional.interpolate(chips, (SMALL.size, SMALL.size), mode="bilinear")
+    np.testing.assert_allclose(
+        Teachers([str(path)], table.labels, smaller, 1.0, "cpu")(chips).numpy(),
+        Teachers([str(path)], table.labels, SMALL, 1.0, "cpu")(enlarged).numpy(),
+        atol=1e-4,
+    )
+    with pytest.raises(
+        ConfigError, match=r"'varied': a sees faces with margin .*, the student with margin 1.3"
+    ):
+        Teachers([str(path)], table.labels, replace(SMALL, margin=1.3), 1.0, "cpu")
+
+
 def test_a_student_that_says_the_same_loses_nothing() -> None:
     prob = torch.softmax(torch.randn(6, 7, generator=torch.Generator().manual_seed(0)), 1)
     for temperature in (1.0, 3.0):
@@ -116,3 +158,16 @@ def test_a_distilled_model_keeps_its_teachers_terms(
     assert record.origin["recipe"]["distil"] == [teacher.name]
     assert "made up: none" in record.licence
     assert "train_distil" in (out / "log/metrics.csv").read_text()
+
+
+def test_a_run_whose_teachers_see_every_batch(
+    expression_folders: Path, make_base: Callable[..., Path], tmp_path: Path
+) -> None:
+    teacher, out = make_base("mobilenet_v2"), tmp_path / "out"
+    margin = open_network(str(teacher)).chip.margin
+    arguments = ["base", "--data", expression_folders, "--recipe", "fer2013_lenet", "-o", out]
+    changes = ["--set", f"distil={teacher}", "--set", "distil_views=varied", "--set", f"margin={margin}"]
+    more = ["--set", "batch_size=16", "--set", "augmentation=moderate_mix", "--set", "ema=0.5"]
+    ok(*arguments, *changes, *more, "--max-steps", "2", "--accelerator", "cpu")
+    assert "train_distil" in (out / "log/metrics.csv").read_text()
+    assert not list(out.glob("teachers_*"))

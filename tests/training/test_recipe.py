@@ -87,6 +87,8 @@ def test_new_keys_mean_what_runs_did_before_there_were_any() -> None:
         ({"imitate": 1.0}, "imitate 1.0 wants a teacher"),
         ({"teacher": "x"}, "imitate 0.0 lets the teacher 'x' idle"),
         ({"distil": ("x",), "distil_weight": 0.0}, "distil_weight 0.0 lets the teachers of distil idle"),
+        ({"distil_views": "varied"}, "distil_views 'varied' wants teachers"),
+        ({"distil_views": "moving", "distil": ("x",)}, "distil_views 'moving' is none of still, varied"),
         ({"optimizer": "lion"}, "optimizer 'lion' is none of adamw, adam, sgd"),
         ({"precision": "8"}, "precision '8' is none of 32-true"),
         ({"learning_rate": float("nan")}, "learning_rate nan is not above 0"),
