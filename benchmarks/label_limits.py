@@ -46,7 +46,7 @@ def limits(yes: FloatArray, people: np.ndarray) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="FOLDER:daisee")
     table = prepared(parser.parse_args().data, None, False, print)
     print("| state | people | variance between people | next clip | AUC of knowing each person's share |")

@@ -14,7 +14,7 @@ import numpy as np
 
 from engagement.errors import ConfigError, DataError, EngagementError
 from engagement.faces.capture import FaceCapture, Follow, Scene
-from engagement.faces.manifest import checked_label
+from engagement.faces.manifest import checked_label, printable
 from engagement.tracking.appearance import head_colours
 from engagement.tracking.tracker import FaceLook, FaceTracker
 from engagement.types import FaceDetections, Frame, IndexArray
@@ -82,6 +82,8 @@ def _in_folder(folder: Path, label: str | None) -> list[Recording]:
             continue
         # The first folder below is the class; a video beside them is called as its class is.
         own = inside.parts[0] if len(inside.parts) > 1 else re.sub(r"[\s_.-]*\d*$", "", path.stem)
+        if label is None:
+            checked_label(own or path.stem, f"{path}: the label")
         out.append(Recording(path, (Scene(label or own or path.stem),)))
     if not out:
         raise ConfigError(
@@ -109,9 +111,16 @@ def _listed(path: Path) -> list[Recording]:
         if not {"video", "label"} <= set(names) or not set(names) <= set(_COLUMNS):
             raise DataError(
                 f"{path} has the columns {', '.join(names) or 'of an empty file'}",
-                "Expected video,start,end,label and, where known, person; start and end may be empty.",
+                "Expected video,start,end,label and, where known, person, with commas between them; start and end may "
+                "be empty.",
             )
-        for line, row in enumerate(reader, 2):
+        for row in reader:
+            line = reader.line_num
+            if None in row:
+                wrong.append(f"line {line}: more cells than columns (a decimal comma?)")
+                continue
+            if not any((cell or "").strip() for cell in row.values()):
+                continue  # as spreadsheets leave them
             cells = {key: str(row.get(key) or "").strip() for key in _COLUMNS}
             try:
                 scene = _scene(cells)
@@ -129,7 +138,8 @@ def _listed(path: Path) -> list[Recording]:
             own.append((line, scene))
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise DataError(f"{path}, {'; '.join(wrong[:_SHOWN])}{more}", "Times are seconds or m:ss.")
+        hint = "Times are seconds or m:ss." if any("no time" in text for text in wrong) else ""
+        raise DataError(f"{path}, {'; '.join(wrong[:_SHOWN])}{more}", hint)
     if not scenes:
         raise DataError(f"{path} has no rows", "Expected video,start,end,label.")
     return [Recording(video, tuple(scene for _, scene in own)) for video, own in scenes.items()]
@@ -175,7 +185,8 @@ def capture(
         try:
             with open_video(path) as reader:
                 source_id = _identity(path)
-                source = work.name_for(path.name, f"{path.absolute().parent.name}/{path.name}", source_id)
+                name = printable(path.name)
+                source = work.name_for(name, f"{printable(path.absolute().parent.name)}/{name}", source_id)
                 frames = _frames(reader.tickets(), recording.scenes, every)
                 count = work.add(source, recording.scenes, frames, _follower(), source_id)
                 ended = reader.outcome

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engagement import RESULTS_VERSION, __version__
 from engagement.config import AnalysisConfig
 from engagement.labels import LEARNER_STATES, WEAK_AUC
+from engagement.video import AUTO_BACKEND
 from engagement.weights.store import manifest
 
 if TYPE_CHECKING:
@@ -164,9 +165,12 @@ def differences(before: Any, now: Mapping[str, Any]) -> list[str]:
         out.append(f"code: results version {before.get('results_version')}, now {now['results_version']}")
     if any(before.get(key) != now[key] for key in ("file_size", "file_version")):
         out.append("the video file changed")
+    weights = _flat(before.get("weights")), _flat(now["weights"])
+    if sorted(map(str, weights[0].values())) == sorted(map(str, weights[1].values())):
+        weights = {}, {}  # called something else
     for kind, earlier, later in (
-        ("option", _flat(before.get("settings")), _flat(now["settings"])),
-        ("weights", _flat(before.get("weights")), _flat(now["weights"])),
+        ("option", _deciding(before.get("settings")), _deciding(now["settings"])),
+        ("weights", *weights),
     ):
         for name in sorted(earlier.keys() | later.keys()):
             old, new = earlier.get(name, "absent"), later.get(name, "absent")
@@ -174,7 +178,22 @@ def differences(before: Any, now: Mapping[str, Any]) -> list[str]:
                 out.append(
                     f"{kind} {name}: {old}, now {new}" if kind == "option" else f"weights {name} changed"
                 )
-    return out or ["the earlier result was made by another version"]
+    parts = ("results_version", "file_size", "file_version", "settings", "weights")
+    if any(before.get(key) != now.get(key) for key in (before.keys() | now.keys()) - {*parts}):
+        out.append("the earlier result was made by another version")
+    return out
+
+
+#: Where weights lie; what is in them counts (``weights``, and the hashes in the settings).
+_PLACES = ("classifier.checkpoint", "smoothing.weights", "detector.weights", "persons.identity_weights")
+
+
+def _deciding(settings: Any) -> dict[str, Any]:
+    """The settings that decide, flat: neither where files lie, nor another word for the same."""
+    found = {key: value for key, value in _flat(settings).items() if key not in _PLACES}
+    if found.get("backend") == "auto":
+        found["backend"] = AUTO_BACKEND
+    return found
 
 
 def _flat(nested: Any, above: str = "") -> dict[str, Any]:

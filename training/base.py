@@ -17,7 +17,7 @@ from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.evaluate import aligned
 from training.held_out import digest_of
-from training.initial import chip_of, initial_file
+from training.initial import chip_of, initial_file, refuse_replacing
 from training.opened import Opened, open_network, resting
 from training.recipe import Recipe, read_recipe
 from training.run import Limits, leads, train_head
@@ -68,6 +68,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
         ConfigError: the recipe is not valid.
     """
     recipe = read_recipe(run.recipe, run.overrides)
+    refuse_replacing(run.out / "model.safetensors", recipe.init, *recipe.distil)
     leading = leads(recipe, run.limits)
     say = say if leading else lambda _: None
     tables = [_prepared(data, run, recipe, say) for data in run.data]
@@ -96,6 +97,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     return deliver(
         *(path, network, head, chip_of(recipe), measured_on, origin, licence),
         base=before,
+        log=run.out / "log" / "metrics.csv",
         gallery=run.gallery,
         say=say,
     )

@@ -200,13 +200,14 @@ def _plain(text: str) -> str:
 
 
 def _number(value: Any) -> str:
-    if value is None:
+    if value is None or value != value:
         return "–"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _interval(pair: Any) -> str:
-    return f" (95 %: {_number(pair[0])}–{_number(pair[1])})" if pair else ""
+    known = pair and all(end is not None and end == end for end in pair)
+    return f" (95 %: {_number(pair[0])}–{_number(pair[1])})" if known else ""
 
 
 def _inline(value: Any) -> str:

@@ -40,6 +40,7 @@ def deliver(
     *,
     unseen: FloatArray | None = None,
     base: Opened | None = None,
+    log: Path | None = None,
     gallery: bool = False,
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
@@ -57,6 +58,7 @@ def deliver(
         unseen: logits of the calibrating table's n faces, (n, classes), where the network learned from them: by heads
             that did not. Its figures are then about those.
         base: where the network's other heads come from, with their calibration and figures.
+        log: figures of each epoch, where there were any; a folder may hold those of an earlier run.
         gallery: show misclassified faces on the page: pictures of people on a disk.
         say: gets one line.
 
@@ -105,7 +107,7 @@ def deliver(
         {split_title(split): values for split, values in found.items()},
         spent,
         outcomes={split_title(split): outcome for split, outcome in outcomes.items()} if gallery else None,
-        history=read_history(folder / "log" / "metrics.csv"),
+        history=read_history(log) if log else [],
         recipe=recipe if isinstance(recipe, Mapping) else None,
     )
     say(f"{path} written, sha256 {digest[:12]}…; report.html beside it shows its figures")

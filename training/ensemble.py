@@ -226,6 +226,7 @@ def _record(
             "chip": m.chip.to_dict(),
             "calibration": {head: dict(m.record.calibration.get(head, {}))},
             "licence": m.record.licence,
+            "origin": dict(m.record.origin),
         }
         for m, share in zip(members, shares, strict=True)
     ]

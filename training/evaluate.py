@@ -302,7 +302,11 @@ class EvaluateRun:
     def __post_init__(self) -> None:
         if self.gallery and self.report is None:
             raise ConfigError("--gallery has no page to go to", "Add --report FOLDER, or leave it out.")
-        if self.report is not None and any((self.report / f).is_file() for f in ("run.json", "recipe.json")):
+        if self.report is not None and (
+            (self.report / "model_card.md").is_file()
+            or any(self.report.glob("*.safetensors"))
+            or (self.report / "run.json").is_file()
+        ):
             raise ConfigError(
                 f"--report {self.report} is the folder of a training, whose report would be replaced",
                 "Choose another folder.",
@@ -335,7 +339,7 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
         "checkpoint": model.name,
         "sha256": model.sha256,
         "head": head,
-        "mirror": run.mirror,
+        "mirror": run.mirror and not model.head(head).once,
         "pictures": pictures,
         "without_face": pictures - len(table),
         **outcome.figures(DRAWS),

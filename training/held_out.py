@@ -58,13 +58,18 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], 
         DataError: the set has a test split alone.
     """
     if "val" in table.split:
+        if fitted := sorted(m.name for m in models if _fitted_to_validation(m, table.name)):
+            say(
+                f"warning: {', '.join(fitted)} learned from {table.name}'s validation split as well, so these figures flatter; "
+                "the model card has those of people held out in turn"
+            )
         return table.part("val")
     if set(table.split.tolist()) == {"test"}:
         raise DataError(
             f"data set '{table.name}' has a test split alone",
             "Nothing is chosen or fitted on it; give train or val.",
         )
-    rules = {(model.name, rule_of(model, table.name)) for model in models}
+    rules = {(model.name, rule) for model in models for rule in rules_of(model, table.name)}
     known = sorted({rule for _, rule in rules if rule}, key=lambda rule: (rule.transfer, rule.share))
     unknown = sorted(name for name, rule in rules if rule is None)
     if len(known) > 1:
@@ -82,7 +87,7 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], 
     # Where a hash of its name decides on each picture, none changes its side when others come or go.
     if rule.transfer or len(np.unique(table.group)) < len(table):
         there = digest_of(chosen)
-        others = {m.name for m in models if _noted(m, table.name) not in ("", there)}
+        others = {m.name for m in models if _noted(m, table.name) - {"", there}}
         if others:
             say(
                 f"warning: {table.name} is not as it was when {', '.join(sorted(others))} learned from it, so other faces are "
@@ -110,22 +115,32 @@ class Rule:
         return with_transfer_validation(table) if self.transfer else table.with_validation(self.share)
 
 
-def rule_of(model: Opened, data: str) -> Rule | None:
-    """Of the last phase that learned from the set, or else of the first that has one; None where none is recorded."""
+def rules_of(model: Opened, data: str) -> set[Rule | None]:
+    """Of all phases that learned from the set, or else of the first that has one; None where none is recorded."""
     made = list(phases(model.record.origin))
     # Of several sets each holds its share out, though the first one alone validates.
-    about = next((phase for phase in made if _learned(phase, data)), None)
-    if about is not None:
-        return _of(about)
+    about = {_of(phase) for phase in made if _learned(phase, data)}
+    if about:
+        return about
     rules = [rule for phase in made if (rule := _of(phase))]
-    return rules[-1] if rules else None
+    return {rules[-1] if rules else None}
 
 
-def _noted(model: Opened, data: str) -> str:
-    """Digest of the faces of a set that the last training on it held out; empty where none is recorded."""
-    about = next((phase for phase in phases(model.record.origin) if _learned(phase, data)), {})
-    found = about.get("held_out")
-    return str(found.get(data, "")) if isinstance(found, Mapping) else ""
+def knows(model: Opened, held: SampleTable) -> bool:
+    """Whether a model's training held out other faces of a set than these, so that it may have learned some of them."""
+    about = [phase for phase in phases(model.record.origin) if _learned(phase, held.name)]
+    return bool(about) and _noted(model, held.name) != {digest_of(held)}
+
+
+def _noted(model: Opened, data: str) -> set[str]:
+    """Digests of the faces of a set that the trainings on it held out; empty ones where none is recorded."""
+    found = [p.get("held_out") for p in phases(model.record.origin) if _learned(p, data)]
+    return {str(each.get(data, "")) if isinstance(each, Mapping) else "" for each in found}
+
+
+def _fitted_to_validation(model: Opened, data: str) -> bool:
+    """Whether a training on the set took its validation split to learn from, as ``train states`` does."""
+    return any("val" in p.get("fit", ()) for p in phases(model.record.origin) if _learned(p, data))
 
 
 def learned_from(model: Opened, data: str) -> bool:

@@ -18,11 +18,14 @@ from torch import Tensor, nn
 
 from engagement.classification.classifier import build_network
 from engagement.classification.network import FaceStateNet
+from engagement.errors import DataError
 from engagement.faces.chips import cut_chips, normalize_chips
 from engagement.types import ChipSpec, FloatArray
 from engagement.weights.store import WeightRecord, load_weights, save_weights
 from training.augment import Augmentation
 from training.chip_dataset import pixel_box
+from training.datasets.terms import licence_text
+from training.initial import refuse_replacing
 from training.samples import SampleTable, read_rgb
 from training.teacher import TEACHER_CHIP, embed, load_teacher, teacher_box
 
@@ -30,6 +33,9 @@ from training.teacher import TEACHER_CHIP, embed, load_teacher, teacher_box
 _VARIED = Augmentation(
     flip=0.0, shift=0.05, scale=0.1, roll_deg=6, tight=0.2, light=0.25, grey=0.1, low_resolution=0.5, jpeg=0.3
 )
+
+#: Of pictures, below which a head would be little better than a random one.
+_FEWEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,12 @@ def train_identity(
 
     Returns:
         the weight file, and figures on held-out pictures: mean cosine to the teacher.
+
+    Raises:
+        DataError: the pictures are too few.
+        ConfigError: the file would replace the base.
     """
+    refuse_replacing(folder / "model.safetensors", base)
     options = options or IdentityOptions()
     torch.manual_seed(options.seed)
     loaded = load_weights(base, "face_state")
@@ -80,10 +91,17 @@ def train_identity(
     network.eval()
     spec = ChipSpec.from_dict(dict(loaded.record.chip))
     taps, wanted = _collect(network, teacher_file, tables, spec, options, say)
+    if len(wanted) < _FEWEST:
+        raise DataError(
+            f"{len(wanted)} faces are too few to learn who is who from, at least {_FEWEST} are wanted",
+            "Give more --data, or a higher --limit; thousands are usual.",
+        )
     head, figures = _fit(taps, wanted, network, options, say)
     assert network.identity is not None
     network.identity.load_state_dict(head.state_dict())
-    record = loaded.record
+    record, licence = loaded.record, loaded.record.licence
+    for table in reversed(tables):
+        licence = licence_text(table.name, licence)
     path = folder / "model.safetensors"
     save_weights(
         path,
@@ -93,7 +111,7 @@ def train_identity(
             chip=record.chip,
             calibration=record.calibration,
             metrics={**record.metrics, **figures},
-            licence=record.licence,
+            licence=licence,
             origin={
                 **record.origin,
                 "identity": {
@@ -156,7 +174,8 @@ def _fit(
     rows = (kept[:, None] * options.views + torch.arange(options.views)).flatten()
     held_rows = (held[:, None] * options.views + torch.arange(options.views)).flatten()
     optimizer = torch.optim.AdamW(head.parameters(), lr=options.learning_rate, weight_decay=1e-3)
-    total = options.epochs * max(1, len(rows) // options.batch_size)
+    size = min(options.batch_size, len(rows))
+    total = options.epochs * (len(rows) // size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.learning_rate, total_steps=total)
     generator = torch.Generator().manual_seed(options.seed)
     figures: dict[str, float] = {}
@@ -164,8 +183,8 @@ def _fit(
     for epoch in range(options.epochs):
         head.train()
         shuffled = rows[torch.randperm(len(rows), generator=generator)]
-        for start in range(0, len(shuffled) - options.batch_size + 1, options.batch_size):
-            batch = shuffled[start : start + options.batch_size]
+        for start in range(0, len(shuffled) - size + 1, size):
+            batch = shuffled[start : start + size]
             target = wanted[batch][:, : options.dim]
             out = nn.functional.normalize(head(taps[batch].float()), dim=1)
             direct = 1 - (out * nn.functional.normalize(target, dim=1)).sum(dim=1).mean()

@@ -15,7 +15,7 @@ from engagement.classification.backbones import BACKBONES
 from engagement.classification.network import FaceStateNet
 from engagement.classification.options import DEFAULT_WEIGHTS
 from engagement.compat import load_torchvision
-from engagement.errors import WeightsError
+from engagement.errors import ConfigError, WeightsError
 from engagement.types import ChipSpec
 from engagement.weights.store import locate, read_record, sha256_of
 from training.recipe import Recipe
@@ -30,6 +30,17 @@ def initial_file(init: str) -> Path | None:
         return locate(DEFAULT_WEIGHTS if init == "default" else init)[1]
     except WeightsError:
         return None
+
+
+def refuse_replacing(path: Path, *references: str) -> None:
+    """Raise ConfigError where a file to be written is one that is begun with: it would be lost."""
+    for reference in references:
+        given = initial_file(reference) if reference else None
+        if given is not None and given.resolve() == path.resolve():
+            raise ConfigError(
+                f"-o {path.parent.name} is the folder of {reference}, which would be replaced",
+                "Choose another folder.",
+            )
 
 
 def weights_digest(reference: str) -> str:

@@ -41,9 +41,11 @@ def reliability(
 def expected_calibration_error(
     confidence: NDArray[np.floating], correct: NDArray[np.generic], bins: int = 15
 ) -> float:
-    """ECE with equal-width bins (Guo et al. 2017): mean gap between confidence and accuracy, 0-1."""
+    """ECE with equal-width bins (Guo et al. 2017): mean gap between confidence and accuracy, 0-1; NaN of nothing."""
+    if not len(confidence):
+        return float("nan")
     found = reliability(confidence, correct, bins)
-    return float(sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in found) / max(len(confidence), 1))
+    return float(sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in found) / len(confidence))
 
 
 def exclusive_figures(prob: FloatArray, truth: IndexArray, labels: LabelSet) -> dict[str, object]:

@@ -42,6 +42,7 @@ class SampleTable:
         roll_deg: float32 (n,) clockwise tilt of the faces, degrees; None where all are upright.
         levels: int64 (n, classes): the graded labels (0 very low to 3 very high) that independent states were
             cut from; None where there are none.
+        blocks: whether ``#7`` at the end of a group's name is a block of time of one video (see :attr:`source`).
     """
 
     name: str
@@ -54,6 +55,7 @@ class SampleTable:
     sample_id: NDArray[np.str_]
     roll_deg: FloatArray | None = None
     levels: IndexArray | None = None
+    blocks: bool = True
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -79,6 +81,8 @@ class SampleTable:
 
         ``faces capture`` calls its groups ``video#block`` or ``video#stretch.block``; others are what they are called.
         """
+        if not self.blocks:
+            return self.group
         return np.array([_BLOCK.sub("", str(g)) or str(g) for g in self.group], dtype=np.str_)
 
     def digest(self) -> str:
@@ -171,7 +175,7 @@ class SampleTable:
         return replace(self, split=split)
 
     def _whole_groups(self, rows: IndexArray, share: float) -> NDArray[np.bool_]:
-        from sklearn.model_selection import StratifiedGroupKFold
+        from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
         names, target = self.group[rows], np.nan_to_num(self.target[rows])
         count = len(set(names.tolist()))
@@ -180,17 +184,19 @@ class SampleTable:
                 f"data set '{self.name}' comes from one source ('{names[0]}'): nothing is left to validate on",
                 "Collect faces from another video or time, or give train/ and val/ folders.",
             )
-        klass = (
-            target.argmax(axis=1)
-            if self.labels.kind == "exclusive"
-            else target @ 2 ** np.arange(target.shape[1])
-        )
+        if self.labels.kind == "exclusive":
+            klass = target.argmax(axis=1)
+        else:  # of the states that a picture shows the rarest; those of none are a class as well
+            rarity = np.where(target > 0, target.sum(axis=0), np.inf)
+            klass = np.where((target > 0).any(axis=1), rarity.argmin(axis=1), -1)
         largest = int(np.unique(klass, return_counts=True)[1].max())
-        folds = min(count, largest, max(2, round(1 / share)))
+        folds = min(count, max(2, round(1 / share)))
+        if self.labels.kind == "exclusive":
+            folds = max(2, min(folds, largest))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a class has fewer pictures than there are folds
-            kinds = StratifiedGroupKFold(max(folds, 2), shuffle=True, random_state=0)
-            parts = [fold for _, fold in kinds.split(rows, klass, names)] if largest > 1 else []
+            kinds = StratifiedGroupKFold if largest >= folds else GroupKFold
+            parts = [f for _, f in kinds(folds, shuffle=True, random_state=0).split(rows, klass, names)]
         there = target.sum(axis=0) > 0
         usable: list[NDArray[np.bool_]] = []
         for fold in parts:
@@ -203,8 +209,13 @@ class SampleTable:
         lone = [
             c for i, c in enumerate(self.labels.classes) if len(set(names[target[:, i] > 0.5].tolist())) == 1
         ]
+        if not lone:
+            raise DataError(
+                f"data set '{self.name}': {len(rows)} pictures are too few to hold some out and still learn every class",
+                "Add pictures, or give train/ and val/ folders.",
+            )
         raise DataError(
-            f"data set '{self.name}': all pictures of {' and of '.join(lone) or 'a class'} come from one source, "
+            f"data set '{self.name}': all pictures of {' and of '.join(lone)} come from one source, "
             "so they cannot be both learned and validated",
             "Collect faces from another video or time, or give train/ and val/ folders.",
         )
@@ -267,6 +278,7 @@ def joined(tables: Sequence[SampleTable]) -> SampleTable:
         sample_id=np.concatenate([t.sample_id for t in tables]),
         roll_deg=np.concatenate(rolls),
         levels=np.concatenate(levels) if len(levels) == len(tables) else None,
+        blocks=all(t.blocks for t in tables),
     )
 
 

@@ -20,6 +20,7 @@ from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.engagement_only import engagement_figures, engagement_only
 from training.frozen import HeadFit, apply_head, features_of, fit_head, install_head
+from training.initial import refuse_replacing
 from training.opened import open_network, with_head
 from training.samples import SampleTable
 from training.states_evaluation import validation
@@ -88,6 +89,7 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
             "Give DAiSEE: its official folder, or FOLDER:daisee.",
         )
     require_disjoint(table)
+    refuse_replacing(run.out / "model.safetensors", run.base)
     fit = HeadFit(hidden=run.hidden, weight_decay=run.weight_decay, seed=run.seed)
     train = table.rows(np.flatnonzero(np.isin(table.split, run.fit_splits)))
     if not len(train):

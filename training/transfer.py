@@ -20,7 +20,8 @@ from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.distillation import teacher_probabilities
 from training.frozen import HeadFit, features_of, fit_head, install_head
-from training.held_out import digest_of, with_transfer_validation
+from training.held_out import digest_of, knows, with_transfer_validation
+from training.initial import refuse_replacing
 from training.opened import Opened, open_network, resting, with_head, with_heads
 from training.recipe import Recipe
 from training.run import Limits, train_network
@@ -32,6 +33,10 @@ Say = Callable[[str], None]
 
 #: How much of a target comes from teachers, and the temperature of what they say.
 _FROM_TEACHERS, _SOFTENED = 0.5, 2.0
+#: With ``unfreeze``.
+_EPOCHS = 10
+#: Letters of a head's name.
+_MOST_LETTERS = 41
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +125,9 @@ def head_name(text: str, folder: bool = False) -> str:
     name = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_") if folder else text
     if folder and not name[:1].isalpha():
         name = f"classes_{name}".rstrip("_")
+    name = name[:_MOST_LETTERS] if folder else name
     taken = hasattr(FaceStateNet, name) or hasattr(nn.ModuleDict(), name)
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or taken:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or len(name) > _MOST_LETTERS or taken:
         if folder and taken:
             return f"own_{name}"
         raise ConfigError(
@@ -176,6 +182,14 @@ def _counts(table: SampleTable) -> dict[str, float]:
 
 def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say) -> dict[str, Any]:
     base = open_network(run.base)
+    refuse_replacing(path, run.base, *run.distil)
+    if knows(base, table.part("val")):
+        say(
+            f"{table.name}: {base.name} learned from this set before and held out other faces of it: it may know some that "
+            "now validate, and the figures flatter"
+        )
+    if head in base.heads and head != "expression":
+        say(f"{base.name}: its head '{head}' is replaced")
     if run.equalize:
         base = replace(base, chip=replace(base.chip, equalize=True))
     if run.distil:
@@ -204,7 +218,8 @@ def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say
         "base": {"name": base.name, "sha256": base.sha256, **base.record.origin},
     }
     licence = licence_text(table.name, base.record.licence)
-    return deliver(path, network, head, base.chip, measured_on, origin, licence, base=base, say=say)
+    log = run.out / "log" / "metrics.csv" if run.unfreeze else None
+    return deliver(path, network, head, base.chip, measured_on, origin, licence, base=base, log=log, say=say)
 
 
 def _taught(table: SampleTable, files: tuple[str, ...], say: Say) -> SampleTable:
@@ -243,17 +258,20 @@ def _unfrozen(
     network, settings = _frozen(run, base, table.part("train"), head, say)
     others, identity = resting(network, stages - run.unfreeze)
     network = with_heads(network, {head, *others}, identity)
+    rows = len(table.part("train"))
+    size = max(2, min(32, rows // 2))
+    steps = _EPOCHS * max(1, rows // size)
     recipe = replace(
         Recipe(),
         backbone=network.spec.backbone,
         size=base.chip.size,
         margin=base.chip.margin,
-        epochs=10,
-        batch_size=max(2, min(32, len(table.part("train")) // 2)),
+        epochs=_EPOCHS,
+        batch_size=size,
         learning_rate=3e-4,
         backbone_rate=0.3,
         freeze=stages - run.unfreeze,
-        ema=0.9,
+        ema=min(0.9, max(0.0, 1 - 6 / steps)),  # a mean that does not lag behind so short a run
         augmentation=run.augmentation,
         seed=1 if run.seed is None else run.seed,
     )

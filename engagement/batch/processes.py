@@ -44,6 +44,29 @@ def decode_threads(workers: int) -> int:
     return max(1, (os.cpu_count() or 1) // workers)
 
 
+@contextlib.contextmanager
+def interrupted_when_terminated() -> Iterator[None]:
+    """Within the block a closed terminal and a scheduler's time limit are what Ctrl-C is: what is finished gets listed.
+
+    Signals that are ignored (``nohup``) or handled already are left alone.
+    """
+    meant = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        meant = []  # only the main thread may say what happens
+    meant = [number for number in meant if signal.getsignal(number) is signal.SIG_DFL]
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in meant:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in meant:
+            signal.signal(number, signal.SIG_DFL)
+
+
 @dataclass(slots=True, eq=False)
 class _Worker:
     """A process and our end of its pipe."""

@@ -51,12 +51,16 @@ def _replace(work: Path, target: Path) -> None:
     # Results of other videos may lie in subfolders (talk.mp4 beside talk/part1.mp4): only ours are replaced.
     old = target.parent / f"{UNDER_WAY}{uuid.uuid4().hex[:8]}"
     old.mkdir()
-    # The summary goes first and comes last: without one a result counts as not there, whatever kills us.
-    for item in sorted(target.iterdir(), key=lambda p: p.name != SUMMARY):
-        if is_ours(item.name):
+    # The summary goes first and comes last: without one a result counts as not there, whatever kills us. Files take
+    # the place of earlier ones in one step each, so that nothing that a person wrote (labels) is ever nowhere.
+    if (target / SUMMARY).exists():
+        (target / SUMMARY).rename(old / SUMMARY)
+    fresh = {item.name: item for item in sorted(work.iterdir(), key=lambda p: p.name == SUMMARY)}
+    for item in sorted(target.iterdir()):
+        if is_ours(item.name) and (item.is_dir() or item.name not in fresh):
             item.rename(old / item.name)
-    for item in sorted(work.iterdir(), key=lambda p: p.name == SUMMARY):
-        item.rename(target / item.name)
+    for name, item in fresh.items():
+        item.replace(target / name)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -130,8 +134,12 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
         # Bytes of a file's name that are no UTF-8: as escapes they come back as they were.
         content = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def writable(root: Path) -> None:

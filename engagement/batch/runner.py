@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 
-from engagement import __version__
+from engagement.batch.index import write_run
 from engagement.batch.options import Crew
-from engagement.batch.places import FileFacts, Place, is_url, open_place
+from engagement.batch.places import FileFacts, open_place
 from engagement.batch.processes import Processes, automatic_workers, decode_threads
-from engagement.batch.results import RUN, read_json, read_summary, write_json
 from engagement.batch.status import Reporter, VideoStatus
 from engagement.batch.tasks import (
     Ended,
@@ -29,7 +27,6 @@ from engagement.batch.tasks import (
     Split,
     Task,
 )
-from engagement.provenance import versions
 from engagement.video.discover import FoundVideo
 
 _ATTEMPTS = 2
@@ -54,6 +51,7 @@ def run_batch(
         on_error: hears the traceback of every failure (for ``--debug``).
 
     Raises:
+        NotListed: the index cannot be written.
         EngagementError: no worker can start, or the output cannot be written.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -67,7 +65,7 @@ def run_batch(
         place.sweep()
         statuses = [*unreachable, *run.in_order()]
         if run.facts is not None or statuses:
-            _write_run(place, setup, run.facts, statuses, started)
+            write_run(place, setup, run.facts, statuses, started)
     return statuses
 
 
@@ -190,42 +188,3 @@ class _Run:
 
 def _key(video: FoundVideo) -> str:
     return video.relative.as_posix()
-
-
-def _absolute(given: str) -> str:
-    """Where an input lies, whatever folder the command was called from."""
-    return given if is_url(given) else str(Path(given).absolute())
-
-
-def _write_run(
-    place: Place, setup: Setup, facts: Facts | None, statuses: Sequence[VideoStatus], started: str
-) -> None:
-    place.fetch_run([status.output for status in statuses if status.output])
-    before = read_json(place.root / RUN) or {}
-    now = {status.output for status in statuses}
-    # Videos of earlier runs into the same folder whose results are still there: the index goes on listing them.
-    listed = [v for v in before.get("videos") or [] if isinstance(v, dict) and v.get("output")]
-    earlier = [v for v in listed if v["output"] not in now]
-    place.fetch_run([v["output"] for v in earlier])
-    write_json(
-        place.root / RUN,
-        {
-            "schema": 1,
-            "engagement_version": __version__,
-            "started": started,
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "device": facts.device if facts else setup.device,
-            "config": setup.config.to_dict(),
-            "versions": versions(),
-            "weights": facts.weights if facts else before.get("weights", {}),
-            "videos": [
-                *(v for v in earlier if read_summary(place.root / v["output"])),
-                *(asdict(status) | {"input": _absolute(status.input)} for status in statuses),
-            ],
-        },
-    )
-    from engagement.reports.render import render_index, write_assets
-
-    write_assets(place.root)
-    render_index(place.root)
-    place.publish_run()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Status = Literal["ok", "partial", "failed", "skipped"]
 
@@ -31,6 +32,29 @@ class VideoStatus:
     coverage: float | None = None
     elapsed_s: float = 0.0
     seconds: dict[str, float] | None = None
+
+
+def status_of(
+    input: str,
+    output: str,
+    status: Status,
+    summary: Mapping[str, Any],
+    reason: str,
+    elapsed_s: float = 0.0,
+    seconds: dict[str, float] | None = None,
+) -> VideoStatus:
+    """The status of a video with results, from their summary."""
+    return VideoStatus(
+        input,
+        output,
+        status,
+        reason,
+        duration_s=summary["video"]["duration_s"] or summary["sampling"]["last_s"],
+        n_persons=summary["n_persons"],
+        coverage=summary["coverage"],
+        elapsed_s=elapsed_s,
+        seconds=seconds,
+    )
 
 
 class Reporter(Protocol):

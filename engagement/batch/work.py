@@ -12,7 +12,7 @@ from typing import Any
 from engagement.batch.places import FileFacts, Place, open_place
 from engagement.batch.results import committed, is_of_another, read_summary
 from engagement.batch.session import write_session
-from engagement.batch.status import Status, VideoStatus
+from engagement.batch.status import Status, status_of
 from engagement.batch.tasks import Ended, Facts, Outcome, Say, Setup, Split, Task
 from engagement.calibration.store import Calibration
 from engagement.corrections.calibrated import stored
@@ -77,10 +77,11 @@ class VideoWorker:
                         self.place.publish(video.relative)
                         news = "names, calibration or who is shown brought up to date"
                     told = summary["video"]
+                    names = (video.name, video.relative.as_posix())
                     status, reason = ("skipped", f"finished before, {news}")
                     if not told.get("complete", True):
                         status, reason = ("partial", f"{told.get('reason')}; read before, {news}")
-                    return Ended(_status(video, status, summary, reason), self._facts)
+                    return Ended(status_of(*names, status, summary, reason), self._facts)
                 redone = "an opt-out was taken back"
         with self.place.at_hand(video) as path:
             spans = plan_split(path, config.backend, config.split_s, config.sampling.rate_hz)
@@ -111,7 +112,8 @@ class VideoWorker:
         self.place.publish(video.relative)
         status: Status = "ok" if result.outcome.complete else "partial"
         elapsed = time.monotonic() - begun if begun else 0.0
-        done = _status(video, status, summary, result.outcome.reason, elapsed, result.seconds)
+        names = (video.name, video.relative.as_posix())
+        done = status_of(*names, status, summary, result.outcome.reason, elapsed, result.seconds)
         return Ended(replace(done, redone=redone), self._facts)
 
     def _require_same(self, video: FoundVideo, now: dict[str, Any], before: dict[str, Any]) -> None:
@@ -132,24 +134,3 @@ class VideoWorker:
 
     def _fingerprint(self, facts: FileFacts) -> dict[str, Any]:
         return fingerprint(facts.size, facts.version, self.setup.config, self.analyzer.weights)
-
-
-def _status(
-    video: FoundVideo,
-    status: Status,
-    summary: dict[str, Any],
-    reason: str,
-    elapsed_s: float = 0.0,
-    seconds: dict[str, float] | None = None,
-) -> VideoStatus:
-    return VideoStatus(
-        video.name,
-        video.relative.as_posix(),
-        status,
-        reason,
-        duration_s=summary["video"]["duration_s"] or summary["sampling"]["last_s"],
-        n_persons=summary["n_persons"],
-        coverage=summary["coverage"],
-        elapsed_s=elapsed_s,
-        seconds=seconds,
-    )

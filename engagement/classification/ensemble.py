@@ -1,7 +1,7 @@
 """Several networks in one weight file: what an ensemble's record says, and how its answers become one.
 
 The record of kind ``ensemble`` has under ``network`` the common ``heads`` and a list ``members``; each
-member carries its own ``network``, ``chip``, ``calibration``, ``name``, ``sha256``, ``licence`` and
+member carries its own ``network``, ``chip``, ``calibration``, ``name``, ``sha256``, ``licence``, ``origin`` and
 ``share``. Tensors are named ``<index>.<name in the member>``.
 """
 
@@ -49,6 +49,7 @@ def members_of(weights: LoadedWeights) -> list[Member]:
                 entry["chip"],
                 entry["calibration"],
                 licence=entry["licence"],
+                origin=entry.get("origin", {}),
             )
             start = f"{i}."
             tensors = {k.removeprefix(start): v for k, v in weights.tensors.items() if k.startswith(start)}

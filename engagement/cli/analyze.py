@@ -94,11 +94,10 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     """
     from engagement.batch.options import parse_crew
 
-    if not output or not all(inputs):
-        raise ConfigError(
-            f"{'INPUT' if output else '--output'} is empty",
-            "Perhaps a variable that it comes from is not set.",
-        )
+    empty = [f"--{name.replace('_', '-')}" for name, value in given.items() if value == ""]
+    empty += ["--output"] * (not output) + ["INPUT"] * (not all(inputs))
+    if empty:
+        raise ConfigError(f"{empty[0]} is empty", "Perhaps a variable that it comes from is not set.")
     crew = parse_crew(given["workers"], given["scheduler"])
     config = _config(given)
     from engagement.batch.places import is_url, local_path
@@ -109,6 +108,8 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
         writable(Path(output))
     videos, unreachable = _find(inputs, globs, output)
     known = _checked_names(output, videos)
+    from engagement.batch.index import NotListed
+    from engagement.batch.processes import interrupted_when_terminated
     from engagement.batch.runner import run_batch
     from engagement.batch.tasks import Setup
     from engagement.cli.console import ProgressReporter, print_statuses
@@ -123,8 +124,12 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
         if given["debug"]:
             click.echo(trace, err=True)
 
-    with reporter:
-        statuses = run_batch(videos, setup, reporter, crew, unreachable, on_error)
+    try:
+        with reporter, interrupted_when_terminated():
+            statuses = run_batch(videos, setup, reporter, crew, unreachable, on_error)
+    except NotListed as error:
+        print_statuses(reporter.console, list(error.statuses))
+        raise
     print_statuses(reporter.console, statuses)
     _say_calibrated(statuses, output, given["quiet"])
     _say_where(statuses, output, given["quiet"])

@@ -116,8 +116,9 @@ def _peak_memory_mib() -> float | None:
 def _show(found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"{found['video']} on {found['device']}")
+    table = Table(title=Text(f"{found['video']} on {found['device']}"))  # a name may look like markup
     table.add_column("stage")
     table.add_column("seconds", justify="right")
     table.add_column("per second of video", justify="right")

@@ -11,6 +11,7 @@ from engagement.calibration.store import FILE, Calibration, read_calibration, wr
 from engagement.corrections.plan import Plan
 from engagement.labels import LEARNER_STATES
 from engagement.reports.theme import count
+from engagement.timelines import table
 from engagement.timelines.shifts import record_of
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def keep(
     """
     if calibration is None:
         return Applied()
-    import pandas as pd
-
-    rows: Any = pd.read_parquet(source, columns=["observed", "time_s", "x1", "y1", "x2", "y2"])
+    rows: Any = table.read_parquet(source, columns=["observed", "time_s", "x1", "y1", "x2", "y2"])
     seen = rows[rows["observed"]]
     if plan.opted_out or plan.erases.any():
         calibration = without_opted_out(calibration, seen, plan.label)

@@ -20,6 +20,7 @@ from engagement.corrections.file import Line, Merge, Name, OptOut, Split
 from engagement.corrections.folder import source_of
 from engagement.corrections.notation import order
 from engagement.geometry import iou_matrix
+from engagement.timelines import table
 from engagement.timelines.session import person_name
 from engagement.tracking.assignment import assign
 from engagement.types import IndexArray, TimeArray
@@ -69,8 +70,6 @@ def carry_over(
         times_s: (n_samples,). rows: the records of the faces. person: (len(rows),), from 0, -1 for nobody.
         calibrated: whether a calibration speaks of this video.
     """
-    import pandas as pd
-
     earlier = read_summary(target) if target else None
     count = int(person.max(initial=-1)) + 1
     as_found = Carried(person, [person_name(i) for i in range(count)], list(range(count)))
@@ -88,7 +87,7 @@ def carry_over(
         return _under(known, gone, (*known.values(), *gone, *spoken), rows, person, record)
     columns = ["person_id", "time_s", "observed", "x1", "y1", "x2", "y2"]
     try:
-        old = pd.read_parquet(source_of(target), columns=columns)
+        old: Any = table.read_parquet(source_of(target), columns)
     except (OSError, ValueError):
         return as_found
     old = old[old["observed"]]

@@ -49,11 +49,9 @@ def plan_folder(folder: Path, lines: Sequence[Line]) -> tuple[Plan, list[Mistake
     Raises:
         DataError: the results are missing or damaged.
     """
-    import pandas as pd
-
     path = source_of(folder)
     try:
-        rows: Any = pd.read_parquet(path, columns=["person_id", "time_s", "frame_index", "observed"])
+        rows: Any = table.read_parquet(path, columns=["person_id", "time_s", "frame_index", "observed"])
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error})", table.REDO) from error
     rows = rows[rows["observed"]]

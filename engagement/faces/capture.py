@@ -6,6 +6,7 @@ again; the manifest says where in it the face box lies.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 from engagement.errors import ConfigError, OutputError
 from engagement.faces.chips import cut_chips
 from engagement.faces.detector import FaceDetector
-from engagement.faces.manifest import DROPPED, checked_label, read_manifest, write_manifest
+from engagement.faces.manifest import COLUMNS, DROPPED, checked_label, read_manifest, write_manifest
 from engagement.faces.pose import head_pose
 from engagement.faces.quality import FAULTS, QualityConfig, factors
 from engagement.types import ByteArray, ChipSpec, FaceDetections, FloatArray, Frame, IndexArray
@@ -196,8 +197,33 @@ class FaceCapture:
                     self._look(_Origin(source, source_id, group, scenes[number]), frame, follow)
         finally:  # also when interrupted: no picture without its row
             if self._rows:
+                # Another capture may have written meanwhile.
+                self._rows = {row["file"]: row for row in read_manifest(self.folder)} | self._rows
+                self._regroup(source)
                 write_manifest(self.folder, self._rows.values())
         return self.counts["written"] - before
+
+    def _regroup(self, source: str) -> None:
+        """Bring faces that were captured in blocks of another length into blocks of this one, which want another split.
+
+        Blocks of two lengths overlap: a split would put neighbouring pictures on both sides.
+        """
+        blocks: list[tuple[dict[str, str], str, str]] = []
+        other = False
+        for row in self._rows.values():
+            found = re.fullmatch(rf"{re.escape(source)}#(\d+\.)?(\d+)", row["group"])
+            try:
+                time_s = float(row.get("time_s") or "")
+            except ValueError:
+                continue
+            if found and row["source"] == source:
+                # Times are rounded in the manifest.
+                near = [str(int((time_s + d) // self.config.block_s)) for d in (0.0, -0.001, 0.001)]
+                other |= found[2] not in near
+                blocks.append((row, found[1] or "", near[0]))
+        for row, stretch, block in blocks if other else ():
+            group = f"{source}#{stretch}{block}"
+            row |= {"group": group, "split": row.get("split", "") if row["group"] == group else ""}
 
     def _look(self, origin: _Origin, frame: Frame, follow: Follow | None) -> None:
         self.counts["frames"] += 1
@@ -280,7 +306,8 @@ def _kept(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
     """What was decided about a face that is captured once more: its split, and who it is unless that is said now."""
     if before.get("source") != now["source"]:
         return {}
-    kept = {"person": now["person"] or before.get("person", "")}
+    kept = {name: value for name, value in before.items() if name not in COLUMNS}  # somebody's notes
+    kept |= {"person": now["person"] or before.get("person", "")}
     return {**kept, "split": before.get("split", "")} if before["group"] == now["group"] else kept
 
 

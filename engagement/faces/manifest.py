@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def read_manifest(folder: Path, own: bool = True) -> Rows:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             names = tuple(reader.fieldnames or ())
-            if own and (not set(_NEEDED) <= set(names) or not set(names) <= set(COLUMNS)):
+            if own and not set(_NEEDED) <= set(names):
                 raise OutputError(
                     f"{path} is not a manifest of this program", "Choose another folder with -o."
                 )
@@ -76,15 +77,29 @@ def read_manifest(folder: Path, own: bool = True) -> Rows:
 
 
 def write_manifest(folder: Path, rows: Iterable[Mapping[str, str]], columns: Sequence[str] = COLUMNS) -> None:
-    """Write rows sorted by file, whole or not at all; cells that a row lacks are empty."""
+    """Write rows sorted by file, whole or not at all; cells that a row lacks are empty.
+
+    Args:
+        columns: in this order; further ones that rows have (somebody's notes) follow.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    ordered = sorted(rows, key=lambda row: row["file"])
+    names = list(dict.fromkeys([*columns, *(name for row in ordered for name in row)]))
     path = folder / NAME
-    temporary = path.with_suffix(".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: row["file"]))
-    temporary.replace(path)
+    temporary = path.with_suffix(f".{uuid.uuid4().hex[:8]}.part")
+    try:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names, restval="")
+            writer.writeheader()
+            writer.writerows(ordered)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def printable(name: str) -> str:
+    """A file's name as text, whatever bytes it has."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 #: What folders of a split may be called; no class can be.
@@ -94,9 +109,11 @@ SPLIT_NAMES: tuple[str, ...] = ("train", "training", "val", "valid", "validation
 def checked_label(label: str, option: str = "--label") -> str:
     """A class name that can be a folder's; ConfigError naming the option otherwise."""
     odd = not label.strip() or label != Path(label).name or label.startswith(".") or label != label.strip()
-    if odd or any(c in '\\/:*?"<>|' or ord(c) < 32 for c in label):
+    # Surrogates are bytes of a file's name that are no UTF-8.
+    if odd or any(c in '\\/:*?"<>|' or ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in label):
         raise ConfigError(
-            f"{option} '{label}' cannot name a folder", f"Give a plain word, for example {option} happy."
+            f"{option} '{printable(label)}' cannot name a folder",
+            f"Give a plain word, for example {option} happy.",
         )
     if label.lower() in SPLIT_NAMES:
         raise ConfigError(

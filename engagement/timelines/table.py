@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,17 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_parquet(path, index=False, compression="zstd")
+    # An open file: pyarrow takes no names that are not UTF-8.
+    with path.open("wb") as file:
+        frame.to_parquet(file, index=False, compression="zstd")
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Some columns of a Parquet file as they are, whatever it is called."""
+    import pandas as pd
+
+    with path.open("rb") as file:
+        return pd.read_parquet(file, columns=None if columns is None else list(columns))
 
 
 def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
@@ -65,7 +76,7 @@ def read_all(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
     import pandas as pd
 
     if path.suffix == ".parquet":
-        frame = pd.read_parquet(path)
+        frame = read_parquet(path)
     else:
         # Nobody called "Null" or "NA" loses the name, and "007" stays what it is.
         text = {c.name: str for c in columns if c.dtype == "str"}

@@ -14,6 +14,7 @@ import numpy as np
 
 from engagement.errors import ConfigError
 from engagement.tracking.evidence import EVIDENCE, Evidence
+from engagement.tracking.facenet import cached_file
 from engagement.tracking.summary import TrackSummary
 from engagement.weights.store import short_digest
 
@@ -62,9 +63,11 @@ class PersonsConfig:
             raise ConfigError(
                 f"--identity-weights is given with --identity {self.identity}", "Add --identity facenet."
             )
-        if self.identity_weights is not None:
-            digest = short_digest("--identity-weights", self.identity_weights)
-            object.__setattr__(self, "identity_sha256", digest)
+        weights = self.identity_weights
+        if weights is None and self.identity == "facenet" and cached_file().is_file():
+            weights = str(cached_file())
+        if weights is not None:
+            object.__setattr__(self, "identity_sha256", short_digest("--identity-weights", weights))
         if self.min_samples < 1:
             raise ConfigError(
                 f"persons.min_samples {self.min_samples} is below 1", "Leave it out for the default, 3."

@@ -10,7 +10,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engagement.errors import BackendUnavailable, ConfigError
+from engagement.errors import BackendUnavailable, ConfigError, VideoError
 
 if TYPE_CHECKING:
     from engagement.video.reader import VideoReader
@@ -46,6 +46,9 @@ def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> Vid
         BackendUnavailable: its library is not installed or does not load here.
         VideoError: the file cannot be read as a video.
     """
+    path = Path(path)
+    if path.exists() and not path.is_file():  # reading from a pipe would wait for somebody to write
+        raise VideoError(f"{path} is no file", "Give a video file, or a folder of some.")
     name = AUTO_BACKEND if backend == "auto" else backend
     if name not in _READERS:
         raise ConfigError(
@@ -61,4 +64,4 @@ def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> Vid
             f"Video backend {name} cannot be loaded ({error})",
             f"Install it with 'pip install {distribution}', or choose {others}",
         ) from error
-    return reader_class(Path(path), threads)
+    return reader_class(path, threads)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engagement.batch import work
 from engagement.batch.tasks import Setup, Split, Task
 from engagement.video.discover import discover
@@ -116,6 +118,16 @@ def test_what_is_empty_is_not_the_current_folder(tmp_path: Path, engagement: Com
     assert ended.status == 2 and "INPUT is empty" in ended.err
     ended = engagement("analyze", tmp_path, "-o", "")
     assert ended.status == 2 and "--output is empty" in ended.err
+    for option in ("--workers", "--min-presence", "--backend"):
+        ended = engagement("analyze", "x.mp4", "-o", tmp_path / "out", option, "")
+        assert ended.status == 2 and f"{option} is empty" in ended.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path, engagement: Command) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    ended = engagement("analyze", tmp_path / "pipe.mp4", "-o", tmp_path / "out", *FAST)
+    assert ended.status == 1 and "is no file" in (tmp_path / "out" / "run.json").read_text(encoding="utf-8")
 
 
 def test_a_hidden_file_and_a_pause_are_told_of(tmp_path: Path, engagement: Command) -> None:

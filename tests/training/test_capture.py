@@ -136,6 +136,36 @@ def test_capturing_again_replaces_instead_of_repeating(tmp_path: Path) -> None:
     assert len(rows_of(tmp_path)) == 3
 
 
+def test_blocks_of_another_length_take_earlier_faces_along(tmp_path: Path) -> None:
+    """Other frames in blocks of one second: the faces that lie there must not stay in blocks of two."""
+    placed = Placed([[100, 100, 180, 200]], [0.99])
+    FaceCapture(tmp_path, CaptureConfig(), placed).add(
+        "v", HAPPY, [Frame(i, 0.5 * i, scene(i)) for i in range(8)]
+    )
+    write_manifest(tmp_path, [{**row, "split": "val"} for row in rows_of(tmp_path)])
+    between = [Frame(100 + i, 0.5 * i + 0.25, scene(i)) for i in range(8)]
+    FaceCapture(tmp_path, CaptureConfig(block_s=1.0), placed).add("v", HAPPY, between)
+    rows = rows_of(tmp_path)
+    assert len(rows) == 16
+    assert all(row["group"] == f"v#{int(float(row['time_s']))}" for row in rows)
+    assert {row["split"] for row in rows if float(row["time_s"]) >= 1} == {""}
+
+
+def test_what_somebody_else_wrote_into_the_manifest_stays(tmp_path: Path) -> None:
+    placed = Placed([[100, 100, 180, 200]], [0.99])
+    work = FaceCapture(tmp_path, CaptureConfig(), placed)
+    work.add("v", HAPPY, frames())
+    # A column of notes, and faces that another capture has written meanwhile.
+    write_manifest(tmp_path, [{**row, "note": "smiles"} for row in rows_of(tmp_path)])
+    FaceCapture(tmp_path, CaptureConfig(), placed).add("w", HAPPY, frames())
+    work.add("u", HAPPY, frames())
+    rows = rows_of(tmp_path)
+    assert sorted(row["source"] for row in rows) == ["u"] * 3 + ["v"] * 3 + ["w"] * 3
+    FaceCapture(tmp_path, CaptureConfig(), placed).add("v", HAPPY, frames())
+    assert {row["note"] for row in rows_of(tmp_path) if row["source"] == "v"} <= {"smiles", ""}
+    assert not list(tmp_path.glob("*.part"))
+
+
 def test_another_label_for_the_same_faces_is_said(tmp_path: Path) -> None:
     counts = []
     for label in ("sad", "happy"):
@@ -251,6 +281,9 @@ def test_folders_and_lists_say_what_videos_show(tmp_path: Path) -> None:
         ("video,label\na.mp4,../up\n", "line 2: label '../up' cannot name a folder"),
         ("film,label\na.mp4,x\n", "columns film, label"),
         ("video,label\n", "no rows"),
+        ("video,start,end,label\na.mp4,0,1,5,happy\n", "line 2: more cells than columns (a decimal comma?)"),
+        ("video,start,end,label\n\n\na.mp4,five,,happy\n", "line 4: 'five' is no time. Times are"),
+        ("video;label\na.mp4;happy\n", "with commas between them"),
     ],
 )
 def test_a_list_with_mistakes_names_its_lines(tmp_path: Path, text: str, said: str) -> None:
@@ -258,6 +291,20 @@ def test_a_list_with_mistakes_names_its_lines(tmp_path: Path, text: str, said: s
     with pytest.raises(DataError) as caught:
         collection.recordings([tmp_path / "list.csv"])
     assert said in str(caught.value)
+    assert ("Times are" in str(caught.value)) == ("no time" in said)
+
+
+def test_rows_that_a_spreadsheet_leaves_empty_are_none(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("video,start,end,label\na.mp4,0,1,happy\n,,,\n , ,,\n")
+    (found,) = collection.recordings([tmp_path / "list.csv"])
+    assert found.path.name == "a.mp4"
+
+
+def test_a_folder_whose_name_cannot_be_a_label_is_named(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "x.mp4").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"x.mp4: the label 'test' would be taken for a split"):
+        collection.recordings([tmp_path])
 
 
 def test_nothing_says_what_a_video_shows(tmp_path: Path) -> None:

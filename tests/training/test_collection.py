@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engagement.cli.faces import faces
 from engagement.errors import ConfigError, DataError, EngagementError, OutputError
 from engagement.faces.capture import CaptureConfig, FaceCapture, Scene
-from engagement.faces.manifest import read_manifest
+from engagement.faces.manifest import read_manifest, write_manifest
 from tests.training.captured import Videos, write_captured
 from tests.training.made_up_faces import made_up_face, write_face
 from tests.training.test_capture import Placed, frames
@@ -74,6 +74,26 @@ def test_a_split_by_person_holds_out_people(tmp_path: Path) -> None:
     folder = write_captured(tmp_path / "f", TWO, people)
     split_faces(folder, SplitOptions(by="person"))
     assert splits(folder, "person") == {"Ann": {"train"}, "Bo": {"val"}}
+
+
+def test_one_recording_under_two_names_and_one_person_in_two_spellings_are_not_divided(
+    tmp_path: Path,
+) -> None:
+    own = {label: {f"{label}_{v}.mp4": 6 for v in range(4)} for label in ("a", "b")}
+    folder = write_captured(tmp_path / "f", own)
+    rows = read_manifest(folder)
+    for row in rows:
+        label, number = row["label"], int(row["source"][2])
+        row["source_id"] = f"{label}{number // 2}"  # _0 and _1, _2 and _3 are copies of each other
+        row["person"] = (f"{label}nn", f"{label.upper()}nn ", f"{label}o", f"{label}o")[number]
+    write_manifest(folder, rows)
+    for by, unit in (("video", "source_id"), ("person", "person")):
+        split_faces(folder, SplitOptions(by))
+        sides: dict[str, set[str]] = {}
+        for row in read_manifest(folder):
+            sides.setdefault(row[unit].strip().casefold(), set()).add(row["split"])
+        assert len(sides) == 4 and all(len(side) == 1 for side in sides.values()), sides
+        assert {next(iter(side)) for side in sides.values()} == {"train", "val"}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from engagement.classification.classifier import calibrate
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from training.calibration import as_often, fit_platt, fit_temperature
+from training.cli.tables import _span
 from training.datasets.registry import load
 from training.evaluate import Outcome, aligned, figures
 from training.metrics import auc, balanced_ece, bootstrap, expected_calibration_error, resamplings
@@ -90,9 +91,22 @@ def test_states_calibrated_as_often_as_they_occur_have_no_error() -> None:
     assert "ece" not in figures(prob, truth, people, LEARNER_STATES)["boredom"]
 
 
+def test_of_nothing_no_error_is_known() -> None:
+    assert np.isnan(expected_calibration_error(np.zeros(0), np.zeros(0, bool)))
+    truth = np.full((8, 3), np.nan, np.float32)
+    truth[:, 0] = np.arange(8) % 2
+    often = np.full(3, 0.5, np.float32)
+    found = figures(
+        np.full((8, 3), 0.5, np.float32), truth, np.arange(8).astype(str), LEARNER_STATES, often=often
+    )
+    assert np.isfinite(found["boredom"]["ece"]) and np.isnan(found["engagement"]["ece"])
+    assert _span(0.5, [float("nan")] * 2) == _span(0.5, [None, None]) == "0.500"
+
+
 def test_faces_of_one_video_are_resampled_together(expression_folders: Path) -> None:
     table = load(str(expression_folders)).part("train")
-    table = replace(table, group=np.array([f"{i % 3}.mp4#{i}" for i in range(len(table))], dtype=np.str_))
+    videos = np.array([f"{i % 3}.mp4#{i}" for i in range(len(table))], dtype=np.str_)
+    table = replace(table, group=videos, blocks=True)
     assert set(table.source.tolist()) == {"0.mp4", "1.mp4", "2.mp4"}
     named = replace(table.rows(np.arange(3)), group=np.array(["c#/1.png", "c#/2.png", "a.mp4#1.2"]))
     assert named.source.tolist() == ["c#/1.png", "c#/2.png", "a.mp4"]  # a name with # in it is no block

@@ -15,7 +15,7 @@ from tests.training.tiny_models import ok, write_model
 from training.datasets.registry import load, prepared
 from training.evaluate import chosen_split
 from training.held_out import held_out, learned_from, with_transfer_validation
-from training.opened import open_network
+from training.opened import open_model, open_network
 
 
 def names_of(path: Path, table: Any, *models: Path) -> tuple[list[str], list[str]]:
@@ -92,6 +92,37 @@ def test_the_smallest_share_is_held_out_by_all(expression_folders: Path, tmp_pat
     assert found == sorted(table.with_validation(0.2).part("val").sample_id.tolist())
     assert set(found) <= set(table.with_validation(0.4).part("val").sample_id.tolist())
     assert len(said) == 1 and "held out different faces" in said[0]
+
+
+def test_every_phase_on_a_set_counts(expression_folders: Path, tmp_path: Path) -> None:
+    """A head of own classes held out a fifth; the network below it, trained on the same set, a tenth."""
+    table = load(str(expression_folders))
+    origin = {"data": table.name, "head": {"name": "own"}, "base": phase(table.name, 0.1)}
+    found, said = names_of(tmp_path, table, write_model(tmp_path / "m.safetensors", **origin))
+    assert len(said) == 1 and "held out different faces" in said[0]
+    assert found == sorted(table.with_validation(0.1).part("val").sample_id.tolist())
+
+
+def test_people_whom_a_head_was_fitted_to_as_well_are_said(expression_folders: Path, tmp_path: Path) -> None:
+    table = load(str(expression_folders)).with_validation(0.2)
+    for splits, warned in ((["train", "val"], True), (["train"], False)):
+        model = write_model(tmp_path / "m.safetensors", data=table.name, fit=splits)
+        _, said = names_of(tmp_path, table, model)
+        assert bool(said) is warned and (not said or "validation split as well" in said[0])
+
+
+def test_members_of_an_ensemble_know_what_they_learned(expression_folders: Path, tmp_path: Path) -> None:
+    name = load(str(expression_folders)).name
+    files = [write_model(tmp_path / f"{i}.safetensors", seed=i, **phase(name, 0.3)) for i in range(2)]
+    out = tmp_path / "both.safetensors"
+    ok("ensemble", *files, "-o", out)
+    words = ["evaluate", expression_folders, "--checkpoint", out]
+    assert "may have learned" not in ok(*words, "--split", "val").output
+    model = open_model(str(out))
+    assert all(learned_from(member, name) for member in model.networks)
+    chosen = chosen_split(load(str(expression_folders)), "val", model)
+    wanted = load(str(expression_folders)).with_validation(0.3).part("val")
+    assert sorted(chosen.sample_id.tolist()) == sorted(wanted.sample_id.tolist())
 
 
 def test_evaluate_looks_at_what_was_held_out(expression_folders: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from engagement.errors import ConfigError
 from engagement.weights.store import load_weights
 from tests.training.captured import write_captured
 from tests.training.made_up_faces import made_up_face
-from tests.training.tiny_models import ok, write_model
+from tests.training.tiny_models import error, ok, write_model
 from training.datasets.registry import load
 from training.held_out import with_transfer_validation
 from training.transfer import head_name
@@ -38,6 +38,13 @@ def test_a_head_is_not_called_like_something_that_modules_have(name: str) -> Non
     with pytest.raises(ConfigError, match=f"--name '{name}' cannot be a head's name"):
         head_name(name)
     assert head_name(name, folder=True) == f"own_{name}"
+
+
+def test_the_name_of_a_long_folder_is_cut() -> None:
+    assert head_name("My recordings of the spring term, group B, 2026", folder=True).startswith(
+        "my_recordings_of"
+    )
+    assert len(head_name("x" * 60, folder=True)) == 41
 
 
 def test_classes_that_a_mirror_image_swaps_can_be_learned(tmp_path: Path) -> None:
@@ -66,6 +73,73 @@ def test_classes_that_a_mirror_image_swaps_can_be_learned(tmp_path: Path) -> Non
     loaded = load_weights(str(tmp_path / "out" / "model.safetensors"), "face_state")
     assert NetworkSpec.from_dict(loaded.record.network).heads["side"].sided
     assert loaded.record.metrics["side"]["val"]["accuracy"] > 0.8
+
+
+def test_the_base_is_not_replaced_by_what_is_learned_from_it(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "own", {label: {f"{label}.mp4": 12} for label in ("a", "b")})
+    base = write_model(tmp_path / "run" / "model.safetensors")
+    before = base.read_bytes()
+    words = ["train", "extension", "--data", folder, "--name", "mood", "--base", base, "-o", tmp_path / "run"]
+    assert "is the folder of" in error(*words) and "would be replaced" in error(*words)
+    assert base.read_bytes() == before
+
+
+def test_says_what_the_base_knows_and_loses(tmp_path: Path) -> None:
+    """A set learned from once more, of which the base held other faces out; a head of the same name."""
+    folder = write_captured(tmp_path / "mood", {label: {f"{label}.mp4": 12} for label in ("a", "b")})
+    words = ["train", "personal", "--data", folder, "--seed", 1]
+    base = write_model(tmp_path / "base.safetensors")
+    first = ok(*words, "--base", base, "-o", tmp_path / "one").output
+    assert "learned from this set before" not in first and "is replaced" not in first
+    again = ok(*words, "--base", tmp_path / "one" / "personal.safetensors", "-o", tmp_path / "two").output
+    assert "learned from this set before" not in again and "its head 'mood' is replaced" in again
+    other = write_model(tmp_path / "other.safetensors", data="mood", recipe={"validation_share": 0.3})
+    assert "learned from this set before" in ok(*words, "--base", other, "-o", tmp_path / "three").output
+
+
+def test_a_page_shows_no_curves_of_an_earlier_run(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "own", {label: {f"{label}.mp4": 12} for label in ("a", "b")})
+    words = ["train", "personal", "--data", folder, "--base", write_model(tmp_path / "base.safetensors")]
+    told = ok(*words, "-o", tmp_path / "out", "--unfreeze", 1, "--max-steps", 12).output
+    assert "--set" not in told  # of which this command has none
+    page = tmp_path / "out" / "report.html"
+    assert "Learning curves" in page.read_text(encoding="utf-8")
+    ok(*words, "-o", tmp_path / "out")
+    assert "Learning curves" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("grades", [3, 4])
+def test_a_fifth_of_graded_faces_is_held_out_whatever_their_combinations(tmp_path: Path, grades: int) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"g{i}" for i in range(grades)]
+    lines = [",".join(["file", *names])]
+    for i in range(60):
+        Image.fromarray(made_up_face(i % 5, i, 32)).save(tmp_path / f"{i}.png")
+        lines.append(",".join([f"{i}.png", *map(str, rng.integers(0, 4, grades))]))
+    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    table = with_transfer_validation(load(str(tmp_path / "faces.csv")))
+    assert (table.split == "val").sum() == 12
+
+
+def test_a_few_graded_faces_that_are_all_different_can_be_divided(tmp_path: Path) -> None:
+    lines = ["file,a,b"]
+    for i in range(16):
+        Image.fromarray(made_up_face(i % 5, i, 32)).save(tmp_path / f"{i}.png")
+        lines.append(f"{i}.png,{i % 4},{i // 4}")
+    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    table = with_transfer_validation(load(str(tmp_path / "faces.csv")))
+    assert 2 <= (table.split == "val").sum() <= 4
+
+
+def test_a_number_behind_a_name_is_no_block_of_a_video(tmp_path: Path) -> None:
+    lines = ["file,person,label"]
+    for i in range(12):
+        Image.fromarray(made_up_face(i % 5, i, 32)).save(tmp_path / f"{i}.png")
+        lines.append(f"{i}.png,pupil#{i // 2},{'ab'[i % 2]}")
+    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    table = load(str(tmp_path / "faces.csv"))
+    assert len(np.unique(table.source)) == 6
+    assert len(np.unique(table.rows(np.arange(4)).source)) == 2
 
 
 def test_says_when_the_same_videos_are_on_both_sides(tmp_path: Path) -> None:

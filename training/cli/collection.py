@@ -96,7 +96,12 @@ def _show(found: Division, by: str) -> None:
         total = sum(found.counts[part].values())
         text = f"{n} of {total} {part} faces have a near copy in train"
         if n > total / 10:
-            text += ": figures on them flatter. Split by video, or capture with a larger --every"
+            text += ": figures on them flatter. "
+            text += (
+                "Are they of one recording?"
+                if by == "video"
+                else "Split by video, or capture with a larger --every"
+            )
         console.print(f"{text}.", highlight=False, soft_wrap=True)
     for part in found.near:
         lacking = [name for name, n in found.counts[part].items() if not n]

@@ -19,7 +19,7 @@ from training.cli import options
     "--out",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write (.onnx); what was compared goes beside it as .json.",
+    help="The file to write (.onnx); what was compared goes beside it as .onnx.json.",
 )
 @click.option("--int8", is_flag=True, help="8-bit weights and activations; needs --data.")
 @click.option("--data", default="", metavar="REF", help="Real faces to compare on (see `train base`).")

@@ -139,7 +139,7 @@ def whole_numbers(_: click.Context, option: click.Parameter, value: str | None) 
     if value is None:
         return None
     parts = [part.strip() for part in value.split(",")]
-    if not all(part.isdigit() for part in parts):
+    if not all(part.isdecimal() for part in parts):
         raise click.BadParameter(
             f"'{value}' is no list of whole numbers; write for example 5,6", param=option
         )

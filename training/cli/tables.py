@@ -44,6 +44,6 @@ def show(title: str, found: Mapping[str, Any]) -> None:
 def _span(value: float | None, interval: Any = None) -> str:
     if value is None or value != value:
         return "–"
-    if not interval or interval[0] is None:
+    if not interval or None in interval or any(end != end for end in interval):
         return f"{value:.3f}"
     return f"{value:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"

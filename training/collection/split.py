@@ -117,7 +117,14 @@ def _units(faces: Faces, by: By) -> list[str]:
             "columns file, source and, for --by time, time_s.",
         )
     column = {"video": "source", "time": "group", "person": "person"}[by]
-    names = [row.get(column, "") for row in faces.rows]
+    names = [(row.get(column) or "").strip() for row in faces.rows]
+    if by == "person":  # "Ann" and "ann " are one
+        spelled: dict[str, str] = {}
+        names = [spelled.setdefault(name.casefold(), name) for name in names]
+    if by == "video":  # one recording that was captured under two names
+        recorded: dict[str, str] = {}
+        ids = [row.get("source_id") or name for row, name in zip(faces.rows, names, strict=True)]
+        names = [recorded.setdefault(own, name) if name else "" for own, name in zip(ids, names, strict=True)]
     lacking = [row["file"] for row, name in zip(faces.rows, names, strict=True) if not name]
     if lacking:
         remedy = (

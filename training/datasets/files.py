@@ -110,7 +110,7 @@ def class_folders(
         file = item.picture.relative_to(folder).as_posix()
         row = known.get(file)
         if row is not None:
-            item.group, item.box = row.group, row.box
+            item.group, item.box, item.blocks = row.group, row.box, row.blocks
         if not item.group and (original := original_of(file)):
             item.group = known[original].group if original in known else original
     if splits and not divided and any(row.split for row in known.values()):
@@ -165,7 +165,7 @@ def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:
         if row.split and row.split not in PARTS:
             raise DataError(f"{path}, line {line}: split '{row.split}' is none of train, val, test")
         split = PARTS.get(row.split, "train")
-        listed.append(Labelled(picture, row.label.lower(), split, row.group, row.box))
+        listed.append(Labelled(picture, row.label.lower(), split, row.group, row.box, row.blocks))
     if not listed:
         raise DataError(f"{path} has no rows")
     return _labelled(path.stem, path.parent, listed, labels)
@@ -180,6 +180,7 @@ class Labelled:
     split: str
     group: str = ""
     box: FloatArray | None = None
+    blocks: bool = False
 
 
 def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet | None) -> SampleTable:
@@ -217,6 +218,7 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
         group=np.array([item.group or i for item, i in zip(listed, ids, strict=True)], dtype=np.str_),
         box=box,
         sample_id=np.array(ids, dtype=np.str_),
+        blocks=any(item.blocks for item in listed),
     )
 
 

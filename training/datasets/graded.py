@@ -93,6 +93,7 @@ def graded_csv(path: Path) -> SampleTable:
         group=np.array([row.group or row.file for row in rows], dtype=np.str_),
         box=box,
         sample_id=np.array([row.file for row in rows], dtype=np.str_),
+        blocks=any(row.blocks for row in rows),
     )
 
 
@@ -101,7 +102,7 @@ def thresholds(labels: LabelSet) -> dict[str, tuple[int, ...]]:
     found: dict[str, list[int]] = {}
     for i, name in enumerate(labels.classes):
         grade, _, number = name.rpartition("_")
-        if not grade or not number.isdigit() or int(number) != len(found.setdefault(grade, [])) + 1:
+        if not grade or not number.isdecimal() or int(number) != len(found.setdefault(grade, [])) + 1:
             return {}
         found[grade].append(i)
     return {grade: tuple(columns) for grade, columns in found.items()}
@@ -111,7 +112,7 @@ def _level(path: Path, line: int, name: str, text: str) -> float:
     text = (text or "").strip()
     if not text:
         return float("nan")
-    if not text.isdigit() or int(text) > _MOST:
+    if not text.isdecimal() or int(text) > _MOST:
         raise DataError(
             f"{path}, line {line}: '{text}' is no grade of '{name}'",
             f"Write a whole number from 0 to {_MOST}, or nothing where it is not known.",

@@ -28,6 +28,7 @@ class Row:
         file: as written there, relative to the table, with forward slashes.
         label, split: empty when not given.
         group: what must not be divided (source and time); empty when not given.
+        blocks: whether that comes from a column ``group``, which ``faces capture`` writes as ``video#block``.
         box: float32 (4,) face box in fractions of the picture; None when not given.
     """
 
@@ -36,6 +37,7 @@ class Row:
     split: str
     group: str
     box: FloatArray | None
+    blocks: bool = True
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -77,6 +79,7 @@ def read_rows(path: Path) -> list[Row]:
                     (row.get("split") or "").strip().lower(),
                     next((g for c in _GROUPS if (g := (row.get(c) or "").strip())), ""),
                     box,
+                    bool((row.get("group") or "").strip()),
                 )
             )
     return rows

@@ -132,7 +132,8 @@ def run_export(run: ExportRun, say: Say = lambda _: None) -> dict[str, Any]:
     finally:
         for path in (draft, small):
             path.unlink(missing_ok=True)
-    run.out.with_suffix(".json").write_text(to_json(found), encoding="utf-8")
+    # Not `<name>.json`: that is the card of an ensemble of this name.
+    run.out.with_name(f"{run.out.name}.json").write_text(to_json(found), encoding="utf-8")
     say(f"{run.out} written, {found['bytes'] / 2**20:.1f} MiB")
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,13 +83,18 @@ def summary(pictures: Pictures, found: Relations) -> dict[str, Any]:
     return result
 
 
+def _shown_of(word: str, classes: Sequence[str]) -> list[str]:
+    """The classes that a picture shows: one, whatever its name holds, or several states."""
+    return [word] if word in classes else word.split(STATES_BETWEEN)
+
+
 def _of_set(pictures: Pictures, k: int) -> dict[str, Any]:
     own = pictures.set_index == k
     counts: dict[str, dict[str, int]] = {}
     for split in (s for s in SPLITS if (pictures.split[own] == s).any()):
         # A picture that shows several states counts for each of them.
         words = pictures.label[own & (pictures.split == split)].tolist()
-        counted = Counter(label for word in words for label in word.split(STATES_BETWEEN))
+        counted = Counter(c for word in words for c in _shown_of(word, pictures.classes[k]))
         counts[split] = {c: counted[c] for c in pictures.classes[k]}
         if counted[NO_STATE]:
             counts[split][NO_STATE] = counted[NO_STATE]

@@ -34,7 +34,7 @@ def write_measurement(
     without = found["without_face"]
     notes = [f"{without} of {found['pictures']} pictures without a face were left out."] if without else []
     members = [model] if isinstance(model, Opened) else [member for member, _ in model.members]
-    if any(member.network.spec.mirror for member in members):
+    if not model.head(found["head"]).once and any(member.network.spec.mirror for member in members):
         notes.append("Each face is looked at twice, itself and its mirror image: cost is of both looks.")
     recipe = model.record.origin.get("recipe")
     return write_report(

@@ -1,0 +1,107 @@
+"""What lies in an output folder: run.json and index.html, of this run and of earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engagement import __version__
+from engagement.batch.places import Place, is_url
+from engagement.batch.results import RUN, SUMMARY, UNDER_WAY, read_json, read_summary, write_json
+from engagement.batch.status import VideoStatus, status_of
+from engagement.batch.tasks import Facts, Setup
+from engagement.errors import EngagementError, OutputError, unforeseen
+from engagement.provenance import versions
+
+
+class NotListed(OutputError):
+    """The videos are through, and the index could not be written.
+
+    Attributes:
+        statuses: how they went, which nobody else will say.
+    """
+
+    statuses: Sequence[VideoStatus] = ()
+
+
+def write_run(
+    place: Place, setup: Setup, facts: Facts | None, statuses: Sequence[VideoStatus], started: str
+) -> None:
+    """Write run.json, the index, and what all pages share.
+
+    Raises:
+        NotListed: they cannot be written.
+    """
+    try:
+        _write(place, setup, facts, statuses, started)
+    except (OSError, EngagementError) as error:
+        told = error if isinstance(error, EngagementError) else unforeseen(error)
+        failed = NotListed(f"the index of {setup.root} cannot be written ({told.message})", told.hint)
+        failed.statuses = statuses
+        raise failed from error
+
+
+def _write(
+    place: Place, setup: Setup, facts: Facts | None, statuses: Sequence[VideoStatus], started: str
+) -> None:
+    place.fetch_run([status.output for status in statuses if status.output])
+    before = read_json(place.root / RUN) or {}
+    now = {status.output for status in statuses}
+    # Videos of earlier runs into the same folder whose results are still there: the index goes on listing them.
+    listed = [v for v in before.get("videos") or [] if isinstance(v, dict) and v.get("output")]
+    earlier = [v for v in listed if v["output"] not in now]
+    place.fetch_run([v["output"] for v in earlier])
+    known = now | {str(v["output"]) for v in listed}
+    write_json(
+        place.root / RUN,
+        {
+            "schema": 1,
+            "engagement_version": __version__,
+            "started": started,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "device": facts.device if facts else setup.device,
+            "config": setup.config.to_dict(),
+            "versions": versions(),
+            "weights": facts.weights if facts else before.get("weights", {}),
+            "videos": [
+                *(v for v in earlier if read_summary(place.root / v["output"])),
+                *_unlisted(place.root, known),
+                *(asdict(status) | {"input": _absolute(status.input)} for status in statuses),
+            ],
+        },
+    )
+    from engagement.reports.render import render_index, write_assets
+
+    write_assets(place.root)
+    render_index(place.root)
+    place.publish_run()
+
+
+def _unlisted(root: Path, known: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Finished results that no run lived to list: it was killed."""
+    for path in sorted(root.rglob(SUMMARY)):
+        inside = path.parent.relative_to(root)
+        output = inside.as_posix()
+        # A folder of results that has an index of its own is another run's.
+        own = any((root / above / RUN).is_file() for above in (inside, *inside.parents[:-1]))
+        if output in known or own or any(part.startswith(UNDER_WAY) for part in inside.parts):
+            continue
+        summary = read_summary(path.parent)
+        try:
+            video = summary["video"] if summary else {}
+            whole = video.get("complete", True)
+            status = status_of(
+                *(str(video["file"]), output, "ok" if whole else "partial", summary or {}),
+                str(video.get("reason") or ""),
+            )
+        except (KeyError, TypeError, AttributeError):  # damaged, or of another version
+            continue
+        yield asdict(status)
+
+
+def _absolute(given: str) -> str:
+    """Where an input lies, whatever folder the command was called from."""
+    return given if is_url(given) else str(Path(given).absolute())

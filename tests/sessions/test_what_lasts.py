@@ -1,0 +1,170 @@
+"""What outlives kills, other names and other places of the same thing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engagement.batch import results, work
+from engagement.batch.results import RUN, committed
+from engagement.provenance import differences
+from engagement.tracking.persons import PersonsConfig
+from tests import media
+from tests.sessions.test_failures import FAST, Command, statuses
+
+
+def test_results_that_no_run_lived_to_list_are_listed_by_the_next(
+    tmp_path: Path, engagement: Command
+) -> None:
+    first, second, out = media.steady(tmp_path).path, media.webm(tmp_path).path, tmp_path / "out"
+    engagement("analyze", first, "-o", out, *FAST)
+    (out / RUN).unlink()
+    (out / "index.html").unlink()
+    engagement("analyze", first, "-o", out / "apart", *FAST)  # the results of a run of its own
+    (out / "broken").mkdir()
+    (out / "broken" / "summary.json").write_text("{}", encoding="utf-8")
+    assert engagement("analyze", second, "-o", out, *FAST).status == 0
+    assert {name: v["status"] for name, v in statuses(out).items()} == {first.name: "ok", second.name: "ok"}
+    assert f"{first.stem}/session.html" in (out / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are not there")
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
+def test_a_run_that_is_told_to_end_lists_what_is_finished(
+    tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    first, second = media.steady(tmp_path).path, media.webm(tmp_path).path
+    genuine = work.Analyzer.read
+
+    def told(self: Any, path: Path, *more: Any) -> Any:
+        if path.name == second.name:
+            os.kill(os.getpid(), number)
+        return genuine(self, path, *more)
+
+    monkeypatch.setattr(work.Analyzer, "read", told)
+    out = tmp_path / "out"
+    before = signal.getsignal(number)
+    assert engagement("analyze", first, second, "-o", out, *FAST).status == 130
+    assert statuses(out)[first.name]["status"] == "ok" and second.name not in statuses(out)
+    assert signal.getsignal(number) is before
+
+
+def test_how_videos_went_is_said_though_the_index_cannot_be_written(
+    tmp_path: Path, engagement: Command
+) -> None:
+    bad, out = tmp_path / "bad.mp4", tmp_path / "out"
+    bad.write_bytes(b"no video")
+    (out / "index.html").mkdir(parents=True)
+    ended = engagement("analyze", bad, "-o", out, *FAST)
+    assert ended.status == 1
+    assert "the index of" in ended.err and "cannot be written" in ended.err
+    assert "what happened" in ended.err and "failed" in ended.err
+    assert not list(out.glob(".*"))
+
+
+def test_weights_are_what_is_in_them() -> None:
+    settings = {"backend": "auto", "classifier": {"checkpoint": "face_state", "mirror": True}}
+    now = {
+        "results_version": 2,
+        "file_size": 10,
+        "file_version": "7",
+        "settings": settings,
+        "weights": {"face_state": "ab"},
+    }
+    other = {"backend": "pyav", "classifier": {"checkpoint": "/else/face_state.safetensors", "mirror": True}}
+    assert differences(now | {"settings": other, "weights": {"renamed": "ab"}}, now) == []
+    assert differences(now | {"weights": {"face_state": "cd"}}, now) == ["weights face_state changed"]
+    assert differences(now | {"settings": settings | {"backend": "opencv"}}, now)
+
+
+def test_other_content_where_facenets_weights_are_kept_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert PersonsConfig(identity="facenet").identity_sha256 is None
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    known = set()
+    for content in (b"one", b"another"):
+        (folder / "20180402-114759-vggface2.pt").write_bytes(content)
+        known.add(PersonsConfig(identity="facenet").identity_sha256)
+    assert len(known) == 2 and None not in known
+
+
+@pytest.mark.parametrize("step", range(9))
+def test_what_a_person_wrote_is_somewhere_whenever_a_replacement_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    target = tmp_path / "talk"
+    for folder, word in ((target, "old"), (tmp_path / "new", "new")):
+        (folder / "persons").mkdir(parents=True)
+        for name in (
+            "summary.json",
+            "calibration.json",
+            "timeline.parquet",
+            "session.html",
+            "persons/P01.html",
+        ):
+            (folder / name).write_text(word, encoding="utf-8")
+    (target / "unedited").mkdir()
+    (target / "notes.txt").write_text("mine", encoding="utf-8")
+    left = step
+
+    def counted(genuine: Any) -> Any:
+        def moved(self: Path, other: Path) -> Path:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise MemoryError  # no OSError: nothing behind it runs
+            return genuine(self, other)
+
+        return moved
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", counted(Path.rename))
+        patched.setattr(Path, "replace", counted(Path.replace))
+        with contextlib.suppress(MemoryError):
+            results._replace(tmp_path / "new", target)
+    assert (target / "calibration.json").is_file() and (target / "notes.txt").is_file()
+    counts = (target / "summary.json").is_file()
+    names = ("summary.json", "timeline.parquet") if counts else ()
+    whole = {(target / name).read_text(encoding="utf-8") for name in names}
+    assert whole in ({"old"}, {"new"}, set())
+    assert (step < 8) or whole == {"new"}
+
+
+def test_what_the_new_result_lacks_goes(tmp_path: Path) -> None:
+    target = tmp_path / "talk"
+    (target / "persons").mkdir(parents=True)
+    for name in ("summary.json", "calibration.json", "persons/P02.html", "mine.txt"):
+        (target / name).write_text("old", encoding="utf-8")
+    with committed(target) as folder:
+        (folder / "persons").mkdir()
+        for name in ("summary.json", "persons/P01.html"):
+            (folder / name).write_text("new", encoding="utf-8")
+    there = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
+    assert there == {"summary.json", "persons/P01.html", "mine.txt"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["talk"]
+
+
+def test_names_that_are_no_utf8(tmp_path: Path, engagement: Command) -> None:
+    folder = tmp_path / os.fsdecode(b"Gr\xfc\xdfe")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system has no such names")
+    clip = media.steady(tmp_path).path.rename(folder / os.fsdecode(b"h\xe4.mp4"))
+    out = tmp_path / os.fsdecode(b"r\xe9sult")
+    ended = engagement("analyze", folder, "-o", out, *FAST)
+    assert ended.status == 0, ended.err
+    assert engagement("report", out).status == 0
+    (out / "names.txt").write_text("opt out P01\n", encoding="utf-8")
+    engagement("report", out)
+    again = engagement("analyze", clip, "-o", out, *FAST)
+    assert "fault of ours" not in again.err and again.status in (0, 1)
