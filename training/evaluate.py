@@ -302,11 +302,8 @@ class EvaluateRun:
     def __post_init__(self) -> None:
         if self.gallery and self.report is None:
             raise ConfigError("--gallery has no page to go to", "Add --report FOLDER, or leave it out.")
-        if self.report is not None and (
-            (self.report / "model_card.md").is_file()
-            or any(self.report.glob("*.safetensors"))
-            or (self.report / "run.json").is_file()
-        ):
+        ours = ("run.json", "recipe.json", "model_card.md")
+        if self.report is not None and any((self.report / f).is_file() for f in ours):
             raise ConfigError(
                 f"--report {self.report} is the folder of a training, whose report would be replaced",
                 "Choose another folder.",

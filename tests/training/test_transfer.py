@@ -103,6 +103,8 @@ def test_a_page_shows_no_curves_of_an_earlier_run(tmp_path: Path) -> None:
     told = ok(*words, "-o", tmp_path / "out", "--unfreeze", 1, "--max-steps", 12).output
     assert "--set" not in told  # of which this command has none
     page = tmp_path / "out" / "report.html"
+    asked = ["evaluate", folder, "--checkpoint", tmp_path / "out" / "personal.safetensors"]
+    assert "is the folder of a training" in error(*asked, "--report", tmp_path / "out")
     assert "Learning curves" in page.read_text(encoding="utf-8")
     ok(*words, "-o", tmp_path / "out")
     assert "Learning curves" not in page.read_text(encoding="utf-8")
