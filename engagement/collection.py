@@ -83,7 +83,10 @@ def _in_folder(folder: Path, label: str | None) -> list[Recording]:
         # The first folder below is the class; a video beside them is called as its class is.
         own = inside.parts[0] if len(inside.parts) > 1 else re.sub(r"[\s_.-]*\d*$", "", path.stem)
         if label is None:
-            checked_label(own or path.stem, f"{path}: the label")
+            try:
+                checked_label(own or path.stem, "label")
+            except ConfigError as error:
+                raise ConfigError(f"{path}: {error.message}", "Rename the folder or the file.") from error
         out.append(Recording(path, (Scene(label or own or path.stem),)))
     if not out:
         raise ConfigError(
@@ -115,12 +118,13 @@ def _listed(path: Path) -> list[Recording]:
                 "be empty.",
             )
         for row in reader:
-            line = reader.line_num
-            if None in row:
+            line, surplus = reader.line_num, row.pop(None, [])  # type: ignore[call-overload]
+            cells = [str(cell or "").strip() for cell in (*row.values(), *surplus)]
+            if not any(cells):
+                continue  # as spreadsheets leave them
+            if any(cells[len(row) :]):
                 wrong.append(f"line {line}: more cells than columns (a decimal comma?)")
                 continue
-            if not any((cell or "").strip() for cell in row.values()):
-                continue  # as spreadsheets leave them
             cells = {key: str(row.get(key) or "").strip() for key in _COLUMNS}
             try:
                 scene = _scene(cells)

@@ -76,7 +76,8 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     head = labels.name  # `analyze` shows a head of AffectNet's eight beside the documented columns
     tables = [aligned(table, labels) for table in tables]
     table = joined([tables[0], *(other.part("train") for other in tables[1:])])
-    measured_on = {"val": table.part("val"), **({"test": table.part("test")} if run.test else {})}
+    # Of the first set alone, as it names its people and videos.
+    measured_on = {"val": tables[0].part("val"), **({"test": tables[0].part("test")} if run.test else {})}
     before = _continued(recipe)
     spec = _grown(recipe, head, HeadSpec(labels), before, say)
     network, _ = train_head(table, head, spec, recipe, run.out, limits=run.limits, resume=run.resume, say=say)
@@ -112,9 +113,8 @@ def _continued(recipe: Recipe) -> Opened | None:
         before = open_network(recipe.init)
     except WeightsError:
         return None
-    return (
-        before if (before.network.spec.backbone, before.chip) == (recipe.backbone, chip_of(recipe)) else None
-    )
+    own, spec = (recipe.backbone, recipe.mirror, chip_of(recipe)), before.network.spec
+    return before if (spec.backbone, spec.mirror, before.chip) == own else None
 
 
 def _grown(recipe: Recipe, head: str, made: HeadSpec, before: Opened | None, say: Say) -> NetworkSpec:

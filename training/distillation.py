@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,8 +116,12 @@ class Teachers:
         self, files: Sequence[str], labels: LabelSet, chip: ChipSpec, temperature: float, device: str
     ) -> None:
         self._temperature, self._labels, self._chip = temperature, labels, chip
+        self._made_of = tuple(files), labels, chip, temperature, device
         device = "openvino" if is_cpu(device) and openvino_there() else device
         self._models = [self._ready(open_model(file), device) for file in files]
+
+    def __reduce__(self) -> tuple[type[Teachers], tuple[Any, ...]]:
+        return Teachers, self._made_of  # for another process, which makes its own ready
 
     def __deepcopy__(self, _: object) -> Teachers:
         return self  # they do not learn: who copies what is trained shares them
@@ -124,12 +129,16 @@ class Teachers:
     def _ready(self, model: Model, device: str) -> _Teacher:
         head, order = _head(model, self._labels)
         for member in model.networks:
-            own = (member.chip.margin, member.chip.equalize)
-            if own != (self._chip.margin, self._chip.equalize):
+            still = "distil_views=still, which cuts a chip for each teacher."
+            if member.chip.equalize:
                 raise ConfigError(
-                    f"distil_views 'varied': {member.name} sees faces with margin {own[0]:g}"
-                    f"{' and evened light' if own[1] else ''}, the student with margin {self._chip.margin:g}",
-                    f"Set margin={own[0]:g}, or distil_views=still, which cuts a chip for each teacher.",
+                    f"distil_views 'varied': {member.name} sees faces in evened light", f"Set {still}"
+                )
+            if member.chip.margin != self._chip.margin:
+                raise ConfigError(
+                    f"distil_views 'varied': {member.name} sees faces with margin {member.chip.margin:g}, the student "
+                    f"with margin {self._chip.margin:g}",
+                    f"Set margin={member.chip.margin:g}, or {still}",
                 )
         runs = [
             runner(_OfHead(member.network, head), self._example(member.chip), (0,), device)

@@ -19,7 +19,7 @@ from training.augment import Augmentation
 from training.chip_dataset import ChipDataset
 from training.datasets.parquet import WACV_LEVELS
 from training.datasets.registry import load
-from training.held_out import learned_from, phases, rules_of
+from training.held_out import fitted_to_validation, learned_from, rules_of, states_phase
 from training.keeping import Arrays, kept_as_they_are, key_of
 from training.opened import Opened, open_network
 from training.samples import SampleTable
@@ -70,14 +70,10 @@ class FrameModel:
 
     @property
     def _learned_states(self) -> list[str]:
-        for phase in phases(self.opened.record.origin):
-            head = phase.get("head")
-            if isinstance(head, Mapping) and "name" not in head:  # of ``train states``, the last time
-                validation = ["DAiSEE's validation people"] if "val" in phase.get("fit", ("val",)) else []
-                more = phase.get("more")
-                others = more.get("data", ()) if isinstance(more, Mapping) else ()
-                return [*validation, *(f"people of {name}" for name in others)]
-        return []
+        validation = ["DAiSEE's validation people"] if fitted_to_validation(self.opened, "daisee") else []
+        more = states_phase(self.opened).get("more")
+        others = more.get("data", ()) if isinstance(more, Mapping) else ()
+        return [*validation, *(f"people of {name}" for name in others)]
 
     @torch.inference_mode()
     def logits(self, chips: ByteArray) -> FloatArray:

@@ -58,7 +58,7 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], 
         DataError: the set has a test split alone.
     """
     if "val" in table.split:
-        if fitted := sorted(m.name for m in models if _fitted_to_validation(m, table.name)):
+        if fitted := sorted(m.name for m in models if fitted_to_validation(m, table.name)):
             say(
                 f"warning: {', '.join(fitted)} learned from {table.name}'s validation split as well, so these figures flatter; "
                 "the model card has those of people held out in turn"
@@ -74,7 +74,7 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], 
     unknown = sorted(name for name, rule in rules if rule is None)
     if len(known) > 1:
         say(
-            f"warning: models held out different faces ({', '.join(map(str, known))}); {known[0]} is looked at, "
+            f"warning: trainings held out different faces ({', '.join(map(str, known))}); {known[0]} is looked at, "
             "of which others may have learned some"
         )
     if unknown:
@@ -90,8 +90,8 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], 
         others = {m.name for m in models if _noted(m, table.name) - {"", there}}
         if others:
             say(
-                f"warning: {table.name} is not as it was when {', '.join(sorted(others))} learned from it, so other faces are "
-                "taken than were held out: some may have been learned, which flatters"
+                f"warning: {table.name}, or the way it is divided, is not as it was when {', '.join(sorted(others))} learned "
+                "from it, so other faces are taken than were held out: some may have been learned, which flatters"
             )
     return chosen
 
@@ -138,9 +138,19 @@ def _noted(model: Opened, data: str) -> set[str]:
     return {str(each.get(data, "")) if isinstance(each, Mapping) else "" for each in found}
 
 
-def _fitted_to_validation(model: Opened, data: str) -> bool:
-    """Whether a training on the set took its validation split to learn from, as ``train states`` does."""
-    return any("val" in p.get("fit", ()) for p in phases(model.record.origin) if _learned(p, data))
+def states_phase(model: Opened) -> Mapping[str, Any]:
+    """What fitted a model's learner states, the last time; empty where nothing did."""
+    for phase in phases(model.record.origin):
+        head = phase.get("head")
+        if isinstance(head, Mapping) and "name" not in head:  # of ``train states``
+            return phase
+    return {}
+
+
+def fitted_to_validation(model: Opened, data: str) -> bool:
+    """Whether a model's learner states were fitted to the validation split of a set as well, as is the default."""
+    phase = states_phase(model)
+    return _learned(phase, data) and "val" in (phase.get("fit") or ("val",))
 
 
 def learned_from(model: Opened, data: str) -> bool:

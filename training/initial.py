@@ -38,7 +38,7 @@ def refuse_replacing(path: Path, *references: str) -> None:
         given = initial_file(reference) if reference else None
         if given is not None and given.resolve() == path.resolve():
             raise ConfigError(
-                f"-o {path.parent.name} is the folder of {reference}, which would be replaced",
+                f"-o {path.parent} is the folder of {reference}, which would be replaced",
                 "Choose another folder.",
             )
 

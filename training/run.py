@@ -84,8 +84,8 @@ def leads(recipe: Recipe, limits: Limits) -> bool:
     return _trainer(recipe, limits).world_size == 1 or rank_zero_only.rank == 0
 
 
-#: The running mean of the weights has forgotten where it began after about so many of its spans.
-_SPANS = 3
+#: The running mean of the weights has forgotten where it began after about so many of its spans. What earlier run.json lack.
+_SPANS, _BEFORE = 3, {"processes": 1, "other heads": []}
 
 
 def _nobody(_: str) -> None:
@@ -165,7 +165,8 @@ def train_network(
     loaders = fitting_loaders(device, planned.num_devices) if limits.loaders is None else limits.loaders
     if len(train) < processes:
         raise DataError(f"data set '{train.name}': {len(train)} faces to train for {processes} processes")
-    last = _begin(folder, recipe, table, limits, processes, leading, resume)
+    others = sorted({*network.spec.heads} - {head})
+    last = _begin(folder, recipe, table, limits, processes, others, leading, resume)
     say(f"{table.name}: {len(train)} faces to train, {len(validation)} to validate")
     pl.seed_everything(recipe.seed, verbose=False)
     dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
@@ -240,6 +241,7 @@ def _begin(
     table: SampleTable,
     limits: Limits,
     processes: int,
+    others: list[str],
     leading: bool,
     resume: bool,
 ) -> Path | None:
@@ -259,17 +261,17 @@ def _begin(
         "data": {"name": train.name, "train": len(train), "first": str(train.sample_id[0])},
         "max_steps": limits.max_steps,
         "processes": processes,
+        "other heads": others,
     }
     last, record = folder / "last.ckpt", folder / "run.json"
     if last.is_file() and resume:
         begun: dict[str, Any] = asked
         if record.is_file():
-            try:  # what earlier versions did not write counts as the same
-                begun = {**asked, "processes": 1, **json.loads(record.read_text(encoding="utf-8"))}
+            try:
+                begun = asked | _BEFORE | json.loads(record.read_text(encoding="utf-8"))
             except (ValueError, TypeError) as error:
-                raise ConfigError(
-                    f"{record} cannot be read ({error})", "Remove it, or use --no-resume."
-                ) from error
+                hint = "Remove it, or use --no-resume."
+                raise ConfigError(f"{record} cannot be read ({error})", hint) from error
         different = [k for k in asked if begun.get(k) != asked[k]]
         if "recipe" in different:
             # A recipe written before a key existed had that key's default.

@@ -80,6 +80,7 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
     Raises:
         DataError: the data are not labelled with learner states, or subjects stand in two splits.
     """
+    refuse_replacing(run.out / "model.safetensors", run.base)
     base = open_network(run.base)
     table = prepared(run.data, run.limit, run.skip_bad, say)
     if table.labels != LEARNER_STATES:
@@ -89,7 +90,6 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
             "Give DAiSEE: its official folder, or FOLDER:daisee.",
         )
     require_disjoint(table)
-    refuse_replacing(run.out / "model.safetensors", run.base)
     fit = HeadFit(hidden=run.hidden, weight_decay=run.weight_decay, seed=run.seed)
     train = table.rows(np.flatnonzero(np.isin(table.split, run.fit_splits)))
     if not len(train):

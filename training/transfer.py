@@ -93,6 +93,7 @@ def train_personal(run: TransferRun, say: Say = lambda _: None) -> dict[str, Any
     The head is called ``expression`` (and replaces the base's) when all classes are expressions, else
     it is called as the data folder is, and comes to the base's heads.
     """
+    refuse_replacing(run.out / "personal.safetensors", run.base, *run.distil)
     table = _table(run, say)
     head = "expression" if table.labels.name == EXPRESSIONS.name else head_name(table.name, folder=True)
     return _train(run, table, head, run.out / "personal.safetensors", say)
@@ -107,6 +108,7 @@ def train_extension(run: TransferRun, name: str, say: Say = lambda _: None) -> d
     name = head_name(name)
     if name in open_network(run.base).network.spec.heads:
         raise ConfigError(f"--name '{name}' is a head of the base already", "Choose another name.")
+    refuse_replacing(run.out / "model.safetensors", run.base, *run.distil)
     table = _table(run, say)
     table = replace(table, labels=LabelSet(name, table.labels.classes, table.labels.kind))
     return _train(run, table, name, run.out / "model.safetensors", say)
@@ -182,11 +184,10 @@ def _counts(table: SampleTable) -> dict[str, float]:
 
 def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say) -> dict[str, Any]:
     base = open_network(run.base)
-    refuse_replacing(path, run.base, *run.distil)
     if knows(base, table.part("val")):
         say(
-            f"{table.name}: {base.name} learned from this set before and held out other faces of it: it may know some that "
-            "now validate, and the figures flatter"
+            f"{table.name}: {base.name} learned from this set before and may have held out other faces of it: where it knows some that "
+            "now validate, the figures flatter"
         )
     if head in base.heads and head != "expression":
         say(f"{base.name}: its head '{head}' is replaced")

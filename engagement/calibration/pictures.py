@@ -25,6 +25,8 @@ def source_of_video(session: Session) -> tuple[Path | None, str]:
     if not listed:
         return None, f"{RUN} does not say where the video lies"
     path = Path(str(listed[-1].get("input") or ""))
+    if not path.is_absolute():  # a run was killed before it could say
+        return None, f"{RUN} does not say where the video lies"
     if not path.is_file():
         return None, f"the video is not at {path} any more"
     size = (session.summary.get("fingerprint") or {}).get("file_size")

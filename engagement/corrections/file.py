@@ -14,13 +14,13 @@ from pathlib import Path
 
 from engagement.corrections.notation import ID as _ID
 from engagement.corrections.notation import order, person_id, seconds
+from engagement.corrections.text import text_of
 from engagement.errors import ConfigError
 
 #: In an output folder, applied by ``analyze`` and ``report`` alike.
 NAMES_FILE = "names.txt"
 
 _MAX_NAME = 60
-_MAX_BYTES = 1_000_000
 _LIST = rf"{_ID}(?:(?:\s*(?:,|;|&|\+|\band\b)\s*|\s+){_ID})*"
 
 _SECTION = re.compile(r"\[(?P<title>.+)\]|(?P<file>[^:]+\.\w{2,5}):|(?P<yaml>[^\[\]]+):")
@@ -165,23 +165,6 @@ def read_names(path: Path) -> NamesFile:
     return NamesFile(path, tuple(sections))
 
 
-def text_of(path: Path) -> str:
-    """The text of a names file.
-
-    Raises:
-        ConfigError: it cannot be read, or is none.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"names file {path} cannot be read ({error.strerror})", "Check its path."
-        ) from error
-    if len(data) > _MAX_BYTES or data.startswith((b"{\\rtf", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF")):
-        raise ConfigError(f"names file {path} is not plain text", "Save it as plain text (.txt).")
-    return _decoded(data)
-
-
 def parse(text: str) -> tuple[list[Section], list[Mistake]]:
     """Sections of a text, and the lines that are not understood."""
     sections: list[Section] = []
@@ -264,20 +247,10 @@ def shortened(names: Iterable[str], most: int = 30) -> str:
     return ", ".join(listed[:most]) + more
 
 
-def _decoded(data: bytes) -> str:
-    """Text as editors of several systems save it."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
-
-
 def _bare(raw: str) -> str:
     """A line without comment, list dash and spaces around it."""
     # Within quotes, or the brackets of a heading, it is text.
-    begun = raw.index("]") if re.match(r"\s*\[.*\]", raw) else 0
+    begun = _closing(raw) if raw.lstrip().startswith("[") else 0
     marks = [m.start() for m in re.finditer(r"(?<!\S)#", raw) if raw.count('"', 0, m.start()) % 2 == 0]
     marks = [mark for mark in marks if mark >= begun]
     text = raw[: marks[0]] if marks else raw
@@ -285,6 +258,16 @@ def _bare(raw: str) -> str:
     if text in ("---", "...") or text.startswith("#"):
         return ""
     return re.sub(r"^[-*•]\s+", "", text)
+
+
+def _closing(raw: str) -> int:
+    """Where the bracket closes that a line begins with; 0 where it does not."""
+    depth = 0
+    for at, letter in enumerate(raw):
+        depth += (letter == "[") - (letter == "]")
+        if letter == "]" and not depth:
+            return at
+    return 0
 
 
 def _bare_id(text: str) -> bool:
@@ -314,15 +297,16 @@ def _line(number: int, text: str) -> Line | Mistake:
 
 
 def _name(number: int, found: re.Match[str]) -> Name | Mistake:
-    person, name = person_id(found["person"]), " ".join(_unquoted(found["name"].rstrip(" :")).split())
-    name = name.translate(dict.fromkeys(map(ord, _DIRECTIONS)))
-    if not name:
+    text = found["name"].translate(dict.fromkeys(map(ord, _DIRECTIONS)))
+    person, name = person_id(found["person"]), " ".join(_unquoted(text.strip().rstrip(" :")).split())
+    if not name.strip(_JOINERS):
         return Mistake(number, f"no name follows {person}", f"Write '{person}: Ana', or leave the line out.")
-    if _orders(name, bool(found["separator"].strip())):
+    other = re.search(rf"(?:^|\W)({_ID})(?:$|\W)", name)
+    joined = other and name.casefold().startswith(("merge", "join"))
+    if not joined and _orders(name, bool(found["separator"].strip())):
         return Mistake(
             number, f"'{_cut(name)}' is not taken as a name", f"To correct {person} write {_FORMS}."
         )
-    other = re.search(rf"(?:^|\W)({_ID})(?:$|\W)", name)
     if other:
         return Mistake(
             number,

@@ -15,8 +15,8 @@ from engagement.corrections.file import (
     parse,
     raise_mistakes,
     read_names,
-    text_of,
 )
+from engagement.corrections.text import text_of
 from engagement.errors import ConfigError, OutputError
 
 #: Where an earlier names file goes when another takes its place.

@@ -137,6 +137,8 @@ class FaceCapture:
         #: Pictures written, by class.
         self.written: Counter[str] = Counter()
         self._rows = {row["file"]: row for row in read_manifest(folder)}
+        #: Those that the video under way gave.
+        self._fresh: dict[str, dict[str, str]] = {}
         #: Name of a picture -> labels that earlier calls gave it.
         self._labels: dict[str, set[str]] = {}
         for row in self._rows.values():
@@ -187,6 +189,7 @@ class FaceCapture:
             how many pictures were written.
         """
         before = self.counts["written"]
+        self._fresh = {}
         try:
             for frame in frames:
                 number = next((k for k, s in enumerate(scenes) if s.holds(frame.time_s)), None)
@@ -197,8 +200,10 @@ class FaceCapture:
                     self._look(_Origin(source, source_id, group, scenes[number]), frame, follow)
         finally:  # also when interrupted: no picture without its row
             if self._rows:
-                # Another capture may have written meanwhile.
-                self._rows = {row["file"]: row for row in read_manifest(self.folder)} | self._rows
+                # Another capture may have written meanwhile, or somebody may have looked through the faces.
+                there = {row["file"]: row for row in read_manifest(self.folder)}
+                again = {file: row | _kept(there.get(file, {}), row) for file, row in self._fresh.items()}
+                self._rows = there | again
                 self._regroup(source)
                 write_manifest(self.folder, self._rows.values())
         return self.counts["written"] - before
@@ -276,7 +281,7 @@ class FaceCapture:
                 **{key: round(float(v), 5) for key, v in inside},
             }
             written = {key: str(value) for key, value in row.items()}
-            self._rows[file] = {**written, **_kept(self._rows.get(file, {}), written)}
+            self._rows[file] = self._fresh[file] = {**written, **_kept(self._rows.get(file, {}), written)}
             self.counts["written"] += 1
             self.written[scene.label] += 1
 

@@ -99,7 +99,7 @@ def write_manifest(folder: Path, rows: Iterable[Mapping[str, str]], columns: Seq
 
 def printable(name: str) -> str:
     """A file's name as text, whatever bytes it has."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 #: What folders of a split may be called; no class can be.

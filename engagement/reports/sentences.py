@@ -70,11 +70,19 @@ def sampled(summary: Mapping[str, Any]) -> str:
     """How often the video was looked at, which a slow one sets; empty where that is not told."""
     part = summary.get("sampling") or {}
     asked, step, n = (number(part.get(key)) for key in ("rate_hz", "step_s", "n_samples"))
-    if not step or n is None:
+    if n is None or not (step or asked):
         return ""
-    often = f"{1 / step:.3g} pictures a second" if step <= 1 else f"one picture every {step:.3g}\u202fs"
-    differs = asked and abs(asked * step - 1) > 0.05
-    return f"{often}{f' ({asked:g} a second were asked for)' if differs else ''}, {n:.0f} in all"
+    step = step or 1 / (asked or 1.0)
+    often = f"{1 / step:.3g} pictures a second" if step < 1 else f"one picture every {step:.3g}\u202fs"
+    slow = f" ({asked:g} a second were asked for)" if asked and _slow(summary) else ""
+    return f"{often}{slow}, {n:.0f} in all"
+
+
+def _slow(summary: Mapping[str, Any]) -> bool:
+    """Whether the video has fewer pictures than were asked for."""
+    part = summary.get("sampling") or {}
+    asked, step = number(part.get("rate_hz")), number(part.get("step_s"))
+    return bool(asked and step) and abs((asked or 0) * (step or 0) - 1) > 0.05
 
 
 def warnings(summary: Mapping[str, Any]) -> list[str]:
@@ -305,6 +313,9 @@ class Trust:
         return " ".join(parts)
 
 
+#: Pictures of faces that belong to nobody: as few come of having looked too seldom.
+_SCRAPS = 10
+
 #: Below the usual limit crops say little, and still something.
 LOW_QUALITY = 0.2
 
@@ -350,7 +361,9 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     text = f"No face of at least {smallest:g}\u202fpx was found"
     if left:
         few = count(int(left), "picture of a face was", "pictures of faces were")
-        return f"{few[0].upper()}{few[1:]} found, too few to make a person of. A higher --sample-rate looks more often."
+        text = f"{few[0].upper()}{few[1:]} found, none long and clear enough to make a person of"
+        if left <= _SCRAPS and not _slow(summary):
+            return f"{text}. A higher --sample-rate looks more often."
     smaller = max(SMALLEST_PX, round(smallest * 2 / 3))
     return (
         f"{text}; try --min-face {smaller}."

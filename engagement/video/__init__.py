@@ -7,6 +7,7 @@ package loads no decoding library.
 from __future__ import annotations
 
 import importlib
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> Vid
         VideoError: the file cannot be read as a video.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():  # reading from a pipe would wait for somebody to write
+    if _waits(path):
         raise VideoError(f"{path} is no file", "Give a video file, or a folder of some.")
     name = AUTO_BACKEND if backend == "auto" else backend
     if name not in _READERS:
@@ -65,3 +66,12 @@ def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> Vid
             f"Install it with 'pip install {distribution}', or choose {others}",
         ) from error
     return reader_class(path, threads)
+
+
+def _waits(path: Path) -> bool:
+    """Whether it is something like a pipe, from which nothing comes until somebody writes."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # the reader says what is wrong
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

@@ -78,7 +78,7 @@ def one(text: str) -> Line | Mistake:
         # Letters that are joined (Persian, Sinhala), joined pictures; turns of the direction of writing are left out.
         ("P03: علی\u200cرضا", Name(1, "P03", "علی\u200cرضا")),
         ("P03: Ana 👩\u200d🎓", Name(1, "P03", "Ana 👩\u200d🎓")),
-        ("P03: \u200eدانا\u200f", Name(1, "P03", "دانا")),
+        ("P03: \u200e دانا \u200f", Name(1, "P03", "دانا")),
     ],
 )
 def test_forms(text: str, meant: Line) -> None:
@@ -108,6 +108,8 @@ def test_forms(text: str, meant: Line) -> None:
         ),
         *((text, "not taken as a name", "hide P07") for text in ("P08 deleted", "P08: delete everything")),
         *((text, "not taken as a name", "split P02") for text in ("P08: hide him", "P02: split at 12:30")),
+        ("P03: \u200d", "no name follows P03", "P03: Ana"),
+        ("P05: merged into P03", "looks like a person's id", "merge P05 into P03"),
         ("P03: Ana\u0007", "holds a character that nobody sees (U+0007)", "Type it anew"),
         (f"P01: {'a' * 61}", "has 61 characters, of which 60 fit", "Shorten"),
     ],
@@ -181,6 +183,7 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
         ("[lesson #1.mp4]", "lesson #1.mp4"),
         ("[lesson #1.mp4] # the first", "lesson #1.mp4"),
         ("[lesson] # see [b]", "lesson"),
+        ("[talk [1] #2.mp4] # the second", "talk [1] #2.mp4"),
     ],
 )
 def test_headings_may_hold_brackets(text: str, title: str) -> None:

@@ -156,13 +156,16 @@ def test_what_somebody_else_wrote_into_the_manifest_stays(tmp_path: Path) -> Non
     work = FaceCapture(tmp_path, CaptureConfig(), placed)
     work.add("v", HAPPY, frames())
     # A column of notes, and faces that another capture has written meanwhile.
-    write_manifest(tmp_path, [{**row, "note": "smiles"} for row in rows_of(tmp_path)])
+    changed = [{**row, "note": "smiles", "split": "val"} for row in rows_of(tmp_path)]
+    write_manifest(tmp_path, changed[1:])  # and one was taken out
     FaceCapture(tmp_path, CaptureConfig(), placed).add("w", HAPPY, frames())
     work.add("u", HAPPY, frames())
     rows = rows_of(tmp_path)
-    assert sorted(row["source"] for row in rows) == ["u"] * 3 + ["v"] * 3 + ["w"] * 3
+    assert sorted(row["source"] for row in rows) == ["u"] * 3 + ["v"] * 2 + ["w"] * 3
+    assert {(row["note"], row["split"]) for row in rows if row["source"] == "v"} == {("smiles", "val")}
     FaceCapture(tmp_path, CaptureConfig(), placed).add("v", HAPPY, frames())
-    assert {row["note"] for row in rows_of(tmp_path) if row["source"] == "v"} <= {"smiles", ""}
+    again = [row["note"] for row in rows_of(tmp_path) if row["source"] == "v"]
+    assert sorted(again) == ["", "smiles", "smiles"]
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -283,6 +286,7 @@ def test_folders_and_lists_say_what_videos_show(tmp_path: Path) -> None:
         ("video,label\n", "no rows"),
         ("video,start,end,label\na.mp4,0,1,5,happy\n", "line 2: more cells than columns (a decimal comma?)"),
         ("video,start,end,label\n\n\na.mp4,five,,happy\n", "line 4: 'five' is no time. Times are"),
+        ("video,label\n,,\na.mp4,happy,\nb.mp4,sad,x\n", "line 4: more cells than columns"),
         ("video;label\na.mp4;happy\n", "with commas between them"),
     ],
 )
@@ -303,7 +307,9 @@ def test_rows_that_a_spreadsheet_leaves_empty_are_none(tmp_path: Path) -> None:
 def test_a_folder_whose_name_cannot_be_a_label_is_named(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "x.mp4").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"x.mp4: the label 'test' would be taken for a split"):
+    with pytest.raises(
+        ConfigError, match=r"x.mp4: label 'test' would be taken for a split.*Rename the folder"
+    ):
         collection.recordings([tmp_path])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,9 @@ def test_a_teacher_of_larger_pictures_gets_larger_ones(table: SampleTable, tmp_p
         Teachers([str(path)], table.labels, SMALL, 1.0, "cpu")(enlarged).numpy(),
         atol=1e-4,
     )
+    asked = Teachers([str(path)], table.labels, SMALL, 1.0, "cpu")
+    elsewhere = pickle.loads(pickle.dumps(asked))
+    np.testing.assert_array_equal(elsewhere(enlarged).numpy(), asked(enlarged).numpy())
     with pytest.raises(
         ConfigError, match=r"'varied': a sees faces with margin .*, the student with margin 1.3"
     ):

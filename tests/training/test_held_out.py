@@ -105,8 +105,10 @@ def test_every_phase_on_a_set_counts(expression_folders: Path, tmp_path: Path) -
 
 def test_people_whom_a_head_was_fitted_to_as_well_are_said(expression_folders: Path, tmp_path: Path) -> None:
     table = load(str(expression_folders)).with_validation(0.2)
-    for splits, warned in ((["train", "val"], True), (["train"], False)):
-        model = write_model(tmp_path / "m.safetensors", data=table.name, fit=splits)
+    first = {"data": table.name, "fit": ["train", "val"], "head": {"stages": [6]}}
+    for splits, warned in ((["train", "val"], True), (["train"], False), (None, True)):
+        origin = {"data": table.name, "fit": splits, "head": {"stages": [6]}, "base": first}
+        model = write_model(tmp_path / "m.safetensors", **origin)
         _, said = names_of(tmp_path, table, model)
         assert bool(said) is warned and (not said or "validation split as well" in said[0])
 
@@ -159,7 +161,7 @@ def test_faces_of_a_set_that_changed_since_are_said(tmp_path: Path) -> None:
     shutil.rmtree(folder)
     write_captured(folder, {name: {f"{name}_{v}.mp4": 4 for v in range(1, 6)} for name in videos})
     after, said = names_of(tmp_path, load(str(folder)), model)
-    assert after != before and "own is not as it was when personal learned from it" in said[0]
+    assert after != before and "is not as it was when personal learned from it" in said[0]
 
 
 @pytest.mark.parametrize("name", ["mine", "CK+", "FER+", "a+b"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
-from tests.training.invoking import ok
+from tests.training.invoking import error, ok
 from tests.training.made_up_faces import SMALL
 from training.datasets.registry import load
 from training.opened import open_network, resting
@@ -64,6 +65,12 @@ def test_base_training_keeps_what_rests(
     assert ("identity_teacher_cosine" in after.record.metrics) == identity
     assert set(after.record.metrics) - {"identity_teacher_cosine"} == heads
     assert set(after.record.calibration) == heads
+    if identity:  # a run that an earlier version began, which kept no heads
+        record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        del record["other heads"]
+        (out / "run.json").write_text(json.dumps(record), encoding="utf-8")
+        words = [*arguments, *small, "--set", f"freeze={frozen}", "--max-steps", "2", "--accelerator", "cpu"]
+        assert "differs in: other heads" in error(*words)
     table = load(str(expression_folders)).part("test")
     was, says = predict(before.network, table, SMALL), predict(after.network, table, SMALL)
     assert not np.array_equal(was["expression"], says["expression"])

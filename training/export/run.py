@@ -82,7 +82,7 @@ class ExportRun:
 
 
 def run_export(run: ExportRun, say: Say = lambda _: None) -> dict[str, Any]:
-    """Write the ONNX file, and ``<name>.json`` with what was compared.
+    """Write the ONNX file, and ``<name>.onnx.json`` with what was compared.
 
     Returns:
         ``inputs``, ``outputs``, ``largest_difference`` per output (random faces, and real ones where given)
