@@ -96,7 +96,12 @@ class _OpenvinoRun:
             decoder = TorchScriptPythonDecoder(network, example_input=torch.from_numpy(example))
         # The reader itself: openvino.convert_model around it would tell its makers that it was called.
         reader = FrontEndManager().load_by_framework("pytorch")
-        self._graph = reader.convert(reader.load(decoder))
+        try:
+            self._graph = reader.convert(reader.load(decoder))
+        except RuntimeError as error:
+            if "KeyboardInterrupt" in str(error):  # Ctrl-C in the midst of it
+                raise KeyboardInterrupt from error
+            raise
         lengths = [-1 if i in free else length for i, length in enumerate(example.shape)]
         self._graph.reshape({self._graph.inputs[0]: openvino.PartialShape(lengths)})
         self._core = openvino.Core()

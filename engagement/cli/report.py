@@ -65,6 +65,7 @@ def report(
     if output != given_folder:
         click.echo(f"{given_folder} lies within the results of {output}: all of these are written again")
     folders = sorted(path.parent for path in output.rglob("summary.json") if not under_way(path, output))
+    folders = _own(folders, output)
     if not folders:
         raise DataError(f"{output} holds no results", "Give the folder that `engagement analyze -o` wrote.")
     given = read_names(names) if names else names_of(output)
@@ -88,6 +89,24 @@ def report(
                 click.echo(f"{folder.relative_to(output)}: {note}")
     written = render_index(output) if (output / "run.json").is_file() else output
     click.echo(f"{count(len(folders), 'session')} written again: {written}")
+
+
+def _own(folders: list[Path], output: Path) -> list[Path]:
+    """The results of an output folder, without those of output folders within it, whose names are their own.
+
+    Raises:
+        DataError: it is none, but holds some.
+    """
+    within = sorted(p.parent for p in output.rglob("run.json") if p.parent != output)
+    mine = [folder for folder in folders if not any(folder.is_relative_to(other) for other in within)]
+    if folders and not mine:
+        raise DataError(
+            f"{output} holds output folders ({', '.join(p.relative_to(output).as_posix() for p in within[:5])})",
+            "Give one of them: each has names and corrections of its own.",
+        )
+    for other in within:
+        click.echo(f"{other.relative_to(output)} is an output folder of its own and left alone")
+    return mine
 
 
 def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tuple[Plan, str]]:

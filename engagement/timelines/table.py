@@ -42,7 +42,9 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    # An open file: pyarrow takes no names that are not UTF-8.
+    if _named_in_utf8(path):
+        frame.to_parquet(path, index=False, compression="zstd")
+        return
     with path.open("wb") as file:
         frame.to_parquet(file, index=False, compression="zstd")
 
@@ -50,9 +52,22 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Some columns of a Parquet file as they are, whatever it is called."""
     import pandas as pd
+    import pyarrow as pa
 
-    with path.open("rb") as file:
-        return pd.read_parquet(file, columns=None if columns is None else list(columns))
+    wanted = None if columns is None else list(columns)
+    if _named_in_utf8(path):
+        return pd.read_parquet(path, columns=wanted)
+    # Bytes, not an open file: one that a thread of pyarrow's lets go last, at the very end, takes the process along.
+    return pd.read_parquet(pa.BufferReader(path.read_bytes()), columns=wanted)  # type: ignore[arg-type]
+
+
+def _named_in_utf8(path: Path) -> bool:
+    """Whether pyarrow can open a file by its name."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:

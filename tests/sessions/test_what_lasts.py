@@ -32,6 +32,15 @@ def test_results_that_no_run_lived_to_list_are_listed_by_the_next(
     assert engagement("analyze", second, "-o", out, *FAST).status == 0
     assert {name: v["status"] for name, v in statuses(out).items()} == {first.name: "ok", second.name: "ok"}
     assert f"{first.stem}/session.html" in (out / "index.html").read_text(encoding="utf-8")
+    # What belongs to another run has corrections of its own.
+    (out / "broken" / "summary.json").unlink()
+    page = out / "apart" / first.stem / "session.html"
+    before = page.stat().st_mtime_ns
+    told = engagement("report", out)
+    assert told.status == 0 and "apart is an output folder of its own" in told.out
+    assert page.stat().st_mtime_ns == before
+    above = engagement("report", tmp_path)
+    assert above.status == 1 and "holds output folders (out" in above.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are not there")
