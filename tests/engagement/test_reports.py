@@ -198,7 +198,7 @@ def test_weak_states_are_named(output: Path) -> None:
 def test_an_empty_session_says_what_to_do(output: Path) -> None:
     page = Page(output / "empty" / "session.html")
     assert "No face of at least 24\u202fpx was found" not in page.text  # faces were found, in scraps
-    assert "too few to make a person of. A higher --sample-rate" in page.text
+    assert "none long and clear enough to make a person of. A higher --sample-rate" in page.text
     assert not page.scripts
 
 

@@ -169,9 +169,9 @@ def test_half_a_file_of_outputs_is_made_anew(tmp_path: Path) -> None:
     [
         ({}, []),
         ({"head": {"views": 3}, "fit": ["train"]}, []),
-        ({"head": {"views": 3}}, ["DAiSEE's validation people"]),
+        ({"data": "daisee", "head": {"views": 3}}, ["DAiSEE's validation people"]),
         (
-            {"head": {"views": 3}, "fit": ["train", "val"], "more": {"data": ["wacv2016"]}},
+            {"data": "daisee", "head": {"views": 3}, "fit": ["train", "val"], "more": {"data": ["wacv2016"]}},
             ["DAiSEE's validation people", "people of wacv2016"],
         ),
         ({"head": {"name": "mood"}, "base": {"head": {"views": 3}, "fit": ["train"]}}, []),
