@@ -168,13 +168,14 @@ def differences(before: Any, now: Mapping[str, Any]) -> list[str]:
     weights = _flat(before.get("weights")), _flat(now["weights"])
     if sorted(map(str, weights[0].values())) == sorted(map(str, weights[1].values())):
         weights = {}, {}  # called something else
+    cached = _flat(now["settings"]).get("persons.identity_weights") is None
     for kind, earlier, later in (
         ("option", _deciding(before.get("settings")), _deciding(now["settings"])),
         ("weights", *weights),
     ):
         for name in sorted(earlier.keys() | later.keys()):
             old, new = earlier.get(name, "absent"), later.get(name, "absent")
-            if name == "persons.identity_sha256" and old is None:
+            if name == "persons.identity_sha256" and old is None and cached:
                 continue  # an earlier version did not look at what is in facenet's cache
             if old != new:
                 out.append(

@@ -90,12 +90,13 @@ def train_identity(
     network.load_state_dict(kept, strict=False)
     network.eval()
     spec = ChipSpec.from_dict(dict(loaded.record.chip))
-    taps, wanted = _collect(network, teacher_file, tables, spec, options, say)
-    if len(wanted) < _FEWEST:
+    pictures = sum(min(options.per_set, int((t.split == "train").sum())) for t in tables)
+    if pictures < _FEWEST:
         raise DataError(
-            f"{len(wanted)} faces are too few to learn who is who from, at least {_FEWEST} are wanted",
+            f"{pictures} faces are too few to learn who is who from, at least {_FEWEST} are wanted",
             "Give more --data, or a higher --limit; thousands are usual.",
         )
+    taps, wanted = _collect(network, teacher_file, tables, spec, options, say)
     head, figures = _fit(taps, wanted, network, options, say)
     assert network.identity is not None
     network.identity.load_state_dict(head.state_dict())

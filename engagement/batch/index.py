@@ -10,7 +10,7 @@ from typing import Any
 
 from engagement import __version__
 from engagement.batch.places import Place, is_url
-from engagement.batch.results import RUN, SUMMARY, UNDER_WAY, read_json, read_summary, write_json
+from engagement.batch.results import RUN, SUMMARY, read_json, read_summary, under_way, write_json
 from engagement.batch.status import VideoStatus, status_of
 from engagement.batch.tasks import Facts, Setup
 from engagement.errors import EngagementError, OutputError, unforeseen
@@ -87,7 +87,7 @@ def _unlisted(root: Path, known: Collection[str]) -> Iterator[dict[str, Any]]:
         output = inside.as_posix()
         # A folder of results that has an index of its own is another run's.
         own = any((root / above / RUN).is_file() for above in (inside, *inside.parents[:-1]))
-        if output in known or own or any(part.startswith(UNDER_WAY) for part in inside.parts):
+        if output in known or own or under_way(path, root):
             continue
         summary = read_summary(path.parent)
         try:

@@ -83,6 +83,11 @@ def is_ours(name: str) -> bool:
     return name in _OURS
 
 
+def under_way(path: Path, root: Path) -> bool:
+    """Whether a file belongs to a result that is being written."""
+    return any(part.startswith(UNDER_WAY) for part in path.relative_to(root).parts)
+
+
 def sweep(root: Path) -> None:
     """Remove what a killed run left under way."""
     for folder in root.rglob(f"{UNDER_WAY}*"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from engagement.batch.results import under_way
 from engagement.calibration.store import FILE, Calibration, read_calibration
-from engagement.corrections.names import under_way
 from engagement.errors import ConfigError, DataError
 
 

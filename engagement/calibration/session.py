@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.batch.results import SUMMARY, read_summary, root_of
+from engagement.batch.results import SUMMARY, read_summary, root_of, under_way
 from engagement.calibration.apply import at_place, nearest
 from engagement.calibration.fit import PriorConfig, fit_shifts
 from engagement.calibration.moments import MomentsConfig, propose
@@ -18,7 +18,7 @@ from engagement.calibration.store import Calibration, Label, PersonCalibration, 
 from engagement.corrections.calibrated import stored
 from engagement.corrections.file import Video
 from engagement.corrections.folder import SAMPLES
-from engagement.corrections.names import under_way, video_of
+from engagement.corrections.names import video_of
 from engagement.corrections.notation import order
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES

@@ -51,11 +51,11 @@ def report(
     A session's calibration.json is applied, too; take it away to have the scores as analysed. Given a folder
     within OUTPUT, such as that of one session, it does the same for the whole of OUTPUT.
     """
-    from engagement.batch.results import root_of
+    from engagement.batch.results import root_of, under_way
     from engagement.corrections.calibrated import described
     from engagement.corrections.file import read_names
     from engagement.corrections.folder import correct_folder
-    from engagement.corrections.names import adopt, names_of, under_way
+    from engagement.corrections.names import adopt, names_of
     from engagement.reports.render import render_index, write_assets
     from engagement.reports.theme import count
     from engagement.timelines.presence import parse_presence

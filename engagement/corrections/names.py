@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from engagement.batch.results import RUN, SUMMARY, UNDER_WAY, read_json, read_summary
+from engagement.batch.results import RUN, SUMMARY, read_json, read_summary, under_way
 from engagement.corrections.file import (
     NAMES_FILE,
     NamesFile,
@@ -75,11 +75,6 @@ def check_names(root: Path, known: Sequence[Video]) -> list[str]:
     unknown = [m for m in mistakes if titles.get(m.line) and not matching(titles[m.line], known)]
     raise_mistakes(names.path, [m for m in mistakes if m not in unknown])
     return [described(names.path, m) for m in unknown]
-
-
-def under_way(path: Path, root: Path) -> bool:
-    """Whether a file belongs to a result that is being written."""
-    return any(part.startswith(UNDER_WAY) for part in path.relative_to(root).parts)
 
 
 def adopt(names: Path, root: Path) -> None:

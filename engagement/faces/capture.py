@@ -281,7 +281,7 @@ class FaceCapture:
                 **{key: round(float(v), 5) for key, v in inside},
             }
             written = {key: str(value) for key, value in row.items()}
-            self._rows[file] = self._fresh[file] = {**written, **_kept(self._rows.get(file, {}), written)}
+            self._rows[file] = self._fresh[file] = written
             self.counts["written"] += 1
             self.written[scene.label] += 1
 

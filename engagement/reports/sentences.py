@@ -74,7 +74,7 @@ def sampled(summary: Mapping[str, Any]) -> str:
         return ""
     step = step or 1 / (asked or 1.0)
     often = f"{1 / step:.3g} pictures a second" if step < 1 else f"one picture every {step:.3g}\u202fs"
-    slow = f" ({asked:g} a second were asked for)" if asked and _slow(summary) else ""
+    slow = f" ({asked:g} a second were asked for)" if _slow(summary) else ""
     return f"{often}{slow}, {n:.0f} in all"
 
 
@@ -82,7 +82,7 @@ def _slow(summary: Mapping[str, Any]) -> bool:
     """Whether the video has fewer pictures than were asked for."""
     part = summary.get("sampling") or {}
     asked, step = number(part.get("rate_hz")), number(part.get("step_s"))
-    return bool(asked and step) and abs((asked or 0) * (step or 0) - 1) > 0.05
+    return (asked or 0) * (step or 0) > 1.05
 
 
 def warnings(summary: Mapping[str, Any]) -> list[str]:

@@ -90,6 +90,11 @@ def test_weights_are_what_is_in_them() -> None:
     assert differences(now | {"settings": other, "weights": {"renamed": "ab"}}, now) == []
     assert differences(now | {"weights": {"face_state": "cd"}}, now) == ["weights face_state changed"]
     assert differences(now | {"settings": settings | {"backend": "opencv"}}, now)
+    # What was in facenet's cache is not known of an earlier result; another file that is named now is another one.
+    before = now | {"settings": {"persons": {"identity_sha256": None, "identity_weights": None}}}
+    for named, changed in ((None, False), ("/else/own.pt", True)):
+        after = now | {"settings": {"persons": {"identity_sha256": "ab", "identity_weights": named}}}
+        assert bool(differences(before, after)) is changed
 
 
 def test_other_content_where_facenets_weights_are_kept_counts(

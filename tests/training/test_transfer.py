@@ -110,36 +110,33 @@ def test_a_page_shows_no_curves_of_an_earlier_run(tmp_path: Path) -> None:
     assert "Learning curves" not in page.read_text(encoding="utf-8")
 
 
+def write_list(folder: Path, columns: str, rows: list[str]) -> Path:
+    """A CSV of made-up faces: the columns beside their files, and the cells of each."""
+    for i in range(len(rows)):
+        Image.fromarray(made_up_face(i % 5, i, 32)).save(folder / f"{i}.png")
+    lines = [f"file,{columns}", *(f"{i}.png,{row}" for i, row in enumerate(rows))]
+    (folder / "faces.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / "faces.csv"
+
+
 @pytest.mark.parametrize("grades", [3, 4])
 def test_a_fifth_of_graded_faces_is_held_out_whatever_their_combinations(tmp_path: Path, grades: int) -> None:
     rng = np.random.default_rng(0)
-    names = [f"g{i}" for i in range(grades)]
-    lines = [",".join(["file", *names])]
-    for i in range(60):
-        Image.fromarray(made_up_face(i % 5, i, 32)).save(tmp_path / f"{i}.png")
-        lines.append(",".join([f"{i}.png", *map(str, rng.integers(0, 4, grades))]))
-    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    table = with_transfer_validation(load(str(tmp_path / "faces.csv")))
+    drawn = [",".join(map(str, rng.integers(0, 4, grades))) for _ in range(60)]
+    listed = write_list(tmp_path, ",".join(f"g{i}" for i in range(grades)), drawn)
+    table = with_transfer_validation(load(str(listed)))
     assert (table.split == "val").sum() == 12
 
 
 def test_a_few_graded_faces_that_are_all_different_can_be_divided(tmp_path: Path) -> None:
-    lines = ["file,a,b"]
-    for i in range(16):
-        Image.fromarray(made_up_face(i % 5, i, 32)).save(tmp_path / f"{i}.png")
-        lines.append(f"{i}.png,{i % 4},{i // 4}")
-    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    table = with_transfer_validation(load(str(tmp_path / "faces.csv")))
+    listed = write_list(tmp_path, "a,b", [f"{i % 4},{i // 4}" for i in range(16)])
+    table = with_transfer_validation(load(str(listed)))
     assert 2 <= (table.split == "val").sum() <= 4
 
 
 def test_a_number_behind_a_name_is_no_block_of_a_video(tmp_path: Path) -> None:
-    lines = ["file,person,label"]
-    for i in range(12):
-        Image.fromarray(made_up_face(i % 5, i, 32)).save(tmp_path / f"{i}.png")
-        lines.append(f"{i}.png,pupil#{i // 2},{'ab'[i % 2]}")
-    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    table = load(str(tmp_path / "faces.csv"))
+    rows = [f"pupil#{i // 2},{'ab'[i % 2]}" for i in range(12)]
+    table = load(str(write_list(tmp_path, "person,label", rows)))
     assert len(np.unique(table.source)) == 6
     assert len(np.unique(table.rows(np.arange(4)).source)) == 2
 
