@@ -27,7 +27,7 @@ from training.chip_dataset import pixel_box
 from training.datasets.terms import licence_text
 from training.initial import refuse_replacing
 from training.samples import SampleTable, read_rgb
-from training.teacher import TEACHER_CHIP, embed, load_teacher, teacher_box
+from training.teacher import TEACHER_CHIP, Teacher, embed, load_teacher, teacher_box
 
 #: What the student's crops go through: mostly loss of resolution and light.
 _VARIED = Augmentation(
@@ -77,12 +77,14 @@ def train_identity(
         the weight file, and figures on held-out pictures: mean cosine to the teacher.
 
     Raises:
+        WeightsError: the teacher's file is missing or another network's.
         DataError: the pictures are too few.
         ConfigError: the file would replace the base.
     """
     refuse_replacing(folder / "model.safetensors", base)
     options = options or IdentityOptions()
     torch.manual_seed(options.seed)
+    teacher = load_teacher(teacher_file)
     loaded = load_weights(base, "face_state")
     source = build_network(loaded)
     network = FaceStateNet(replace(source.spec, identity_dim=options.dim))
@@ -96,7 +98,7 @@ def train_identity(
             f"{pictures} faces are too few to learn who is who from, at least {_FEWEST} are wanted",
             "Give more --data, or a higher --limit; thousands are usual.",
         )
-    taps, wanted = _collect(network, teacher_file, tables, spec, options, say)
+    taps, wanted = _collect(network, teacher, tables, spec, options, say)
     head, figures = _fit(taps, wanted, network, options, say)
     assert network.identity is not None
     network.identity.load_state_dict(head.state_dict())
@@ -130,14 +132,13 @@ def train_identity(
 @torch.inference_mode()
 def _collect(
     network: FaceStateNet,
-    teacher_file: Path,
+    teacher: Teacher,
     tables: Sequence[SampleTable],
     spec: ChipSpec,
     options: IdentityOptions,
     say: Callable[[str], None],
 ) -> tuple[Tensor, Tensor]:
     """Pooled taps (n, t) of varied crops and the teacher's embedding (n, 256) of the clean ones."""
-    teacher = load_teacher(teacher_file)
     taps: list[Tensor] = []
     wanted: list[FloatArray] = []
     for table in tables:
