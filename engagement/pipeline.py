@@ -22,7 +22,7 @@ from engagement.faces.plugins import make_detector
 from engagement.faces.search import FaceFinder
 from engagement.followed import FOLLOWED, settle
 from engagement.records import FaceRecords
-from engagement.smoothing import load_smoother, smooth_persons
+from engagement.smoothing import load_smoother, smooth_further, smooth_persons
 from engagement.stopwatch import Stopwatch
 from engagement.thumbnails import ThumbnailKeeper
 from engagement.tracking.facenet import FacenetEmbedder
@@ -54,7 +54,7 @@ class SessionResult:
         sample_time_s, sample_frame: (n_samples,) each sampled frame.
         records: every face seen.
         person: (len(records),) person index of each row, or -1 for nobody.
-        smoothed: (len(records), 10) smoothed scores, NaN where nothing is claimed.
+        smoothed: (len(records), 10 + k) smoothed scores, the last k of further heads; NaN where nothing is claimed.
         step_s: seconds that a sample stands for.
         followed: rows of FOLLOWED, owned by persons: where they were while their face was not found.
         thumbnails: keeper of pictures by track.
@@ -204,7 +204,12 @@ class Analyzer:
         times = np.asarray(segment.times, np.float64)
         step_s = typical_step_s(times, self.config.sampling.rate_hz)
         gap_s = self.config.smoothing.gap_s(step_s)
-        smoothed = smooth_persons(self.smoother, times, rows, person, gap_s, self.config.quality.min_quality)
+        least = self.config.quality.min_quality
+        window_s = self.config.smoothing.further_window_s
+        smoothed = [
+            smooth_persons(self.smoother, times, rows, person, gap_s, least),
+            smooth_further(times, rows, person, gap_s, least, window_s),
+        ]
         followed = np.concatenate([np.zeros(0, FOLLOWED), *segment.followed])
         tracks = found.relabel(followed["owner"], followed["sample"])
         followed["owner"] = [found.person.get(int(t), -1) for t in tracks]
@@ -216,7 +221,7 @@ class Analyzer:
             np.asarray(segment.frames, np.int64),
             segment.records,
             person,
-            smoothed,
+            np.concatenate(smoothed, axis=1),
             step_s,
             followed,
             segment.thumbnails,

@@ -86,6 +86,31 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
     return out
 
 
+def measured(weights: Sequence[LoadedWeights], head: str) -> dict[str, Any]:
+    """What was measured of one head of the weights in use, for pages; empty where nothing was.
+
+    Returns:
+        ``split``, ``n`` faces, ``beware`` (reasons), and ``figures``: name -> value, low and high (None where unknown).
+    """
+    for loaded in weights:
+        splits: Mapping[str, Any] = loaded.record.metrics.get(head) or {}
+        found = _split(splits)
+        if head in loaded.record.network.get("heads", {}) and found:
+            split = next(name for name, values in splits.items() if values is found)
+            rows = {"accuracy": (found, "accuracy")} if "accuracy" in found else {}
+            rows |= {
+                f"{c} AUC": (v, "auc") for c, v in found.items() if isinstance(v, Mapping) and "auc" in v
+            }
+            figures = {
+                name: [row[key], *row.get("intervals", {}).get(key, (None, None))]
+                for name, (row, key) in rows.items()
+                if _measured(row[key])
+            }
+            beware = list(found.get("beware", ()))
+            return {"split": split, "n": int(found.get("n", 0)), "beware": beware, "figures": figures}
+    return {}
+
+
 def _measured(value: Any) -> bool:
     """Whether a figure is one: where a split shows one answer alone, an AUC is not."""
     return isinstance(value, int | float) and math.isfinite(value)

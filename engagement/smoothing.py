@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,11 @@ class SmoothingConfig:
         if not 0 < self.max_gap_s <= 10:
             raise ConfigError(f"smoothing.max_gap_s {self.max_gap_s} is not within 0-10 s")
 
+    @property
+    def further_window_s(self) -> float:
+        """Width of the box for scores of further heads, of which the networks know nothing; 0 for no smoothing."""
+        return 0.0 if self.method == "none" else self.window_s
+
     def gap_s(self, step_s: float) -> float:
         """The longest pause within a stretch, of samples ``step_s`` apart: at least three of them long."""
         return max(self.max_gap_s, round(3 * step_s, 6))
@@ -98,14 +104,46 @@ def smooth_persons(
     if smoother.needs_chips:
         out[:] = rows["clip"]
     else:
-        for index in range(int(person.max(initial=-1)) + 1):
-            own = np.flatnonzero(person == index)
-            times = times_s[rows["sample"][own]]
-            run = find_runs(times, max_gap_s)
-            for number in range(int(run.max(initial=-1)) + 1):
-                part = own[run == number]
-                if valid[part].any():
-                    times_here = times[run == number]
-                    out[part] = smoother.smooth(ScoreRun(times_here, rows["prob"][part], valid[part], None))
+        for part in _stretches(times_s[rows["sample"]], person, max_gap_s):
+            if valid[part].any():
+                times = times_s[rows["sample"][part]]
+                out[part] = smoother.smooth(ScoreRun(times, rows["prob"][part], valid[part], None))
     out[~valid | (person < 0)] = np.nan
     return out
+
+
+def smooth_further(
+    times_s: TimeArray,
+    rows: NDArray[np.void],
+    person: IndexArray,
+    max_gap_s: float,
+    min_quality: float,
+    window_s: float,
+) -> FloatArray:
+    """Scores of a checkpoint's further heads as their mean over a centred window, stretch by stretch.
+
+    Args:
+        window_s: see ``SmoothingConfig.further_window_s``. The others as for :func:`smooth_persons`.
+
+    Returns:
+        float32 (len(rows), k), NaN for poor crops and for nobody's.
+    """
+    from temporal.box import window_mean
+
+    out = rows["extra"].copy()
+    valid = rows["quality"] >= min_quality
+    if window_s and out.shape[1]:
+        for part in _stretches(times_s[rows["sample"]], person, max_gap_s):
+            times = times_s[rows["sample"][part]]
+            out[part] = window_mean(times, rows["extra"][part], valid[part], window_s)
+    out[~valid | (person < 0)] = np.nan
+    return out
+
+
+def _stretches(time_s: TimeArray, person: IndexArray, max_gap_s: float) -> Iterator[IndexArray]:
+    """Rows of each uninterrupted stretch of each person, in order of time; nobody's rows are in none."""
+    for index in range(int(person.max(initial=-1)) + 1):
+        own = np.flatnonzero(person == index)
+        run = find_runs(time_s[own], max_gap_s)
+        for number in range(int(run.max(initial=-1)) + 1):
+            yield own[run == number]

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from temporal.base import EXPRESSION_COUNT, TIME_TOLERANCE_S, FloatArray, ScoreRun, renormalised
+from temporal.base import (
+    EXPRESSION_COUNT,
+    TIME_TOLERANCE_S,
+    BoolArray,
+    FloatArray,
+    ScoreRun,
+    TimeArray,
+    renormalised,
+)
 
 #: Default width of the window, seconds.
 DEFAULT_WINDOW_S = 2.0
@@ -51,22 +60,32 @@ class BoxSmoother:
 
     def smooth(self, run: ScoreRun) -> FloatArray:
         """See :meth:`temporal.base.TemporalSmoother.smooth`."""
-        expression = _window_mean(run, slice(0, EXPRESSION_COUNT), self.window_s)
-        state = _window_mean(run, slice(EXPRESSION_COUNT, None), self.state_window_s)
+        expression = window_mean(run.times_s, run.prob[:, :EXPRESSION_COUNT], run.valid, self.window_s)
+        state = window_mean(run.times_s, run.prob[:, EXPRESSION_COUNT:], run.valid, self.state_window_s)
         out = renormalised(np.concatenate([expression, state], axis=1))
         # Half a row of scores is of no use to anyone.
         out[np.isnan(out).any(axis=1)] = np.nan
         return out
 
 
-def _window_mean(run: ScoreRun, columns: slice, window_s: float) -> np.ndarray:
-    """(T, k) float64, NaN where the window holds no valid sample."""
-    values = np.where(run.valid[:, None], run.prob[:, columns], 0.0).astype(np.float64)
+def window_mean(
+    times_s: TimeArray, prob: FloatArray, valid: BoolArray, window_s: float
+) -> NDArray[np.float64]:
+    """Mean of the valid samples within a centred window, of any scores.
+
+    Args:
+        times_s: (T,) increasing. prob: (T, k); rows of invalid samples may hold anything. valid: bool (T,).
+        window_s: whole width of the window, seconds.
+
+    Returns:
+        float64 (T, k), NaN where the window holds no valid sample.
+    """
+    values = np.where(valid[:, None], prob, 0.0).astype(np.float64)
     total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-    count = np.concatenate([[0], np.cumsum(run.valid)])
+    count = np.concatenate([[0], np.cumsum(valid)])
     half = window_s / 2 + TIME_TOLERANCE_S
-    first = np.searchsorted(run.times_s, run.times_s - half, side="left")
-    last = np.searchsorted(run.times_s, run.times_s + half, side="right")
+    first = np.searchsorted(times_s, times_s - half, side="left")
+    last = np.searchsorted(times_s, times_s + half, side="right")
     n = (count[last] - count[first])[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(n > 0, (total[last] - total[first]) / n, np.nan)

@@ -6,7 +6,7 @@ precision), not to the network that training held in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ def deliver(
     base: Opened | None = None,
     log: Path | None = None,
     gallery: bool = False,
+    beware: Sequence[str] = (),
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Write the weight file, and beside it ``metrics.json``, ``cost.json``, ``model_card.md`` (and ``.json``)
@@ -59,6 +60,7 @@ def deliver(
             that did not. Its figures are then about those.
         base: where the network's other heads come from, with their calibration and figures.
         log: figures of each epoch, where there were any; a folder may hold those of an earlier run.
+        beware: why figures of the calibrating table may be too good; kept with them.
         gallery: show misclassified faces on the page: pictures of people on a disk.
         say: gets one line.
 
@@ -86,6 +88,8 @@ def deliver(
             if split != calibrating
         }
         found = {split: outcome.figures(DRAWS) for split, outcome in outcomes.items()}
+        if beware:
+            found[calibrating]["beware"] = [*beware, *found[calibrating].get("beware", ())]
     finally:
         draft.unlink(missing_ok=True)
     metrics[head] = plain(found)

@@ -158,6 +158,10 @@ def measure(model: Model, head: str, table: SampleTable, draws: int = 0) -> dict
     return Outcome.of(model, head, table).figures(draws)
 
 
+#: Below so many people or videos the bootstrap knows too few to say how others would differ.
+_FEW_SOURCES = 10
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """What a head said of a table.
@@ -185,8 +189,19 @@ class Outcome:
         return cls(table, model.probabilities(head, table), known)
 
     def figures(self, draws: int = 0) -> dict[str, Any]:
-        """:func:`figures` of it."""
-        return figures(self.prob, self.table.target, self.table.source, self.table.labels, draws, self.often)
+        """:func:`figures` of it, and under ``beware`` why they may look too good, where that is known."""
+        sources = self.table.source
+        found = figures(self.prob, self.table.target, sources, self.table.labels, draws, self.often)
+        n = len(np.unique(sources))
+        if draws and n < min(_FEW_SOURCES, len(sources)):
+            whose = (
+                "a single person or video, which tells nothing of others"
+                if n == 1
+                else f"{n} people or videos"
+            )
+            narrow = "" if n == 1 else ": intervals from resampling so few are too narrow"
+            found["beware"] = [f"the faces are those of {whose}{narrow}"]
+        return found
 
 
 def head_for(model: Model, table: SampleTable) -> str:

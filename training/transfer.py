@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,9 @@ def train_personal(run: TransferRun, say: Say = lambda _: None) -> dict[str, Any
     it is called as the data folder is, and comes to the base's heads.
     """
     refuse_replacing(run.out / "personal.safetensors", run.base, *run.distil)
-    table = _table(run, say)
+    table, beware = _table(run, say)
     head = "expression" if table.labels.name == EXPRESSIONS.name else head_name(table.name, folder=True)
-    return _train(run, table, head, run.out / "personal.safetensors", say)
+    return _train(run, table, head, run.out / "personal.safetensors", beware, say)
 
 
 def train_extension(run: TransferRun, name: str, say: Say = lambda _: None) -> dict[str, Any]:
@@ -109,9 +109,9 @@ def train_extension(run: TransferRun, name: str, say: Say = lambda _: None) -> d
     if name in open_network(run.base).network.spec.heads:
         raise ConfigError(f"--name '{name}' is a head of the base already", "Choose another name.")
     refuse_replacing(run.out / "model.safetensors", run.base, *run.distil)
-    table = _table(run, say)
+    table, beware = _table(run, say)
     table = replace(table, labels=LabelSet(name, table.labels.classes, table.labels.kind))
-    return _train(run, table, name, run.out / "model.safetensors", say)
+    return _train(run, table, name, run.out / "model.safetensors", beware, say)
 
 
 def head_name(text: str, folder: bool = False) -> str:
@@ -143,7 +143,8 @@ def head_name(text: str, folder: bool = False) -> str:
     return name
 
 
-def _table(run: TransferRun, say: Say) -> SampleTable:
+def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
+    """The faces, some of which validate, and why figures of those may be too good; said as well."""
     table = prepared(run.data, None, run.skip_bad, say)
     if table.labels.kind != "exclusive" and not thresholds(table.labels):
         raise DataError(f"'{run.data}' has independent states, not classes", "Use `engagement train states`.")
@@ -152,29 +153,30 @@ def _table(run: TransferRun, say: Say) -> SampleTable:
             f"data set '{table.name}' has one class ('{table.labels.classes[0]}'): there is nothing to tell apart",
             "Add a folder with pictures of another class.",
         )
+    beware: list[str] = []
     if len(np.unique(table.group)) == len(table) and not (table.split == "val").any():
-        say(
-            f"{table.name}: no manifest.csv tells which pictures belong together, so near copies may be on "
+        beware.append(
+            "no manifest.csv tells which pictures belong together, so near copies may be on "
             "both sides of the validation split and make its figures too good"
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
         table = with_transfer_validation(table)
         said, learned = (set(table.part(split).source.tolist()) for split in ("val", "train"))
         if said & learned and len(np.unique(table.group)) < len(table):
-            say(
-                f"{table.name}: validates on other seconds of the videos that are learned from, whose pictures look alike: "
+            beware.append(
+                "validates on other seconds of the videos that are learned from, whose pictures look alike: "
                 "the figures flatter. Capture two videos of each class, so that whole ones can be kept out"
             )
     require_disjoint(table)
     unseen = [c for c, n in _counts(table.part("val")).items() if not n]
     if unseen:
-        say(
-            f"{table.name}: too few sources to validate {', '.join(unseen)}; the figures are about the others"
-        )
+        beware.append(f"too few sources to validate {', '.join(unseen)}; the figures are about the others")
     lacking = [c for c, n in _counts(table.part("train")).items() if not n]
     if lacking:
         raise DataError(f"data set '{table.name}' has no training picture of: {', '.join(lacking)}")
-    return table
+    for text in beware:
+        say(f"{table.name}: {text}")
+    return table, beware
 
 
 def _counts(table: SampleTable) -> dict[str, float]:
@@ -182,13 +184,17 @@ def _counts(table: SampleTable) -> dict[str, float]:
     return dict(zip(table.labels.classes, np.nansum(table.target, axis=0).tolist(), strict=True))
 
 
-def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say) -> dict[str, Any]:
+def _train(
+    run: TransferRun, table: SampleTable, head: str, path: Path, beware: Sequence[str], say: Say
+) -> dict[str, Any]:
     base = open_network(run.base)
     if knows(base, table.part("val")):
-        say(
-            f"{table.name}: {base.name} learned from this set before and may have held out other faces of it: where it knows some that "
+        text = (
+            f"{base.name} learned from this set before and may have held out other faces of it: where it knows some that "
             "now validate, the figures flatter"
         )
+        say(f"{table.name}: {text}")
+        beware = [*beware, text]
     if head in base.heads and head != "expression":
         say(f"{base.name}: its head '{head}' is replaced")
     if run.equalize:
@@ -220,7 +226,19 @@ def _train(run: TransferRun, table: SampleTable, head: str, path: Path, say: Say
     }
     licence = licence_text(table.name, base.record.licence)
     log = run.out / "log" / "metrics.csv" if run.unfreeze else None
-    return deliver(path, network, head, base.chip, measured_on, origin, licence, base=base, log=log, say=say)
+    return deliver(
+        path,
+        network,
+        head,
+        base.chip,
+        measured_on,
+        origin,
+        licence,
+        base=base,
+        log=log,
+        beware=beware,
+        say=say,
+    )
 
 
 def _taught(table: SampleTable, files: tuple[str, ...], say: Say) -> SampleTable:

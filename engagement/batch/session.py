@@ -21,12 +21,12 @@ from engagement.corrections.folder import write_tables
 from engagement.corrections.notation import clock
 from engagement.labels import EXPRESSIONS
 from engagement.pipeline import Analyzer, SessionResult
-from engagement.provenance import learned_from_scores_of, weak_states, weights_record
+from engagement.provenance import learned_from_scores_of, measured, weak_states, weights_record
 from engagement.reports.render import Thumbnail, render_session
 from engagement.runs import LONGEST_STEPS
 from engagement.timelines.columns import SAMPLES
 from engagement.timelines.session import SessionTables, TableOptions, build_tables
-from engagement.timelines.summary import class_curves, expression_share, visibility
+from engagement.timelines.summary import class_curves, expression_share, further_heads, visibility
 from engagement.timelines.table import conform, write_parquet
 from engagement.types import TimeArray
 
@@ -178,7 +178,12 @@ def summarise(
             "max_gap_s": config.smoothing.gap_s(result.step_s),
         },
         "class": class_curves(tables.timeline, times),
+        "expressions": list(analyzer.classifier.expression_classes),
         "expression_share": expression_share(tables.timeline),
+        "heads": {
+            name: {**head, "measured": measured(analyzer.weights, name)}
+            for name, head in further_heads(tables.timeline, times, analyzer.classifier.extra_heads).items()
+        },
         "models": weights_record(analyzer.weights),
         "warnings": warnings,
     }

@@ -30,7 +30,7 @@ from engagement.reports.render import Thumbnail, render_session
 from engagement.timelines import columns, table
 from engagement.timelines.presence import PresenceConfig
 from engagement.timelines.session import SessionTables
-from engagement.timelines.summary import class_curves, expression_share, visibility
+from engagement.timelines.summary import class_curves, expression_share, further_heads, heads_of, visibility
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +122,7 @@ def write_corrected(
         for name in (TIMELINE, "timeline.csv", "events.csv"):
             _link(folder / name, out / name)
         tables = SessionTables(
-            table.read(folder / TIMELINE, columns.TIMELINE),
+            table.read(folder / TIMELINE, columns.TIMELINE, further=True),
             table.read(folder / "persons.csv", columns.PERSONS),
             table.read(folder / "events.csv", columns.EVENTS),
         )
@@ -136,7 +136,7 @@ def write_corrected(
     if (folder / SAMPLES).is_file():
         _link(folder / SAMPLES, out / SAMPLES)
     if changes or not shown.all() or summary.get("n_shown", len(persons)) != summary.get("n_persons"):
-        summary |= figures(tables, read_samples(folder / SAMPLES))
+        summary |= figures(tables, read_samples(folder / SAMPLES), summary)
     summary |= {"n_persons": len(persons), "n_shown": int(shown.sum())}
     record = (
         plan.record()
@@ -213,8 +213,8 @@ def bring_up_to_date(
     return correct_folder(folder, root, plan, presence, now, wrong, calibration=calibration)
 
 
-def figures(tables: SessionTables, samples: Samples) -> dict[str, Any]:
-    """The parts of a summary that rest on the people who are shown."""
+def figures(tables: SessionTables, samples: Samples, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a summary that rest on the people who are shown, anew."""
     timeline: Any = tables.timeline
     persons: Any = tables.persons
     if not persons["shown"].all():
@@ -225,6 +225,10 @@ def figures(tables: SessionTables, samples: Samples) -> dict[str, Any]:
         **visibility(timeline, len(times)),
         "class": class_curves(timeline, times),
         "expression_share": expression_share(timeline),
+        "heads": {
+            name: {**summary["heads"][name], **head}
+            for name, head in further_heads(timeline, times, heads_of(summary)).items()
+        },
     }
 
 
@@ -267,7 +271,7 @@ def _rebuilt(
     from engagement.corrections.rebuild import rebuild, settings
 
     source: Any = table.read_all(source_of(folder), columns.TIMELINE)
-    made_with = settings(summary, tuple(c[2:] for c in table.further_columns(source)))
+    made_with = settings(summary, table.further_classes(source))
     left = np.where(plan.erases, "", plan.source).astype(object)
     if plan.erases.any() or not (plan.regroups or applied.shifts):
         without = rebuild(source, left, _differing(left, plan.source), samples, made_with)

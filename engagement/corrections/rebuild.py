@@ -20,7 +20,7 @@ from engagement.corrections.plan import Labels
 from engagement.errors import DataError
 from engagement.followed import FOLLOWED, settle
 from engagement.records import FaceRecords
-from engagement.smoothing import SmoothingConfig, load_smoother, smooth_persons
+from engagement.smoothing import SmoothingConfig, load_smoother, smooth_further, smooth_persons
 from engagement.timelines import table
 from engagement.timelines.columns import raw_scores, smoothed_scores
 from engagement.timelines.episodes import EpisodesConfig
@@ -131,9 +131,12 @@ def rebuild(
         smoothed[moved] = _smooth(scored, np.where(moved, person, -1), samples, made_with)[moved]
     followed = _followed(unread, seen, label, number, samples)
     followed = settle(followed, rows["sample"], person, rows["box"])
-    return build_tables(
-        samples.times_s, samples.frames, rows, person, smoothed, made_with.options, names, followed
-    )
+    options = made_with.options
+    # Of raw scores alone: whoever has the same rows as before gets the same.
+    window_s = made_with.smoothing.further_window_s
+    further = smooth_further(samples.times_s, rows, person, options.max_gap_s, options.min_quality, window_s)
+    both = np.concatenate([smoothed, further], axis=1)
+    return build_tables(samples.times_s, samples.frames, rows, person, both, options, names, followed)
 
 
 def _calibrated(scores: FloatArray, person: IndexArray, shifts: Mapping[int, Any]) -> FloatArray:

@@ -31,7 +31,7 @@ from engagement.reports.drawing import (
     rows_layout,
     widened,
 )
-from engagement.reports.theme import EXPRESSION_COLORS, FEW_PEOPLE, GREY, STATES, with_alpha
+from engagement.reports.theme import CLASS_COLORS, EXPRESSION_COLORS, FEW_PEOPLE, GREY, STATES, with_alpha
 from engagement.reports.thinning import Floats, fewer, pick, spans, thin, with_gaps
 from engagement.runs import LONGEST_STEPS
 
@@ -153,28 +153,93 @@ def states_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_qua
 
 
 def expressions_figure(
-    table: pd.DataFrame, duration_s: float, step_s: float, min_quality: float
+    table: pd.DataFrame, expressions: Sequence[str], duration_s: float, step_s: float, min_quality: float
 ) -> str | None:
-    """Seven thin areas above one another, one per expression."""
+    """Thin areas above one another, one per expression that the model in use can name."""
     view = _View(table, step_s, min_quality)
+    shown = [(c, f"s_{c}", color) for c, color in EXPRESSION_COLORS.items() if c in expressions]
+    return _areas(view, shown, duration_s)
+
+
+def further_figure(
+    table: pd.DataFrame,
+    head: str,
+    classes: Sequence[str],
+    duration_s: float,
+    step_s: float,
+    min_quality: float,
+) -> str | None:
+    """The same of the classes of a further head."""
+    view = _View(table, step_s, min_quality)
+    shown = [(c, f"s_{head}_{c}", _class_color(i)) for i, c in enumerate(classes)]
+    return _areas(view, shown, duration_s)
+
+
+def _areas(view: _View, shown: Sequence[tuple[str, str, str]], duration_s: float) -> str | None:
+    """Thin areas above one another: (class, its column, colour) each."""
     if not view.usable:
         return None
-    names = list(EXPRESSION_COLORS)
-    times, values = view.thinned(np.stack([view.column(f"s_{c}") for c in names], axis=1))
+    times, values = view.thinned(np.stack([view.column(name) for _, name, _ in shown], axis=1))
     traces: list[dict[str, Any]] = []
     rows, notes = [], []
-    for row, name in enumerate(names):
+    for row, (name, _, color) in enumerate(shown):
         axis = row_axis(row)
-        area = line(times, values[:, row], EXPRESSION_COLORS[name], 1.2, axis)
+        area = line(times, values[:, row], color, 1.2, axis)
         area["customdata"] = rounded(values[:, row])
-        area["hovertemplate"] = f"apparent {name}: about %{{customdata}}\u202f%<extra></extra>"
-        fill = band(times, np.zeros(len(times)), values[:, row], lighter(EXPRESSION_COLORS[name]), axis)
+        area["hovertemplate"] = f"apparent {_plain(name)}: about %{{customdata}}\u202f%<extra></extra>"
+        fill = band(times, np.zeros(len(times)), values[:, row], lighter(color), axis)
         traces += [*view.poor_traces(axis, duration_s), *fill, area]
-        # Seven times the same scale would only be noise.
-        ticks = ["0", "100\u202f%"] if row == 0 else ["", ""]
-        rows.append((axis, 34, {**PERCENT, "tickvals": [0, 1], "ticktext": ticks}))
-        notes.append(row_title(axis, name, EXPRESSION_COLORS[name]))
+        rows.append((axis, 34, _scale(row)))
+        notes.append(row_title(axis, _plain(name), color))
     return _json(traces, {**rows_layout(rows, duration_s), "annotations": notes})
+
+
+def heads_figure(curves: Mapping[str, Any], duration_s: float) -> str | None:
+    """The class's means of a further head's classes with their bands, a row each.
+
+    Args:
+        curves: of a head in the ``heads`` part of summary.json.
+
+    Returns:
+        JSON of the figure, None when nobody's picture could ever be used.
+    """
+    times, n_used = column(curves, "time_s"), column(curves, "n_used")
+    if not len(times) or not np.nanmax(n_used) > 0:
+        return None
+    middle = times + float(curves.get("step_s") or 1.0) / 2
+    traces: list[dict[str, Any]] = []
+    rows, notes = [], []
+    for row, name in enumerate(curves["mean"]):
+        axis, color = row_axis(row), _class_color(row)
+        mean, low, high = (column(curves[end], name) for end in ("mean", "low", "high"))
+        enough = n_used >= FEW_PEOPLE
+        edges = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
+        curve = line(middle, mean, color, 1.6, axis)
+        curve["customdata"] = np.stack([rounded(mean), n_used], axis=1)
+        curve["hovertemplate"] = (
+            f"apparent {_plain(name)}: about %{{customdata[0]}}\u202f%, n = %{{customdata[1]}}<extra></extra>"
+        )
+        traces += [*band(middle, *edges, with_alpha(color, BAND_OPACITY), axis), curve]
+        rows.append((axis, 46, _scale(row)))
+        notes.append(row_title(axis, _plain(name), color))
+    return _json(traces, {**rows_layout(rows, duration_s), "annotations": notes})
+
+
+def _scale(row: int) -> dict[str, Any]:
+    """Of one of many rows: as often the same scale would only be noise."""
+    ticks = ["0", "100\u202f%"] if row == 0 else ["", ""]
+    return {**PERCENT, "tickvals": [0, 1], "ticktext": ticks}
+
+
+def _class_color(place: int) -> str:
+    return CLASS_COLORS[place % len(CLASS_COLORS)]
+
+
+def _plain(name: str) -> str:
+    """A class's name where plotly would read mark-up and placeholders."""
+    from markupsafe import escape
+
+    return str(escape(name)).replace("%{", "%&#123;")
 
 
 def head_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quality: float) -> str | None:

@@ -69,7 +69,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     Raises:
         DataError: a table or the summary is missing or damaged.
     """
-    from engagement.reports import figures
+    from engagement.reports import figures, further
     from engagement.reports.lanes import person_lane
     from engagement.timelines import columns, moments, table
     from engagement.timelines.shifts import recorded, shifted_scores
@@ -77,7 +77,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     summary = _read_json(folder / "summary.json")
     persons = table.read(folder / "persons.csv", columns.PERSONS)
     events = table.read(folder / "events.csv", columns.EVENTS)
-    timeline = table.read(folder / "timeline.parquet", columns.TIMELINE)
+    timeline = table.read(folder / "timeline.parquet", columns.TIMELINE, further=True)
     length = sentences.session_length(summary)
     limits = _part(summary, "limits")
     min_quality = sentences.number(limits.get("min_quality")) or 0.0
@@ -86,6 +86,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         name: {state: sentences.number(part.get("shift")) or 0.0 for state, part in states.items()}
         for name, states in recorded(summary).items()
     }
+    named = summary.get("expressions") or list(theme.EXPRESSION_COLORS)
     found = moments.find_moments(_part(summary, "class"))
     shared = {
         "summary": summary,
@@ -120,7 +121,9 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
             "calibrated": sentences.calibrated_person(summary, person["id"]),
             "no_curve": sentences.no_curve(summary, f"no picture of {person['label']}"),
             "states": figures.states_figure(own, length, step, min_quality),
-            "expressions": figures.expressions_figure(own, length, step, min_quality),
+            "expressions": figures.expressions_figure(own, named, length, step, min_quality),
+            "named": len(named),
+            "further": further.of_person(summary, own, length, step, min_quality),
             "head": figures.head_figure(own, length, step, min_quality),
             "page_data": _page_data(length, {person["key"]: lane}, {}),
             **_paths(folder / "persons", root),
@@ -139,7 +142,9 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "moments": [(m.time_s, _hash(m.start_s, m.end_s), sentences.moment_text(m)) for m in found],
         "no_moments": "" if found else sentences.nothing_stood_out(_part(summary, "class")),
         "no_curve": sentences.no_curve(summary, "nobody's picture"),
+        "further": further.of_class(summary, length),
         "window": moments.window_s(_part(summary, "class")),
+        "least_change": round(moments.MIN_CHANGE * 100),
         "class_figure": figures.session_figure(_part(summary, "class"), length, [m.time_s for m in found]),
         "page_data": _page_data(length, lanes, {p["key"]: p["href"] for p in people}),
         **_paths(folder, root),

@@ -5,6 +5,7 @@ The writers, the readers, the pages and the documentation (``engagement columns`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -158,3 +159,8 @@ def raw_scores() -> list[str]:
 def smoothed_scores() -> list[str]:
     """Names of the ten smoothed score columns, in the order of :func:`raw_scores`."""
     return [f"s_{c}" for c in (*EXPRESSIONS.classes, *LEARNER_STATES.classes)]
+
+
+def further_scores(classes: Sequence[str]) -> list[str]:
+    """Names of the columns of further heads' classes: all raw scores, then all smoothed ones."""
+    return [f"{prefix}_{c}" for prefix in ("p", "s") for c in classes]

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from engagement.followed import FOLLOWED
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.runs import find_runs
-from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE, raw_scores, smoothed_scores
+from engagement.timelines.columns import (
+    EVENTS,
+    PERSONS,
+    TIMELINE,
+    further_scores,
+    raw_scores,
+    smoothed_scores,
+)
 from engagement.timelines.episodes import EpisodesConfig, find_episodes
 from engagement.timelines.table import conform
 from engagement.types import FloatArray, IndexArray, TimeArray
@@ -34,7 +41,7 @@ class SessionTables:
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """What the tables need to know: the sampling step, the limits of claims, further classes."""
+    """What the tables need to know: the sampling step, the limits of claims, k further classes."""
 
     step_s: float
     min_quality: float
@@ -64,7 +71,7 @@ def build_tables(
         times_s, frames: (n_samples,) time and frame index of each sampled frame.
         rows: the records of the faces (see FaceRecords), in order of time.
         person: (len(rows),) index of the person from 0, -1 for nobody.
-        smoothed: (len(rows), 10), NaN where nothing is claimed.
+        smoothed: (len(rows), 10 + k), the last k of the further classes; NaN where nothing is claimed.
         names: id of each person; P01, P02 … when not given.
         followed: rows of FOLLOWED, owned by persons, none where a face was found; those before the first sight
             of a person and after the last are left out.
@@ -84,10 +91,10 @@ def build_tables(
         times = times_s[seen]
         run = find_runs(times, options.max_gap_s)
         valid = own["quality"] >= options.min_quality
-        curves = smoothed[person == index]
+        curves, further = np.split(smoothed[person == index], [len(smoothed_scores())], axis=1)
         between = followed[followed["owner"] == index]
         between = between[(between["sample"] > seen[0]) & (between["sample"] < seen[-1])]
-        timelines.append(_timeline(name, times_s, frames, own, between, curves, options))
+        timelines.append(_timeline(name, times_s, frames, own, between, curves, further, options))
         persons.append(_person(name, times_s, own, len(between), valid, curves, options))
         for episode in find_episodes(times, curves[:, _E:], run, options.step_s, options.episodes):
             events.append(
@@ -100,9 +107,8 @@ def build_tables(
                 }
             )
     timeline = _stack(timelines, TIMELINE)
-    extra = [f"p_{c}" for c in options.extra]
     tables = conform(timeline, TIMELINE)
-    for column in extra:
+    for column in further_scores(options.extra):
         tables[column] = timeline[column].to_numpy() if len(timeline) else np.zeros(0)
     return SessionTables(
         tables,
@@ -124,6 +130,7 @@ def _timeline(
     own: NDArray[np.void],
     between: NDArray[np.void],
     smoothed: FloatArray,
+    further: FloatArray,
     options: TableOptions,
 ) -> pd.DataFrame:
     """One row per sampled time between first and last sight; what was not observed is empty."""
@@ -158,7 +165,7 @@ def _timeline(
         (("yaw_deg", "pitch_deg", "roll_deg"), own["pose"]),
         (raw_scores(), own["prob"]),
         (smoothed_scores(), smoothed),
-        (tuple(f"p_{c}" for c in options.extra), own["extra"]),
+        (further_scores(options.extra), np.concatenate([own["extra"], further], axis=1)),
     ]
     for names, values in blocks:
         filled = spread(values)

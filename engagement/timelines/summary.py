@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engagement.labels import EXPRESSIONS, LEARNER_STATES
+from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import TimeArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_POINTS = 400  # of the class curves; more than a screen shows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Means:
+    """Means over persons in steps of time.
+
+    Attributes:
+        step_s: length of a step, float. time_s, n_visible, n_used: of each step.
+        of: column -> (steps, 3): mean, low, high; NaN where nobody or one person was usable.
+    """
+
+    step_s: float
+    time_s: list[float]
+    n_visible: list[int]
+    n_used: list[int]
+    of: dict[str, NDArray[np.float64]]
+
+    @property
+    def axis(self) -> dict[str, Any]:
+        return {
+            "step_s": self.step_s,
+            "time_s": self.time_s,
+            "n_visible": self.n_visible,
+            "n_used": self.n_used,
+        }
 
 
 def class_curves(timeline: pd.DataFrame, times_s: TimeArray) -> dict[str, Any]:
@@ -30,32 +57,67 @@ def class_curves(timeline: pd.DataFrame, times_s: TimeArray) -> dict[str, Any]:
         step_s, and lists of equal length: time_s (start of the step), n_visible, n_used, and for each
         state its mean, ``_lo`` and ``_hi`` (None where nobody or one person was usable).
     """
+    means = _means(timeline, times_s, [f"s_{s}" for s in LEARNER_STATES.classes])
+    out = means.axis
+    for state in LEARNER_STATES.classes:
+        for end, values in zip(("", "_lo", "_hi"), means.of[f"s_{state}"].T, strict=True):
+            out[f"{state}{end}"] = _rounded(values)
+    return out
+
+
+def further_heads(
+    timeline: pd.DataFrame, times_s: TimeArray, heads: Mapping[str, LabelSet]
+) -> dict[str, dict[str, Any]]:
+    """What a checkpoint's further heads can tell apart, and the class's means of it over time.
+
+    Args:
+        timeline, times_s: see :func:`class_curves`. heads: name -> its classes, which the timeline has.
+
+    Returns:
+        name -> labels (see ``LabelSet.to_dict``) and ``curves``: step_s, time_s, n_visible and n_used as in
+        :func:`class_curves`, and for each of ``mean``, ``low`` and ``high`` a list per class.
+    """
+    out: dict[str, dict[str, Any]] = {}
+    for name, labels in heads.items():
+        means = _means(timeline, times_s, [f"s_{name}_{c}" for c in labels.classes])
+        curves = means.axis
+        for i, end in enumerate(("mean", "low", "high")):
+            curves[end] = {c: _rounded(means.of[f"s_{name}_{c}"][:, i]) for c in labels.classes}
+        out[name] = {**labels.to_dict(), "curves": curves}
+    return out
+
+
+def heads_of(summary: Mapping[str, Any]) -> dict[str, LabelSet]:
+    """Further heads of the checkpoint that a result was made with; none in results of earlier versions."""
+    return {str(name): LabelSet.from_dict(head) for name, head in (summary.get("heads") or {}).items()}
+
+
+def _means(timeline: pd.DataFrame, times_s: TimeArray, columns: list[str]) -> _Means:
     if not len(times_s):
-        return {"step_s": 1.0, "time_s": [], "n_visible": [], "n_used": []} | {
-            f"{s}{end}": [] for s in LEARNER_STATES.classes for end in ("", "_lo", "_hi")
-        }
+        return _Means(1.0, [], [], [], {c: np.zeros((0, 3)) for c in columns})
     length = float(times_s[-1])
     apart = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
     step = float(max(1.0, np.ceil(length / _MOST_POINTS), np.ceil(2 * apart)))
     count = int(length // step) + 1
-    out: dict[str, Any] = {"step_s": step, "time_s": (np.arange(count) * step).tolist()}
     seen: Any = timeline[timeline["observed"]]
     bin_of = (seen["time_s"] // step).astype(int)
     visible = seen.groupby(bin_of)["person_id"].nunique().reindex(range(count), fill_value=0)
-    columns = [f"s_{s}" for s in LEARNER_STATES.classes]
     per_person = seen.groupby([bin_of.rename("bin"), "person_id"])[columns].mean().dropna()
     grouped = per_person.groupby("bin")
     n = grouped.size().reindex(range(count), fill_value=0).to_numpy()
-    out["n_visible"] = visible.astype(int).tolist()
-    out["n_used"] = n.astype(int).tolist()
     mean, spread = grouped.mean().reindex(range(count)), grouped.std().reindex(range(count))
-    for state in LEARNER_STATES.classes:
-        middle = mean[f"s_{state}"].to_numpy(float)
-        half = halfwidths(n) * spread[f"s_{state}"].to_numpy(float) / np.sqrt(np.maximum(n, 1))
-        out[state] = _rounded(middle)
-        out[f"{state}_lo"] = _rounded(np.clip(middle - half, 0, 1))
-        out[f"{state}_hi"] = _rounded(np.clip(middle + half, 0, 1))
-    return out
+    of = {}
+    for column in columns:
+        middle = mean[column].to_numpy(float)
+        half = halfwidths(n) * spread[column].to_numpy(float) / np.sqrt(np.maximum(n, 1))
+        of[column] = np.stack([middle, np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)], axis=1)
+    return _Means(
+        step,
+        (np.arange(count) * step).tolist(),
+        visible.astype(int).tolist(),
+        n.astype(int).tolist(),
+        of,
+    )
 
 
 def halfwidths(n: ArrayLike) -> NDArray[np.float64]:

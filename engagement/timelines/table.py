@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagement.errors import DataError
-from engagement.timelines.columns import TIMELINE, Column, names
+from engagement.timelines.columns import TIMELINE, Column, further_scores, names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +70,11 @@ def _named_in_utf8(path: Path) -> bool:
     return True
 
 
-def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
+def read(path: Path, columns: tuple[Column, ...], further: bool = False) -> pd.DataFrame:
     """A table written by this package, Parquet or CSV.
+
+    Args:
+        further: of a timeline, keep the scores of further heads behind the documented columns.
 
     Raises:
         DataError: the file is missing or damaged, or has other columns or types.
@@ -79,7 +82,11 @@ def read(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path} does not exist", "Give the folder that `engagement analyze` wrote.")
     try:
-        return conform(read_all(path, columns), columns)
+        found = read_all(path, columns)
+        table: Any = conform(found, columns)
+        for name in further_scores(further_classes(found)) if further else ():
+            table[name] = found[name].to_numpy("float64") if name in found else float("nan")
+        return table
     except DataError as error:
         raise DataError(f"{path}: {error.message}", REDO) from error
     except (OSError, ValueError, TypeError) as error:  # among them what pandas and pyarrow raise
@@ -103,7 +110,7 @@ def read_all(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
     return frame
 
 
-def further_columns(frame: pd.DataFrame) -> list[str]:
-    """Columns of a timeline beyond the documented ones: raw scores of further heads, in order."""
+def further_classes(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Classes of further heads that a timeline holds raw scores of, ``head_class`` each, in order."""
     known = set(names(TIMELINE))
-    return [str(c) for c in frame.columns if c not in known]
+    return tuple(str(c)[2:] for c in frame.columns if c not in known and str(c).startswith("p_"))

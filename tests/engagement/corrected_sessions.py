@@ -16,13 +16,14 @@ import pandas as pd
 
 from engagement.corrections.folder import write_tables
 from engagement.followed import FOLLOWED, settle
+from engagement.labels import LabelSet
 from engagement.records import FaceRecords
 from engagement.reports.render import Thumbnail, render_index, render_session, write_assets
-from engagement.smoothing import SmoothingConfig, load_smoother, smooth_persons
+from engagement.smoothing import SmoothingConfig, load_smoother, smooth_further, smooth_persons
 from engagement.timelines.columns import SAMPLES
 from engagement.timelines.episodes import EpisodesConfig
 from engagement.timelines.session import TableOptions, build_tables
-from engagement.timelines.summary import class_curves, expression_share, visibility
+from engagement.timelines.summary import class_curves, expression_share, further_heads, visibility
 from engagement.timelines.table import conform, write_parquet
 from tests.engagement.report_data import portraits, write_run
 from tests.sessions.command import Run
@@ -32,6 +33,8 @@ Report = Callable[..., Run]
 STEP = 0.2
 SMOOTHING = SmoothingConfig()
 OPTIONS = TableOptions(STEP, 0.3, SMOOTHING.max_gap_s, EpisodesConfig(), ("extra_yes", "extra_no"))
+HEADS = {"extra": LabelSet("extra", ("yes", "no"), "independent")}
+MEASURED = {"split": "val", "n": 40, "beware": ["they are few"], "figures": {"yes AUC": [0.7, 0.6, 0.8]}}
 PEOPLE: dict[str, list[tuple[float, float]]] = {
     "P01": [(0, 60)],
     "P02": [(0, 20), (22, 30)],
@@ -108,7 +111,10 @@ def write_result(
     names = sorted(first, key=lambda name: (first[name], name))
     person = np.array([names.index(name) if name else -1 for name in given], np.int64)
     smoother, _ = load_smoother(SMOOTHING)
-    smoothed = smooth_persons(smoother, times, rows, person, SMOOTHING.max_gap_s, OPTIONS.min_quality)
+    limits = SMOOTHING.max_gap_s, OPTIONS.min_quality
+    smoothed = smooth_persons(smoother, times, rows, person, *limits)
+    further = smooth_further(times, rows, person, *limits, SMOOTHING.further_window_s)
+    smoothed = np.concatenate([smoothed, further], axis=1)
     followed = settle(heads(rows, true, person), rows["sample"], person, rows["box"])
     tables = build_tables(times, frames, rows, person, smoothed, OPTIONS, names, followed)
     write_tables(tables, folder)
@@ -133,6 +139,10 @@ def write_result(
         },
         "class": class_curves(tables.timeline, times),
         "expression_share": expression_share(tables.timeline),
+        "heads": {
+            name: {**head, "measured": MEASURED}
+            for name, head in further_heads(tables.timeline, times, HEADS).items()
+        },
         "models": {},
         "warnings": [],
         "fingerprint": {"settings": "one"},

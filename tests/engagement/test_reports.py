@@ -22,6 +22,7 @@ from engagement.reports.figures import ORIGIN_MS, expressions_figure, states_fig
 from engagement.reports.lanes import person_lane
 from engagement.reports.render import render_index, render_session, write_assets
 from engagement.reports.sentences import session_sentence, trust
+from engagement.reports.theme import EXPRESSION_COLORS
 from engagement.reports.thinning import fewer, spans, thin, with_gaps
 from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder, write_run
 
@@ -217,8 +218,11 @@ def test_gaps_are_not_bridged() -> None:
     table.loc[gap, columns] = np.nan
     table.loc[gap, "observed"] = False
     for drawn in (table, table[~gap]):  # empty rows or none at all
-        for make in (states_figure, expressions_figure):
-            figure = json.loads(make(drawn, 60.0, 0.2, 0.3) or "")
+        for made in (
+            states_figure(drawn, 60.0, 0.2, 0.3),
+            expressions_figure(drawn, list(EXPRESSION_COLORS), 60.0, 0.2, 0.3),
+        ):
+            figure = json.loads(made or "")
             for trace in figure["data"]:
                 if trace["line"]["width"] == 0:
                     continue

@@ -27,6 +27,7 @@ def show(title: str, found: Mapping[str, Any]) -> None:
                 cells = [_span(row.get(key), spans.get(key)) for key in keys]
                 table.add_row(Text(name), *cells, _span(row["positive_share"]))
         console.print(table)
+        _beware(console, found)
         return
     table = Table(title=Text(f"{title} ({found['n']} faces)"), title_justify="left")
     for column in ("class", "precision", "recall", "F1", "faces"):
@@ -39,6 +40,12 @@ def show(title: str, found: Mapping[str, Any]) -> None:
     spans = found.get("intervals", {})
     for key in ("accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "ece"):
         console.print(f"{key.replace('_', ' '):>20}: {_span(found[key], spans.get(key))}", highlight=False)
+    _beware(console, found)
+
+
+def _beware(console: Console, found: Mapping[str, Any]) -> None:
+    for why in found.get("beware", ()):
+        console.print(Text(f"beware: {why}"))
 
 
 def _span(value: float | None, interval: Any = None) -> str:

@@ -81,6 +81,7 @@ def _part(
         return {
             "title": title,
             "n": found["n"],
+            "beware": found.get("beware", ()),
             "states": [
                 {
                     "name": name,
@@ -98,6 +99,7 @@ def _part(
     return {
         "title": title,
         "n": found["n"],
+        "beware": found.get("beware", ()),
         "figures": [(_WORDS[key], number(found[key], spans.get(key))) for key in MAIN],
         "efficiency": efficiency(found, gflops),
         "classes": [

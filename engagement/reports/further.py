@@ -1,0 +1,60 @@
+"""Parts of pages about heads that a checkpoint has beside the documented ones: classes of a user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from engagement.reports import figures, sentences
+from engagement.reports.theme import count
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def of_class(summary: Mapping[str, Any], length_s: float) -> list[dict[str, Any]]:
+    """One part per head for the page of a session; none where the checkpoint has no further heads."""
+    return [
+        {
+            "name": name,
+            "classes": head["classes"],
+            "exclusive": head["kind"] == "exclusive",
+            "note": _note(head.get("measured") or {}),
+            "figure": figures.heads_figure(head["curves"], length_s),
+        }
+        for name, head in _heads(summary)
+    ]
+
+
+def of_person(
+    summary: Mapping[str, Any], table: pd.DataFrame, length_s: float, step_s: float, min_quality: float
+) -> list[dict[str, Any]]:
+    """The same for the page of a person, whose rows of the timeline these are."""
+    return [
+        {
+            "name": name,
+            "classes": head["classes"],
+            "exclusive": head["kind"] == "exclusive",
+            "note": _note(head.get("measured") or {}),
+            "figure": figures.further_figure(table, name, head["classes"], length_s, step_s, min_quality),
+        }
+        for name, head in _heads(summary)
+    ]
+
+
+def _heads(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return list((summary.get("heads") or {}).items())
+
+
+def _note(measured: Mapping[str, Any]) -> str:
+    """How far the head can be trusted, in a sentence or two."""
+    found = measured.get("figures") or {}
+    if not found:
+        return "How often they are right was not measured. Treat them as a guess."
+    told = []
+    for name, (value, low, high) in found.items():
+        known = sentences.number(low) is not None and sentences.number(high) is not None
+        told.append(f"{name} {value:.2f}" + (f" ({low:.2f}–{high:.2f})" if known else ""))
+    where = "of its test split" if measured.get("split") == "test" else "held out from its training"
+    beware = "".join(f" Beware: {why}." for why in measured.get("beware") or ())
+    return f"Measured on {count(int(measured['n']), 'face')} {where}: {', '.join(told)}.{beware}"

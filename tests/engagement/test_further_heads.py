@@ -1,0 +1,118 @@
+"""Classes of a user's own: smoothed like the others, on the pages, with what was measured of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engagement.provenance import measured
+from engagement.records import FaceRecords
+from engagement.reports.figures import heads_figure
+from engagement.smoothing import SmoothingConfig, load_smoother, smooth_further, smooth_persons
+from engagement.timelines.columns import TIMELINE
+from engagement.timelines.table import read_all
+from engagement.weights.store import LoadedWeights, WeightRecord
+from tests.engagement.corrected_sessions import OPTIONS, SMOOTHING, Report, observations
+
+
+def test_a_box_treats_them_as_it_treats_expressions() -> None:
+    """Scores that are also among the ten come out alike, gaps, poor pictures and nobody's faces included."""
+    times, _, rows, person = observations({"P01": [(0, 20), (22, 30)], "P02": [(5, 9)]}, 30.0)
+    rows["extra"] = rows["prob"][:, :2]
+    person = np.where(np.arange(len(rows)) % 17 == 0, -1, person)
+    smoother, _ = load_smoother(SMOOTHING)
+    limits = SMOOTHING.max_gap_s, OPTIONS.min_quality
+    ten = smooth_persons(smoother, times, rows, person, *limits)
+    further = smooth_further(times, rows, person, *limits, SMOOTHING.further_window_s)
+    np.testing.assert_allclose(further, ten[:, :2], atol=1e-6)
+    assert np.isnan(further[person < 0]).all() and np.isfinite(further).any()
+
+
+def test_without_smoothing_they_are_the_raw_ones_where_something_is_claimed() -> None:
+    times, _, rows, person = observations({"P01": [(0, 20)]}, 20.0)
+    window_s = SmoothingConfig(method="none").further_window_s
+    out = smooth_further(times, rows, person, SMOOTHING.max_gap_s, OPTIONS.min_quality, window_s)
+    poor = rows["quality"] < OPTIONS.min_quality
+    assert poor.any() and np.isnan(out[poor]).all()
+    np.testing.assert_array_equal(out[~poor], rows["extra"][~poor])
+
+
+def test_a_checkpoint_without_further_heads_has_no_such_columns() -> None:
+    rows = np.zeros(3, FaceRecords().rows.dtype)
+    assert smooth_further(np.arange(3.0), rows, np.zeros(3, np.int64), 0.6, 0.3, 3.0).shape == (3, 0)
+
+
+def test_pages_show_them_with_what_was_measured(finished: Path) -> None:
+    for page in ("session.html", "persons/P01.html"):
+        text = (finished / "talk" / page).read_text(encoding="utf-8")
+        assert "Own classes: extra" in text and 'data-figure="plot-further-1-data"' in text
+        assert (
+            "Measured on 40 faces held out from its training: yes AUC 0.70 (0.60–0.80). Beware: they are few."
+            in text
+        )
+
+
+def test_curves_are_about_those_who_are_shown(out: Path, report: Report) -> None:
+    before = heads_of(out)
+    assert report("hide P01\n").status == 0
+    after = heads_of(out)
+    assert after["measured"] == before["measured"]
+    assert max(after["curves"]["n_used"]) < max(before["curves"]["n_used"])
+    assert after["curves"]["mean"] != before["curves"]["mean"]
+
+
+def test_means_are_those_of_the_table(finished: Path) -> None:
+    rows = read_all(finished / "talk" / "timeline.parquet", TIMELINE)
+    curves = heads_of(finished)["curves"]
+    second = rows[(rows["time_s"] >= 7) & (rows["time_s"] < 8)]
+    by_person = second.groupby("person_id")["s_extra_yes"].mean().dropna()
+    assert curves["step_s"] == 1.0 and curves["n_used"][7] == len(by_person)
+    assert curves["mean"]["yes"][7] == pytest.approx(by_person.mean(), abs=1e-4)
+
+
+def test_names_that_look_like_markup_stay_names() -> None:
+    curves: dict[str, Any] = {"step_s": 1.0, "time_s": [0.0, 1.0], "n_used": [4, 4]}
+    curves |= {end: {"<b>%{y}": [0.5, 0.5]} for end in ("mean", "low", "high")}
+    text = heads_figure(curves, 2.0) or ""
+    assert "<b>" not in text and all(
+        "%{y}" not in str(t.get("hovertemplate")) for t in json.loads(text)["data"]
+    )
+
+
+def heads_of(root: Path) -> dict[str, Any]:
+    return json.loads((root / "talk" / "summary.json").read_text(encoding="utf-8"))["heads"]["extra"]
+
+
+def made(metrics: dict[str, Any]) -> list[LoadedWeights]:
+    record = WeightRecord(
+        kind="face_state", network={"heads": {"tired": {}}}, metrics=metrics, licence="none", origin={}
+    )
+    return [LoadedWeights("made up", "sha", record, {})]
+
+
+def test_what_was_measured_comes_from_the_test_split_if_there_is_one() -> None:
+    val = {"accuracy": 0.9, "n": 10, "intervals": {"accuracy": [0.8, 1.0]}, "beware": ["near copies"]}
+    found = measured(made({"tired": {"val": val}}), "tired")
+    assert found == {
+        "split": "val",
+        "n": 10,
+        "beware": ["near copies"],
+        "figures": {"accuracy": [0.9, 0.8, 1.0]},
+    }
+    test = {"accuracy": 0.7, "n": 20}
+    found = measured(made({"tired": {"val": val, "test": test}}), "tired")
+    assert (found["split"], found["figures"]) == ("test", {"accuracy": [0.7, None, None]})
+
+
+def test_grades_are_told_one_by_one() -> None:
+    grades = {"low": {"auc": 0.8, "intervals": {"auc": [0.7, 0.9]}}, "high": {"auc": float("nan")}, "n": 12}
+    assert measured(made({"tired": {"val": grades}}), "tired")["figures"] == {"low AUC": [0.8, 0.7, 0.9]}
+
+
+@pytest.mark.parametrize("metrics", [{}, {"expression": {"val": {"accuracy": 0.9}}}, {"tired": {}}])
+def test_nothing_is_said_of_what_was_not_measured(metrics: dict[str, Any]) -> None:
+    assert measured(made(metrics), "tired") == {}
