@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from engagement.classification.network import FaceStateNet
 from engagement.device import is_cpu
 from engagement.errors import ConfigError
+from engagement.faces.chips import normalize_chips, plain_chips, resized_chips
 from engagement.inference import Run, openvino_there, runner
 from engagement.labels import LabelSet
 from engagement.types import ChipSpec, FloatArray
@@ -156,10 +157,13 @@ class Teachers:
             float32 (n, classes), rows sum to 1, on the device of the chips.
         """
         total = np.zeros((len(chips), len(self._labels)), np.float32)
-        plain = _plain(chips.detach().float().cpu(), self._chip)
+        plain = plain_chips(chips.detach().float().cpu().numpy(), self._chip)
         for teacher in self._models:
             parts = [
-                member.calibrated(teacher.head, run(_as_chips(plain, member.chip))[0])
+                member.calibrated(
+                    teacher.head,
+                    run(normalize_chips(resized_chips(plain, member.chip.size), member.chip))[0],
+                )
                 for member, run in zip(teacher.model.networks, teacher.runs, strict=True)
             ]
             total += _softened(
@@ -189,23 +193,6 @@ class _OfHead(nn.Module):
 
     def forward(self, chips: Tensor) -> Tensor:
         return self.network(chips.contiguous(memory_format=torch.channels_last)).logits[self.head]
-
-
-def _plain(chips: Tensor, spec: ChipSpec) -> Tensor:
-    """Values 0-1 from normalised ones."""
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (spec.mean, spec.std))
-    return chips * std + mean
-
-
-def _as_chips(plain: Tensor, spec: ChipSpec) -> FloatArray:
-    """Pictures with values 0-1 in the size and normalisation of a network."""
-    if plain.shape[-1] != spec.size:
-        smaller = spec.size < plain.shape[-1]
-        plain = nn.functional.interpolate(
-            plain, (spec.size, spec.size), mode="bilinear", align_corners=False, antialias=smaller
-        )
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (spec.mean, spec.std))
-    return np.asarray(((plain - mean) / std).numpy(), np.float32)
 
 
 def _softened(prob: FloatArray, temperature: float) -> FloatArray:

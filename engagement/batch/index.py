@@ -10,7 +10,7 @@ from typing import Any
 
 from engagement import __version__
 from engagement.batch.places import Place, is_url
-from engagement.batch.results import RUN, SUMMARY, read_json, read_summary, under_way, write_json
+from engagement.batch.results import RUN, read_json, read_summary, results_in, write_json
 from engagement.batch.status import VideoStatus, status_of
 from engagement.batch.tasks import Facts, Setup
 from engagement.errors import EngagementError, OutputError, unforeseen
@@ -82,14 +82,11 @@ def _write(
 
 def _unlisted(root: Path, known: Collection[str]) -> Iterator[dict[str, Any]]:
     """Finished results that no run lived to list: it was killed."""
-    for path in sorted(root.rglob(SUMMARY)):
-        inside = path.parent.relative_to(root)
-        output = inside.as_posix()
-        # A folder of results that has an index of its own is another run's.
-        own = any((root / above / RUN).is_file() for above in (inside, *inside.parents[:-1]))
-        if output in known or own or under_way(path, root):
+    for folder in results_in(root):
+        output = folder.relative_to(root).as_posix()
+        if output in known:
             continue
-        summary = read_summary(path.parent)
+        summary = read_summary(folder)
         try:
             video = summary["video"] if summary else {}
             whole = video.get("complete", True)

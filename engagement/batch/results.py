@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engagement.errors import OutputError
+from engagement.errors import DataError, OutputError
 
 #: Folders of results under way; what a killed run leaves behind is removed by the next one.
 UNDER_WAY = ".engagement-partial-"
@@ -86,6 +86,35 @@ def is_ours(name: str) -> bool:
 def under_way(path: Path, root: Path) -> bool:
     """Whether a file belongs to a result that is being written."""
     return any(part.startswith(UNDER_WAY) for part in path.relative_to(root).parts)
+
+
+def outputs_within(root: Path) -> list[Path]:
+    """Output folders of their own that lie below one, sorted."""
+    return sorted(path.parent for path in root.rglob(RUN) if path.parent != root)
+
+
+def results_in(root: Path) -> list[Path]:
+    """Folders of the results of an output folder, sorted; what lies in output folders within it is theirs."""
+    within = outputs_within(root)
+    found = (path.parent for path in root.rglob(SUMMARY) if not under_way(path, root))
+    return sorted(f for f in found if not any(f.is_relative_to(other) for other in within))
+
+
+def require_results(root: Path) -> list[Path]:
+    """:func:`results_in`, where there are some.
+
+    Raises:
+        DataError: there are none, or only output folders within.
+    """
+    found = results_in(root)
+    if found:
+        return found
+    if within := outputs_within(root):
+        raise DataError(
+            f"{root} holds output folders ({', '.join(p.relative_to(root).as_posix() for p in within[:5])})",
+            "Give one of them: each has names and corrections of its own.",
+        )
+    raise DataError(f"{root} holds no results", "Give the folder that `engagement analyze -o` wrote.")
 
 
 def sweep(root: Path) -> None:

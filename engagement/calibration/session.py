@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.batch.results import SUMMARY, read_summary, root_of, under_way
+from engagement.batch.results import SUMMARY, read_summary, require_results, root_of
 from engagement.calibration.apply import at_place, nearest
 from engagement.calibration.fit import PriorConfig, fit_shifts
 from engagement.calibration.moments import MomentsConfig, propose
@@ -86,10 +86,7 @@ def open_sessions(output: Path) -> list[Session]:
     root = root_of(output)
     if root != output:
         output = output.absolute()
-    folders = sorted(path.parent for path in output.rglob(SUMMARY) if not under_way(path, output))
-    if not folders:
-        raise DataError(f"{output} holds no results", "Give the folder that `engagement analyze -o` wrote.")
-    return [_open(folder, root) for folder in folders]
+    return [_open(folder, root) for folder in require_results(output)]
 
 
 def _open(folder: Path, root: Path) -> Session:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engagement.errors import DataError
-
 if TYPE_CHECKING:
     from engagement.calibration.store import Calibration
     from engagement.corrections.file import NamesFile
@@ -51,7 +49,7 @@ def report(
     A session's calibration.json is applied, too; take it away to have the scores as analysed. Given a folder
     within OUTPUT, such as that of one session, it does the same for the whole of OUTPUT.
     """
-    from engagement.batch.results import root_of, under_way
+    from engagement.batch.results import outputs_within, require_results, root_of
     from engagement.corrections.calibrated import described
     from engagement.corrections.file import read_names
     from engagement.corrections.folder import correct_folder
@@ -64,10 +62,9 @@ def report(
     given_folder, output = output, root_of(output)
     if output != given_folder:
         click.echo(f"{given_folder} lies within the results of {output}: all of these are written again")
-    folders = sorted(path.parent for path in output.rglob("summary.json") if not under_way(path, output))
-    folders = _own(folders, output)
-    if not folders:
-        raise DataError(f"{output} holds no results", "Give the folder that `engagement analyze -o` wrote.")
+    folders = require_results(output)
+    for other in outputs_within(output):
+        click.echo(f"{other.relative_to(output)} is an output folder of its own and left alone")
     given = read_names(names) if names else names_of(output)
     plans = _plans(given, folders, output)
     calibrations = _calibrations(calibration, plans, output)
@@ -89,24 +86,6 @@ def report(
                 click.echo(f"{folder.relative_to(output)}: {note}")
     written = render_index(output) if (output / "run.json").is_file() else output
     click.echo(f"{count(len(folders), 'session')} written again: {written}")
-
-
-def _own(folders: list[Path], output: Path) -> list[Path]:
-    """The results of an output folder, without those of output folders within it, whose names are their own.
-
-    Raises:
-        DataError: it is none, but holds some.
-    """
-    within = sorted(p.parent for p in output.rglob("run.json") if p.parent != output)
-    mine = [folder for folder in folders if not any(folder.is_relative_to(other) for other in within)]
-    if folders and not mine:
-        raise DataError(
-            f"{output} holds output folders ({', '.join(p.relative_to(output).as_posix() for p in within[:5])})",
-            "Give one of them: each has names and corrections of its own.",
-        )
-    for other in within:
-        click.echo(f"{other.relative_to(output)} is an output folder of its own and left alone")
-    return mine
 
 
 def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tuple[Plan, str]]:

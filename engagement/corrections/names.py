@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from engagement.batch.results import RUN, SUMMARY, read_json, read_summary, under_way
+from engagement.batch.results import RUN, read_json, read_summary, results_in
 from engagement.corrections.file import (
     NAMES_FILE,
     NamesFile,
@@ -47,7 +47,7 @@ def names_as_it_is(root: Path) -> tuple[NamesFile, list[str]]:
 
 def known_videos(root: Path, videos: Sequence[Video]) -> list[Video]:
     """What the names file of an output folder may speak of: these videos, and those of earlier results."""
-    earlier = [video_of(path.parent, root) for path in root.rglob(SUMMARY) if not under_way(path, root)]
+    earlier = [video_of(folder, root) for folder in results_in(root)]
     if not earlier:  # of a folder in another storage there is no more here than its run.json
         listed = (read_json(root / RUN) or {}).get("videos") or []
         there = [v for v in listed if isinstance(v, dict) and v.get("output") and v.get("status") != "failed"]

@@ -108,6 +108,32 @@ def normalize_chips(chips: ByteArray, spec: ChipSpec) -> FloatArray:
     return np.ascontiguousarray(normal.transpose(0, 3, 1, 2))
 
 
+def plain_chips(values: FloatArray, spec: ChipSpec) -> ByteArray:
+    """Network input as chips again, rounded to 8 bits: undoes :func:`normalize_chips`, but for evened light.
+
+    Args:
+        values: float32 (n, 3, size, size); mixtures of faces are legal.
+
+    Returns:
+        uint8 (n, size, size, 3).
+    """
+    scaled = values.transpose(0, 2, 3, 1) * np.asarray(spec.std, np.float32) + np.asarray(
+        spec.mean, np.float32
+    )
+    return np.clip(np.rint(scaled * 255), 0, 255).astype(np.uint8)
+
+
+def resized_chips(chips: ByteArray, size: int) -> ByteArray:
+    """Chips of another side: uint8 (n, size, size, 3)."""
+    import cv2
+
+    if chips.shape[1] == size:
+        return chips
+    how = cv2.INTER_AREA if size < chips.shape[1] else cv2.INTER_LINEAR
+    resized = [cv2.resize(chip, (size, size), interpolation=how) for chip in chips]
+    return np.asarray(resized, np.uint8).reshape(len(chips), size, size, 3)
+
+
 def _equalized(chip: ByteArray) -> ByteArray:
     """The chip with its lightness evened out in parts (CLAHE; Zuiderveld 1994): side light and dim rooms differ less."""
     import cv2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engagement.faces.chips import chip_matrix, cut_chips, normalize_chips
+from engagement.faces.chips import chip_matrix, cut_chips, normalize_chips, plain_chips, resized_chips
 from engagement.types import ChipSpec
 
 SPEC = ChipSpec(96, 0.9, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -69,6 +71,23 @@ def test_edges_are_padded_not_clamped() -> None:
     # Where the picture's content lies does not move because the box leaves the frame: x = 5 is at 45/72.
     column = np.flatnonzero(chip[48, :, 0] < 128).min()
     assert column == pytest.approx((5 + 36) / 72 * 96, abs=1.5)
+
+
+@pytest.mark.parametrize("size", [1, 24, 96])
+def test_what_was_normalised_comes_back(size: int) -> None:
+    chips = np.random.default_rng(size).integers(0, 256, (3, size, size, 3)).astype(np.uint8)
+    spec = replace(SPEC, size=size, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    np.testing.assert_array_equal(plain_chips(normalize_chips(chips, spec), spec), chips)
+
+
+def test_chips_of_another_side_show_the_same() -> None:
+    chips = np.zeros((2, 48, 48, 3), np.uint8)
+    chips[:, 12:36, 12:36] = 200
+    for size in (24, 48, 96):
+        other = resized_chips(chips, size)
+        assert other.shape == (2, size, size, 3) and other.dtype == np.uint8
+        assert other.mean() == pytest.approx(chips.mean(), abs=1)
+    assert resized_chips(chips[:0], 24).shape == (0, 24, 24, 3)
 
 
 def test_zero_faces_and_normalisation() -> None:

@@ -123,7 +123,7 @@ def test_a_teacher_of_larger_pictures_gets_larger_ones(table: SampleTable, tmp_p
     np.testing.assert_allclose(
         Teachers([str(path)], table.labels, smaller, 1.0, "cpu")(chips).numpy(),
         Teachers([str(path)], table.labels, SMALL, 1.0, "cpu")(enlarged).numpy(),
-        atol=1e-4,
+        atol=1e-3,  # chips are whole numbers
     )
     asked = Teachers([str(path)], table.labels, SMALL, 1.0, "cpu")
     elsewhere = pickle.loads(pickle.dumps(asked))
