@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from engagement.corrections.notation import seconds
 from engagement.errors import ConfigError, DataError, EngagementError
 from engagement.faces.capture import FaceCapture, Follow, Scene
 from engagement.faces.manifest import checked_label, printable
+from engagement.spreadsheets import read_sheet
 from engagement.tracking.appearance import head_colours
 from engagement.tracking.tracker import FaceLook, FaceTracker
 from engagement.types import FaceDetections, Frame, IndexArray
@@ -101,45 +101,34 @@ def _listed(path: Path) -> list[Recording]:
         raise ConfigError(f"{path} does not exist", "Check the spelling of the path")
     wrong: list[str] = []
     scenes: dict[Path, list[tuple[int, Scene]]] = {}
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
+    sheet = read_sheet(path)
+    names = [name.lower() for name in sheet.columns]
+    if not {"video", "label"} <= set(names) or not set(names) <= set(_COLUMNS):
         raise DataError(
-            f"{path} is not UTF-8 text", "Save it again in UTF-8 (spreadsheets call it 'CSV UTF-8')."
-        ) from error
-    with io.StringIO(text, newline="") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        names = [str(name).strip().lower() for name in reader.fieldnames or ()]
-        reader.fieldnames = names
-        if not {"video", "label"} <= set(names) or not set(names) <= set(_COLUMNS):
-            raise DataError(
-                f"{path} has the columns {', '.join(names) or 'of an empty file'}",
-                "Expected video,start,end,label and, where known, person, with commas between them; start and end may "
-                "be empty.",
+            f"{path} has the columns {', '.join(names) or 'of an empty file'}",
+            "Expected video,start,end,label and, where known, person; start and end may be empty.",
+        )
+    for row in sheet.rows:
+        if row.surplus:
+            wrong.append(
+                f"line {row.line}: more cells than columns (write 1.5, not 1,5, or put the cell in quotation marks)"
             )
-        for row in reader:
-            line, surplus = reader.line_num, row.pop(None, [])  # type: ignore[call-overload]
-            cells = [str(cell or "").strip() for cell in (*row.values(), *surplus)]
-            if not any(cells):
-                continue  # as spreadsheets leave them
-            if any(cells[len(row) :]):
-                wrong.append(f"line {line}: more cells than columns (a decimal comma?)")
-                continue
-            cells = {key: str(row.get(key) or "").strip() for key in _COLUMNS}
-            try:
-                scene = _scene(cells)
-                if not cells["video"]:
-                    raise DataError("no video")
-            except EngagementError as error:
-                wrong.append(f"line {line}: {error.message}")
-                continue
-            own = scenes.setdefault(path.parent / cells["video"], [])
-            wrong += [
-                f"line {line}: overlaps line {other_line}"
-                for other_line, other in own
-                if _overlap(scene, other) and scene != other
-            ]
-            own.append((line, scene))
+            continue
+        cells = dict.fromkeys(_COLUMNS, "") | {k.lower(): v for k, v in row.cells.items()}
+        try:
+            scene = _scene(cells)
+            if not cells["video"]:
+                raise DataError("no video")
+        except EngagementError as error:
+            wrong.append(f"line {row.line}: {error.message}")
+            continue
+        own = scenes.setdefault(path.parent / cells["video"], [])
+        wrong += [
+            f"line {row.line}: overlaps line {other_line}"
+            for other_line, other in own
+            if _overlap(scene, other) and scene != other
+        ]
+        own.append((row.line, scene))
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         hint = "Times are seconds or m:ss." if any("no time" in text for text in wrong) else ""
@@ -156,13 +145,11 @@ def _scene(cells: dict[str, str]) -> Scene:
 
 
 def _seconds(text: str) -> float:
-    """``75``, ``75.5``, ``1:15.5`` or ``0:01:15``; DataError otherwise."""
-    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", text):
+    """A time as names files write it; DataError otherwise."""
+    found = seconds(text)
+    if found is None:
         raise DataError(f"'{text}' is no time")
-    total = 0.0
-    for part in text.split(":"):
-        total = 60 * total + float(part)
-    return total
+    return found
 
 
 def _overlap(a: Scene, b: Scene) -> bool:

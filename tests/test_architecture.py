@@ -24,6 +24,7 @@ FOUNDATIONS = {
     "inference",
     "compat",
     "siblings",
+    "spreadsheets",
 }
 HEAVY = (
     "torch",

@@ -12,6 +12,7 @@ from engagement.corrections.file import Mistake, matching, raise_mistakes
 from engagement.corrections.notation import person_id, seconds
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
+from engagement.spreadsheets import read_sheet
 
 COLUMNS = ("video", "person", "time_s", "state", "present")
 #: How an answer may be written; nothing at all is no answer.
@@ -31,17 +32,8 @@ def read_labels(path: Path, sessions: Sequence[Session]) -> dict[Path, list[Answ
         DataError: it cannot be read, or lacks columns.
         ConfigError: naming every line that is wrong, the value and the remedy.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise DataError(f"{path} cannot be read ({reason})", "Give a CSV with --labels.") from error
-    # As spreadsheets of several languages save it.
-    heading = text.partition("\n")[0]
-    delimiter = next((mark for mark in ",;\t" if mark in heading), ",")
-    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True, delimiter=delimiter)
-    reader.fieldnames = [name.strip().casefold() for name in reader.fieldnames or ()]
-    lacking = [c for c in COLUMNS[1:] if c not in (reader.fieldnames or ())]
+    sheet = read_sheet(path)
+    lacking = [c for c in COLUMNS[1:] if c not in map(str.casefold, sheet.columns)]
     if lacking:
         raise DataError(
             f"{path} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}",
@@ -49,12 +41,11 @@ def read_labels(path: Path, sessions: Sequence[Session]) -> dict[Path, list[Answ
         )
     found: dict[Path, list[Answer]] = {}
     mistakes: list[Mistake] = []
-    for row in reader:
-        line = reader.line_num
+    for row in sheet.rows:
         try:
-            parsed = _parsed({k: (v or "").strip() for k, v in row.items() if isinstance(k, str)}, sessions)
+            parsed = _parsed({k.casefold(): v for k, v in row.cells.items()}, sessions)
         except DataError as error:
-            mistakes.append(Mistake(line, error.message, error.hint))
+            mistakes.append(Mistake(row.line, error.message, error.hint))
             continue
         if parsed is not None:
             session, answer = parsed

@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from engagement.errors import ConfigError, DataError, OutputError
+from engagement.errors import ConfigError, OutputError
+from engagement.spreadsheets import read_sheet
 
 NAME = "manifest.csv"
 #: Below a folder of faces: those that a review took out, with a manifest of their own. Readers of class
@@ -58,22 +59,10 @@ def read_manifest(folder: Path, own: bool = True) -> Rows:
     path = folder / NAME
     if not path.is_file():
         return []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            names = tuple(reader.fieldnames or ())
-            if own and not set(_NEEDED) <= set(names):
-                raise OutputError(
-                    f"{path} is not a manifest of this program", "Choose another folder with -o."
-                )
-            return [
-                {k: (v or "") for k, v in row.items() if isinstance(k, str) and not isinstance(v, list)}
-                for row in reader
-            ]
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(
-            f"{path} cannot be read ({error})", "Restore it, or capture the faces again."
-        ) from error
+    sheet = read_sheet(path)
+    if own and not set(_NEEDED) <= set(sheet.columns):
+        raise OutputError(f"{path} is not a manifest of this program", "Choose another folder with -o.")
+    return [row.cells for row in sheet.rows]
 
 
 def write_manifest(folder: Path, rows: Iterable[Mapping[str, str]], columns: Sequence[str] = COLUMNS) -> None:

@@ -284,10 +284,10 @@ def test_folders_and_lists_say_what_videos_show(tmp_path: Path) -> None:
         ("video,label\na.mp4,../up\n", "line 2: label '../up' cannot name a folder"),
         ("film,label\na.mp4,x\n", "columns film, label"),
         ("video,label\n", "no rows"),
-        ("video,start,end,label\na.mp4,0,1,5,happy\n", "line 2: more cells than columns (a decimal comma?)"),
+        ("video,start,end,label\na.mp4,0,1,5,happy\n", "line 2: more cells than columns (write 1.5, not 1,5"),
         ("video,start,end,label\n\n\na.mp4,five,,happy\n", "line 4: 'five' is no time. Times are"),
         ("video,label\n,,\na.mp4,happy,\nb.mp4,sad,x\n", "line 4: more cells than columns"),
-        ("video;label\na.mp4;happy\n", "with commas between them"),
+        ("video|label\na.mp4|happy\n", "columns video|label. Expected video,start,end,label"),
     ],
 )
 def test_a_list_with_mistakes_names_its_lines(tmp_path: Path, text: str, said: str) -> None:
@@ -296,6 +296,13 @@ def test_a_list_with_mistakes_names_its_lines(tmp_path: Path, text: str, said: s
         collection.recordings([tmp_path / "list.csv"])
     assert said in str(caught.value)
     assert ("Times are" in str(caught.value)) == ("no time" in said)
+
+
+def test_a_list_as_a_spreadsheet_of_another_language_saves_it(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("Video;Start;End;Label\na.mp4;0:01;2,5;happy\n", encoding="utf-8-sig")
+    (found,) = collection.recordings([tmp_path / "list.csv"])
+    assert found.path.name == "a.mp4"
+    assert [(s.label, s.start_s, s.end_s) for s in found.scenes] == [("happy", 1.0, 2.5)]
 
 
 def test_rows_that_a_spreadsheet_leaves_empty_are_none(tmp_path: Path) -> None:

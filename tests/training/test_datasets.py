@@ -139,6 +139,10 @@ def test_a_labelled_csv_is_a_data_set(tmp_path: Path) -> None:
     assert table.labels.classes == ("down", "up")
     assert table.split.tolist() == ["train", "val", "test"]
     assert table.group.tolist() == ["p0", "p1", "p2"]
+    # As a spreadsheet of another language saves it.
+    (tmp_path / "other.csv").write_text("\n".join(rows).replace(",", ";"), encoding="utf-16")
+    again = load(str(tmp_path / "other.csv"))
+    assert again.split.tolist() == ["train", "val", "test"] and again.group.tolist() == ["p0", "p1", "p2"]
 
 
 @pytest.mark.parametrize(
@@ -183,6 +187,19 @@ def test_a_list_in_another_encoding_is_named(tmp_path: Path, file: str, referenc
         shutil.rmtree(tmp_path / "Image")
     with pytest.raises(DataError, match=rf"{Path(file).name} is not UTF-8 text\. Save it"):
         load(f"{tmp_path}/{reference}")
+
+
+def test_a_manifest_that_says_something_else_than_the_folder_is_named(
+    own_folders: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(own_folders, tmp_path / "set")
+    folder = next(p for p in sorted((tmp_path / "set").iterdir()) if p.is_dir())
+    picture = next(folder.iterdir()).relative_to(tmp_path / "set").as_posix()
+    (tmp_path / "set" / "manifest.csv").write_text(f"file,label\n{picture},{folder.name.upper()}\n")
+    load(str(tmp_path / "set"))
+    (tmp_path / "set" / "manifest.csv").write_text(f"file,label\n{picture},elsewhere\n")
+    with pytest.raises(DataError, match=rf"line 2: {picture} is labelled 'elsewhere', but lies in .*review"):
+        load(str(tmp_path / "set"))
 
 
 def test_an_empty_class_folder_is_named(own_folders: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def class_folders(
 
     Raises:
         DataError: no pictures, an empty class or split folder, a folder that is none of ``labels``, or a
-            manifest that gives only some pictures a split.
+            manifest that gives only some pictures a split or says that one shows something else.
     """
     numbers = numbered or _NUMBERED.get(name or "", {})
     roots = split_folders(folder)
@@ -111,6 +111,7 @@ def class_folders(
         row = known.get(file)
         if row is not None:
             item.group, item.box, item.blocks = row.group, row.box, row.blocks
+            _require_one_label(manifest, row, item.label)
         if not item.group and (original := original_of(file)):
             item.group = known[original].group if original in known else original
     if splits and not divided and any(row.split for row in known.values()):
@@ -126,6 +127,16 @@ def _require_splits_alone(folder: Path, roots: Sequence[Path]) -> None:
                 f"{other} holds pictures, but lies beside {', '.join(root.name for root in roots)} and is called like no split",
                 "Call it train, val or test, or move it elsewhere.",
             )
+
+
+def _require_one_label(manifest: Path, row: Row, label: str) -> None:
+    """Raise DataError where a manifest contradicts the folder: whoever edits it there expects it to matter."""
+    said, lies = (SYNONYMS.get(name.lower(), name.lower()) for name in (row.label, label))
+    if said and said != lies:
+        raise DataError(
+            f"{manifest}, line {row.line}: {row.file} is labelled '{row.label}', but lies in the folder of '{label}'",
+            "Labels are those of the folders: `engagement faces review` moves pictures, and keeps the manifest true.",
+        )
 
 
 def original_of(file: str) -> str | None:
@@ -156,14 +167,14 @@ def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:
         DataError: naming the line without label or the file that is missing.
     """
     listed: list[Labelled] = []
-    for line, row in enumerate(read_rows(path), 2):
+    for row in read_rows(path):
         picture = path.parent / row.file
         if not row.label:
-            raise DataError(f"{path}, line {line}: no label", "Fill the column 'label'.")
+            raise DataError(f"{path}, line {row.line}: no label", "Fill the column 'label'.")
         if not picture.is_file():
-            raise DataError(f"{path}, line {line}: {picture} does not exist")
+            raise DataError(f"{path}, line {row.line}: {picture} does not exist")
         if row.split and row.split not in PARTS:
-            raise DataError(f"{path}, line {line}: split '{row.split}' is none of train, val, test")
+            raise DataError(f"{path}, line {row.line}: split '{row.split}' is none of train, val, test")
         split = PARTS.get(row.split, "train")
         listed.append(Labelled(picture, row.label.lower(), split, row.group, row.box, row.blocks))
     if not listed:

@@ -7,17 +7,16 @@ they make the proportional-odds model (McCullagh 1980), see :func:`thresholds`.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from engagement.errors import DataError
 from engagement.labels import LabelSet
+from engagement.spreadsheets import read_sheet
 from engagement.types import FloatArray
 from training.datasets.files import PARTS
 from training.datasets.framing import boxes_for
-from training.datasets.lists import open_list
 from training.datasets.manifest import KNOWN_COLUMNS, read_rows
 from training.samples import SampleTable
 
@@ -37,12 +36,11 @@ def graded_csv(path: Path) -> SampleTable:
         DataError: naming file, line and value of what is no grade; a grade that never varies; a missing picture.
     """
     rows = read_rows(path)
-    with open_list(path) as file:
-        raw = list(csv.DictReader(file, restval="", skipinitialspace=True))
-    for line, row in enumerate(raw, 2):
-        if None in row:
-            raise DataError(f"{path}, line {line}: more cells than the first line names columns")
-    columns = list(raw[0]) if raw else []
+    sheet = read_sheet(path)
+    for row in sheet.rows:
+        if row.surplus:
+            raise DataError(f"{path}, line {row.line}: more cells than the first line names columns")
+    columns = sheet.columns
     written = {name.strip().lower(): name for name in columns if name not in KNOWN_COLUMNS}
     if slips := [written[name] for name in KNOWN_COLUMNS if name in written]:
         raise DataError(
@@ -55,7 +53,7 @@ def graded_csv(path: Path) -> SampleTable:
             f"{path} has no rows or no grades", "Give a column for each grade, such as 'boredom'."
         )
     level = np.array(
-        [[_level(path, line, name, row[name]) for name in grades] for line, row in enumerate(raw, 2)]
+        [[_level(path, row.line, name, row.cells[name]) for name in grades] for row in sheet.rows]
     )
     target: list[FloatArray] = []
     classes: list[str] = []
@@ -75,11 +73,11 @@ def graded_csv(path: Path) -> SampleTable:
         for least in range(1, top + 1):
             target.append(np.where(known, column >= least, np.nan).astype(np.float32))
             classes.append(f"{name}_{least}")
-    for line, row in enumerate(rows, 2):
-        if not (path.parent / row.file).is_file():
-            raise DataError(f"{path}, line {line}: {path.parent / row.file} does not exist")
-        if row.split and row.split not in PARTS:
-            raise DataError(f"{path}, line {line}: split '{row.split}' is none of train, val, test")
+    for known in rows:
+        if not (path.parent / known.file).is_file():
+            raise DataError(f"{path}, line {known.line}: {path.parent / known.file} does not exist")
+        if known.split and known.split not in PARTS:
+            raise DataError(f"{path}, line {known.line}: split '{known.split}' is none of train, val, test")
     box = boxes_for(path.stem, len(rows))
     for i, row in enumerate(rows):
         if row.box is not None:

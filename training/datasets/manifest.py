@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.faces.manifest import COLUMNS
+from engagement.spreadsheets import read_sheet
 from engagement.types import FloatArray
-from training.datasets.lists import open_list
 
 #: Columns that name what must not be divided by a split, the coarsest first.
 _GROUPS = ("group", "person", "subject", "source", "recording", "clip")
@@ -25,6 +24,7 @@ class Row:
     """What a table says of one picture.
 
     Attributes:
+        line: in the table's file.
         file: as written there, relative to the table, with forward slashes.
         label, split: empty when not given.
         group: what must not be divided (source and time); empty when not given.
@@ -32,6 +32,7 @@ class Row:
         box: float32 (4,) face box in fractions of the picture; None when not given.
     """
 
+    line: int
     file: str
     label: str
     split: str
@@ -46,40 +47,38 @@ def read_rows(path: Path) -> list[Row]:
     Without a column ``group``, person, subject, source, recording or clip stands for it.
 
     Raises:
-        DataError: it is no CSV in UTF-8, has no column ``file``, or, naming the line, a row without file or a
+        DataError: it is no CSV, has no column ``file``, or, naming the line, a row without file or a
             box that is none.
     """
-    with open_list(path) as handle:
-        reader = csv.DictReader(handle, restval="", skipinitialspace=True)
-        if "file" not in (reader.fieldnames or ()):
-            raise DataError(
-                f"{path} has no column 'file'", "Expected columns file, label and, if known, split, group."
-            )
-        rows: list[Row] = []
-        for line, row in enumerate(reader, 2):
-            if not row["file"]:
+    sheet = read_sheet(path)
+    if "file" not in sheet.columns:
+        raise DataError(
+            f"{path} has no column 'file'", "Expected columns file, label and, if known, split, group."
+        )
+    rows: list[Row] = []
+    for line, cells in ((row.line, row.cells) for row in sheet.rows):
+        if not cells["file"]:
+            raise DataError(f"{path}, line {line}: no file", "Fill the column 'file', or remove the line.")
+        texts = [cells.get(c, "") for c in _BOX]
+        box = None
+        if any(texts):
+            try:
+                box = np.array([float(t) for t in texts], np.float32)
+            except ValueError as error:
                 raise DataError(
-                    f"{path}, line {line}: no file", "Fill the column 'file', or remove the line."
-                )
-            texts = [row.get(c) or "" for c in _BOX]
-            box = None
-            if any(texts):
-                try:
-                    box = np.array([float(t) for t in texts], np.float32)
-                except ValueError as error:
-                    raise DataError(
-                        f"{path}, line {line}: {', '.join(_BOX)} are no four numbers: {texts}"
-                    ) from error
-                if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
-                    raise DataError(f"{path}, line {line}: the face box {texts} is empty")
-            rows.append(
-                Row(
-                    row["file"].replace("\\", "/"),
-                    (row.get("label") or "").strip(),
-                    (row.get("split") or "").strip().lower(),
-                    next((g for c in _GROUPS if (g := (row.get(c) or "").strip())), ""),
-                    box,
-                    bool((row.get("group") or "").strip()),
-                )
+                    f"{path}, line {line}: {', '.join(_BOX)} are no four numbers: {texts}"
+                ) from error
+            if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
+                raise DataError(f"{path}, line {line}: the face box {texts} is empty")
+        rows.append(
+            Row(
+                line,
+                cells["file"].replace("\\", "/"),
+                cells.get("label", ""),
+                cells.get("split", "").lower(),
+                next((g for c in _GROUPS if (g := cells.get(c, ""))), ""),
+                box,
+                bool(cells.get("group")),
             )
+        )
     return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,8 +9,8 @@ from pathlib import Path
 
 from engagement.errors import ConfigError, DataError
 from engagement.labels import LabelSet
+from engagement.spreadsheets import columns_of
 from training.datasets import affectnet, daisee, fer2013, files, graded, parquet, wacv2016
-from training.datasets.lists import open_list
 from training.samples import SampleTable
 
 
@@ -124,9 +123,7 @@ def load(reference: str, labels: LabelSet | None = None) -> SampleTable:
         return _named(Path(folder), name)
     path = Path(reference)
     if path.suffix.lower() == ".csv" and path.is_file():
-        with open_list(path) as file:
-            names = next(csv.reader(file, skipinitialspace=True), [])
-        header = [name.strip().lower() for name in names]
+        header = [name.lower() for name in columns_of(path)]
         if "pixels" in header:
             return fer2013.from_csv(path)
         return graded.graded_csv(path) if graded.has_grades(header) else files.labelled_csv(path, labels)
