@@ -21,14 +21,11 @@ def text_of(path: Path) -> str:
         raise ConfigError(
             f"names file {path} cannot be read ({error.strerror})", "Check its path."
         ) from error
-    if len(data) > _MAX_BYTES or data.startswith((b"{\\rtf", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF")):
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))  # UTF-16
+    other = data.startswith((b"{\\rtf", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF"))
+    if len(data) > _MAX_BYTES or other or (b"\0" in data and not wide):
         raise ConfigError(f"names file {path} is not plain text", "Save it as plain text (.txt).")
-    return _decoded(data)
-
-
-def _decoded(data: bytes) -> str:
-    """Text of whatever encoding."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if wide:
         return data.decode("utf-16", "replace")
     try:
         return data.decode("utf-8-sig")

@@ -122,6 +122,9 @@ def locate(reference: str) -> tuple[str, Path, str | None]:
     path = Path(reference)
     if path.is_file():
         return path.stem, path, None
+    if path.is_dir():
+        inside = ", ".join(str(file) for file in sorted(path.glob("*.safetensors"))) or "it holds none"
+        raise WeightsError(f"'{reference}' is a folder", f"Give a file of weights: {inside}")
     raise WeightsError(
         f"'{reference}' is neither a file nor shipped weights", f"Shipped: {', '.join(shipped) or 'none'}"
     )

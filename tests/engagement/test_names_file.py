@@ -156,10 +156,11 @@ def test_editors_of_several_systems(tmp_path: Path, encoding: str) -> None:
 
 
 def test_a_file_that_is_no_text_and_one_that_is_not_there(tmp_path: Path) -> None:
-    document = tmp_path / "names.docx"
-    document.write_bytes(b"PK\x03\x04 and more")
-    with pytest.raises(ConfigError, match=r"not plain text.*Save it as plain text"):
-        read_names(document)
+    for content in (b"PK\x03\x04 and more", b"\0\0\0\x20ftypisom"):
+        document = tmp_path / "names.docx"
+        document.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"not plain text.*Save it as plain text"):
+            read_names(document)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_names(tmp_path / "missing.txt")
 

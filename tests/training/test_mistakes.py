@@ -41,6 +41,7 @@ CASES: list[tuple[list[Any], str]] = [
     (["personal", "--data", "{own}", "--base", "{base}", "--max-steps", "2"], "--max-steps 2 says nothing"),
     (["personal", "--data", "{own}", "--base", "{base}", "--test"], "has no 'test' split"),
     (["personal", "--data", "{own}", "--base", "{notes}"], "is not a readable safetensors file"),
+    (["personal", "--data", "{own}", "--base", "{one}"], "one' is a folder"),
     (["extension", "--data", "{own}", "--base", "{base}", "--name", "Bad Name"], "--name 'Bad Name'"),
     (["extension", "--data", "{own}", "--base", "{base}", "--name", "expression"], "--name 'expression'"),
     (["extension", "--data", "{own}", "--base", "{base}", "--name", "forward"], "--name 'forward'"),

@@ -70,18 +70,18 @@ def inspect(
 
 
 def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit: int | None) -> None:
-    import json
-
     from rich.console import Console
     from rich.table import Table
 
+    from training.cli.tables import span
     from training.inspection.comparison import as_dict, compare_splits
     from training.inspection.similar import SimilarOptions
+    from training.plain import to_json
 
     found = compare_splits(data, limit, SimilarOptions(detail=detail), say=options.say)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(as_dict(found), indent=1) + "\n", encoding="utf-8")
+        json_file.write_text(to_json(as_dict(found)), encoding="utf-8")
     table = Table(title="One linear head on the same frozen features", title_justify="left")
     table.add_column("")
     for one in found:
@@ -95,8 +95,8 @@ def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit
         "test pictures with a copy or near copy in train": [share(one.near, one.test) for one in found],
         "with a neighbouring frame in train": [share(one.beside, one.test) for one in found],
         "of a person or source in train": [share(one.known, one.test) for one in found],
-        "accuracy (95 % interval)": ["{:.3f} ({:.3f}–{:.3f})".format(*one.accuracy) for one in found],
-        "macro F1 (95 % interval)": ["{:.3f} ({:.3f}–{:.3f})".format(*one.macro_f1) for one in found],
+        "accuracy (95 % interval)": [span(one.accuracy[0], one.accuracy[1:]) for one in found],
+        "macro F1 (95 % interval)": [span(one.macro_f1[0], one.macro_f1[1:]) for one in found],
         "accuracy of the commonest class": [f"{one.majority:.3f}" for one in found],
     }
     for words, cells in rows.items():

@@ -24,8 +24,8 @@ def show(title: str, found: Mapping[str, Any]) -> None:
             if isinstance(row, Mapping):
                 spans = row.get("intervals", {})
                 keys = ("auc", "balanced_accuracy", "ece", "ece_balanced")
-                cells = [_span(row.get(key), spans.get(key)) for key in keys]
-                table.add_row(Text(name), *cells, _span(row["positive_share"]))
+                cells = [span(row.get(key), spans.get(key)) for key in keys]
+                table.add_row(Text(name), *cells, span(row["positive_share"]))
         console.print(table)
         _beware(console, found)
         return
@@ -33,13 +33,11 @@ def show(title: str, found: Mapping[str, Any]) -> None:
     for column in ("class", "precision", "recall", "F1", "faces"):
         table.add_column(column, justify="left" if column == "class" else "right", overflow="fold")
     for name, row in per_class.items():
-        table.add_row(
-            Text(name), *(_span(row[k]) for k in ("precision", "recall", "f1")), str(row["support"])
-        )
+        table.add_row(Text(name), *(span(row[k]) for k in ("precision", "recall", "f1")), str(row["support"]))
     console.print(table)
     spans = found.get("intervals", {})
     for key in ("accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "ece"):
-        console.print(f"{key.replace('_', ' '):>20}: {_span(found[key], spans.get(key))}", highlight=False)
+        console.print(f"{key.replace('_', ' '):>20}: {span(found[key], spans.get(key))}", highlight=False)
     _beware(console, found)
 
 
@@ -48,7 +46,8 @@ def _beware(console: Console, found: Mapping[str, Any]) -> None:
         console.print(Text(f"beware: {why}"))
 
 
-def _span(value: float | None, interval: Any = None) -> str:
+def span(value: float | None, interval: Any = None) -> str:
+    """A figure with its interval, which may be unknown."""
     if value is None or value != value:
         return "–"
     if not interval or None in interval or any(end != end for end in interval):
