@@ -103,7 +103,7 @@ def card(record: WeightRecord, file: str, sha256: str, cost: Mapping[str, Any] |
         terms = terms_of(name)
         lines += [f"**{name}**: {terms.title}. Terms: {terms.licence}. Known: {terms.known}", ""]
     lines += [f"Licence of these weights: {record.licence}", "", "## Origin", ""]
-    lines += [f"- {key}: {_inline(value)}" for key, value in record.origin.items()]
+    lines += _origin(record.origin)
     lines += ["", "## Intended use", "", _USE, "", "## Must not be used for", "", _NOT, "", "## Figures", ""]
     for head, splits in record.metrics.items():
         if isinstance(splits, Mapping):
@@ -131,6 +131,17 @@ FOLDS = "folds"
 def split_title(split: str) -> str:
     """A split as headings call it."""
     return "people held out in turn, five folds" if split == FOLDS else f"{split} split"
+
+
+def _origin(origin: Mapping[str, Any]) -> list[str]:
+    """How a model was made, then how the one was that it began with, and so on."""
+    lines = [f"- {key}: {_inline(value)}" for key, value in origin.items() if key != "base"]
+    base = origin.get("base")
+    if not isinstance(base, Mapping):
+        return lines
+    named = {key: base[key] for key in ("name", "sha256") if key in base}
+    rest = {key: value for key, value in base.items() if key not in named}
+    return [*lines, "", f"It began with {_inline(named) or 'another model'}:", "", *_origin(rest)]
 
 
 def _fitted_on(record: WeightRecord, head: str) -> str:

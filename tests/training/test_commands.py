@@ -75,8 +75,8 @@ def test_base(backbone: str, expression_folders: Path, tmp_path: Path) -> None:
 
 def test_the_recorded_command_names_files_and_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = "train base --data /data/of/me/faces:rafdb --data=/data/of/me/more/ --set init=/data/of/me/a.pth -o C:\\me\\run"
-    monkeypatch.setattr("sys.argv", ["engagement", *typed.split()])
-    recorded = "engagement train base --data faces:rafdb --data=more --set init=a.pth -o run"
+    monkeypatch.setattr("sys.argv", ["engagement", *typed.split(), "--init", "", "--name", "my faces"])
+    recorded = "engagement train base --data faces:rafdb --data=more --set init=a.pth -o run --init '' --name 'my faces'"
     assert command_line() == recorded
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +127,7 @@ def command_line() -> str:
         ",".join(map(cut, word.split(","))) if word.startswith("distil=") else cut(word)
         for word in sys.argv[1:]
     ]
-    return " ".join(["engagement", *words])
+    return shlex.join(["engagement", *words])
 
 
 def say(text: str) -> None:
