@@ -75,6 +75,13 @@ class SessionResult:
     person_of_track: dict[int, int]
     seconds: dict[str, float]
 
+    @property
+    def end_s(self) -> float:
+        """Where the video ends: as its container says, if all of it is there, else a step after its last picture."""
+        decoded_s = self.outcome.last_time_s + self.step_s
+        declared_s = self.info.duration_s if self.outcome.complete else None
+        return decoded_s if declared_s is None else max(declared_s, self.outcome.last_time_s)
+
 
 @dataclass(slots=True, eq=False)
 class Segment:

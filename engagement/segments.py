@@ -40,7 +40,8 @@ def plan_spans(last_s: float, split_s: float, rate_hz: float) -> list[TimeSpan]:
     n = int(last_s // max(split_s, step)) if split_s > 0 else 0
     if n < 2:
         return [TimeSpan(0.0, None)]
-    borders = [math.floor(i * last_s / n / step) * step for i in range(n)]
+    # What rounding takes from a border that lies on the grid is given back first.
+    borders = [math.floor(i * last_s / n / step + 1e-9) * step for i in range(n)]
     return [TimeSpan(a, b) for a, b in zip(borders, [*borders[1:], None], strict=True)]
 
 

@@ -63,6 +63,7 @@ def write_session(
         max_gap_s=config.smoothing.gap_s(result.step_s),
         episodes=replace(config.episodes, wide=weak_states(analyzer.weights)),
         extra=analyzer.classifier.extra_columns,
+        end_s=result.end_s,
     )
     rows, times = result.records.rows, result.sample_time_s
     before = read_summary(target) or {}
@@ -156,6 +157,7 @@ def summarise(
             "n_samples": len(times),
             "first_s": float(times[0]) if len(times) else None,
             "last_s": float(times[-1]) if len(times) else None,
+            "end_s": result.end_s,
         },
         "n_persons": len(tables.persons),
         "n_shown": len(tables.persons),

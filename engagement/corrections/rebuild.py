@@ -6,6 +6,7 @@ rows, or whose scores are calibrated; the figures of everybody else stay what th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,7 @@ def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
             temporal["max_gap_s"],
             EpisodesConfig(limits["state_margin"], tuple(limits.get("wide_margin") or ())),
             extra,
+            summary["sampling"].get("end_s") or math.inf,
         )
     except (KeyError, TypeError) as error:
         raise DataError(f"summary.json does not say {error}, which corrections need", table.REDO) from error

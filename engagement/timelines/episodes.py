@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,12 @@ class Episode:
 
 
 def find_episodes(
-    times_s: TimeArray, scores: FloatArray, run: NDArray[np.int64], step_s: float, config: EpisodesConfig
+    times_s: TimeArray,
+    scores: FloatArray,
+    run: NDArray[np.int64],
+    step_s: float,
+    config: EpisodesConfig,
+    end_s: float = math.inf,
 ) -> list[Episode]:
     """Consecutive samples with the same leading state.
 
@@ -50,6 +56,7 @@ def find_episodes(
         times_s: (n,) increasing. scores: (n, 3) smoothed, NaN where nothing is known.
         run: (n,) number of the uninterrupted stretch each sample lies in.
         step_s: that a sample stands for; the last one of an episode reaches to the next sample, at most twice as far.
+        end_s: of the video, beyond which nothing reaches.
     """
     known: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1))
     states = leading(scores, config)
@@ -70,7 +77,8 @@ def find_episodes(
                 else times_s[last] + step_s
             )
             best = float(np.mean(scores[rows].max(axis=1)))
-            episodes.append(Episode(float(times_s[start]), float(end), str(states[start]), best))
+            end = max(min(float(end), end_s), float(times_s[last]))
+            episodes.append(Episode(float(times_s[start]), end, str(states[start]), best))
         start = i if i < n and known[i] else -1
     return episodes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -41,13 +42,19 @@ class SessionTables:
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """What the tables need to know: the sampling step, the limits of claims, k further classes."""
+    """What the tables need to know: the sampling step, the limits of claims, k further classes, the video's end."""
 
     step_s: float
     min_quality: float
     max_gap_s: float
     episodes: EpisodesConfig
     extra: tuple[str, ...] = ()
+    end_s: float = math.inf
+
+    def seconds(self, sample: IndexArray, times_s: TimeArray) -> float:
+        """How long some of the samples stand for; the last one no longer than the video goes on."""
+        beyond = max(times_s[-1] + self.step_s - max(self.end_s, times_s[-1]), 0.0)
+        return len(sample) * self.step_s - (beyond if len(times_s) - 1 in sample else 0.0)
 
 
 def person_name(index: int) -> str:
@@ -96,7 +103,9 @@ def build_tables(
         between = between[(between["sample"] > seen[0]) & (between["sample"] < seen[-1])]
         timelines.append(_timeline(name, times_s, frames, own, between, curves, further, options))
         persons.append(_person(name, times_s, own, len(between), valid, curves, options))
-        for episode in find_episodes(times, curves[:, _E:], run, options.step_s, options.episodes):
+        for episode in find_episodes(
+            times, curves[:, _E:], run, options.step_s, options.episodes, options.end_s
+        ):
             events.append(
                 {
                     "person_id": name,
@@ -194,7 +203,7 @@ def _person(
         "person_id": name,
         "first_s": float(times_s[first]),
         "last_s": float(times_s[last]),
-        "observed_s": len(own) * options.step_s,
+        "observed_s": options.seconds(own["sample"], times_s),
         "followed_s": n_followed * options.step_s,
         "coverage": len(own) / (last - first + 1),
         "session_share": len(own) / len(times_s),

@@ -91,28 +91,26 @@ def join_tracks(
         track_id -> person index from 0 in order of first appearance (then from left to right), or NOBODY.
     """
     ordered = sorted(tracks, key=lambda t: (t.samples[0], t.track_id))
-    groups = [[t] for t in ordered if _solid([t], config)]
+    groups = [[t] for t in ordered if _solid(t, config)]
     if config.identity != "off":
         groups = _grouped(ordered, config, evidence or config.evidence)
-    groups.sort(key=_first_seen)
+    groups.sort(key=first_seen)
     person = {t.track_id: i for i, group in enumerate(groups) for t in group}
     return {t.track_id: person.get(t.track_id, NOBODY) for t in ordered}
 
 
-def _solid(tracks: Sequence[TrackSummary], config: PersonsConfig) -> bool:
-    """Whether tracks are enough to be a person of their own."""
-    seen = sum(len(t.samples) for t in tracks)
-    mean_score = sum(t.score_sum for t in tracks) / max(seen, 1)
-    side = sum(t.side_px * len(t.samples) for t in tracks) / max(seen, 1)
-    extra = _LARGE_EXTRA * float(np.interp(side, _LARGE_PX, (0, 1)))
+def _solid(track: TrackSummary, config: PersonsConfig) -> bool:
+    """Whether a track is enough to be a person of its own."""
+    seen = len(track.samples)
+    extra = _LARGE_EXTRA * float(np.interp(track.side_px, _LARGE_PX, (0, 1)))
     return (
         seen >= config.min_samples
-        and mean_score >= config.min_mean_score + extra
-        and max(t.best_score for t in tracks) >= config.min_best_score
+        and track.score_sum / max(seen, 1) >= config.min_mean_score + extra
+        and track.best_score >= config.min_best_score
     )
 
 
-def _first_seen(group: list[TrackSummary]) -> tuple[int, float, int]:
+def first_seen(group: Sequence[TrackSummary]) -> tuple[int, float, int]:
     """Order of ids: by first sight, people seen at once from left to right."""
     first = min(group, key=lambda t: (t.samples[0], t.track_id))
     left = 0.0 if first.first_box is None else float(first.first_box[0])
@@ -126,7 +124,7 @@ def _grouped(
     usable = [t for t in ordered if t.identity_sum is not None]
     evidence = Evidence(usable, kinds)
     limit = _SAME if "face" in kinds else _SAME_WITHOUT_FACES
-    solid = np.array([_solid([t], config) for t in usable], bool)
+    solid = np.array([_solid(t, config) for t in usable], bool)
     members = {i: [i] for i in np.flatnonzero(solid).tolist()}
     _agglomerate(evidence, members, limit)
     for scrap in np.flatnonzero(~solid).tolist():
@@ -136,8 +134,9 @@ def _grouped(
             evidence.join(best, scrap)
             members[best].append(scrap)
     groups = [[usable[i] for i in group] for group in members.values()]
+    # Each holds a track that is a person by itself: what came to it must not unmake the person.
     stretch = max(_STRETCH, config.min_samples)
-    return [g for g in groups if _solid(g, config) and max(len(t.samples) for t in g) >= stretch]
+    return [g for g in groups if max(len(t.samples) for t in g) >= stretch]
 
 
 def _agglomerate(evidence: Evidence, members: dict[int, list[int]], limit: float) -> None:

@@ -6,12 +6,12 @@ them together again and the track stays whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from engagement.tracking.persons import NOBODY, PersonsConfig, join_tracks
+from engagement.tracking.persons import NOBODY, PersonsConfig, first_seen, join_tracks
 from engagement.tracking.summary import Piece, TrackSummary
 from engagement.types import IndexArray
 
@@ -81,8 +81,10 @@ def find_persons(
     for part in parts:
         seen.setdefault(person[part.track_id], set()).update(part.samples)
     splits: list[Split] = []
+    called: dict[int, list[TrackSummary]] = {}
     for track_id, own in origin.items():
         name, current, since = track_id, person[track_id], set(own[0].samples)
+        called[name] = [own[0]]
         for part in own[1:]:
             index = person.pop(part.track_id)
             if index == NOBODY and current != NOBODY:
@@ -96,11 +98,26 @@ def find_persons(
                 splits.append(Split(track_id, part.samples[0], name))
             elif current == NOBODY:
                 current = index
+            called.setdefault(name, []).append(part)
             since |= set(part.samples)
             if current != NOBODY:
                 seen[current] |= since
             person[name] = current
-    return Persons(person, tuple(sorted(splits, key=lambda s: (s.sample, s.track))))
+    return Persons(_renumbered(person, called), tuple(sorted(splits, key=lambda s: (s.sample, s.track))))
+
+
+def _renumbered(person: Mapping[int, int], called: Mapping[int, list[TrackSummary]]) -> dict[int, int]:
+    """Persons in order of first appearance again: nobody's parts may have come to them since.
+
+    Args:
+        person: track id -> person index or NOBODY. called: the same ids -> what each track holds now.
+    """
+    held: dict[int, list[TrackSummary]] = {}
+    for track, index in person.items():
+        held.setdefault(index, []).extend(called[track])
+    held.pop(NOBODY, None)
+    place = {index: i for i, index in enumerate(sorted(held, key=lambda index: first_seen(held[index])))}
+    return {track: place.get(index, NOBODY) for track, index in person.items()}
 
 
 def _parts(track: TrackSummary, free: int) -> list[TrackSummary]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from array import array
+from itertools import pairwise
+from statistics import median
 
 from engagement.video.reader import DecodeOutcome
 
@@ -10,8 +12,13 @@ RESTART_S = 1.0
 """A step back longer than this is a clock that started anew (concatenated camcorder files); a shorter
 one is a faulty time stamp."""
 
+LEAP_S = 12 * 3600.0
+"""A step forward longer than this is no pause either: FFmpeg takes the second of two joined transport streams
+for one whose clock of 33 bits ran over, 26.5 hours on, where it begins well before the first."""
+
 END_TOLERANCE_S = 0.5
 END_TOLERANCE_SHARE = 0.02
+_RECENT = 25
 
 
 class PresentationClock:
@@ -32,7 +39,8 @@ class PresentationClock:
         self.dropped = 0
         self.restarts = 0
         self.longest_step_s = 0.0
-        self._step_s = default_step_s
+        self._default_step_s = default_step_s
+        self._duration_s: float | None = None
         self._origin_s = origin_s
         self._begins_later = origin_s is not None
 
@@ -43,18 +51,26 @@ class PresentationClock:
 
     @property
     def end_s(self) -> float:
-        """Where the latest frame's display ends if it lasts as long as the one before."""
-        return self.last_s + self._step_s
+        """Where the latest frame's display ends: by its own duration, or a usual step later."""
+        return self.last_s + (self._duration_s or self._usual_step_s)
 
-    def tick(self, stamp_s: float | None) -> float | None:
+    @property
+    def _usual_step_s(self) -> float:
+        """Of the latest frames. Their last step may be a pause, or lead to a faulty stamp."""
+        recent = self.times_s[-_RECENT:]
+        return median(b - a for a, b in pairwise(recent)) if len(recent) > 1 else self._default_step_s
+
+    def tick(self, stamp_s: float | None, duration_s: float | None = None) -> float | None:
         """The time of the next frame in presentation order.
 
         Args:
             stamp_s: the frame's own time stamp in seconds on the stream's clock, None when missing.
+            duration_s: how long the container says that it is shown, None where it does not say.
 
         Returns:
             Seconds from the first frame, or None when the frame must be left out.
         """
+        self._duration_s = duration_s
         if not self.times_s:
             if self._begins_later and self._origin_s is not None and stamp_s is not None:
                 self.times_s.append(round(stamp_s - self._origin_s, 9))
@@ -64,21 +80,20 @@ class PresentationClock:
             return self.times_s[0]
         last = self.times_s[-1]
         if stamp_s is None:
-            time_s = last + self._step_s
+            time_s = last + self._usual_step_s
         else:
             if self._origin_s is None:
-                self._origin_s = stamp_s - (last + self._step_s)
+                self._origin_s = stamp_s - (last + self._usual_step_s)
             # Rounded to nanoseconds, so that 1.56 is not 1.5599999999999998.
             time_s = round(stamp_s - self._origin_s, 9)
-        if time_s <= last:
-            if last - time_s <= RESTART_S or stamp_s is None:
+        if time_s <= last or time_s - last > LEAP_S:
+            if stamp_s is None or 0 <= last - time_s <= RESTART_S:
                 self.dropped += 1
                 return None
             self.restarts += 1
-            time_s = last + self._step_s
+            time_s = last + self._usual_step_s
             self._origin_s = stamp_s - time_s
-        self._step_s = time_s - last
-        self.longest_step_s = max(self.longest_step_s, self._step_s)
+        self.longest_step_s = max(self.longest_step_s, time_s - last)
         self.times_s.append(time_s)
         return time_s
 

@@ -14,21 +14,19 @@ from pathlib import Path, PurePath
 from engagement.errors import ConfigError
 
 VIDEO_SUFFIXES = (
-    *(
-        ".mp4",
-        ".mov",
-        ".mkv",
-        ".avi",
-        ".webm",
-        ".m4v",
-        ".mts",
-        ".m2ts",
-        ".wmv",
-        ".mpg",
-        ".mpeg",
-        ".flv",
-        ".3gp",
-    ),
+    ".mp4",
+    ".mov",
+    ".mkv",
+    ".avi",
+    ".webm",
+    ".m4v",
+    ".mts",
+    ".m2ts",
+    ".wmv",
+    ".mpg",
+    ".mpeg",
+    ".flv",
+    ".3gp",
 )
 """What counts as a video when a folder is searched; a file named by the user may have any suffix."""
 

@@ -95,7 +95,7 @@ class PyAvReader(VideoReader):
         container, stream = self._reopen()
         with container:
             for frame in decode(container, stream, reading, watch_sound=not self._end_is_the_streams):
-                time_s = clock.tick(self._stamp(frame))
+                time_s = clock.tick(self._stamp(frame), _duration_s(frame))
                 if time_s is not None:
                     yield FrameTicket(len(clock.times_s) - 1, time_s, self._loader(frame))
         self._outcome = self._judge(clock, reading)
@@ -120,7 +120,7 @@ class PyAvReader(VideoReader):
                     stamp_s is None or round(stamp_s - self._first_stamp_s, 9) < start_s
                 ):
                     continue
-                time_s = clock.tick(stamp_s)
+                time_s = clock.tick(stamp_s, _duration_s(frame))
                 if time_s is not None:
                     yield FrameTicket(len(clock.times_s) - 1, time_s, self._loader(frame))
             ended = True
@@ -282,6 +282,11 @@ class PyAvReader(VideoReader):
             return np.ascontiguousarray(np.rot90(rgb, quarter_turns))
 
         return load
+
+
+def _duration_s(frame: VideoFrame) -> float | None:
+    """How long the container says that a frame is shown."""
+    return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else None
 
 
 @dataclass

@@ -94,7 +94,8 @@ def decode(
     """Frames in presentation order; never raises for damaged content but notes it."""
     sounds = container.streams.audio if watch_sound else ()
     for packet in packets(container, (stream, *sounds), reading):
-        if packet.stream_index != stream.index:
+        # Not `stream_index`: in the packet that empties the decoder it is 0, whatever stream that is of.
+        if packet.stream.index != stream.index:
             if packet.pts is not None:
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base
                 reading.sound_end_s = max(reading.sound_end_s, float(end))
@@ -132,6 +133,8 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
         if "mpegts" in container.format.name:
             # It counts from the first packet. A recording that was cut in the middle decodes from the next key frame.
             hidden_s = max(first_s - float((stream.start_time or 0) * stream.time_base), 0.0)
+        elif "asf" in container.format.name:
+            hidden_s = max(first_s, 0.0)  # it counts from zero
         return float(stream.duration * stream.time_base) - hidden_s, counted
     if container.duration:
         start = max(container.start_time or 0, 0)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 from engagement.errors import VideoError
@@ -62,3 +66,68 @@ def test_a_hole_in_a_transport_stream_does_not_end_it(tmp_path: Path) -> None:
         outcome = reader.outcome
     assert not outcome.complete and outcome.packets_damaged > 0 and "damaged" in outcome.reason
     assert len(times) >= len(clip.times_s) - 15 and times[-1] == pytest.approx(clip.times_s[-1], abs=0.05)
+
+
+def sound_first(path: Path, n: int, rate: int = 25) -> Path:
+    """A file whose first stream is a tone and whose second shows ``n`` pictures, some of them out of order."""
+    video = path.with_name("pictures.mkv")
+    media.write_video(video, [k * 1000 // rate for k in range(n)], b_frames=2, rate=rate)
+    tone = f"sine=duration={n / rate}"
+    ffmpeg("-f", "lavfi", "-i", tone, "-i", video, "-map", "0", "-map", "1", "-c:v", "copy", path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+@pytest.mark.parametrize(("n", "threads"), [(1, 1), (2, 4), (60, 1), (60, 2), (60, 8)])
+def test_no_picture_is_lost_where_the_sound_is_stored_first(
+    tmp_path: Path, suffix: str, n: int, threads: int
+) -> None:
+    path = sound_first(tmp_path / f"clip{suffix}", n)
+    with open_video(path, "pyav", threads) as reader:
+        codes = [media.read_code(ticket.frame().rgb) for ticket in reader.tickets()]
+        assert reader.outcome.complete, reader.outcome.reason
+    assert codes == list(range(n))
+
+
+def test_sound_that_nobody_can_read_damages_no_picture(tmp_path: Path) -> None:
+    path = media.write_video(
+        tmp_path / "clip.mkv", range(0, 2000, 40), audio_s=2.0, mux_options={"live": "1"}
+    )
+    unknown = path.read_bytes().replace(b"A_AAC", b"A_QQQ")
+    assert b"A_QQQ" in unknown
+    path.write_bytes(unknown)
+    with open_video(path, "pyav") as reader:
+        assert len(list(reader.tickets())) == 50
+        assert reader.outcome.complete, reader.outcome.reason
+
+
+def test_pictures_that_begin_after_the_sound_are_all_of_a_wmv(tmp_path: Path) -> None:
+    path = tmp_path / "late.wmv"
+    source = "testsrc=size=160x120:rate=25:duration=3"
+    ffmpeg("-f", "lavfi", "-i", "sine=duration=5", "-itsoffset", "2", "-f", "lavfi", "-i", source, path)
+    with open_video(path, "pyav") as reader:
+        times = [ticket.time_s for ticket in reader.tickets()]
+        assert reader.outcome.complete, reader.outcome.reason
+    assert reader.info.duration_s == pytest.approx(times[-1], abs=0.2)
+
+
+def test_a_last_picture_that_stays_is_the_end_that_was_declared(tmp_path: Path) -> None:
+    """A recorded screen on which nothing moved any more."""
+    path = tmp_path / "screen.mp4"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.width, stream.height = media.WIDTH, media.HEIGHT
+        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
+        packets = []
+        for k in range(20):
+            frame = av.VideoFrame.from_ndarray(np.full((media.HEIGHT, media.WIDTH, 3), k, np.uint8), "rgb24")
+            frame.pts, frame.time_base = k * 40, Fraction(1, 1000)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        packets[-1].duration = 10_000
+        for packet in packets:
+            container.mux(packet)
+    with open_video(path, "pyav") as reader:
+        assert len(list(reader.tickets())) == 20
+        assert reader.info.duration_s == pytest.approx(10.76, abs=0.05)
+        assert reader.outcome.complete, reader.outcome.reason

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engagement.tracking.evidence import Evidence
 from engagement.tracking.persons import NOBODY, PersonsConfig, TrackSummary, join_tracks
@@ -189,3 +191,55 @@ def test_a_doubtful_part_is_not_given_to_who_is_elsewhere_at_that_time() -> None
     for at in range(60):
         here = person[(sample == at) & (person >= 0)]
         assert len(here) == len(set(here.tolist())), at
+
+
+def test_who_is_a_person_alone_stays_one_in_company() -> None:
+    far, near, doubted = (TrackSummary(i, 0) for i in range(3))
+    for sample in range(100):
+        far.add(sample, box(100, 30.0), 0.97 if sample == 0 else 0.86, 0.8, face(0, sample), colours(0))
+    for sample in range(120, 180):
+        near.add(sample, box(100, 120.0), 0.95, 0.8, face(0, sample), colours(0))
+    for sample in range(200, 290):
+        doubted.add(sample, box(100, 30.0), 0.7, 0.8, face(0, sample), colours(0))
+    assert join_tracks([far], PersonsConfig()) == {0: 0}
+    assert join_tracks([far, near], PersonsConfig()) == {0: 0, 1: 0}
+    assert join_tracks([far, doubted], PersonsConfig())[0] == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 60),
+            st.lists(st.tuples(st.integers(0, 2), st.integers(1, 16), st.booleans()), max_size=3),
+        ),
+        max_size=8,
+    )
+)
+def test_ids_follow_first_sight_though_parts_change_hands(
+    tracks: list[tuple[int, list[tuple[int, int, bool]]]],
+) -> None:
+    """Each track shows people one after the other, some of them as a detector that doubts."""
+    made, track, sample = [], list[int](), list[int]()
+    for number, (start, stretches) in enumerate(tracks):
+        if not stretches:
+            continue
+        own = TrackSummary(number, 0)
+        begin = start
+        for person, n, sure in stretches:
+            for at in range(begin, begin + n):
+                own.add(
+                    at, box(200.0 * number), 0.97 if sure else 0.7, 0.9, face(person, at), colours(person)
+                )
+                track.append(number)
+                sample.append(at)
+            begin += n
+        made.append(own)
+    found = find_persons(made, PersonsConfig())
+    whose = np.array(
+        [found.person[int(t)] for t in found.relabel(np.array(track, int), np.array(sample, int))]
+    )
+    ids = sorted(set(whose[whose >= 0].tolist()))
+    assert ids == list(range(len(ids)))
+    firsts = [int(np.array(sample)[whose == i].min()) for i in ids]
+    assert firsts == sorted(firsts)

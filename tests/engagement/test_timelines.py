@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -117,6 +118,19 @@ def test_events_end_at_gaps_and_poor_samples() -> None:
     spans = [(round(e.start_s, 3), round(e.end_s, 3), e.state) for e in episodes]
     assert spans == [(0, 0.4, "engagement"), (0.6, 0.8, "engagement"), (3.0, 3.4, "engagement")]
     assert all(e.mean_prob == pytest.approx(0.8) for e in episodes)
+
+
+def test_nothing_reaches_beyond_the_end_of_the_video() -> None:
+    """A sample a minute, and a video that ends half a second after the last one."""
+    times, values = np.arange(4) * 60.0, scores(*[(0.1, 0.8, 0.1)] * 4)
+    (event,) = find_episodes(times, values, find_runs(times, 180.0), 60.0, EpisodesConfig(), 180.5)
+    assert (event.start_s, event.end_s) == (0.0, 180.5)
+    options = replace(OPTIONS, step_s=60.0, max_gap_s=180.0, end_s=180.5)
+    kept = records([0, 1, 2, 3], 0)
+    for seen, seconds in (([0, 1, 2, 3], 180.5), ([0, 1, 2], 180.0)):
+        rows = kept.rows[seen]
+        tables = build_tables(times, np.arange(4), rows, np.zeros(len(seen), np.int64), rows["prob"], options)
+        assert tables.persons["observed_s"].tolist() == [seconds]
 
 
 @given(

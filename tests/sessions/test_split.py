@@ -71,7 +71,7 @@ def test_ranges_in_two_processes_give_the_same_bytes(
     assert results(tmp_path) == results(whole_and_split[1].parent)
 
 
-@given(st.floats(0, 4000), st.floats(1, 900), st.sampled_from([0.2, 1.0, 4.0, 5.0, 12.5, 30.0]))
+@given(st.floats(0, 4000), st.floats(1, 900), st.sampled_from([1 / 60, 0.1, 0.2, 1.0, 4.0, 5.0, 12.5, 30.0]))
 def test_ranges_cover_everything_once(last_s: float, split_s: float, rate: float) -> None:
     spans = plan_spans(last_s, split_s, rate)
     assert spans[0].start_s == 0

@@ -1,0 +1,63 @@
+"""Times from stamps as recorders write them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engagement.video.clock import LEAP_S, RESTART_S, PresentationClock, judge
+
+STEP = 0.04
+
+
+def ticked(stamps: list[float | None], durations: dict[int, float] | None = None) -> PresentationClock:
+    clock = PresentationClock()
+    for i, stamp in enumerate(stamps):
+        clock.tick(stamp, (durations or {}).get(i))
+    return clock
+
+
+@given(st.lists(st.none() | st.floats(-1e5, 1e6, allow_nan=False), max_size=60))
+def test_times_begin_at_zero_and_always_rise(stamps: list[float | None]) -> None:
+    clock = ticked(stamps)
+    times = np.array(clock.times_s)
+    assert len(times) + clock.dropped == len(stamps)
+    assert not len(times) or times[0] == 0
+    assert (np.diff(times) > 0).all() and (np.diff(times) <= LEAP_S).all()
+
+
+def test_a_clock_that_starts_anew_goes_on_a_usual_step_later() -> None:
+    first = [k * STEP for k in range(50)]
+    clock = ticked([*first, *(RESTART_S - 1 + k * STEP for k in range(50))])
+    np.testing.assert_allclose(clock.times_s, [k * STEP for k in range(100)], atol=1e-6)
+    assert clock.restarts == 1
+
+
+def test_one_wild_stamp_does_not_count_twice() -> None:
+    clock = ticked([*(k * STEP for k in range(50)), 5000.0, *(k * STEP for k in range(51, 100))])
+    assert clock.times_s[51] == pytest.approx(5000 + STEP) and clock.restarts == 1
+
+
+def test_a_leap_of_a_day_is_another_clock() -> None:
+    clock = ticked([*(k * STEP for k in range(50)), *(95_000 + k * STEP for k in range(50))])
+    np.testing.assert_allclose(clock.times_s, [k * STEP for k in range(100)], atol=1e-6)
+    assert "started anew" in judge(clock, None).reason
+
+
+def test_a_picture_without_stamp_after_a_pause_comes_a_usual_step_later() -> None:
+    clock = ticked([*(k * STEP for k in range(50)), 60.0, None])
+    assert clock.last_s == pytest.approx(60 + STEP)
+
+
+def test_a_pause_before_the_last_picture_hides_no_missing_end() -> None:
+    clock = ticked([*(k * STEP for k in range(50)), 60.0])
+    assert not judge(clock, 120.0).complete
+    assert judge(clock, 60.5).complete
+
+
+def test_the_last_picture_lasts_as_long_as_its_container_says() -> None:
+    stamps = [k * STEP for k in range(50)]
+    assert not judge(ticked(list(stamps)), 12.0).complete
+    assert judge(ticked(list(stamps), {49: 10.0}), 12.0).complete
