@@ -16,7 +16,7 @@ from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.evaluate import aligned
-from training.held_out import digest_of
+from training.held_out import record_of
 from training.initial import chip_of, initial_file, refuse_replacing
 from training.opened import Opened, open_network, resting
 from training.recipe import Recipe, read_recipe
@@ -87,7 +87,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
         "command": run.command,
         "data": table.name,
         "train_faces": len(table.part("train")),
-        "held_out": {tables[0].name: digest_of(tables[0].part("val"))},
+        **record_of(tables[0].part("val")),
         "init": Path(recipe.init).name or "random",
         "recipe": recorded(recipe),
         **({"base": begun} if (begun := _origin_of(recipe.init)) else {}),

@@ -11,7 +11,7 @@ from typing import Any
 from engagement.labels import LEARNER_STATES, WEAK_AUC, WIDE_MARGIN
 from engagement.provenance import headline
 from engagement.weights.store import WeightRecord
-from training.datasets.terms import terms_of
+from training.datasets.terms import names_in, terms_of
 
 _USE = """\
 Estimating the *apparent* expression (and, where there is such a head, the apparent learner state) of
@@ -114,9 +114,7 @@ def card(record: WeightRecord, file: str, sha256: str, cost: Mapping[str, Any] |
     lines += [*single, ""] if single else []
     lines += ["## Calibration", ""]
     for head, entry in record.calibration.items():
-        lines.append(
-            f"- `{head}`: {_inline(entry)}, {_fitted_on(record, head)} (so its ECE there is flattering)"
-        )
+        lines.append(f"- `{head}`: {_inline(entry)}, {_fitted_on(record, head)}")
     if any(heads[h]["labels"]["kind"] == "independent" for h in record.calibration if h in heads):
         lines.append(
             "- Independent states are stated under a balanced prior: 0.5 means no evidence either way."
@@ -133,9 +131,13 @@ def split_title(split: str) -> str:
     return "people held out in turn, five folds" if split == FOLDS else f"{split} split"
 
 
+#: What a card tells elsewhere, or what says nothing to people.
+_UNSAID = ("base", "held_out_some")
+
+
 def _origin(origin: Mapping[str, Any]) -> list[str]:
     """How a model was made, then how the one was that it began with, and so on."""
-    lines = [f"- {key}: {_inline(value)}" for key, value in origin.items() if key != "base"]
+    lines = [f"- {key}: {_inline(value)}" for key, value in origin.items() if key not in _UNSAID]
     base = origin.get("base")
     if not isinstance(base, Mapping):
         return lines
@@ -145,10 +147,12 @@ def _origin(origin: Mapping[str, Any]) -> list[str]:
 
 
 def _fitted_on(record: WeightRecord, head: str) -> str:
+    if record.kind == "ensemble" and record.origin.get("shares") == "given":
+        return "beside that of each member: nothing was fitted here"
     measured = record.metrics.get(head)
-    if isinstance(measured, Mapping) and FOLDS in measured:
-        return "fitted to people held out in turn"
-    return "fitted on the validation split"
+    folds = isinstance(measured, Mapping) and FOLDS in measured
+    where = "to people held out in turn" if folds else "on the validation split"
+    return f"fitted {where} (so its ECE there is flattering)"
 
 
 def data_names(origin: Mapping[str, Any]) -> list[str]:
@@ -159,7 +163,7 @@ def data_names(origin: Mapping[str, Any]) -> list[str]:
         names += list(further.get("data", [])) if isinstance(further, Mapping) else []
     if isinstance(base, Mapping):
         names += data_names(base)
-    return list(dict.fromkeys(part for n in names if n for part in str(n).split("+")))
+    return list(dict.fromkeys(part for n in names if n for part in names_in(str(n))))
 
 
 def _figures(head: str, split: str, found: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,8 @@ from training.samples import SampleTable
 
 #: Of the training faces, where own faces have no validation split.
 TRANSFER_SHARE = 0.2
+#: So many of the faces that were held out are recorded one by one.
+_SOME = 40
 
 
 def with_transfer_validation(table: SampleTable) -> SampleTable:
@@ -84,20 +86,39 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], 
         )
     rule = known[0] if known else Rule(Recipe().validation_share)
     chosen = rule.applied(table).part("val")
-    # Where a hash of its name decides on each picture, none changes its side when others come or go.
     if rule.transfer or len(np.unique(table.group)) < len(table):
         there = digest_of(chosen)
         others = {m.name for m in models if _noted(m, table.name) - {"", there}}
-        if others:
-            say(
-                f"warning: {table.name}, or the way it is divided, is not as it was when {', '.join(sorted(others))} learned "
-                "from it, so other faces are taken than were held out: some may have been learned, which flatters"
-            )
+    else:
+        # A hash of its name decides on each picture: none changes its side when others come or go, but all may
+        # when they are called otherwise.
+        names = set(_short(chosen))
+        others = {
+            m.name for m in models if any(len(names & some) < len(some) / 2 for some in _some(m, table.name))
+        }
+    if others:
+        say(
+            f"warning: {table.name}, or the way it is divided, is not as it was when {', '.join(sorted(others))} learned "
+            "from it, so other faces are taken than were held out: some may have been learned, which flatters"
+        )
     return chosen
 
 
+def record_of(chosen: SampleTable) -> dict[str, Any]:
+    """What trainings record of the faces that they held out: all by one digest, and some one by one."""
+    return {
+        "held_out": {chosen.name: digest_of(chosen)},
+        "held_out_some": {chosen.name: _short(chosen)[:_SOME]},
+    }
+
+
+def _short(chosen: SampleTable) -> list[str]:
+    """A short digest of each picture's name, sorted, so that the first ones are a fair choice."""
+    return sorted(hashlib.sha256(str(name).encode()).hexdigest()[:8] for name in chosen.sample_id)
+
+
 def digest_of(chosen: SampleTable) -> str:
-    """Names the pictures of a table, whatever their order; what trainings record of those they held out."""
+    """Names the pictures of a table, whatever their order."""
     return hashlib.sha256("\n".join(sorted(chosen.sample_id.tolist())).encode()).hexdigest()[:12]
 
 
@@ -136,6 +157,12 @@ def _noted(model: Opened, data: str) -> set[str]:
     """Digests of the faces of a set that the trainings on it held out; empty ones where none is recorded."""
     found = [p.get("held_out") for p in phases(model.record.origin) if _learned(p, data)]
     return {str(each.get(data, "")) if isinstance(each, Mapping) else "" for each in found}
+
+
+def _some(model: Opened, data: str) -> list[set[str]]:
+    """Of each training on a set, some of the faces it held out; none where none are recorded."""
+    found = [p.get("held_out_some") for p in phases(model.record.origin) if _learned(p, data)]
+    return [set(each[data]) for each in found if isinstance(each, Mapping) and each.get(data)]
 
 
 def states_phase(model: Opened) -> Mapping[str, Any]:

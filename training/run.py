@@ -163,8 +163,8 @@ def train_network(
     planned = _trainer(recipe, limits)
     processes, device = planned.world_size, planned.strategy.root_device
     loaders = fitting_loaders(device, planned.num_devices) if limits.loaders is None else limits.loaders
-    if len(train) < processes:
-        raise DataError(f"data set '{train.name}': {len(train)} faces to train for {processes} processes")
+    if (n := min(len(train), len(validation))) < processes:
+        raise DataError(f"data set '{train.name}': {n} faces to train or validate for {processes} processes")
     others = sorted({*network.spec.heads} - {head})
     last = _begin(folder, recipe, table, limits, processes, others, leading, resume)
     say(f"{table.name}: {len(train)} faces to train, {len(validation)} to validate")

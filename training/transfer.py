@@ -20,7 +20,7 @@ from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.distillation import teacher_probabilities
 from training.frozen import HeadFit, features_of, fit_head, install_head
-from training.held_out import digest_of, knows, with_transfer_validation
+from training.held_out import knows, record_of, with_transfer_validation
 from training.initial import refuse_replacing
 from training.opened import Opened, open_network, resting, with_head, with_heads
 from training.recipe import Recipe
@@ -128,7 +128,8 @@ def head_name(text: str, folder: bool = False) -> str:
     if folder and not name[:1].isalpha():
         name = f"classes_{name}".rstrip("_")
     name = name[:_MOST_LETTERS] if folder else name
-    taken = hasattr(FaceStateNet, name) or hasattr(nn.ModuleDict(), name)
+    # An export calls the identity feature so.
+    taken = name == "identity" or hasattr(FaceStateNet, name) or hasattr(nn.ModuleDict(), name)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or len(name) > _MOST_LETTERS or taken:
         if folder and taken:
             return f"own_{name}"
@@ -215,7 +216,7 @@ def _train(
         "command": run.command,
         "data": table.name,
         "train_faces": len(train),
-        "held_out": {table.name: digest_of(validation)},
+        **record_of(validation),
         "sources": len(np.unique(table.source)),
         "head": {
             "name": head,

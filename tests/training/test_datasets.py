@@ -145,6 +145,32 @@ def test_a_labelled_csv_is_a_data_set(tmp_path: Path) -> None:
     assert again.split.tolist() == ["train", "val", "test"] and again.group.tolist() == ["p0", "p1", "p2"]
 
 
+def test_columns_may_be_written_in_capitals(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_face(tmp_path / f"{name}.png", 0, 0)
+    text = "File,Label,Split ,Person,Box_X1,box_y1,box_x2,box_y2\na.png,x,val,Ann,0.1,0.1,0.9,0.9\nb.png,y,train,ann,,,,\n"
+    (tmp_path / "faces.csv").write_text(text)
+    table = load(str(tmp_path / "faces.csv"))
+    assert table.split.tolist() == ["val", "train"]
+    assert table.group.tolist() == ["ann", "ann"]  # one person
+    assert table.box[0].tolist() == pytest.approx([0.1, 0.1, 0.9, 0.9])
+
+
+@pytest.mark.parametrize("name", ["expression", "learner_state"])
+def test_a_set_never_takes_the_name_of_our_labels(name: str, own_folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(own_folders, tmp_path / name)
+    assert load(str(tmp_path / name)).labels.name == f"own_{name}"
+
+
+def test_a_copy_of_a_set_is_the_same_set(own_folders: Path, tmp_path: Path) -> None:
+    first = Path(shutil.copytree(own_folders, tmp_path / "one" / "set", copy_function=shutil.copyfile))
+    second = Path(shutil.copytree(own_folders, tmp_path / "two" / "set", copy_function=shutil.copy2))
+    assert load(str(first)).digest() == load(str(second)).digest()
+    picture = next(p for p in second.rglob("*") if p.is_file())
+    write_face(picture.with_suffix(".png"), 9, 9)
+    assert load(str(first)).digest() != load(str(second)).digest()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -154,6 +180,7 @@ def test_a_labelled_csv_is_a_data_set(tmp_path: Path) -> None:
         ("file,label,split\nface.png,x,trian\n", "'trian' is none of train, val, test"),
         ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,0.5,0,0.1,1\n", "line 2: the face box"),
         ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,a,0,1,1\n", "no four numbers"),
+        ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,10,12,90,95\n", "divide pixels by its width"),
         ("file,label\n", "has no rows"),
         ("file,label\n,x\n", "line 2: no file"),
         ("label,file\nx\n", "line 2: no file"),

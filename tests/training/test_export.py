@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
+from engagement.weights.store import load_weights, read_record, save_weights  # noqa: E402
 from tests.training.made_up_faces import made_up_face  # noqa: E402
 from tests.training.tiny_models import error, ok, write_model  # noqa: E402
 from training.export import run as export_run  # noqa: E402
@@ -184,3 +186,12 @@ def test_the_shipped_model_exports_with_8_bits(shared_data: Path, tmp_path: Path
     ).output
     assert "agree" in printed
     assert (tmp_path / "m.onnx").stat().st_size < 12e6
+
+
+def test_a_model_that_evens_out_light_is_refused_at_once(models: dict[str, Path], tmp_path: Path) -> None:
+    record, tensors = read_record(models["grey"]), load_weights(str(models["grey"]), "face_state").tensors
+    save_weights(
+        tmp_path / "even.safetensors", replace(record, chip={**record.chip, "equalize": True}), tensors
+    )
+    said = error("export", tmp_path / "even.safetensors", "--onnx", "-o", tmp_path / "m.onnx")
+    assert "even evens out the light of every face first" in said

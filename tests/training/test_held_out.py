@@ -14,7 +14,7 @@ from tests.training.captured import write_captured
 from tests.training.tiny_models import ok, write_model
 from training.datasets.registry import load, prepared
 from training.evaluate import chosen_split
-from training.held_out import held_out, learned_from, with_transfer_validation
+from training.held_out import held_out, learned_from, record_of, with_transfer_validation
 from training.opened import open_model, open_network
 
 
@@ -198,3 +198,22 @@ def test_only_the_split_that_is_measured_is_decoded(expression_folders: Path, tm
     (folder / "train" / "happy" / "0.png").write_bytes(b"no picture")
     table = prepared(str(folder), None, False, lambda _: None, lambda whole: whole.part("test"))
     assert set(np.unique(table.split)) == {"test"}
+
+
+def test_pictures_that_are_called_otherwise_now_are_said(expression_folders: Path, tmp_path: Path) -> None:
+    """Each picture is a group of its own, so its name alone decides on its side."""
+    folder = tmp_path / "faces"
+    shutil.copytree(expression_folders / "train", folder)
+    before = load(str(folder))
+    own = phase("faces", 0.3) | record_of(before.with_validation(0.3).part("val"))
+    model = write_model(tmp_path / "m.safetensors", **own)
+    assert names_of(tmp_path, before, model)[1] == []
+    for picture in list((folder / "happy").iterdir())[:2]:  # a few that have gone change nobody's side
+        picture.unlink()
+    assert names_of(tmp_path, load(str(folder)), model)[1] == []
+    shutil.move(folder, tmp_path / "moved")
+    (tmp_path / "moved").rename(tmp_path / "train")
+    folder.mkdir()
+    shutil.move(tmp_path / "train", folder / "train")
+    _, said = names_of(tmp_path, load(str(folder)), model)
+    assert "is not as it was when m learned from it" in said[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from engagement.faces.capture import CaptureConfig, FaceCapture, Scene
 from engagement.faces.manifest import read_manifest, write_manifest
 from tests.training.captured import Videos, write_captured
 from tests.training.test_capture import Placed, frames
+from training.collection import review as review_module
 from training.collection.review import FORMAT, apply_review, write_review
 from training.collection.split import SplitOptions, split_faces
 from training.datasets.registry import load
@@ -153,3 +155,33 @@ def test_a_picture_dropped_before_is_not_lost_to_another_of_its_name(tmp_path: P
     assert old.read_bytes() == b"another face" and (folder / name).is_file()
     old.write_bytes((folder / name).read_bytes())  # captured again and dropped again
     assert apply_review(folder, review) == {"dropped": 1}
+
+
+def test_a_review_that_was_killed_can_be_applied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, killed = (write_captured(tmp_path / name / "f", TWO) for name in ("whole", "killed"))
+    names = sorted(row["file"] for row in read_manifest(whole))
+    changes: dict[str, object] = {
+        names[0]: {"label": "away"},
+        names[1]: {"drop": True},
+        names[2]: {"label": "away"},
+    }
+    review = answer(tmp_path / "review.json", changes)
+    apply_review(whole, review)
+    move, moves = review_module._move, list[object]()
+
+    def until_the_second(*words: Any) -> None:
+        if len(moves) == 2:
+            monkeypatch.setattr(review_module, "_write", lambda *_: None)  # nothing is written after a kill
+            raise KeyboardInterrupt
+        moves.append(words)
+        move(*words)
+
+    monkeypatch.setattr(review_module, "_move", until_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        apply_review(killed, review)
+    monkeypatch.undo()
+    assert apply_review(killed, review) == {"done before": 2, "relabelled": 1}
+    for place in (Path(), Path(".dropped")):
+        assert read_manifest(killed / place) == read_manifest(whole / place)

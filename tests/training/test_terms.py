@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from training.datasets.terms import licence_text, terms_of
+import pytest
+
+from training.datasets.terms import licence_text, names_in, terms_of
 
 
 def test_terms_of_a_set_are_said_once_however_often_it_taught() -> None:
@@ -18,3 +20,10 @@ def test_other_terms_of_a_base_stay() -> None:
         licence_text("rafdb", "made up: none; none")
         == f"made up: none; none; rafdb: {terms_of('rafdb').licence}"
     )
+
+
+@pytest.mark.parametrize(
+    "names", [["CK+"], ["rafdb", "CK+"], ["CK+", "rafdb"], ["FER+", "CK+", "a"], ["rafdb"]]
+)
+def test_joined_sets_are_known_apart(names: list[str]) -> None:
+    assert names_in("+".join(names)) == names

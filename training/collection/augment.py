@@ -159,9 +159,10 @@ def _mirrored(row: dict[str, str]) -> dict[str, str]:
 def _save(path: Path, rgb: ByteArray) -> None:
     import cv2
 
-    suffix = path.suffix.lower()
+    suffix = {".jfif": ".jpg"}.get(path.suffix.lower(), path.suffix.lower())
     quality = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
-    done, data = cv2.imencode(suffix, cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGR), quality)
+    bgr = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(suffix, bgr, quality) if cv2.haveImageWriter(suffix) else (False, bgr)
     if not done:
         raise DataError(f"{path.name} cannot be written as {suffix}", "Convert the pictures to PNG.")
     path.write_bytes(data.tobytes())

@@ -164,6 +164,10 @@ def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Count
             f"{answer} is about faces that {folder} does not hold: {', '.join(unknown[:_SHOWN])}{more}",
             f"Was it saved for another folder? Nothing was changed; `{command}` writes a page of what is there.",
         )
+    # Rows for where faces are going to be, before any is: killed in the midst of it, none has lost what is known of it.
+    coming = [_relabelled(rows[change.file], change) for change in due if change.label is not None]
+    leaving = [rows[change.file] for change in due if change.label is None]
+    _write(faces, [*rows.values(), *coming], [*dropped.values(), *leaving], len(due), len(leaving))
     try:
         for change in due:
             _move(folder, change)
@@ -178,7 +182,7 @@ def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Count
             f"{error.filename} cannot be moved ({error.strerror})", "Apply the same review again afterwards."
         ) from error
     finally:  # what moved is written down, also when the next could not
-        _write(faces, list(rows.values()), list(dropped.values()), counts)
+        _write(faces, list(rows.values()), list(dropped.values()), len(due), len(leaving))
     return counts
 
 
@@ -212,8 +216,8 @@ def _move(folder: Path, change: Change) -> None:
         parent.rmdir()
 
 
-def _write(faces: Faces, rows: Rows, dropped: Rows, counts: Counter[str]) -> None:
-    if counts["dropped"] or counts["relabelled"]:
+def _write(faces: Faces, rows: Rows, dropped: Rows, changes: int, drops: int) -> None:
+    if changes:
         write_manifest(faces.folder, rows, faces.columns)
-    if counts["dropped"]:
+    if drops:
         write_manifest(faces.folder / DROPPED, dropped, faces.columns)

@@ -12,7 +12,7 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.faces.manifest import SPLIT_NAMES
-from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, SYNONYMS, LabelSet
+from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONYMS, LabelSet
 from engagement.types import FloatArray
 from training.datasets.framing import boxes_for
 from training.datasets.lists import open_list
@@ -149,7 +149,11 @@ def _take_splits(folder: Path, listed: list[Labelled], known: Mapping[str, Row])
     lacking: list[str] = []
     for item in listed:
         row = known.get(item.picture.relative_to(folder).as_posix())
-        if row is not None and row.split in PARTS:
+        if row is not None and row.split and row.split not in PARTS:
+            raise DataError(
+                f"{folder / 'manifest.csv'}, line {row.line}: split '{row.split}' is none of train, val, test"
+            )
+        if row is not None and row.split:
             item.split = PARTS[row.split]
         else:
             lacking.append(item.picture.relative_to(folder).as_posix())
@@ -194,6 +198,11 @@ class Labelled:
     blocks: bool = False
 
 
+def own_name(name: str) -> str:
+    """What the label set of a folder or CSV is called: as it is, but never as one of ours, which means other classes."""
+    return f"own_{name}" if name in (s.name for s in (EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES)) else name
+
+
 def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet | None) -> SampleTable:
     found = sorted({item.label for item in listed})
     if all(label in SYNONYMS for label in found):
@@ -204,7 +213,7 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
         whole = EXPRESSIONS if set(ordered) <= set(EXPRESSIONS.classes) else EXPRESSIONS_8
         found_set = LabelSet(whole.name, ordered, "exclusive")
     else:
-        found_set = LabelSet(name, tuple(found), "exclusive")
+        found_set = LabelSet(own_name(name), tuple(found), "exclusive")
     labels = labels or found_set
     unknown = sorted({item.label for item in listed} - set(labels.classes))
     if unknown:

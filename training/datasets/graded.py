@@ -15,7 +15,7 @@ from engagement.errors import DataError
 from engagement.labels import LabelSet
 from engagement.spreadsheets import read_sheet
 from engagement.types import FloatArray
-from training.datasets.files import PARTS
+from training.datasets.files import PARTS, own_name
 from training.datasets.framing import boxes_for
 from training.datasets.manifest import KNOWN_COLUMNS, read_rows
 from training.samples import SampleTable
@@ -40,14 +40,7 @@ def graded_csv(path: Path) -> SampleTable:
     for row in sheet.rows:
         if row.surplus:
             raise DataError(f"{path}, line {row.line}: more cells than the first line names columns")
-    columns = sheet.columns
-    written = {name.strip().lower(): name for name in columns if name not in KNOWN_COLUMNS}
-    if slips := [written[name] for name in KNOWN_COLUMNS if name in written]:
-        raise DataError(
-            f"{path}: column '{slips[0]}' would be taken for a grade",
-            f"Write '{slips[0].strip().lower()}', as in docs/datasets.md, or choose another name for the grade.",
-        )
-    grades = sorted(set(columns) - set(KNOWN_COLUMNS))
+    grades = sorted(name for name in set(sheet.columns) if name.casefold() not in KNOWN_COLUMNS)
     if not rows or not grades:
         raise DataError(
             f"{path} has no rows or no grades", "Give a column for each grade, such as 'boredom'."
@@ -84,7 +77,7 @@ def graded_csv(path: Path) -> SampleTable:
             box[i] = row.box
     return SampleTable(
         name=path.stem,
-        labels=LabelSet(path.stem, tuple(classes), "independent"),
+        labels=LabelSet(own_name(path.stem), tuple(classes), "independent"),
         images=[path.parent / row.file for row in rows],
         target=np.stack(target, axis=1),
         split=np.array([PARTS.get(row.split, "train") for row in rows], dtype=np.str_),

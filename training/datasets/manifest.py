@@ -13,8 +13,11 @@ from engagement.spreadsheets import read_sheet
 from engagement.types import FloatArray
 
 #: Columns that name what must not be divided by a split, the coarsest first.
-_GROUPS = ("group", "person", "subject", "source", "recording", "clip")
+_GROUPS = ("group", "person", "person_id", "subject", "subject_id", "source", "recording", "clip")
+_PEOPLE = ("person", "person_id", "subject", "subject_id")
 _BOX = ("box_x1", "box_y1", "box_x2", "box_y2")
+#: In widths of the picture; a face may be cut off, but not be elsewhere.
+_FARTHEST = 3.0
 #: Columns that say something else than how a face is graded.
 KNOWN_COLUMNS = ("file", "label", "split", *_GROUPS, *_BOX, *COLUMNS)
 
@@ -44,19 +47,21 @@ class Row:
 def read_rows(path: Path) -> list[Row]:
     """Rows of a CSV with a column ``file`` and, where there are any, label, split, group, box_x1 … box_y2.
 
-    Without a column ``group``, person, subject, source, recording or clip stands for it.
+    Columns may be written in capitals or small letters. Without a column ``group``, person, subject, source, recording
+    or clip stands for it; "Ann" and "ann" are one person.
 
     Raises:
         DataError: it is no CSV, has no column ``file``, or, naming the line, a row without file or a
             box that is none.
     """
     sheet = read_sheet(path)
-    if "file" not in sheet.columns:
+    if "file" not in map(str.casefold, sheet.columns):
         raise DataError(
             f"{path} has no column 'file'", "Expected columns file, label and, if known, split, group."
         )
     rows: list[Row] = []
-    for line, cells in ((row.line, row.cells) for row in sheet.rows):
+    for row in sheet.rows:
+        line, cells = row.line, {name.casefold(): cell for name, cell in row.cells.items()}
         if not cells["file"]:
             raise DataError(f"{path}, line {line}: no file", "Fill the column 'file', or remove the line.")
         texts = [cells.get(c, "") for c in _BOX]
@@ -70,15 +75,24 @@ def read_rows(path: Path) -> list[Row]:
                 ) from error
             if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
                 raise DataError(f"{path}, line {line}: the face box {texts} is empty")
+            if np.abs(box).max() > _FARTHEST:
+                raise DataError(
+                    f"{path}, line {line}: the face box {texts} lies far outside the picture",
+                    "Boxes are fractions of the picture: divide pixels by its width and height.",
+                )
         rows.append(
             Row(
                 line,
                 cells["file"].replace("\\", "/"),
                 cells.get("label", ""),
                 cells.get("split", "").lower(),
-                next((g for c in _GROUPS if (g := cells.get(c, ""))), ""),
+                next((_named(c, g) for c in _GROUPS if (g := cells.get(c, ""))), ""),
                 box,
                 bool(cells.get("group")),
             )
         )
     return rows
+
+
+def _named(column: str, group: str) -> str:
+    return group.casefold() if column in _PEOPLE else group

@@ -123,7 +123,7 @@ def load(reference: str, labels: LabelSet | None = None) -> SampleTable:
         return _named(Path(folder), name)
     path = Path(reference)
     if path.suffix.lower() == ".csv" and path.is_file():
-        header = [name.lower() for name in columns_of(path)]
+        header = [name.casefold() for name in columns_of(path)]
         if "pixels" in header:
             return fer2013.from_csv(path)
         return graded.graded_csv(path) if graded.has_grades(header) else files.labelled_csv(path, labels)

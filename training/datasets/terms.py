@@ -78,9 +78,14 @@ def terms_of(name: str) -> Terms:
     return TERMS.get(name, _OWN)
 
 
+def names_in(joined: str) -> list[str]:
+    """Names of sets that were joined by ``+``, which a name may end with as well (``CK+``)."""
+    return re.split(r"\+(?!\+|$)", joined)
+
+
 def licence_text(name: str, base: str = "") -> str:
     """Licence of a model that was trained on a data set, and of the base it started from: each set's terms once."""
-    own = [f"{part}: {terms_of(part).licence}" for part in name.split("+")]
+    own = [f"{part}: {terms_of(part).licence}" for part in names_in(name)]
     # Terms may hold a semicolon themselves; the name of a set begins what is said of the next.
     before = re.split(r"; (?=[\w.-]+: )", base) if base else []
     return "; ".join(dict.fromkeys([*before, *own]))

@@ -54,7 +54,11 @@ def listed(inputs: Sequence[Path]) -> list[Path]:
             out.append(path)
         elif path.is_dir():
             known = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in known and p.is_file())
+            # What a review took out lies in a hidden folder.
+            there = (p for p in path.rglob("*") if p.suffix.lower() in known and p.is_file())
+            found = sorted(
+                p for p in there if not any(part.startswith(".") for part in p.relative_to(path).parts)
+            )
             if not found:
                 raise DataError(f"{path} holds no pictures and no videos")
             out += found

@@ -91,10 +91,17 @@ def run_export(run: ExportRun, say: Say = lambda _: None) -> dict[str, Any]:
         where the data are labelled for the head.
 
     Raises:
+        ConfigError: the model evens out light.
         DataError: the file does not do what torch does; nothing is written then.
         WeightsError: the checkpoint is missing or damaged.
     """
     model = open_model(run.checkpoint)
+    for member in model.networks:
+        if member.chip.equalize:
+            raise ConfigError(
+                f"{member.name} evens out the light of every face first, which an ONNX file does not hold",
+                "Train without --equalize to export.",
+            )
     ranges, compared = _faces(run, say)
     run.out.parent.mkdir(parents=True, exist_ok=True)
     draft = run.out.with_suffix(".draft.onnx")
