@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from engagement.classification.network import HeadSpec, NetworkSpec
-from engagement.classification.options import DEFAULT_WEIGHTS
 from engagement.errors import DataError, WeightsError
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, SYNONYMS, LabelSet
 from engagement.weights.store import load_weights
@@ -169,7 +168,7 @@ def _origin_of(weights: str) -> dict[str, Any]:
     if not weights:
         return {}
     try:
-        loaded = load_weights(DEFAULT_WEIGHTS if weights == "default" else weights, "face_state")
+        loaded = load_weights(weights, "face_state")
     except WeightsError:
         return {}
     return {"name": loaded.name, "sha256": loaded.sha256, **loaded.record.origin}
@@ -178,7 +177,6 @@ def _origin_of(weights: str) -> dict[str, Any]:
 def _licence_of(weights: str) -> str:
     """Terms that weights of our own bring along; empty for others."""
     try:
-        name = DEFAULT_WEIGHTS if weights == "default" else weights
-        return load_weights(name, ("face_state", "ensemble")).record.licence
+        return load_weights(weights, ("face_state", "ensemble")).record.licence
     except WeightsError:  # not a file of ours, or torchvision's
         return ""

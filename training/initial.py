@@ -13,7 +13,6 @@ from torch import Tensor
 
 from engagement.classification.backbones import BACKBONES
 from engagement.classification.network import FaceStateNet
-from engagement.classification.options import DEFAULT_WEIGHTS
 from engagement.compat import load_torchvision
 from engagement.errors import ConfigError, WeightsError
 from engagement.types import ChipSpec
@@ -27,7 +26,7 @@ _CLASSIFIERS = ("classifier.", "fc.")
 def initial_file(init: str) -> Path | None:
     """The file of initial weights that are a path, a shipped name or ``default``; None where there is none."""
     try:
-        return locate(DEFAULT_WEIGHTS if init == "default" else init)[1]
+        return locate(init)[1]
     except WeightsError:
         return None
 

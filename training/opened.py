@@ -9,7 +9,6 @@ from typing import Any
 from engagement.classification.classifier import build_network, calibrate
 from engagement.classification.ensemble import averaged, members_of
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
-from engagement.classification.options import DEFAULT_WEIGHTS
 from engagement.errors import ConfigError, WeightsError
 from engagement.types import ChipSpec, FloatArray
 from engagement.weights.store import LoadedWeights, WeightRecord, load_weights
@@ -124,14 +123,12 @@ def open_network(reference: str) -> Opened:
     Raises:
         WeightsError: missing, damaged, or no network for faces.
     """
-    return _opened(load_weights(DEFAULT_WEIGHTS if reference == "default" else reference, "face_state"))
+    return _opened(load_weights(reference, "face_state"))
 
 
 def open_model(reference: str) -> Model:
     """:func:`open_network`, or an ensemble."""
-    loaded = load_weights(
-        DEFAULT_WEIGHTS if reference == "default" else reference, ("face_state", "ensemble")
-    )
+    loaded = load_weights(reference, ("face_state", "ensemble"))
     if loaded.record.kind == "face_state":
         return _opened(loaded)
     members = tuple((_opened(member.weights), member.share) for member in members_of(loaded))

@@ -78,10 +78,10 @@ def require_weights(calibrations: Collection[Calibration], checkpoint: str) -> N
     Raises:
         DataError: naming both. WeightsError: there are no such weights.
     """
-    from engagement.classification.options import DEFAULT_WEIGHTS
+    from engagement.weights import DEFAULT_WEIGHTS
     from engagement.weights.store import locate, sha256_of
 
-    name, path, known = locate(DEFAULT_WEIGHTS if checkpoint == "default" else checkpoint)
+    name, path, known = locate(checkpoint)
     used = known or sha256_of(path)
     for calibration in calibrations:
         theirs = set(calibration.weights.values())

@@ -14,13 +14,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from engagement.classification.ensemble import KIND, averaged, members_of
 from engagement.classification.network import FaceStateNet, NetworkSpec
-from engagement.classification.options import DEFAULT_WEIGHTS, ClassifierConfig
+from engagement.classification.options import ClassifierConfig
 from engagement.device import is_cpu
 from engagement.errors import WeightsError
 from engagement.faces.chips import normalize_chips
 from engagement.inference import Run, runner
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ByteArray, ChipSpec, FaceScores, FloatArray
+from engagement.weights import DEFAULT_WEIGHTS
 from engagement.weights.store import LoadedWeights, load_weights
 
 #: Chips per forward pass. On a CPU twice as many are two percent faster, but OpenVINO keeps kernels for each number
@@ -127,7 +128,7 @@ class FaceClassifier:
         self.extra_heads = {k: v for k, v in main.heads.items() if k not in ("expression", "state")}
 
     def _load(self, reference: str) -> _Loaded:
-        weights = load_weights(DEFAULT_WEIGHTS if reference == "default" else reference, ("face_state", KIND))
+        weights = load_weights(reference, ("face_state", KIND))
         networks = []
         for member in members_of(weights):
             network = _fused(build_network(member.weights))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Name of the shipped network that fills every documented column.
-DEFAULT_WEIGHTS = "face_state"
+from engagement.weights import DEFAULT_WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagement.errors import ConfigError, WeightsError
+from engagement.weights import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,12 +111,14 @@ def manifest() -> dict[str, dict[str, Any]]:
 
 
 def locate(reference: str) -> tuple[str, Path, str | None]:
-    """Name, path and expected sha256 of a shipped name or of a file.
+    """Name, path and expected sha256 of a shipped name, of the one that ``default`` stands for, or of a file.
 
     Raises:
         WeightsError: it is neither.
     """
     shipped = manifest() if (folder() / "manifest.json").is_file() else {}
+    if reference == "default":
+        reference = DEFAULT_WEIGHTS
     if reference in shipped:
         entry = shipped[reference]
         return reference, folder() / entry["file"], entry["sha256"]

@@ -14,7 +14,7 @@ from engagement.classification.classifier import calibrate
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from training.calibration import as_often, fit_platt, fit_temperature
-from training.cli.tables import _span
+from training.cli.tables import span
 from training.datasets.registry import load
 from training.evaluate import Outcome, aligned, figures
 from training.metrics import auc, balanced_ece, bootstrap, expected_calibration_error, resamplings
@@ -100,7 +100,7 @@ def test_of_nothing_no_error_is_known() -> None:
         np.full((8, 3), 0.5, np.float32), truth, np.arange(8).astype(str), LEARNER_STATES, often=often
     )
     assert np.isfinite(found["boredom"]["ece"]) and np.isnan(found["engagement"]["ece"])
-    assert _span(0.5, [float("nan")] * 2) == _span(0.5, [None, None]) == "0.500"
+    assert span(0.5, [float("nan")] * 2) == span(0.5, [None, None]) == "0.500"
 
 
 def test_faces_of_one_video_are_resampled_together(expression_folders: Path) -> None:

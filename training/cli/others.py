@@ -93,16 +93,9 @@ def identity(
 
     tables = [prepared(reference, limit, skip_bad, options.say) for reference in data]
     chosen = IdentityOptions(seed=1 if seed is None else seed)
-    path, figures = train_identity(teacher, tables, base_reference(base), out, chosen, options.say)
+    path, figures = train_identity(teacher, tables, base, out, chosen, options.say)
     write_card(
         out / "model_card.md", load_weights(str(path), "face_state").record, path.name, sha256_of(path)
     )
     for name, value in figures.items():
         options.say(f"{name}: {value:.4f}")
-
-
-def base_reference(base: str) -> str:
-    """``default`` as the shipped name that it stands for."""
-    from engagement.classification.options import DEFAULT_WEIGHTS
-
-    return DEFAULT_WEIGHTS if base == "default" else base

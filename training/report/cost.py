@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from engagement.types import ChipSpec
-from training.opened import Model, Opened
+from training.opened import Model
 
 #: The classifier's batch on a CPU (see engagement.classification.classifier).
 BATCH = 8
@@ -43,7 +43,7 @@ def cost(model: Model) -> dict[str, Any]:
         ``parameters``, ``gflops``, ``gmacs``, ``convention``; ``faces_per_s`` with ``measured_on`` and
         ``batch``: forward passes alone, float32, without reading or cutting pictures.
     """
-    members = [model] if isinstance(model, Opened) else [member for member, _ in model.members]
+    members = model.networks
     operations = sum(gflops(member.network, member.chip) for member in members)
     seconds = sum(_seconds_per_face(member.network, member.chip) for member in members)
     return {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluate import Outcome
-from training.opened import Model, Opened
+from training.opened import Model
 from training.plain import to_json
 from training.report.cost import cost, efficiency
 from training.report.page import write_report
@@ -33,8 +33,7 @@ def write_measurement(
     figures = {k: v for k, v in found.items() if k not in ("pictures", "without_face")}
     without = found["without_face"]
     notes = [f"{without} of {found['pictures']} pictures without a face were left out."] if without else []
-    members = [model] if isinstance(model, Opened) else [member for member, _ in model.members]
-    if not model.head(found["head"]).once and any(member.network.spec.mirror for member in members):
+    if not model.head(found["head"]).once and any(member.network.spec.mirror for member in model.networks):
         notes.append("Each face is looked at twice, itself and its mirror image: cost is of both looks.")
     recipe = model.record.origin.get("recipe")
     return write_report(

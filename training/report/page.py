@@ -47,7 +47,7 @@ def write_report(
         recipe: resolved, key -> value.
         notes: lines about what was measured.
     """
-    chip = model.chip if isinstance(model, Opened) else model.members[0][0].chip
+    chip = model.networks[0].chip
     parts = [
         _part(title, found, cost["gflops"], (outcomes or {}).get(title), chip)
         for title, found in measured.items()
