@@ -101,11 +101,10 @@ def _listed(path: Path) -> list[Recording]:
         raise ConfigError(f"{path} does not exist", "Check the spelling of the path")
     wrong: list[str] = []
     scenes: dict[Path, list[tuple[int, Scene]]] = {}
-    sheet = read_sheet(path)
-    names = [name.lower() for name in sheet.columns]
-    if not {"video", "label"} <= set(names) or not set(names) <= set(_COLUMNS):
+    sheet = read_sheet(path, _COLUMNS)
+    if not {"video", "label"} <= set(sheet.columns) or not set(sheet.columns) <= set(_COLUMNS):
         raise DataError(
-            f"{path} has the columns {', '.join(names) or 'of an empty file'}",
+            f"{path} has the columns {', '.join(sheet.columns) or 'of an empty file'}",
             "Expected video,start,end,label and, where known, person; start and end may be empty.",
         )
     for row in sheet.rows:
@@ -114,7 +113,7 @@ def _listed(path: Path) -> list[Recording]:
                 f"line {row.line}: more cells than columns (write 1.5, not 1,5, or put the cell in quotation marks)"
             )
             continue
-        cells = dict.fromkeys(_COLUMNS, "") | {k.lower(): v for k, v in row.cells.items()}
+        cells = dict.fromkeys(_COLUMNS, "") | row.cells
         try:
             scene = _scene(cells)
             if not cells["video"]:

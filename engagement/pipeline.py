@@ -39,6 +39,8 @@ from engagement.weights.store import LoadedWeights
 
 T = TypeVar("T")
 
+#: For which a last picture is shown if its container does not allow for more.
+_MOMENT_S = 0.04
 #: Items that may wait between two stages: hides slow ones, holds few pictures.
 _AHEAD = 6
 
@@ -77,10 +79,11 @@ class SessionResult:
 
     @property
     def end_s(self) -> float:
-        """Where the video ends: as its container says, if all of it is there, else a step after its last picture."""
-        decoded_s = self.outcome.last_time_s + self.step_s
+        """Where the video ends: as its container says, if all of it is there, else a step after its last picture,
+        which is shown for a moment at least."""
+        last_s = self.outcome.last_time_s
         declared_s = self.info.duration_s if self.outcome.complete else None
-        return decoded_s if declared_s is None else max(declared_s, self.outcome.last_time_s)
+        return last_s + self.step_s if declared_s is None else max(declared_s, last_s + _MOMENT_S)
 
 
 @dataclass(slots=True, eq=False)

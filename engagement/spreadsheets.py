@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,15 +36,19 @@ class Sheet:
     rows: tuple[Row, ...]
 
 
-def read_sheet(path: Path) -> Sheet:
+def read_sheet(path: Path, known: Collection[str] = ()) -> Sheet:
     """A CSV whose first line names the columns.
+
+    Args:
+        known: columns, in small letters, that may be written in capitals as well; where one is there in small letters,
+            others of its name stay as they are.
 
     Raises:
         DataError: it cannot be read, is no text in UTF-8 (or UTF-16), or no CSV.
     """
     lines = _lines(path, _text(path))
     _, names = next(lines, (1, []))
-    columns, rows = tuple(names), list[Row]()
+    columns, rows = tuple(_folded(names, known)), list[Row]()
     for line, cells in lines:
         if any(cells):
             own = dict(zip(columns, [*cells, *[""] * len(columns)], strict=False))
@@ -60,6 +64,16 @@ def columns_of(path: Path) -> tuple[str, ...]:
     """
     _, names = next(_lines(path, _text(path, first=True)), (1, []))
     return tuple(names)
+
+
+def _folded(names: Sequence[str], known: Collection[str]) -> Iterator[str]:
+    taken = set(names)
+    for name in names:
+        small = name.casefold()
+        if small in known and small not in taken:
+            taken.add(small)
+            name = small
+        yield name
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:

@@ -125,12 +125,20 @@ def make_ensemble(run: EnsembleRun, say: Say = lambda _: None) -> dict[str, Any]
     digest = save_weights(path, record, tensors)
     if table is not None:
         found["val"] = measure(open_model(str(path)), run.head, table, DRAWS)
+        if beware := _beware(members, run.head, found["val"]):
+            found["val"]["beware"] = beware
         metrics = {run.head: {"val": plain(found["val"])}}
         record = _record(run, members, labels, shares, found["temperature"], metrics)
         digest = save_weights(path, record, tensors)
     write_card(path.with_suffix(".md"), record, path.name, digest, cost(open_model(str(path))))
     say(f"{path} written, {len(members)} members, sha256 {digest[:12]}…")
     return found
+
+
+def _beware(members: Sequence[Opened], head: str, found: Mapping[str, Any]) -> list[str]:
+    """Why figures of an ensemble may be too good: for what is known of it, and of each of its members."""
+    told = [(m.record.metrics.get(head) or {}).get("val") or {} for m in members]
+    return list(dict.fromkeys(why for each in (*told, found) for why in each.get("beware", ())))
 
 
 def fit_shares(parts: Sequence[FloatArray], target: FloatArray) -> TimeArray:

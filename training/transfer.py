@@ -96,6 +96,7 @@ def train_personal(run: TransferRun, say: Say = lambda _: None) -> dict[str, Any
     refuse_replacing(run.out / "personal.safetensors", run.base, *run.distil)
     table, beware = _table(run, say)
     head = "expression" if table.labels.name == EXPRESSIONS.name else head_name(table.name, folder=True)
+    _require_columns(run.base, head, table)
     return _train(run, table, head, run.out / "personal.safetensors", beware, say)
 
 
@@ -111,7 +112,25 @@ def train_extension(run: TransferRun, name: str, say: Say = lambda _: None) -> d
     refuse_replacing(run.out / "model.safetensors", run.base, *run.distil)
     table, beware = _table(run, say)
     table = replace(table, labels=LabelSet(name, table.labels.classes, table.labels.kind))
+    _require_columns(run.base, name, table)
     return _train(run, table, name, run.out / "model.safetensors", beware, say)
+
+
+def _require_columns(base: str, name: str, table: SampleTable) -> None:
+    """Raise ConfigError where a class would have the column of another head's class in the tables of ``analyze``."""
+    others = open_network(base).heads.items()
+    taken = {
+        f"{head}_{c}": f"'{c}' of '{head}'"
+        for head, own in others
+        if head != name
+        for c in own.labels.classes
+    }
+    for c in table.labels.classes:
+        if f"{name}_{c}" in taken:
+            raise ConfigError(
+                f"class '{c}' of '{name}' would be called in tables as {taken[f'{name}_{c}']} is: {name}_{c}",
+                "Choose another name for the head or the class.",
+            )
 
 
 def head_name(text: str, folder: bool = False) -> str:

@@ -177,6 +177,7 @@ def summarise(
             "weights": config.smoothing.weights,
             "window_s": network.get("box_s", config.smoothing.window_s),
             "state_window_s": network.get("state_box_s", config.smoothing.state_window_s),
+            "further_window_s": config.smoothing.further_window_s,
             "max_gap_s": config.smoothing.gap_s(result.step_s),
         },
         "class": class_curves(tables.timeline, times),

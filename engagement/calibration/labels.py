@@ -32,8 +32,8 @@ def read_labels(path: Path, sessions: Sequence[Session]) -> dict[Path, list[Answ
         DataError: it cannot be read, or lacks columns.
         ConfigError: naming every line that is wrong, the value and the remedy.
     """
-    sheet = read_sheet(path)
-    lacking = [c for c in COLUMNS[1:] if c not in map(str.casefold, sheet.columns)]
+    sheet = read_sheet(path, COLUMNS)
+    lacking = [c for c in COLUMNS[1:] if c not in sheet.columns]
     if lacking:
         raise DataError(
             f"{path} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}",
@@ -43,7 +43,7 @@ def read_labels(path: Path, sessions: Sequence[Session]) -> dict[Path, list[Answ
     mistakes: list[Mistake] = []
     for row in sheet.rows:
         try:
-            parsed = _parsed({k.casefold(): v for k, v in row.cells.items()}, sessions)
+            parsed = _parsed(row.cells, sessions)
         except DataError as error:
             mistakes.append(Mistake(row.line, error.message, error.hint))
             continue

@@ -43,6 +43,7 @@ class Settings:
     options: TableOptions
     smoothing: SmoothingConfig
     models: Mapping[str, Any]
+    further_window_s: float
 
 
 def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
@@ -69,7 +70,8 @@ def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
         )
     except (KeyError, TypeError) as error:
         raise DataError(f"summary.json does not say {error}, which corrections need", table.REDO) from error
-    return Settings(options, smoothing, summary.get("models") or {})
+    models = summary.get("models") or {}
+    return Settings(options, smoothing, models, float(temporal.get("further_window_s", 0.0)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +137,7 @@ def rebuild(
     followed = settle(followed, rows["sample"], person, rows["box"])
     options = made_with.options
     # Of raw scores alone: whoever has the same rows as before gets the same.
-    window_s = made_with.smoothing.further_window_s
+    window_s = made_with.further_window_s
     further = smooth_further(samples.times_s, rows, person, options.max_gap_s, options.min_quality, window_s)
     both = np.concatenate([smoothed, further], axis=1)
     return build_tables(samples.times_s, samples.frames, rows, person, both, options, names, followed)

@@ -59,7 +59,7 @@ def read_manifest(folder: Path, own: bool = True) -> Rows:
     path = folder / NAME
     if not path.is_file():
         return []
-    sheet = read_sheet(path)
+    sheet = read_sheet(path, COLUMNS)
     if own and not set(_NEEDED) <= set(sheet.columns):
         raise OutputError(f"{path} is not a manifest of this program", "Choose another folder with -o.")
     return [row.cells for row in sheet.rows]

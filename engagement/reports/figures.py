@@ -214,7 +214,9 @@ def heads_figure(curves: Mapping[str, Any], duration_s: float) -> str | None:
         mean, low, high = (column(curves[end], name) for end in ("mean", "low", "high"))
         enough = n_used >= FEW_PEOPLE
         edges = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
-        curve = line(middle, mean, color, 1.6, axis)
+        # Thin without a band where few people are; a single point has no line, so each is a dot as well.
+        curve = line(middle, mean, color, 1.6 if enough.any() else 1.0, axis)
+        curve |= {"mode": "lines+markers", "marker": {"size": 2.5, "color": color}}
         curve["customdata"] = np.stack([rounded(mean), n_used], axis=1)
         curve["hovertemplate"] = (
             f"apparent {_plain(name)}: about %{{customdata[0]}}\u202f%, n = %{{customdata[1]}}<extra></extra>"

@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 def of_class(summary: Mapping[str, Any], length_s: float) -> list[dict[str, Any]]:
     """One part per head for the page of a session; none where the checkpoint has no further heads."""
     return [
-        {
-            "name": name,
-            "classes": head["classes"],
-            "exclusive": head["kind"] == "exclusive",
-            "note": _note(head.get("measured") or {}),
-            "figure": figures.heads_figure(head["curves"], length_s),
-        }
-        for name, head in _heads(summary)
+        _part(name, head, figures.heads_figure(head["curves"], length_s)) for name, head in _heads(summary)
     ]
 
 
@@ -30,16 +23,21 @@ def of_person(
     summary: Mapping[str, Any], table: pd.DataFrame, length_s: float, step_s: float, min_quality: float
 ) -> list[dict[str, Any]]:
     """The same for the page of a person, whose rows of the timeline these are."""
+    span = length_s, step_s, min_quality
     return [
-        {
-            "name": name,
-            "classes": head["classes"],
-            "exclusive": head["kind"] == "exclusive",
-            "note": _note(head.get("measured") or {}),
-            "figure": figures.further_figure(table, name, head["classes"], length_s, step_s, min_quality),
-        }
+        _part(name, head, figures.further_figure(table, name, head["classes"], *span))
         for name, head in _heads(summary)
     ]
+
+
+def _part(name: str, head: Mapping[str, Any], figure: str | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "classes": head["classes"],
+        "exclusive": head["kind"] == "exclusive",
+        "note": _note(head.get("measured") or {}),
+        "figure": figure,
+    }
 
 
 def _heads(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

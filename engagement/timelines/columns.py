@@ -91,7 +91,12 @@ PERSONS: tuple[Column, ...] = (
     Column("name", "str", "", "display name from the names file", True, ""),
     Column("first_s", "float", "s", "first time seen"),
     Column("last_s", "float", "s", "last time seen"),
-    Column("observed_s", "float", "s", "time observed: number of samples seen times the sampling step"),
+    Column(
+        "observed_s",
+        "float",
+        "s",
+        "time observed: number of samples seen times the sampling step; the last one of the video ends with it",
+    ),
     Column(
         "followed_s",
         "float",

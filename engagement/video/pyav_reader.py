@@ -2,7 +2,7 @@
 
 Time stamps are the container's. AVI stores none, and what FFmpeg makes up for it is in decoding
 order, so there the decoder's output clock (dts) is used instead. Elsewhere a frame without pts uses
-its dts, and one with neither follows its predecessor by the predecessor's step.
+its dts, and one with neither follows its predecessor by a usual step.
 """
 
 from __future__ import annotations

@@ -135,6 +135,7 @@ def write_result(
             "weights": "",
             "window_s": SMOOTHING.window_s,
             "state_window_s": SMOOTHING.state_window_s,
+            "further_window_s": SMOOTHING.further_window_s,
             "max_gap_s": SMOOTHING.max_gap_s,
         },
         "class": class_curves(tables.timeline, times),

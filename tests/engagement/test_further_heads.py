@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engagement.corrections.rebuild import settings
 from engagement.provenance import measured
 from engagement.records import FaceRecords
 from engagement.reports.figures import heads_figure
@@ -72,6 +73,20 @@ def test_means_are_those_of_the_table(finished: Path) -> None:
     by_person = second.groupby("person_id")["s_extra_yes"].mean().dropna()
     assert curves["step_s"] == 1.0 and curves["n_used"][7] == len(by_person)
     assert curves["mean"]["yes"][7] == pytest.approx(by_person.mean(), abs=1e-4)
+
+
+def test_corrections_smooth_them_as_the_analysis_did(finished: Path) -> None:
+    """A network's own box is another than that of further heads, of which it knows nothing."""
+    summary = json.loads((finished / "talk" / "summary.json").read_text(encoding="utf-8"))
+    summary["temporal"] |= {"method": "lstm", "window_s": 1.5, "state_window_s": 1.5}
+    assert settings(summary, OPTIONS.extra).further_window_s == SMOOTHING.further_window_s
+
+
+def test_a_step_that_stands_alone_is_seen() -> None:
+    curves: dict[str, Any] = {"step_s": 1.0, "time_s": [0.0], "n_used": [1]}
+    curves |= {end: {"away": [0.5]} for end in ("mean", "low", "high")}
+    (trace,) = json.loads(heads_figure(curves, 1.0) or "")["data"]
+    assert "markers" in trace["mode"]
 
 
 def test_names_that_look_like_markup_stay_names() -> None:

@@ -60,3 +60,11 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("é", encoding="latin-1")
     with pytest.raises(DataError, match=r"s\.csv is not UTF-8 text\. Save it again in UTF-8"):
         read_sheet(tmp_path / "s.csv")
+
+
+def test_known_columns_may_be_written_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("File,Split ,split,Note\na,b,c,d\n")
+    sheet = read_sheet(tmp_path / "s.csv", ("file", "split"))
+    # The one that is written right is meant; the other is the user's own.
+    assert sheet.rows == (Row(2, {"file": "a", "Split": "b", "split": "c", "Note": "d"}, ()),)
+    assert read_sheet(tmp_path / "s.csv").columns == ("File", "Split", "split", "Note")

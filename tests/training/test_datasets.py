@@ -229,6 +229,22 @@ def test_a_manifest_that_says_something_else_than_the_folder_is_named(
         load(str(tmp_path / "set"))
 
 
+def test_numbered_folders_agree_with_a_manifest_of_their_numbers(tmp_path: Path) -> None:
+    for number in range(1, 8):
+        write_face(tmp_path / "raf" / str(number) / "0.png", 0, 0)
+    rows = "".join(f"{n}/0.png,{n},g{n}\n" for n in range(1, 8))
+    (tmp_path / "raf" / "manifest.csv").write_text("file,label,group\n" + rows)
+    assert sorted(load(f"{tmp_path / 'raf'}:rafdb").group.tolist()) == [f"g{n}" for n in range(1, 8)]
+
+
+def test_a_split_of_ours_counts_beside_a_column_of_the_user_s(own_folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(own_folders, tmp_path / "set")
+    files = sorted(p.relative_to(tmp_path / "set").as_posix() for p in (tmp_path / "set").rglob("*.png"))
+    rows = "".join(f"{file},train,{'val' if i % 3 == 0 else 'train'}\n" for i, file in enumerate(files))
+    (tmp_path / "set" / "manifest.csv").write_text("file,Split,split\n" + rows)
+    assert (load(str(tmp_path / "set")).split == "val").sum() == len(files[::3])
+
+
 def test_an_empty_class_folder_is_named(own_folders: Path, tmp_path: Path) -> None:
     shutil.copytree(own_folders, tmp_path / "set")
     (tmp_path / "set" / "bored").mkdir()

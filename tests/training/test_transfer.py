@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from engagement.classification.network import NetworkSpec
 from engagement.errors import ConfigError
+from engagement.labels import LabelSet
 from engagement.weights.store import load_weights
 from tests.training.captured import write_captured
 from tests.training.made_up_faces import made_up_face
@@ -151,3 +153,30 @@ def test_says_when_the_same_videos_are_on_both_sides(tmp_path: Path) -> None:
             "train", "personal", "--data", folder, "--base", base, "-o", tmp_path / f"{name}_out"
         ).output
         assert ("the figures flatter" in said) is flatters, said
+
+
+def test_no_two_classes_have_one_column(tmp_path: Path) -> None:
+    write_captured(tmp_path / "f", {name: {f"{name}_{v}.mp4": 4 for v in range(3)} for name in ("a", "c")})
+    labels = LabelSet("expression", ("own_a", "b"), "exclusive")
+    base = write_model(tmp_path / "base.safetensors", labels=labels)
+    words = ("train", "extension", "--data", tmp_path / "f", "--base", base, "-o", tmp_path / "out", "--name")
+    said = error(*words, "expression_own")
+    assert "class 'a' of 'expression_own' would be called in tables as 'own_a' of 'expression' is" in said
+
+
+def test_why_figures_may_be_too_good_stands_beside_them(tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        for i in range(10):
+            (tmp_path / "f" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(made_up_face(i % 5, i, 48)).save(tmp_path / "f" / name / f"{i}.png")
+    base = write_model(tmp_path / "base.safetensors")
+    for out in ("one", "two"):
+        words = ("--data", tmp_path / "f", "--base", base, "--name", "own", "-o", tmp_path / out)
+        said = ok("train", "extension", *words).output
+        assert "beware: no manifest.csv tells" in said
+        why = json.loads((tmp_path / out / "metrics.json").read_text())["val"]["beware"]
+        for page in ("model_card.md", "report.html"):
+            assert why[0] in (tmp_path / out / page).read_text(encoding="utf-8")
+    both = [tmp_path / out / "model.safetensors" for out in ("one", "two")]
+    ok("ensemble", *both, "--head", "own", "--fit", tmp_path / "f", "-o", tmp_path / "both.safetensors")
+    assert why[0] in (tmp_path / "both.md").read_text(encoding="utf-8")

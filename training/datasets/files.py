@@ -111,7 +111,7 @@ def class_folders(
         row = known.get(file)
         if row is not None:
             item.group, item.box, item.blocks = row.group, row.box, row.blocks
-            _require_one_label(manifest, row, item.label)
+            _require_one_label(manifest, row, item.label, numbers)
         if not item.group and (original := original_of(file)):
             item.group = known[original].group if original in known else original
     if splits and not divided and any(row.split for row in known.values()):
@@ -129,9 +129,11 @@ def _require_splits_alone(folder: Path, roots: Sequence[Path]) -> None:
             )
 
 
-def _require_one_label(manifest: Path, row: Row, label: str) -> None:
+def _require_one_label(manifest: Path, row: Row, label: str, numbers: Mapping[str, str]) -> None:
     """Raise DataError where a manifest contradicts the folder: whoever edits it there expects it to matter."""
-    said, lies = (SYNONYMS.get(name.lower(), name.lower()) for name in (row.label, label))
+    said, lies = (
+        SYNONYMS.get(name.lower(), name.lower()) for name in (numbers.get(row.label, row.label), label)
+    )
     if said and said != lies:
         raise DataError(
             f"{manifest}, line {row.line}: {row.file} is labelled '{row.label}', but lies in the folder of '{label}'",

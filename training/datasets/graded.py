@@ -36,11 +36,11 @@ def graded_csv(path: Path) -> SampleTable:
         DataError: naming file, line and value of what is no grade; a grade that never varies; a missing picture.
     """
     rows = read_rows(path)
-    sheet = read_sheet(path)
+    sheet = read_sheet(path, KNOWN_COLUMNS)
     for row in sheet.rows:
         if row.surplus:
             raise DataError(f"{path}, line {row.line}: more cells than the first line names columns")
-    grades = sorted(name for name in set(sheet.columns) if name.casefold() not in KNOWN_COLUMNS)
+    grades = sorted(set(sheet.columns) - set(KNOWN_COLUMNS))
     if not rows or not grades:
         raise DataError(
             f"{path} has no rows or no grades", "Give a column for each grade, such as 'boredom'."
@@ -66,25 +66,24 @@ def graded_csv(path: Path) -> SampleTable:
         for least in range(1, top + 1):
             target.append(np.where(known, column >= least, np.nan).astype(np.float32))
             classes.append(f"{name}_{least}")
-    for known in rows:
-        if not (path.parent / known.file).is_file():
-            raise DataError(f"{path}, line {known.line}: {path.parent / known.file} does not exist")
-        if known.split and known.split not in PARTS:
-            raise DataError(f"{path}, line {known.line}: split '{known.split}' is none of train, val, test")
     box = boxes_for(path.stem, len(rows))
-    for i, row in enumerate(rows):
-        if row.box is not None:
-            box[i] = row.box
+    for i, face in enumerate(rows):
+        if not (path.parent / face.file).is_file():
+            raise DataError(f"{path}, line {face.line}: {path.parent / face.file} does not exist")
+        if face.split and face.split not in PARTS:
+            raise DataError(f"{path}, line {face.line}: split '{face.split}' is none of train, val, test")
+        if face.box is not None:
+            box[i] = face.box
     return SampleTable(
         name=path.stem,
         labels=LabelSet(own_name(path.stem), tuple(classes), "independent"),
-        images=[path.parent / row.file for row in rows],
+        images=[path.parent / face.file for face in rows],
         target=np.stack(target, axis=1),
-        split=np.array([PARTS.get(row.split, "train") for row in rows], dtype=np.str_),
-        group=np.array([row.group or row.file for row in rows], dtype=np.str_),
+        split=np.array([PARTS.get(face.split, "train") for face in rows], dtype=np.str_),
+        group=np.array([face.group or face.file for face in rows], dtype=np.str_),
         box=box,
-        sample_id=np.array([row.file for row in rows], dtype=np.str_),
-        blocks=any(row.blocks for row in rows),
+        sample_id=np.array([face.file for face in rows], dtype=np.str_),
+        blocks=any(face.blocks for face in rows),
     )
 
 

@@ -54,14 +54,13 @@ def read_rows(path: Path) -> list[Row]:
         DataError: it is no CSV, has no column ``file``, or, naming the line, a row without file or a
             box that is none.
     """
-    sheet = read_sheet(path)
-    if "file" not in map(str.casefold, sheet.columns):
+    sheet = read_sheet(path, KNOWN_COLUMNS)
+    if "file" not in sheet.columns:
         raise DataError(
             f"{path} has no column 'file'", "Expected columns file, label and, if known, split, group."
         )
     rows: list[Row] = []
-    for row in sheet.rows:
-        line, cells = row.line, {name.casefold(): cell for name, cell in row.cells.items()}
+    for line, cells in ((row.line, row.cells) for row in sheet.rows):
         if not cells["file"]:
             raise DataError(f"{path}, line {line}: no file", "Fill the column 'file', or remove the line.")
         texts = [cells.get(c, "") for c in _BOX]
