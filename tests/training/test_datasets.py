@@ -152,7 +152,7 @@ def test_columns_may_be_written_in_capitals(tmp_path: Path) -> None:
     (tmp_path / "faces.csv").write_text(text)
     table = load(str(tmp_path / "faces.csv"))
     assert table.split.tolist() == ["val", "train"]
-    assert table.group.tolist() == ["ann", "ann"]  # one person
+    assert table.group.tolist() == ["Ann", "Ann"]  # one person
     assert table.box[0].tolist() == pytest.approx([0.1, 0.1, 0.9, 0.9])
 
 

@@ -60,6 +60,7 @@ def read_rows(path: Path) -> list[Row]:
             f"{path} has no column 'file'", "Expected columns file, label and, if known, split, group."
         )
     rows: list[Row] = []
+    spelled: dict[str, str] = {}
     for line, cells in ((row.line, row.cells) for row in sheet.rows):
         if not cells["file"]:
             raise DataError(f"{path}, line {line}: no file", "Fill the column 'file', or remove the line.")
@@ -79,19 +80,16 @@ def read_rows(path: Path) -> list[Row]:
                     f"{path}, line {line}: the face box {texts} lies far outside the picture",
                     "Boxes are fractions of the picture: divide pixels by its width and height.",
                 )
+        column, group = next(((c, cells[c]) for c in _GROUPS if cells.get(c)), ("", ""))
         rows.append(
             Row(
                 line,
                 cells["file"].replace("\\", "/"),
                 cells.get("label", ""),
                 cells.get("split", "").lower(),
-                next((_named(c, g) for c in _GROUPS if (g := cells.get(c, ""))), ""),
+                spelled.setdefault(group.casefold(), group) if column in _PEOPLE else group,
                 box,
                 bool(cells.get("group")),
             )
         )
     return rows
-
-
-def _named(column: str, group: str) -> str:
-    return group.casefold() if column in _PEOPLE else group
