@@ -141,9 +141,9 @@ def _origin(origin: Mapping[str, Any]) -> list[str]:
     base = origin.get("base")
     if not isinstance(base, Mapping):
         return lines
-    named = {key: base[key] for key in ("name", "sha256") if key in base}
-    rest = {key: value for key, value in base.items() if key not in named}
-    return [*lines, "", f"It began with {_inline(named) or 'another model'}:", "", *_origin(rest)]
+    rest = {key: value for key, value in base.items() if key not in ("name", "sha256")}
+    known = f"`{base.get('name', 'another model')}`, sha256 `{base.get('sha256', 'unknown')}`"
+    return [*lines, "", f"It began with {known}:", "", *_origin(rest)]
 
 
 def _fitted_on(record: WeightRecord, head: str) -> str:

@@ -62,7 +62,7 @@ def ship(name: str, source: Path) -> dict[str, Any]:
     record = read_record(source)
     target = folder() / f"{name}.safetensors"
     shutil.copyfile(source, target)
-    card = cards[0].read_text(encoding="utf-8").replace(source.name, target.name)
+    card = cards[0].read_text(encoding="utf-8").replace(source.name, target.name, 1)
     (folder() / f"{name}.md").write_text(card, encoding="utf-8")
     return {
         "file": target.name,
