@@ -225,6 +225,8 @@ def _train(
     say(
         f"{table.name}: {len(train)} faces to train, {len(validation)} to validate, {len(table.labels)} classes"
     )
+    if path.is_file():
+        say(f"{path} is there from an earlier training and will be replaced")
     measured_on = {"val": validation, **({"test": table.part("test")} if run.test else {})}
     settings: Mapping[str, Any]
     if run.unfreeze:

@@ -91,7 +91,9 @@ def open_sessions(output: Path) -> list[Session]:
 
 def _open(folder: Path, root: Path) -> Session:
     summary = read_summary(folder)
-    if summary is None or not score_weights(summary.get("models") or {}):
+    if summary is None:
+        raise DataError(f"{folder / SUMMARY} is missing or damaged", table.REDO)
+    if not score_weights(summary.get("models") or {}):
         raise DataError(f"{folder / SUMMARY} does not say with which weights faces were scored", table.REDO)
     if not (folder / SAMPLES).is_file():
         raise DataError(f"{folder} was written by an earlier version, which cannot be calibrated", table.REDO)

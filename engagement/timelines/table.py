@@ -80,7 +80,7 @@ def read(path: Path, columns: tuple[Column, ...], further: bool = False) -> pd.D
         DataError: the file is missing or damaged, or has other columns or types.
     """
     if not path.is_file():
-        raise DataError(f"{path} does not exist", "Give the folder that `engagement analyze` wrote.")
+        raise DataError(f"{path} does not exist", REDO)
     try:
         found = read_all(path, columns)
         table: Any = conform(found, columns)
