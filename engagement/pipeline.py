@@ -197,7 +197,7 @@ class Analyzer:
                 "track", self._tracked(watch.waiting(described), tracker, follower, clips, segment)
             ):
                 progress(item.sighting.frame.time_s, reader.info.duration_s)
-            segment.outcome = reader.outcome
+            segment.info, segment.outcome = reader.info, reader.outcome  # what reading it all has shown
         clips.finish(segment.records)
         return segment
 

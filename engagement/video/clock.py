@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from statistics import median
+from typing import TypeVar
 
 from engagement.video.reader import DecodeOutcome
+
+T = TypeVar("T")
 
 RESTART_S = 1.0
 """A step back longer than this is a clock that started anew (concatenated camcorder files); a shorter
@@ -16,9 +20,44 @@ LEAP_S = 12 * 3600.0
 """A step forward longer than this is no pause either: FFmpeg takes the second of two joined transport streams
 for one whose clock of 33 bits ran over, 26.5 hours on, where it begins well before the first."""
 
+WILD_S = 0.5
+"""A stamp that lies farther from its neighbours, which follow each other, is wrong and not theirs."""
+
 END_TOLERANCE_S = 0.5
 END_TOLERANCE_SHARE = 0.02
 _RECENT = 25
+
+
+def without_wild(
+    stamped: Iterable[tuple[T, float | None]], wild: list[float] | None = None
+) -> Iterator[tuple[T, float | None]]:
+    """The same, one later, without the stamps that the next one takes back: cameras write one now and then.
+
+    Args:
+        stamped: things in presentation order with their stamps in seconds, None where missing.
+        wild: gets the stamps that were left out.
+    """
+    before: float | None = None
+    held: tuple[T, float | None] | None = None
+    for item in stamped:
+        if held is not None:
+            kept = held[1]
+            if kept is not None and _wild(before, kept, item[1]):
+                if wild is not None:
+                    wild.append(kept)
+                kept = None
+            yield held[0], kept
+            before = before if kept is None else kept
+        held = item
+    if held is not None:
+        yield held
+
+
+def _wild(before: float | None, stamp: float, after: float | None) -> bool:
+    """Whether a stamp lies far from both its neighbours, which lie close together."""
+    if before is None or after is None or not before < after <= before + RESTART_S:
+        return False
+    return stamp - after > WILD_S or before - stamp > WILD_S
 
 
 class PresentationClock:
@@ -32,12 +71,14 @@ class PresentationClock:
         times_s: the times given out, 8 bytes for each frame.
         dropped: frames refused because their time did not lie after the previous one.
         restarts: how often the stream's clock started anew.
+        wild: stamps that were left out because the next one took them back (see :func:`without_wild`).
     """
 
     def __init__(self, default_step_s: float = 0.04, origin_s: float | None = None) -> None:
         self.times_s = array("d")
         self.dropped = 0
         self.restarts = 0
+        self.wild: list[float] = []
         self.longest_step_s = 0.0
         self._default_step_s = default_step_s
         self._duration_s: float | None = None
@@ -126,6 +167,8 @@ def judge(
     if clock.dropped:
         plural = "s" if clock.dropped > 1 else ""
         faults.append(f"{clock.dropped} frame{plural} with a repeated or backward time stamp left out")
+    if clock.wild:
+        faults.append(f"{len(clock.wild)} wild time stamp{'s' if len(clock.wild) > 1 else ''} passed over")
     if clock.restarts:
         faults.append(f"the stream's clock started anew {clock.restarts} time(s)")
     return DecodeOutcome(

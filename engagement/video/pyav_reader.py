@@ -10,7 +10,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from av.video.stream import VideoStream
 
 from engagement.errors import VideoError
 from engagement.types import ByteArray, Frame, VideoInfo
-from engagement.video.clock import RESTART_S, PresentationClock, judge
+from engagement.video.clock import RESTART_S, PresentationClock, judge, without_wild
 from engagement.video.pyav_stream import Reading, declared_end, decode, open_stream, packets
 from engagement.video.reader import (
     UNFINISHED,
@@ -36,6 +37,8 @@ from engagement.video.reader import (
 _TIME_EPSILON_S = 1e-6
 _STEPS_BACK_S = (0.0, 1.0, 5.0, 30.0)
 _GO_ON_S = 3.0
+#: So far apart a picture is never decoded and shown: one of its stamps is wrong.
+_APART_S = 60.0
 
 
 class PyAvReader(VideoReader):
@@ -94,8 +97,9 @@ class PyAvReader(VideoReader):
         clock, reading = self._new_clock(), Reading()
         container, stream = self._reopen()
         with container:
-            for frame in decode(container, stream, reading, watch_sound=not self._end_is_the_streams):
-                time_s = clock.tick(self._stamp(frame), _duration_s(frame))
+            frames = decode(container, stream, reading, watch_sound=not self._end_is_the_streams)
+            for frame, stamp_s in self._stamped(frames, clock):
+                time_s = clock.tick(stamp_s, _duration_s(frame))
                 if time_s is not None:
                     yield FrameTicket(len(clock.times_s) - 1, time_s, self._loader(frame))
         self._outcome = self._judge(clock, reading)
@@ -114,8 +118,7 @@ class PyAvReader(VideoReader):
         ended = False
         container, stream = self._reopen()
         try:
-            for frame in self._sought(container, stream, reading, start_s):
-                stamp_s = self._stamp(frame)
+            for frame, stamp_s in self._stamped(self._sought(container, stream, reading, start_s), clock):
                 if not clock.times_s and (
                     stamp_s is None or round(stamp_s - self._first_stamp_s, 9) < start_s
                 ):
@@ -166,6 +169,11 @@ class PyAvReader(VideoReader):
             sound_end = reading.sound_end_s - self._first_stamp_s
             # The sound reaches the end of the file, so the file is whole and the pictures just end earlier.
             end = None if sound_end > end - 0.5 else end
+        if end is not None and any(
+            abs(stamp - self._first_stamp_s - end) < RESTART_S for stamp in clock.wild
+        ):
+            # Whoever wrote the file believed the wild stamp.
+            end, self._info = None, replace(self._info, duration_s=round(clock.end_s, 3))
         return judge(clock, end, reading.damaged, reading.failure)
 
     def _reopen(self) -> tuple[InputContainer, VideoStream]:
@@ -203,15 +211,14 @@ class PyAvReader(VideoReader):
         except av.error.FFmpegError:
             return None
         reading = Reading()
-        self._cursor = _Cursor(decode(self._container, self._stream, reading), reading)
+        self._cursor = _Cursor(self._stamped(decode(self._container, self._stream, reading)), reading)
         return self._find(self._cursor, target_s)
 
     def _find(self, cursor: _Cursor, target_s: float) -> VideoFrame | None:
         """The frame with exactly the target's time, None when the stream passes it by."""
         if not self._by_dts:
             cursor.reading.wanted_from_s = self._first_stamp_s + target_s - _TIME_EPSILON_S
-        for frame in cursor.frames:
-            stamp_s = self._stamp(frame)
+        for frame, stamp_s in cursor.frames:
             if stamp_s is not None:
                 cursor.time_s = round(stamp_s - self._first_stamp_s, 9)
             else:
@@ -228,8 +235,8 @@ class PyAvReader(VideoReader):
         clock, best = self._new_clock(), None
         container, stream = open_stream(self._path)
         with container:
-            for frame in decode(container, stream, Reading()):
-                time_s = clock.tick(self._stamp(frame))
+            for frame, stamp_s in self._stamped(decode(container, stream, Reading())):
+                time_s = clock.tick(stamp_s)
                 if time_s is None:
                     continue
                 if time_s > target_s + _TIME_EPSILON_S:
@@ -245,14 +252,19 @@ class PyAvReader(VideoReader):
         stamps: list[float] = []
         restarted, previous, unstamped = False, None, 0
         with container:
-            for packet in packets(container, (stream,), Reading()):
-                stamp = packet.dts if self._by_dts or packet.pts is None else packet.pts
-                if stamp is None or packet.size == 0 or packet.is_discard or packet.is_corrupt:
-                    unstamped += stamp is None and packet.size > 0
-                    continue
-                stamps.append(float(stamp * packet.time_base))
-                if packet.dts is not None:
-                    decoding_s = float(packet.dts * packet.time_base)
+            whole = (p for p in packets(container, (stream,), Reading()) if p.size)
+            for packet, decoding_s in without_wild((p, _seconds(p.dts, p.time_base)) for p in whole):
+                shown = not self._by_dts and packet.pts is not None
+                stamp_s = _seconds(packet.pts, packet.time_base) if shown else decoding_s
+                wild = packet.dts is not None and decoding_s is None
+                apart = (
+                    stamp_s is not None and decoding_s is not None and abs(stamp_s - decoding_s) > _APART_S
+                )
+                if stamp_s is None or wild or apart:
+                    unstamped += 1
+                elif not packet.is_discard and not packet.is_corrupt:
+                    stamps.append(stamp_s)
+                if decoding_s is not None:
                     restarted |= previous is not None and decoding_s < previous - RESTART_S
                     previous = decoding_s
         clock = self._new_clock()
@@ -268,9 +280,14 @@ class PyAvReader(VideoReader):
     def _new_clock(self) -> PresentationClock:
         return PresentationClock(self._nominal_step_s)
 
+    def _stamped(
+        self, frames: Iterator[VideoFrame], clock: PresentationClock | None = None
+    ) -> Iterator[tuple[VideoFrame, float | None]]:
+        stamped = ((frame, self._stamp(frame)) for frame in frames)
+        return without_wild(stamped, clock.wild if clock else None)
+
     def _stamp(self, frame: VideoFrame) -> float | None:
-        stamp = frame.dts if self._by_dts or frame.pts is None else frame.pts
-        return None if stamp is None or frame.time_base is None else float(stamp * frame.time_base)
+        return _seconds(frame.dts if self._by_dts or frame.pts is None else frame.pts, frame.time_base)
 
     def _loader(self, frame: VideoFrame) -> Callable[[], ByteArray]:
         width, height = self._stored_size
@@ -284,6 +301,10 @@ class PyAvReader(VideoReader):
         return load
 
 
+def _seconds(stamp: int | None, time_base: Fraction | None) -> float | None:
+    return None if stamp is None or time_base is None else float(stamp * time_base)
+
+
 def _duration_s(frame: VideoFrame) -> float | None:
     """How long the container says that a frame is shown."""
     return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else None
@@ -291,8 +312,8 @@ def _duration_s(frame: VideoFrame) -> float | None:
 
 @dataclass
 class _Cursor:
-    """Where random access stands: the frames still to come and the time of the latest."""
+    """Where random access stands: the frames still to come, with their stamps, and the time of the latest."""
 
-    frames: Iterator[VideoFrame]
+    frames: Iterator[tuple[VideoFrame, float | None]]
     reading: Reading
     time_s: float = float("-inf")

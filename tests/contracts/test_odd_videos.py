@@ -131,3 +131,22 @@ def test_a_last_picture_that_stays_is_the_end_that_was_declared(tmp_path: Path) 
         assert len(list(reader.tickets())) == 20
         assert reader.info.duration_s == pytest.approx(10.76, abs=0.05)
         assert reader.outcome.complete, reader.outcome.reason
+
+
+@pytest.mark.parametrize("wild_ms", [5_000_000, 2900])
+def test_a_wild_stamp_between_good_ones_changes_no_time(tmp_path: Path, wild_ms: int) -> None:
+    """As cameras write one now and then."""
+    good = media.write_video(tmp_path / "good.mkv", range(0, 4000, 40), codec="mjpeg", pix_fmt="yuvj420p")
+    path = tmp_path / "wild.mkv"
+    with av.open(str(good)) as source, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for i, packet in enumerate(p for p in source.demux(video=0) if p.size):
+            packet.stream, packet.dts = stream, i * 40
+            packet.pts = wild_ms if i == 50 else i * 40
+            out.mux(packet)
+    with open_video(path, "pyav") as reader:
+        seen = [(round(ticket.time_s, 3), media.read_code(ticket.frame().rgb)) for ticket in reader.tickets()]
+        assert seen == [(round(k * 0.04, 3), k) for k in range(100)]
+        assert reader.outcome.complete, reader.outcome.reason
+        assert reader.info.duration_s == pytest.approx(4.0, abs=0.05)
+        assert [media.read_code(reader.frame_at(k * 0.04).rgb) for k in (49, 50, 51, 90)] == [49, 50, 51, 90]

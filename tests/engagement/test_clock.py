@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engagement.video.clock import LEAP_S, RESTART_S, PresentationClock, judge
+from engagement.video.clock import LEAP_S, RESTART_S, PresentationClock, judge, without_wild
 
 STEP = 0.04
 
@@ -33,6 +33,36 @@ def test_a_clock_that_starts_anew_goes_on_a_usual_step_later() -> None:
     clock = ticked([*first, *(RESTART_S - 1 + k * STEP for k in range(50))])
     np.testing.assert_allclose(clock.times_s, [k * STEP for k in range(100)], atol=1e-6)
     assert clock.restarts == 1
+
+
+def kept(stamps: list[float | None]) -> list[float | None]:
+    found = list(without_wild(enumerate(stamps)))
+    assert [i for i, _ in found] == list(range(len(stamps)))
+    return [stamp for _, stamp in found]
+
+
+@pytest.mark.parametrize("wild", [5000.0, 2.9, -3000.0, 0.3])
+def test_a_stamp_that_the_next_one_takes_back_is_none(wild: float) -> None:
+    stamps = [k * STEP for k in range(100)]
+    with_it = [*stamps[:50], wild, *stamps[51:]]
+    assert kept(list(with_it)) == [*stamps[:50], None, *stamps[51:]]
+    np.testing.assert_allclose(ticked(kept(list(with_it))).times_s, stamps, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        [*(k * STEP for k in range(50)), *(60 + k * STEP for k in range(50))],  # a pause
+        [*(k * STEP for k in range(50)), *(k * STEP for k in range(50))],  # joined
+        [*(k * STEP for k in range(50)), 48 * STEP, *(k * STEP for k in range(50, 60))],  # repeated
+        [None, 0.0, None, 7.0, 7.04, None],
+        [10.0 * k for k in range(9)],  # slides
+        [],
+    ],
+    ids=["pause", "joined", "backward", "some without", "slides", "none"],
+)
+def test_other_stamps_stay(stamps: list[float | None]) -> None:
+    assert kept(stamps) == stamps
 
 
 def test_one_wild_stamp_does_not_count_twice() -> None:
