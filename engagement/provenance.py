@@ -75,13 +75,13 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
         metrics: head -> split -> figures, as training writes them.
     """
     out: dict[str, float] = {}
-    expression = _split(metrics.get("expression"))
+    _, expression = _split(metrics.get("expression"))
     for key in ("accuracy", "mean_class_accuracy", "ece"):
-        if _measured(expression.get(key)):
+        if _is_figure(expression.get(key)):
             out[f"expression_{key}"] = expression[key]
-    state = _split(metrics.get("state"))
+    _, state = _split(metrics.get("state"))
     for name in LEARNER_STATES.classes:
-        if isinstance(state.get(name), Mapping) and _measured(state[name].get("auc")):
+        if isinstance(state.get(name), Mapping) and _is_figure(state[name].get("auc")):
             out[f"daisee_{name}_auc"] = state[name]["auc"]
     return out
 
@@ -93,10 +93,8 @@ def measured(weights: Sequence[LoadedWeights], head: str) -> dict[str, Any]:
         ``split``, ``n`` faces, ``beware`` (reasons), and ``figures``: name -> value, low and high (None where unknown).
     """
     for loaded in weights:
-        splits: Mapping[str, Any] = loaded.record.metrics.get(head) or {}
-        found = _split(splits)
+        split, found = _split(loaded.record.metrics.get(head))
         if head in loaded.record.network.get("heads", {}) and found:
-            split = next(name for name, values in splits.items() if values is found)
             rows = {"accuracy": (found, "accuracy")} if "accuracy" in found else {}
             rows |= {
                 f"{c} AUC": (v, "auc") for c, v in found.items() if isinstance(v, Mapping) and "auc" in v
@@ -104,14 +102,14 @@ def measured(weights: Sequence[LoadedWeights], head: str) -> dict[str, Any]:
             figures = {
                 name: [row[key], *row.get("intervals", {}).get(key, (None, None))]
                 for name, (row, key) in rows.items()
-                if _measured(row[key])
+                if _is_figure(row[key])
             }
             beware = list(found.get("beware", ()))
             return {"split": split, "n": int(found.get("n", 0)), "beware": beware, "figures": figures}
     return {}
 
 
-def _measured(value: Any) -> bool:
+def _is_figure(value: Any) -> bool:
     """Whether a figure is one: where a split shows one answer alone, an AUC is not."""
     return isinstance(value, int | float) and math.isfinite(value)
 
@@ -150,10 +148,10 @@ def base_sha256(origin: Mapping[str, Any]) -> str:
     return str(base.get("sha256", "")) if states and isinstance(base, Mapping) else ""
 
 
-def _split(found: Any) -> Mapping[str, Any]:
-    if not isinstance(found, Mapping):
-        return {}
-    return found.get("test") or found.get("folds") or found.get("val") or {}
+def _split(found: Any) -> tuple[str, Mapping[str, Any]]:
+    """The split of a head that is quoted, and its figures; none where nothing was measured."""
+    splits = found if isinstance(found, Mapping) else {}
+    return next(((name, splits[name]) for name in ("test", "folds", "val") if splits.get(name)), ("", {}))
 
 
 def fingerprint(

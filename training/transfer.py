@@ -94,10 +94,11 @@ def train_personal(run: TransferRun, say: Say = lambda _: None) -> dict[str, Any
     it is called as the data folder is, and comes to the base's heads.
     """
     refuse_replacing(run.out / "personal.safetensors", run.base, *run.distil)
+    base = open_network(run.base)
     table, beware = _table(run, say)
     head = "expression" if table.labels.name == EXPRESSIONS.name else head_name(table.name, folder=True)
-    _require_columns(run.base, head, table)
-    return _train(run, table, head, run.out / "personal.safetensors", beware, say)
+    _require_columns(base, head, table)
+    return _train(run, base, table, head, run.out / "personal.safetensors", beware, say)
 
 
 def train_extension(run: TransferRun, name: str, say: Say = lambda _: None) -> dict[str, Any]:
@@ -107,21 +108,21 @@ def train_extension(run: TransferRun, name: str, say: Say = lambda _: None) -> d
         ConfigError: the name is none, or is that of a head that is there.
     """
     name = head_name(name)
-    if name in open_network(run.base).network.spec.heads:
+    base = open_network(run.base)
+    if name in base.heads:
         raise ConfigError(f"--name '{name}' is a head of the base already", "Choose another name.")
     refuse_replacing(run.out / "model.safetensors", run.base, *run.distil)
     table, beware = _table(run, say)
     table = replace(table, labels=LabelSet(name, table.labels.classes, table.labels.kind))
-    _require_columns(run.base, name, table)
-    return _train(run, table, name, run.out / "model.safetensors", beware, say)
+    _require_columns(base, name, table)
+    return _train(run, base, table, name, run.out / "model.safetensors", beware, say)
 
 
-def _require_columns(base: str, name: str, table: SampleTable) -> None:
+def _require_columns(base: Opened, name: str, table: SampleTable) -> None:
     """Raise ConfigError where a class would have the column of another head's class in the tables of ``analyze``."""
-    others = open_network(base).heads.items()
     taken = {
         f"{head}_{c}": f"'{c}' of '{head}'"
-        for head, own in others
+        for head, own in base.heads.items()
         if head != name
         for c in own.labels.classes
     }
@@ -205,9 +206,14 @@ def _counts(table: SampleTable) -> dict[str, float]:
 
 
 def _train(
-    run: TransferRun, table: SampleTable, head: str, path: Path, beware: Sequence[str], say: Say
+    run: TransferRun,
+    base: Opened,
+    table: SampleTable,
+    head: str,
+    path: Path,
+    beware: Sequence[str],
+    say: Say,
 ) -> dict[str, Any]:
-    base = open_network(run.base)
     if knows(base, table.part("val")):
         text = (
             f"{base.name} learned from this set before and may have held out other faces of it: where it knows some that "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,33 +89,47 @@ def under_way(path: Path, root: Path) -> bool:
     return any(part.startswith(UNDER_WAY) for part in path.relative_to(root).parts)
 
 
-def outputs_within(root: Path) -> list[Path]:
-    """Output folders of their own that lie below one, sorted."""
-    return sorted(path.parent for path in root.rglob(RUN) if path.parent != root)
-
-
 def results_in(root: Path) -> list[Path]:
     """Folders of the results of an output folder, sorted; what lies in output folders within it is theirs."""
-    within = outputs_within(root)
-    found = (path.parent for path in root.rglob(SUMMARY) if not under_way(path, root))
-    return sorted(f for f in found if not any(f.is_relative_to(other) for other in within))
+    return _found(root)[0]
 
 
-def require_results(root: Path) -> list[Path]:
+def require_results(root: Path, say: Callable[[str], None] = lambda _: None) -> list[Path]:
     """:func:`results_in`, where there are some.
+
+    Args:
+        say: is told of every output folder within, which is left alone.
 
     Raises:
         DataError: there are none, or only output folders within.
     """
-    found = results_in(root)
+    found, within = _found(root)
     if found:
+        for other in within:
+            say(f"{other.relative_to(root)} is an output folder of its own and left alone")
         return found
-    if within := outputs_within(root):
+    if within:
         raise DataError(
             f"{root} holds output folders ({', '.join(p.relative_to(root).as_posix() for p in within[:5])})",
             "Give one of them: each has names and corrections of its own.",
         )
     raise DataError(f"{root} holds no results", "Give the folder that `engagement analyze -o` wrote.")
+
+
+def _found(root: Path) -> tuple[list[Path], list[Path]]:
+    """Folders of results below an output folder, and output folders within it, each sorted; in one walk."""
+    results: list[Path] = []
+    outputs: list[Path] = []
+    for place, folders, files in os.walk(root):
+        folder = Path(place)
+        if RUN in files and folder != root:
+            outputs.append(folder)
+            folders.clear()  # what is in there is theirs
+            continue
+        folders[:] = [name for name in folders if not name.startswith(UNDER_WAY)]
+        if SUMMARY in files:
+            results.append(folder)
+    return sorted(results), sorted(outputs)
 
 
 def sweep(root: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,8 +77,11 @@ class Session:
         return self.usable["person_id"].to_numpy(object) == person
 
 
-def open_sessions(output: Path) -> list[Session]:
+def open_sessions(output: Path, say: Callable[[str], None] = lambda _: None) -> list[Session]:
     """The sessions of an output folder, or the one whose folder is given.
+
+    Args:
+        say: see :func:`engagement.batch.results.require_results`.
 
     Raises:
         DataError: there is none, or a result is damaged or of a version that says too little.
@@ -86,7 +89,7 @@ def open_sessions(output: Path) -> list[Session]:
     root = root_of(output)
     if root != output:
         output = output.absolute()
-    return [_open(folder, root) for folder in require_results(output)]
+    return [_open(folder, root) for folder in require_results(output, say)]
 
 
 def _open(folder: Path, root: Path) -> Session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,6 @@ def calibrate(output: Path, **given: Any) -> None:
     if sum((given["listing"], given["refit"], given["labels"] is not None)) > 1:
         raise ConfigError("--list, --labels and --refit exclude one another", "Give one of them.")
     _refuse_idle(given)
-    from engagement.batch.results import outputs_within
     from engagement.calibration.fit import PriorConfig
     from engagement.calibration.labels import listed, read_labels
     from engagement.calibration.moments import MomentsConfig
@@ -78,9 +78,7 @@ def calibrate(output: Path, **given: Any) -> None:
     prior = {name: value for name, value in chosen.items() if value is not None}
     PriorConfig(**prior)  # a wrong one is said before anything is labelled
     config = MomentsConfig(given["moments"])
-    sessions = open_sessions(output)
-    for other in outputs_within(output):
-        click.echo(f"{other} is an output folder of its own and left alone", err=True)
+    sessions = open_sessions(output, partial(click.echo, err=True))
     states = [s for s in _STATES if s in given["states"]] or list(_STATES)
     if given["labels"] is not None:
         _store(sessions, read_labels(given["labels"], sessions), prior)

@@ -49,7 +49,7 @@ def report(
     A session's calibration.json is applied, too; take it away to have the scores as analysed. Given a folder
     within OUTPUT, such as that of one session, it does the same for the whole of OUTPUT.
     """
-    from engagement.batch.results import outputs_within, require_results, root_of
+    from engagement.batch.results import require_results, root_of
     from engagement.corrections.calibrated import described
     from engagement.corrections.file import read_names
     from engagement.corrections.folder import correct_folder
@@ -62,9 +62,7 @@ def report(
     given_folder, output = output, root_of(output)
     if output != given_folder:
         click.echo(f"{given_folder} lies within the results of {output}: all of these are written again")
-    folders = require_results(output)
-    for other in outputs_within(output):
-        click.echo(f"{other.relative_to(output)} is an output folder of its own and left alone")
+    folders = require_results(output, click.echo)
     given = read_names(names) if names else names_of(output)
     plans = _plans(given, folders, output)
     calibrations = _calibrations(calibration, plans, output)

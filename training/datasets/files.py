@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from engagement.errors import DataError
-from engagement.faces.manifest import SPLIT_NAMES
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONYMS, LabelSet
 from engagement.types import FloatArray
 from training.datasets.framing import boxes_for
 from training.datasets.lists import open_list
-from training.datasets.manifest import Row, read_rows
+from training.datasets.manifest import PARTS, Listed, part_of, picture_of, read_rows
 from training.samples import SampleTable, one_hot
 
 #: What pictures are called; the last three cannot be read here and are named as damaged, not passed over in silence.
@@ -25,8 +24,6 @@ PICTURE_SUFFIXES = (
     *(".png", ".webp", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff"),
     *(".heic", ".heif", ".avif"),
 )
-#: What a split may be called -> what it is called here.
-PARTS = dict(zip(SPLIT_NAMES, ("train", "train", "val", "val", "val", "test"), strict=True))
 _RAF_CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
 #: Sets whose class folders may be numbered -> names of the numbers.
 _NUMBERED: Mapping[str, Mapping[str, str]] = {
@@ -129,7 +126,7 @@ def _require_splits_alone(folder: Path, roots: Sequence[Path]) -> None:
             )
 
 
-def _require_one_label(manifest: Path, row: Row, label: str, numbers: Mapping[str, str]) -> None:
+def _require_one_label(manifest: Path, row: Listed, label: str, numbers: Mapping[str, str]) -> None:
     """Raise DataError where a manifest contradicts the folder: whoever edits it there expects it to matter."""
     said, lies = (
         SYNONYMS.get(name.lower(), name.lower()) for name in (numbers.get(row.label, row.label), label)
@@ -147,16 +144,12 @@ def original_of(file: str) -> str | None:
     return found.group(1) + found.group(2) if found else None
 
 
-def _take_splits(folder: Path, listed: list[Labelled], known: Mapping[str, Row]) -> None:
+def _take_splits(folder: Path, listed: list[Labelled], known: Mapping[str, Listed]) -> None:
     lacking: list[str] = []
     for item in listed:
         row = known.get(item.picture.relative_to(folder).as_posix())
-        if row is not None and row.split and row.split not in PARTS:
-            raise DataError(
-                f"{folder / 'manifest.csv'}, line {row.line}: split '{row.split}' is none of train, val, test"
-            )
-        if row is not None and row.split:
-            item.split = PARTS[row.split]
+        if row is not None and (part := part_of(folder / "manifest.csv", row)):
+            item.split = part
         else:
             lacking.append(item.picture.relative_to(folder).as_posix())
     if lacking:
@@ -174,17 +167,12 @@ def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:
     """
     listed: list[Labelled] = []
     for row in read_rows(path):
-        picture = path.parent / row.file
         if not row.label:
             raise DataError(f"{path}, line {row.line}: no label", "Fill the column 'label'.")
-        if not picture.is_file():
-            raise DataError(f"{path}, line {row.line}: {picture} does not exist")
-        if row.split and row.split not in PARTS:
-            raise DataError(f"{path}, line {row.line}: split '{row.split}' is none of train, val, test")
-        split = PARTS.get(row.split, "train")
-        listed.append(Labelled(picture, row.label.lower(), split, row.group, row.box, row.blocks))
+        picture, part = picture_of(path, row), part_of(path, row) or "train"
+        listed.append(Labelled(picture, row.label.lower(), part, row.group, row.box, row.blocks))
     if not listed:
-        raise DataError(f"{path} has no rows")
+        raise DataError(f"{path} has no rows", "Expected a line for each picture: file, label.")
     return _labelled(path.stem, path.parent, listed, labels)
 
 

@@ -13,11 +13,10 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.labels import LabelSet
-from engagement.spreadsheets import read_sheet
 from engagement.types import FloatArray
-from training.datasets.files import PARTS, own_name
+from training.datasets.files import own_name
 from training.datasets.framing import boxes_for
-from training.datasets.manifest import KNOWN_COLUMNS, read_rows
+from training.datasets.manifest import KNOWN_COLUMNS, part_of, picture_of, read_rows
 from training.samples import SampleTable
 
 _MOST = 10
@@ -36,18 +35,18 @@ def graded_csv(path: Path) -> SampleTable:
         DataError: naming file, line and value of what is no grade; a grade that never varies; a missing picture.
     """
     rows = read_rows(path)
-    sheet = read_sheet(path, KNOWN_COLUMNS)
-    for row in sheet.rows:
+    for row in rows:
         if row.surplus:
-            raise DataError(f"{path}, line {row.line}: more cells than the first line names columns")
-    grades = sorted(set(sheet.columns) - set(KNOWN_COLUMNS))
-    if not rows or not grades:
+            raise DataError(
+                f"{path}, line {row.line}: more cells than the first line names columns",
+                "Put cells that hold a separator in quotation marks.",
+            )
+    grades = sorted(set(rows[0].cells) - set(KNOWN_COLUMNS)) if rows else []
+    if not grades:
         raise DataError(
             f"{path} has no rows or no grades", "Give a column for each grade, such as 'boredom'."
         )
-    level = np.array(
-        [[_level(path, row.line, name, row.cells[name]) for name in grades] for row in sheet.rows]
-    )
+    level = np.array([[_level(path, row.line, name, row.cells[name]) for name in grades] for row in rows])
     target: list[FloatArray] = []
     classes: list[str] = []
     for column, name in zip(level.T, grades, strict=True):
@@ -67,23 +66,19 @@ def graded_csv(path: Path) -> SampleTable:
             target.append(np.where(known, column >= least, np.nan).astype(np.float32))
             classes.append(f"{name}_{least}")
     box = boxes_for(path.stem, len(rows))
-    for i, face in enumerate(rows):
-        if not (path.parent / face.file).is_file():
-            raise DataError(f"{path}, line {face.line}: {path.parent / face.file} does not exist")
-        if face.split and face.split not in PARTS:
-            raise DataError(f"{path}, line {face.line}: split '{face.split}' is none of train, val, test")
-        if face.box is not None:
-            box[i] = face.box
+    for i, row in enumerate(rows):
+        if row.box is not None:
+            box[i] = row.box
     return SampleTable(
         name=path.stem,
         labels=LabelSet(own_name(path.stem), tuple(classes), "independent"),
-        images=[path.parent / face.file for face in rows],
+        images=[picture_of(path, row) for row in rows],
         target=np.stack(target, axis=1),
-        split=np.array([PARTS.get(face.split, "train") for face in rows], dtype=np.str_),
-        group=np.array([face.group or face.file for face in rows], dtype=np.str_),
+        split=np.array([part_of(path, row) or "train" for row in rows], dtype=np.str_),
+        group=np.array([row.group or row.file for row in rows], dtype=np.str_),
         box=box,
-        sample_id=np.array([face.file for face in rows], dtype=np.str_),
-        blocks=any(face.blocks for face in rows),
+        sample_id=np.array([row.file for row in rows], dtype=np.str_),
+        blocks=any(row.blocks for row in rows),
     )
 
 

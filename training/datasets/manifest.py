@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from engagement.errors import DataError
-from engagement.faces.manifest import COLUMNS
+from engagement.faces.manifest import COLUMNS, SPLIT_NAMES
 from engagement.spreadsheets import read_sheet
 from engagement.types import FloatArray
 
@@ -16,6 +17,9 @@ from engagement.types import FloatArray
 _GROUPS = ("group", "person", "person_id", "subject", "subject_id", "source", "recording", "clip")
 _PEOPLE = ("person", "person_id", "subject", "subject_id")
 _BOX = ("box_x1", "box_y1", "box_x2", "box_y2")
+_FLIPPED = "box_x1 and box_y1 are the upper left corner, box_x2 and box_y2 the lower right."
+#: Names of splits -> ours.
+PARTS = dict(zip(SPLIT_NAMES, ("train", "train", "val", "val", "val", "test"), strict=True))
 #: In widths of the picture; a face may be cut off, but not be elsewhere.
 _FARTHEST = 3.0
 #: Columns that say something else than how a face is graded.
@@ -23,7 +27,7 @@ KNOWN_COLUMNS = ("file", "label", "split", *_GROUPS, *_BOX, *COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Row:
+class Listed:
     """What a table says of one picture.
 
     Attributes:
@@ -33,6 +37,8 @@ class Row:
         group: what must not be divided (source and time); empty when not given.
         blocks: whether that comes from a column ``group``, which ``faces capture`` writes as ``video#block``.
         box: float32 (4,) face box in fractions of the picture; None when not given.
+        cells: column -> text, of all columns.
+        surplus: whether there is more in the line than columns.
     """
 
     line: int
@@ -41,10 +47,12 @@ class Row:
     split: str
     group: str
     box: FloatArray | None
-    blocks: bool = True
+    blocks: bool
+    cells: Mapping[str, str]
+    surplus: bool
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[Listed]:
     """Rows of a CSV with a column ``file`` and, where there are any, label, split, group, box_x1 … box_y2.
 
     Columns may be written in capitals or small letters. Without a column ``group``, person, subject, source, recording
@@ -59,9 +67,10 @@ def read_rows(path: Path) -> list[Row]:
         raise DataError(
             f"{path} has no column 'file'", "Expected columns file, label and, if known, split, group."
         )
-    rows: list[Row] = []
+    rows: list[Listed] = []
     spelled: dict[str, str] = {}
-    for line, cells in ((row.line, row.cells) for row in sheet.rows):
+    for row in sheet.rows:
+        line, cells = row.line, row.cells
         if not cells["file"]:
             raise DataError(f"{path}, line {line}: no file", "Fill the column 'file', or remove the line.")
         texts = [cells.get(c, "") for c in _BOX]
@@ -71,10 +80,11 @@ def read_rows(path: Path) -> list[Row]:
                 box = np.array([float(t) for t in texts], np.float32)
             except ValueError as error:
                 raise DataError(
-                    f"{path}, line {line}: {', '.join(_BOX)} are no four numbers: {texts}"
+                    f"{path}, line {line}: {', '.join(_BOX)} are no four numbers: {texts}",
+                    "Write fractions of the picture such as 0.25, or leave all four empty.",
                 ) from error
             if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
-                raise DataError(f"{path}, line {line}: the face box {texts} is empty")
+                raise DataError(f"{path}, line {line}: the face box {texts} is empty", _FLIPPED)
             if np.abs(box).max() > _FARTHEST:
                 raise DataError(
                     f"{path}, line {line}: the face box {texts} lies far outside the picture",
@@ -82,7 +92,7 @@ def read_rows(path: Path) -> list[Row]:
                 )
         column, group = next(((c, cells[c]) for c in _GROUPS if cells.get(c)), ("", ""))
         rows.append(
-            Row(
+            Listed(
                 line,
                 cells["file"].replace("\\", "/"),
                 cells.get("label", ""),
@@ -90,6 +100,36 @@ def read_rows(path: Path) -> list[Row]:
                 spelled.setdefault(group.casefold(), group) if column in _PEOPLE else group,
                 box,
                 bool(cells.get("group")),
+                cells,
+                bool(row.surplus),
             )
         )
     return rows
+
+
+def part_of(path: Path, row: Listed) -> str:
+    """The split of a row by our name, empty where none is given.
+
+    Raises:
+        DataError: there is no such split.
+    """
+    if row.split and row.split not in PARTS:
+        raise DataError(
+            f"{path}, line {row.line}: split '{row.split}' is none of train, val, test",
+            "Write one of these, or leave it empty.",
+        )
+    return PARTS.get(row.split, "")
+
+
+def picture_of(path: Path, row: Listed) -> Path:
+    """The picture that a row of a CSV is about.
+
+    Raises:
+        DataError: it is not there.
+    """
+    picture = path.parent / row.file
+    if not picture.is_file():
+        raise DataError(
+            f"{path}, line {row.line}: {picture} does not exist", "Paths count from the CSV's folder."
+        )
+    return picture
