@@ -12,6 +12,7 @@ from engagement.labels import LEARNER_STATES, WEAK_AUC, WIDE_MARGIN
 from engagement.provenance import headline
 from engagement.weights.store import WeightRecord
 from training.datasets.terms import names_in, terms_of
+from training.figure_text import figure_text, interval_text
 
 _USE = """\
 Estimating the *apparent* expression (and, where there is such a head, the apparent learner state) of
@@ -110,7 +111,9 @@ def card(record: WeightRecord, file: str, sha256: str, cost: Mapping[str, Any] |
             for split, found in splits.items():
                 lines += _figures(head, split, found)
             lines += _plainly(head, splits)
-    single = [f"- {name}: {_number(v)}" for name, v in record.metrics.items() if not isinstance(v, Mapping)]
+    single = [
+        f"- {name}: {figure_text(v)}" for name, v in record.metrics.items() if not isinstance(v, Mapping)
+    ]
     lines += [*single, ""] if single else []
     lines += ["## Calibration", ""]
     for head, entry in record.calibration.items():
@@ -174,7 +177,7 @@ def _figures(head: str, split: str, found: Mapping[str, Any]) -> list[str]:
         intervals = found.get("intervals", {})
         for key in ("accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "ece"):
             lines.append(
-                f"- {key.replace('_', ' ')}: {_number(found.get(key))}{_interval(intervals.get(key))}"
+                f"- {key.replace('_', ' ')}: {figure_text(found.get(key))}{_interval(intervals.get(key))}"
             )
         lines += ["", *_table(("class", "precision", "recall", "f1", "support"), per_class.items())]
         return [*lines, ""]
@@ -185,7 +188,7 @@ def _figures(head: str, split: str, found: Mapping[str, Any]) -> list[str]:
         "|---" * (len(keys) + 1) + "|",
     ]
     for name, row in states.items():
-        cells = [_number(row.get(k)) + _interval(row.get("intervals", {}).get(k)) for k in keys]
+        cells = [figure_text(row.get(k)) + _interval(row.get("intervals", {}).get(k)) for k in keys]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
@@ -207,7 +210,7 @@ def _plainly(head: str, splits: Mapping[str, Any]) -> list[str]:
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, row in rows:
-        lines.append(f"| {name} | " + " | ".join(_number(row.get(k)) for k in head[1:]) + " |")
+        lines.append(f"| {name} | " + " | ".join(figure_text(row.get(k)) for k in head[1:]) + " |")
     return lines
 
 
@@ -215,15 +218,9 @@ def _plain(text: str) -> str:
     return " ".join(text.replace("*", "").split())
 
 
-def _number(value: Any) -> str:
-    if value is None or value != value:
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
 def _interval(pair: Any) -> str:
-    known = pair and all(end is not None and end == end for end in pair)
-    return f" (95 %: {_number(pair[0])}–{_number(pair[1])})" if known else ""
+    ends = interval_text(pair)
+    return f" (95 %: {ends})" if ends else ""
 
 
 def _inline(value: Any) -> str:

@@ -13,6 +13,7 @@ from engagement.classification.network import FaceStateNet, HeadSpec, Read
 from engagement.types import ChipSpec, FloatArray
 from training.augment import policy
 from training.chip_dataset import ChipDataset
+from training.loss import answer_weights, balanced_loss, class_weights
 from training.samples import SampleTable
 
 Say = Callable[[str], None]
@@ -128,24 +129,8 @@ def install_head(network: FaceStateNet, name: str, tensors: dict[str, Tensor]) -
     network.heads[name].load_state_dict(tensors)
 
 
-def _loss(logits: Tensor, y: Tensor, spec: HeadSpec, weight: Tensor) -> Tensor:
-    """Weighted mean loss; weight is (classes,) for exclusive labels, (2, states) otherwise."""
-    if spec.labels.kind == "exclusive":
-        each = -(y * weight * nn.functional.log_softmax(logits, dim=1)).sum(dim=1)
-        return each.mean()
-    known = torch.isfinite(y)
-    answer = torch.where(known, y, torch.zeros_like(y))
-    each = nn.functional.binary_cross_entropy_with_logits(logits, answer, reduction="none")
-    return (each * torch.where(answer > 0.5, weight[1], weight[0]) * known).sum() / known.sum().clamp(min=1)
-
-
 def _weights(y: Tensor, spec: HeadSpec, balance: float) -> Tensor:
-    if spec.labels.kind == "exclusive":
-        from training.lightning_module import class_weights
-
-        return class_weights(y.numpy(), balance)
-    share = torch.nanmean(y, dim=0).clamp(0.01, 0.99)
-    return torch.stack([0.5 / (1 - share), 0.5 / share])
+    return class_weights(y.numpy(), balance) if spec.labels.kind == "exclusive" else answer_weights(y.numpy())
 
 
 def _linear(x: Tensor, y: Tensor, spec: HeadSpec, fit: HeadFit) -> tuple[Tensor, Tensor]:
@@ -161,7 +146,7 @@ def _linear(x: Tensor, y: Tensor, spec: HeadSpec, fit: HeadFit) -> tuple[Tensor,
     def closure() -> Tensor:
         solver.zero_grad()
         logits = (x @ weight.T)[:, row] + bias
-        loss = _loss(logits, y, spec, balance) + fit.weight_decay / 2 * (weight**2).sum()
+        loss = balanced_loss(logits, y, balance) + fit.weight_decay / 2 * (weight**2).sum()
         loss.backward()
         return loss
 
@@ -183,7 +168,7 @@ def _hidden(
         for _ in range(fit.steps):
             rows = torch.randint(len(x), (min(fit.batch_size, len(x)),), generator=generator)
             solver.zero_grad()
-            _loss(net(x[rows]), y[rows], spec, balance).backward()
+            balanced_loss(net(x[rows]), y[rows], balance).backward()
             solver.step()
             schedule.step()
     return tuple(p.detach() for p in (first.weight, first.bias, last.weight, last.bias))  # type: ignore[return-value]

@@ -14,21 +14,14 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from engagement.classification.network import FaceStateNet
 from engagement.errors import ConfigError
-from engagement.types import FloatArray
 from training.augment import policy
 from training.distillation import Teachers, distillation_loss
 from training.lightning import pl
+from training.loss import balanced_loss
 from training.metrics import auc
 from training.mixing import draw_mixture
 from training.optimization import Sam, make_optimizer, make_schedule, parameter_groups
 from training.recipe import Recipe
-
-
-def class_weights(target: FloatArray, balance: float) -> Tensor:
-    """Weight per class, (n / n_class) ** balance, scaled so that the mean over the rows is 1."""
-    count = np.maximum(np.nansum(target, axis=0), 1.0)
-    weight = (count.sum() / count) ** balance
-    return torch.tensor(weight / float((weight * count).sum() / count.sum()), dtype=torch.float32)
 
 
 class HeadTrainer(pl.LightningModule):
@@ -100,20 +93,8 @@ class HeadTrainer(pl.LightningModule):
         return self.network(chips.contiguous(memory_format=torch.channels_last)).logits[self.head]
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        weights = self.weights
-        assert isinstance(weights, Tensor)
-        if self.exclusive:
-            smooth = self.recipe.label_smoothing
-            soft = target * (1 - smooth) + smooth / target.shape[1]
-            each = -(soft * weights * nn.functional.log_softmax(logits, dim=1)).sum(dim=1)
-            return each.mean()
-        known = torch.isfinite(target)
-        answer = torch.where(known, target, torch.zeros_like(target))
-        weight = torch.where(answer > 0.5, weights[1], weights[0]) * known
-        smooth = self.recipe.label_smoothing
-        soft = answer * (1 - smooth) + smooth / 2
-        each = nn.functional.binary_cross_entropy_with_logits(logits, soft, reduction="none")
-        return (each * weight).sum() / known.sum().clamp(min=1)
+        assert isinstance(self.weights, Tensor)
+        return balanced_loss(logits, target, self.weights, self.recipe.label_smoothing)
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
         recipe, (chips, target, rows) = self.recipe, batch

@@ -35,9 +35,11 @@ from training.lightning import (
     pl,
     rank_zero_only,
 )
-from training.lightning_module import HeadTrainer, class_weights
+from training.lightning_module import HeadTrainer
 from training.loading import fitting_loaders, measuring_batches, training_batches
+from training.loss import answer_weights, class_weights
 from training.recipe import Recipe, changed_keys
+from training.run_folder import enter
 from training.samples import SampleTable
 from training.sampling import EpochSampler
 from training.statistics import renew_statistics
@@ -250,7 +252,6 @@ def _begin(
     Raises:
         ConfigError: the folder holds a run of another recipe or other data.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     train = table.part("train")
     asked = {
         "recipe": recipe.to_dict(),
@@ -263,35 +264,18 @@ def _begin(
         "processes": processes,
         "other heads": others,
     }
-    last, record = folder / "last.ckpt", folder / "run.json"
-    if last.is_file() and resume:
-        begun: dict[str, Any] = asked
-        if record.is_file():
-            try:
-                begun = asked | _BEFORE | json.loads(record.read_text(encoding="utf-8"))
-            except (ValueError, TypeError) as error:
-                hint = "Remove it, or use --no-resume."
-                raise ConfigError(f"{record} cannot be read ({error})", hint) from error
-        different = [k for k in asked if begun.get(k) != asked[k]]
-        if "recipe" in different:
-            # A recipe written before a key existed had that key's default.
-            different.remove("recipe")
-            different += changed_keys(begun["recipe"], asked["recipe"])
-        if different:
-            raise ConfigError(
-                f"{folder} holds a run that differs in: {', '.join(different)}",
-                "Start anew with --no-resume, or choose another folder with -o.",
-            )
-    if not leading:
-        return last if resume and last.is_file() else None
-    if not resume:
-        for name in ("last.ckpt", "best.ckpt"):
-            (folder / name).unlink(missing_ok=True)
-    draft = record.with_suffix(".part")  # other processes may be reading the record
-    draft.write_text(json.dumps(asked, indent=1), encoding="utf-8")
-    draft.replace(record)
-    (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1), encoding="utf-8")
-    return last if resume and last.is_file() else None
+    before = asked | _BEFORE
+    last = enter(folder, "run.json", asked, resume, before=before, changed=_changed, leading=leading)
+    if leading:
+        (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1), encoding="utf-8")
+    return last
+
+
+def _changed(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    # A recipe written before a key existed had that key's default.
+    return [k for k in asked if k != "recipe" and begun[k] != asked[k]] + changed_keys(
+        begun["recipe"], asked["recipe"]
+    )
 
 
 def _steps_done(checkpoint: Path) -> int:
@@ -360,8 +344,7 @@ def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:
         if empty:
             raise DataError(f"data set '{train.name}' has no training picture of: {', '.join(empty)}")
         return class_weights(train.target, recipe.balance)
-    share = np.clip(np.nanmean(train.target, axis=0), 0.01, 0.99)
-    return torch.tensor(np.stack([0.5 / (1 - share), 0.5 / share]), dtype=torch.float32)
+    return answer_weights(train.target)
 
 
 def calibration_of(logits: FloatArray, validation: SampleTable) -> dict[str, Any]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from engagement.errors import ConfigError
 from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother, NoSmoother
 from temporal.conv3d import Conv3dConfig, Conv3dNet
@@ -22,6 +20,7 @@ from temporal.lstm import LstmConfig, LstmNet
 from training.going_on import Checkpoint
 from training.history import History
 from training.lightning import pl
+from training.run_folder import enter
 from training.semi_markov import EXPRESSION_CHAIN, EXPRESSION_CHAIN_SHIFTED
 from training.temporal_figures import Tally, figures, overall, tally
 from training.temporal_items import Material, RisingSampler, SequenceItems, collate, expression_weights
@@ -157,7 +156,7 @@ def fit_network(
     per_epoch = max(1, steps // epochs)
     settings = {"kind": kind, "schedule": asdict(schedule), "network": asdict(network.config)}
     settings["outputs of the frame model"] = [fit.digest(), validate.digest()]
-    last = _begin(folder, {**settings, "steps": steps, "seed": seed}, resume)
+    last = enter(folder, "settings.json", {**settings, "steps": steps, "seed": seed}, resume)
     items = SequenceItems(fit, network.config, per_epoch * schedule.batch, seed)
     weights = expression_weights(schedule.balance)
     module = TemporalTrainer(network, weights, held_out, schedule.learning_rate, epochs * per_epoch, seed)
@@ -194,23 +193,3 @@ def fit_network(
     for plain in (BoxSmoother(*windows), NoSmoother()):
         metrics[f"{plain.name}_val_score"] = round(overall(figures(judge(plain, held_out).total())), 4)
     return network, chosen, metrics
-
-
-def _begin(folder: Path, settings: dict[str, Any], resume: bool) -> Path | None:
-    """Write what is being run; the checkpoint to go on from, if there is one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    last, record = folder / "last.ckpt", folder / "settings.json"
-    settings = json.loads(json.dumps(settings))
-    if resume and last.is_file():
-        begun = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-        different = [k for k in settings if begun.get(k) != settings[k]]
-        if different:
-            raise ConfigError(
-                f"{folder} holds a run that differs in: {', '.join(different)}",
-                "Choose another folder with -o, or remove that one.",
-            )
-    elif not resume:
-        for name in ("last.ckpt", "best.ckpt"):
-            (folder / name).unlink(missing_ok=True)
-    record.write_text(json.dumps(settings, indent=1), encoding="utf-8")
-    return last if last.is_file() else None

@@ -20,6 +20,7 @@ from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig, cut_clips
 from temporal.lstm import LstmConfig, lstm_features
 from temporal.residual import observed_logits
+from training.loss import answer_weights
 from training.semi_markov import varied_chain
 from training.temporal_sequences import (
     Conditions,
@@ -87,8 +88,8 @@ class SequenceItems(Dataset[Arrays]):
         share = np.array([MIXTURE[k] if have[k] else 0.0 for k in MIXTURE])
         self.share = share / share.sum()
         self.weight = {
-            "state": answer_weights(material.state.state),
-            "ordered": answer_weights(material.ordered.state if material.ordered is not None else None),
+            "state": answer_weights(material.state.state).numpy().T,
+            "ordered": None if material.ordered is None else answer_weights(material.ordered.state).numpy().T,
         }
 
     def __len__(self) -> int:
@@ -131,16 +132,6 @@ class SequenceItems(Dataset[Arrays]):
             return expression_run(self.material.expression, self.duration_s, self.how, rng, chain)
         pace = float(np.exp(rng.normal(0, 0.4)))
         return state_run(self.material.state, self.duration_s, self.how, rng, pace=pace)
-
-
-def answer_weights(state: FloatArray | None) -> FloatArray | None:
-    """(3, 2) weights of absent and present that make both weigh the same, as the scores' prior has it."""
-    if state is None:
-        return None
-    with np.errstate(invalid="ignore"):
-        share = np.array([np.nanmean(c) if np.isfinite(c).any() else 0.5 for c in state.T])
-    share = np.clip(share, 0.02, 0.98)
-    return np.stack([0.5 / (1 - share), 0.5 / share], axis=1).astype(np.float32)
 
 
 def _weights(state: FloatArray, weight: FloatArray | None) -> FloatArray:

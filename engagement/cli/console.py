@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from engagement.reports.theme import clock
+
 if TYPE_CHECKING:
     from engagement.batch.status import VideoStatus
 
@@ -21,13 +23,6 @@ _MARKS = {
     "failed": "[red]failed[/]",
     "skipped": "skipped",
 }
-
-
-def clock(seconds: float) -> str:
-    """m:ss or h:mm:ss."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
 class ProgressReporter:

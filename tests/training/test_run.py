@@ -19,7 +19,7 @@ from tests.training.tiny_models import write_model
 from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
 from training.initial import initialise
-from training.lightning_module import HeadTrainer, class_weights
+from training.lightning_module import HeadTrainer
 from training.opened import open_network
 from training.recipe import Recipe
 from training.report.drawing import read_history
@@ -340,16 +340,6 @@ def test_a_run_of_any_length_has_a_schedule(steps: int) -> None:
             made["lr_scheduler"]["scheduler"].step()
     assert np.isfinite(rates).all()
     assert max(rates) <= recipe.learning_rate * 1.0001
-
-
-def test_class_weights_count_as_one_on_average() -> None:
-    target = np.eye(2, dtype=np.float32)[[0] * 90 + [1] * 10]
-    for balance in (0.0, 0.5, 1.0):
-        weight = class_weights(target, balance).numpy()
-        assert (target @ weight).mean() == pytest.approx(1.0)
-    assert class_weights(target, 0.0).tolist() == [1.0, 1.0]
-    equal = class_weights(target, 1.0)
-    assert float(equal[1] / equal[0]) == pytest.approx(9.0)
 
 
 def test_shipped_weights_are_initial_weights_by_name() -> None:

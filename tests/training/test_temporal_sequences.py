@@ -23,7 +23,7 @@ from training.semi_markov import (
 from training.temporal import fitting
 from training.temporal_figures import Tally, figures, overall, segments, tally
 from training.temporal_fit import held_out_runs, judge
-from training.temporal_items import SequenceItems, answer_weights, collate, degraded, expression_weights
+from training.temporal_items import SequenceItems, collate, degraded, expression_weights
 from training.temporal_sequences import (
     AT_5_HZ,
     Conditions,
@@ -162,14 +162,6 @@ def test_fitting_takes_whole_groups_of_every_class() -> None:
     assert fit[30:].mean() == pytest.approx(0.7, abs=0.05)
     np.testing.assert_array_equal(fit, fitting(group, stratum))
     assert sorted(fitting(np.array(["a", "b"])).tolist()) == [False, True]
-
-
-def test_both_answers_weigh_the_same() -> None:
-    state = np.array([[1, 0, np.nan]] * 3 + [[0, 0, np.nan]], np.float32)
-    weight = answer_weights(state)
-    assert weight is not None
-    assert 3 * weight[0, 1] == pytest.approx(1 * weight[0, 0])
-    assert np.isfinite(weight).all()
 
 
 def test_the_answer_for_a_degraded_clip_is_the_whole_one_averaged() -> None:

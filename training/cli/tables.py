@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from training.figure_text import UNKNOWN, figure_text, interval_text
 
 
 def show(title: str, found: Mapping[str, Any]) -> None:
@@ -46,10 +48,7 @@ def _beware(console: Console, found: Mapping[str, Any]) -> None:
         console.print(Text(f"beware: {why}"))
 
 
-def span(value: float | None, interval: Any = None) -> str:
+def span(value: float | None, interval: Sequence[float | None] | None = None) -> str:
     """A figure with its interval, which may be unknown."""
-    if value is None or value != value:
-        return "–"
-    if not interval or None in interval or any(end != end for end in interval):
-        return f"{value:.3f}"
-    return f"{value:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"
+    text, ends = figure_text(value), interval_text(interval)
+    return f"{text} ({ends})" if ends and text != UNKNOWN else text

@@ -9,6 +9,7 @@ from typing import Any
 from engagement.reports.page import write_page
 from training.cards import data_names
 from training.evaluate import MAIN, PER_CLASS, Outcome
+from training.figure_text import figure_text, interval_text
 from training.opened import Model, Opened
 from training.report import drawing
 from training.report.cost import efficiency
@@ -122,9 +123,7 @@ def _part(
 
 def number(value: float | None, span: Sequence[float | None] | None = None) -> dict[str, str]:
     """A figure as text, and its interval as text; an en dash where there is none."""
-    text = "–" if value is None or value != value else f"{value:.3f}"
-    known = span and None not in span and all(v == v for v in span)
-    return {"value": text, "span": f"{span[0]:.3f}–{span[1]:.3f}" if span and known else ""}
+    return {"value": figure_text(value), "span": interval_text(span)}
 
 
 def _what(model: Model) -> str:
