@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # The registrations live as long as their Library objects.
 _libraries: list[Any] = []
+# Operators can be registered once: threads that come at the same time wait for the first.
+_importing = threading.Lock()
 
 
 def _nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
@@ -64,13 +67,18 @@ def operators_load() -> bool:
     return False
 
 
-@functools.cache
 def load_torchvision() -> ModuleType:
     """Import torchvision, standing in for its operators when they do not load.
 
     Raises:
         ImportError: torchvision is not installed.
     """
+    with _importing:
+        return _load()
+
+
+@functools.cache
+def _load() -> ModuleType:
     import torch
 
     if operators_load():

@@ -7,6 +7,7 @@ from. Both reckon in 32-bit floats and agree but for the last bits (tests/contra
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 from collections import deque
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ _ONE_THREAD = {
     "ENABLE_CPU_PINNING": False,
     "INFERENCE_PRECISION_HINT": "f32",
 }
+
+#: torch traces one network at a time: two at once come out wrong, as in a worker of several threads.
+_TRACING = threading.Lock()
 
 
 class Run(Protocol):
@@ -90,18 +94,19 @@ class _OpenvinoRun:
 
         for parameter in network.parameters():
             parameter.requires_grad_(False)
-        with torch.no_grad(), warnings.catch_warnings():
-            # Of lengths taken for constants (those that may change are ``free``), and that tracing will go one day.
-            warnings.simplefilter("ignore")
-            decoder = TorchScriptPythonDecoder(network, example_input=torch.from_numpy(example))
-        # The reader itself: openvino.convert_model around it would tell its makers that it was called.
-        reader = FrontEndManager().load_by_framework("pytorch")
-        try:
-            self._graph = reader.convert(reader.load(decoder))
-        except RuntimeError as error:
-            if "KeyboardInterrupt" in str(error):  # Ctrl-C in the midst of it
-                raise KeyboardInterrupt from error
-            raise
+        with _TRACING:
+            with torch.no_grad(), warnings.catch_warnings():
+                # Of lengths taken for constants (those that may change are ``free``), and that tracing will go one day.
+                warnings.simplefilter("ignore")
+                decoder = TorchScriptPythonDecoder(network, example_input=torch.from_numpy(example))
+            # The reader itself: openvino.convert_model around it would tell its makers that it was called.
+            reader = FrontEndManager().load_by_framework("pytorch")
+            try:
+                self._graph = reader.convert(reader.load(decoder))
+            except RuntimeError as error:
+                if "KeyboardInterrupt" in str(error):  # Ctrl-C in the midst of it
+                    raise KeyboardInterrupt from error
+                raise
         lengths = [-1 if i in free else length for i, length in enumerate(example.shape)]
         self._graph.reshape({self._graph.inputs[0]: openvino.PartialShape(lengths)})
         self._core = openvino.Core()

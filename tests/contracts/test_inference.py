@@ -54,6 +54,22 @@ def test_outputs_in_order_for_any_free_length(run: Run, shape: tuple[int, ...]) 
     np.testing.assert_allclose(total, batch.sum(axis=3, dtype=np.float32), rtol=1e-5)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_networks_are_made_ready_in_several_threads(device: str) -> None:
+    labels = {"expression": HeadSpec(EXPRESSIONS)}
+    chips = np.zeros((2, 3, 32, 32), np.float32)
+
+    def ready(seed: int) -> tuple[np.ndarray, np.ndarray]:
+        network = FaceStateNet(NetworkSpec("mobilenet_v2", labels)).backbone.eval()
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(chips)).numpy()
+        return runner(network, chips, (0,), device)(chips)[0], expected
+
+    with ThreadPoolExecutor(4) as pool:
+        for found, expected in pool.map(ready, range(8)):
+            np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_the_next_batch_changes_nothing_that_was_given_out(run: Run) -> None:
     first = run(pictures(3, 4, 4, 3))
     before = [part.copy() for part in first]

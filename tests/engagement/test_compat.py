@@ -40,3 +40,24 @@ def test_torchvision_imports_when_its_operators_do_not_load() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[1, 2]"
+
+
+def test_threads_that_need_torchvision_at_the_same_time_share_one_import() -> None:
+    """In a process of its own, where nobody has imported it yet, and with the stand-in as well."""
+    code = (
+        "import threading\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from engagement import compat\n"
+        "import torch\n"
+        "def refuse(path): raise OSError('built for another torch')\n"
+        "torch.ops.load_library = refuse\n"
+        "together = threading.Barrier(4)\n"
+        "def load(_):\n"
+        "    together.wait()\n"
+        "    return compat.load_torchvision()\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    print(len(set(map(id, pool.map(load, range(4))))))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "1"
