@@ -123,7 +123,7 @@ def write_corrected(
             _link(folder / name, out / name)
         tables = SessionTables(
             table.read(folder / TIMELINE, columns.TIMELINE, further=True),
-            table.read(folder / "persons.csv", columns.PERSONS),
+            table.read(folder / "persons.csv", columns.PERSONS, further=True),
             table.read(folder / "events.csv", columns.EVENTS),
         )
     persons: Any = tables.persons
@@ -271,7 +271,7 @@ def _rebuilt(
     from engagement.corrections.rebuild import rebuild, settings
 
     source: Any = table.read_all(source_of(folder), columns.TIMELINE)
-    made_with = settings(summary, table.further_classes(source))
+    made_with = settings(summary, columns.further_classes(columns.TIMELINE, source.columns))
     left = np.where(plan.erases, "", plan.source).astype(object)
     if plan.erases.any() or not (plan.regroups or applied.shifts):
         without = rebuild(source, left, _differing(left, plan.source), samples, made_with)

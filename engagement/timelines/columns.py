@@ -5,7 +5,7 @@ The writers, the readers, the pages and the documentation (``engagement columns`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -151,6 +151,9 @@ EVENTS: tuple[Column, ...] = (
 )
 
 
+_FURTHER = {TIMELINE: ("p", "s"), PERSONS: ("mean",)}
+
+
 def names(columns: tuple[Column, ...]) -> list[str]:
     """Column names in order."""
     return [c.name for c in columns]
@@ -166,6 +169,17 @@ def smoothed_scores() -> list[str]:
     return [f"s_{c}" for c in (*EXPRESSIONS.classes, *LEARNER_STATES.classes)]
 
 
-def further_scores(classes: Sequence[str]) -> list[str]:
-    """Names of the columns of further heads' classes: all raw scores, then all smoothed ones."""
-    return [f"{prefix}_{c}" for prefix in ("p", "s") for c in classes]
+def further(columns: tuple[Column, ...], classes: Sequence[str]) -> list[str]:
+    """Names of what a table has of further heads' classes behind its own columns; none but in these two.
+
+    Of the timeline all raw scores, then all smoothed ones; of persons the means of the smoothed ones.
+    """
+    return [f"{prefix}_{c}" for prefix in _FURTHER.get(columns, ()) for c in classes]
+
+
+def further_classes(columns: tuple[Column, ...], found: Iterable[str]) -> tuple[str, ...]:
+    """Classes of further heads, ``head_class`` each, in order, by a table's columns."""
+    known, prefix = set(names(columns)), _FURTHER.get(columns, ("",))[0]
+    return tuple(
+        c[len(prefix) + 1 :] for c in found if prefix and c.startswith(f"{prefix}_") and c not in known
+    )

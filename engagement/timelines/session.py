@@ -17,7 +17,8 @@ from engagement.timelines.columns import (
     EVENTS,
     PERSONS,
     TIMELINE,
-    further_scores,
+    Column,
+    further,
     raw_scores,
     smoothed_scores,
 )
@@ -98,11 +99,11 @@ def build_tables(
         times = times_s[seen]
         run = find_runs(times, options.max_gap_s)
         valid = own["quality"] >= options.min_quality
-        curves, further = np.split(smoothed[person == index], [len(smoothed_scores())], axis=1)
+        curves, own_classes = np.split(smoothed[person == index], [len(smoothed_scores())], axis=1)
         between = followed[followed["owner"] == index]
         between = between[(between["sample"] > seen[0]) & (between["sample"] < seen[-1])]
-        timelines.append(_timeline(name, times_s, frames, own, between, curves, further, options))
-        persons.append(_person(name, times_s, own, len(between), valid, curves, options))
+        timelines.append(_timeline(name, times_s, frames, own, between, curves, own_classes, options))
+        persons.append(_person(name, times_s, own, len(between), valid, curves, own_classes, options))
         for episode in find_episodes(
             times, curves[:, _E:], run, options.step_s, options.episodes, options.end_s
         ):
@@ -115,21 +116,19 @@ def build_tables(
                     "mean_prob": episode.mean_prob,
                 }
             )
-    timeline = _stack(timelines, TIMELINE)
-    tables = conform(timeline, TIMELINE)
-    for column in further_scores(options.extra):
-        tables[column] = timeline[column].to_numpy() if len(timeline) else np.zeros(0)
+    timeline = pd.concat(timelines, ignore_index=True) if timelines else pd.DataFrame()
     return SessionTables(
-        tables,
-        conform(pd.DataFrame(persons, columns=[c.name for c in PERSONS]), PERSONS),
-        conform(pd.DataFrame(events, columns=[c.name for c in EVENTS]), EVENTS),
+        _table(timeline, TIMELINE, options.extra),
+        _table(pd.DataFrame(persons), PERSONS, options.extra),
+        _table(pd.DataFrame(events), EVENTS),
     )
 
 
-def _stack(parts: Sequence[pd.DataFrame], columns: tuple[Any, ...]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[c.name for c in columns])
+def _table(found: pd.DataFrame, columns: tuple[Column, ...], extra: Sequence[str] = ()) -> pd.DataFrame:
+    """With the documented columns, and behind them what there is of further classes."""
+    wanted = further(columns, extra)
+    found = found.reindex(columns=[c.name for c in columns] + wanted)
+    return conform(found, columns).assign(**{name: found[name].to_numpy("float64") for name in wanted})
 
 
 def _timeline(
@@ -139,7 +138,7 @@ def _timeline(
     own: NDArray[np.void],
     between: NDArray[np.void],
     smoothed: FloatArray,
-    further: FloatArray,
+    own_classes: FloatArray,
     options: TableOptions,
 ) -> pd.DataFrame:
     """One row per sampled time between first and last sight; what was not observed is empty."""
@@ -174,7 +173,7 @@ def _timeline(
         (("yaw_deg", "pitch_deg", "roll_deg"), own["pose"]),
         (raw_scores(), own["prob"]),
         (smoothed_scores(), smoothed),
-        (further_scores(options.extra), np.concatenate([own["extra"], further], axis=1)),
+        (further(TIMELINE, options.extra), np.concatenate([own["extra"], own_classes], axis=1)),
     ]
     for names, values in blocks:
         filled = spread(values)
@@ -190,6 +189,7 @@ def _person(
     n_followed: int,
     valid: NDArray[np.bool_],
     smoothed: FloatArray,
+    own_classes: FloatArray,
     options: TableOptions,
 ) -> dict[str, Any]:
     first, last = int(own["sample"][0]), int(own["sample"][-1])
@@ -218,4 +218,7 @@ def _person(
     for i, state in enumerate(LEARNER_STATES.classes):
         out[f"mean_{state}"] = float(means[_E + i])
         out[f"labels_{state}"] = 0
+    for column, values in zip(further(PERSONS, options.extra), own_classes.T, strict=True):
+        known = values[np.isfinite(values)]
+        out[column] = float(known.mean(dtype=np.float64)) if len(known) else np.nan
     return out

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagement.errors import DataError
-from engagement.timelines.columns import TIMELINE, Column, further_scores, names
+from engagement.timelines.columns import Column, further_classes, names
+from engagement.timelines.columns import further as further_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,7 @@ def read(path: Path, columns: tuple[Column, ...], further: bool = False) -> pd.D
     """A table written by this package, Parquet or CSV.
 
     Args:
-        further: of a timeline, keep the scores of further heads behind the documented columns.
+        further: keep what the table has of further heads behind the documented columns.
 
     Raises:
         DataError: the file is missing or damaged, or has other columns or types.
@@ -84,7 +85,7 @@ def read(path: Path, columns: tuple[Column, ...], further: bool = False) -> pd.D
     try:
         found = read_all(path, columns)
         table: Any = conform(found, columns)
-        for name in further_scores(further_classes(found)) if further else ():
+        for name in further_names(columns, further_classes(columns, found.columns)) if further else ():
             table[name] = found[name].to_numpy("float64") if name in found else float("nan")
         return table
     except DataError as error:
@@ -108,9 +109,3 @@ def read_all(path: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
             empty = column.nullable and column.dtype == "str"
             frame[column.name] = pd.NA if empty else column.default
     return frame
-
-
-def further_classes(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Classes of further heads that a timeline holds raw scores of, ``head_class`` each, in order."""
-    known = set(names(TIMELINE))
-    return tuple(str(c)[2:] for c in frame.columns if c not in known and str(c).startswith("p_"))

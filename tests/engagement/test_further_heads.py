@@ -14,7 +14,8 @@ from engagement.provenance import measured
 from engagement.records import FaceRecords
 from engagement.reports.figures import heads_figure
 from engagement.smoothing import SmoothingConfig, load_smoother, smooth_further, smooth_persons
-from engagement.timelines.columns import TIMELINE
+from engagement.timelines import table
+from engagement.timelines.columns import PERSONS, TIMELINE
 from engagement.timelines.table import read_all
 from engagement.weights.store import LoadedWeights, WeightRecord
 from tests.engagement.corrected_sessions import OPTIONS, SMOOTHING, Report, observations
@@ -73,6 +74,19 @@ def test_means_are_those_of_the_table(finished: Path) -> None:
     by_person = second.groupby("person_id")["s_extra_yes"].mean().dropna()
     assert curves["step_s"] == 1.0 and curves["n_used"][7] == len(by_person)
     assert curves["mean"]["yes"][7] == pytest.approx(by_person.mean(), abs=1e-4)
+
+
+@pytest.mark.parametrize("names", ["", "P01 = Ada\nhide P02\n", "P02 = P03\n"])
+def test_persons_have_their_means_also_after_corrections(out: Path, report: Report, names: str) -> None:
+    if names:
+        assert report(names).status == 0
+    rows = read_all(out / "talk" / "timeline.parquet", TIMELINE)
+    persons = table.read(out / "talk" / "persons.csv", PERSONS, further=True)
+    assert list(persons.columns[-2:]) == ["mean_extra_yes", "mean_extra_no"]
+    for kind in ("yes", "no"):
+        expected = rows.groupby("person_id")[f"s_extra_{kind}"].mean()
+        found = persons.set_index("person_id")[f"mean_extra_{kind}"]
+        np.testing.assert_allclose(found, expected[found.index], atol=1e-4)
 
 
 def test_corrections_smooth_them_as_the_analysis_did(finished: Path) -> None:
