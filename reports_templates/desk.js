@@ -11,8 +11,11 @@
   // action: from the name of a key to what it does; undefined where it does nothing. "?" is the help of every page.
   const onKeys = (action) => addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || at("keys").open || event.target.closest?.("select")) return;
-    const act = event.key === "?" ? help : action(event.key);
-    if (typeof act !== "function") return;
+    // Caps lock changes nothing.
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const act = key === "?" ? help : action(key);
+    // A key that is held down moves on; it decides once.
+    if (typeof act !== "function" || (event.repeat && !/^(Arrow|[jk]$)/.test(key))) return;
     event.preventDefault();
     act();
   });

@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from engagement.errors import DataError, OutputError
 
 #: Folders of results under way; what a killed run leaves behind is removed by the next one.
 UNDER_WAY = ".engagement-partial-"
+#: Within a folder of results: those that are being replaced.
+_BEFORE = f"{UNDER_WAY}before-"
 SUMMARY, RUN, INDEX = "summary.json", "run.json", "index.html"
 
 
@@ -22,7 +24,7 @@ SUMMARY, RUN, INDEX = "summary.json", "run.json", "index.html"
 def committed(target: Path) -> Iterator[Path]:
     """A folder to write into that becomes ``target`` when the block ends without an exception.
 
-    An earlier ``target`` stays as it is until then, so a reader always finds one whole result.
+    An earlier ``target`` stays as it is until then, and comes back if it cannot be replaced.
 
     Raises:
         OutputError: the place cannot be written.
@@ -38,7 +40,10 @@ def committed(target: Path) -> Iterator[Path]:
         yield work
         _replace(work, target)
     except OSError as error:
-        raise OutputError(f"{target} cannot be written ({error.strerror or error})") from error
+        raise OutputError(
+            f"{error.filename or target} cannot be written ({error.strerror or error})",
+            "Close it where it is open, and check your rights and the space on the disk.",
+        ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -50,19 +55,41 @@ def _replace(work: Path, target: Path) -> None:
     if target.is_file():
         raise OutputError(f"{target} is a file where a folder of results should go", "Move it away.")
     # Results of other videos may lie in subfolders (talk.mp4 beside talk/part1.mp4): only ours are replaced.
-    old = target.parent / f"{UNDER_WAY}{uuid.uuid4().hex[:8]}"
+    old = target / f"{_BEFORE}{uuid.uuid4().hex[:8]}"
     old.mkdir()
-    # The summary goes first and comes last: without one a result counts as not there, whatever kills us. Files take
-    # the place of earlier ones in one step each, so that nothing that a person wrote (labels) is ever nowhere.
-    if (target / SUMMARY).exists():
-        (target / SUMMARY).rename(old / SUMMARY)
-    fresh = {item.name: item for item in sorted(work.iterdir(), key=lambda p: p.name == SUMMARY)}
-    for item in sorted(target.iterdir()):
-        if is_ours(item.name) and (item.is_dir() or item.name not in fresh):
-            item.rename(old / item.name)
-    for name, item in fresh.items():
-        item.replace(target / name)
+    # The summary goes first and comes last: without one a result counts as not there, whatever kills us.
+    by_summary = sorted(target.iterdir(), key=lambda p: p.name != SUMMARY)
+    try:
+        for item in by_summary:
+            if is_ours(item.name) and not _holds_results(item):
+                item.rename(old / item.name)
+        for item in sorted(work.iterdir(), key=lambda p: p.name == SUMMARY):
+            item.rename(target / item.name)
+    except BaseException:
+        _put_back(old)
+        raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_back(old: Path) -> None:
+    """Bring a result back that was being replaced, unless the new one is whole."""
+    target = old.parent
+    if not (target / SUMMARY).exists():
+        for item in sorted(old.iterdir(), key=lambda p: p.name == SUMMARY):
+            _remove(target / item.name)
+            item.rename(target / item.name)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    path.unlink(missing_ok=True)
+
+
+def _holds_results(folder: Path) -> bool:
+    """Whether videos lie in a folder that is called like one of ours."""
+    return folder.is_dir() and next(folder.rglob(SUMMARY), None) is not None
 
 
 _OURS = {
@@ -133,9 +160,19 @@ def _found(root: Path) -> tuple[list[Path], list[Path]]:
 
 
 def sweep(root: Path) -> None:
-    """Remove what a killed run left under way."""
-    for folder in root.rglob(f"{UNDER_WAY}*"):
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove what a killed run left under way, and bring back what it was about to replace.
+
+    Only in an output folder that nobody else is at work in (see ``batch.lock``); those within it are not ours.
+    """
+    for place, folders, files in os.walk(root):
+        folder = Path(place)
+        if RUN in files and folder != root:
+            folders.clear()
+            continue
+        for name in [name for name in folders if name.startswith(UNDER_WAY)]:
+            folders.remove(name)
+            with suppress(OSError):
+                (_put_back if name.startswith(_BEFORE) else shutil.rmtree)(folder / name)
 
 
 def root_of(folder: Path) -> Path:
@@ -191,7 +228,7 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
         raise
 
 
-def writable(root: Path) -> None:
+def writable(root: Path, hint: str = "Choose another with -o.") -> None:
     """Raise before hours of work if the output folder cannot be written.
 
     Raises:
@@ -204,6 +241,4 @@ def writable(root: Path) -> None:
         probe.rmdir()
     except OSError as error:
         reason = "it is a file" if root.is_file() else (error.strerror or str(error))
-        raise OutputError(
-            f"output folder {root} cannot be written ({reason})", "Choose another with -o."
-        ) from error
+        raise OutputError(f"output folder {root} cannot be written ({reason})", hint) from error

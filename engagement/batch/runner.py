@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from engagement.batch.index import write_run
+from engagement.batch.lock import alone_in
 from engagement.batch.options import Crew
 from engagement.batch.places import FileFacts, open_place
 from engagement.batch.processes import Processes, automatic_workers, decode_threads
@@ -57,15 +58,16 @@ def run_batch(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     place = open_place(setup.root)
     place.prepare()
-    place.sweep()
-    run = _Run(videos, reporter, on_error)
-    try:
-        _executor(setup, crew or Crew(), len(videos), reporter).run(run.tasks(), run)
-    finally:
+    with alone_in(place.root):
         place.sweep()
-        statuses = [*unreachable, *run.in_order()]
-        if run.facts is not None or statuses:
-            write_run(place, setup, run.facts, statuses, started)
+        run = _Run(videos, reporter, on_error)
+        try:
+            _executor(setup, crew or Crew(), len(videos), reporter).run(run.tasks(), run)
+        finally:
+            place.sweep()
+            statuses = [*unreachable, *run.in_order()]
+            if run.facts is not None or statuses:
+                write_run(place, setup, run.facts, statuses, started)
     return statuses
 
 

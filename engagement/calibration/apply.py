@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 SAME_FACE = 0.4
 #: Samples of two analyses this far apart show the same moment.
 _SAME_TIME_S = 0.51
-_AGAIN = "Label again: `engagement calibrate` on this folder."
+_AGAIN = (
+    "`engagement calibrate --refit` on this folder fits the labels to who is there now; else label again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ def put_to(
     if set(calibration.weights.values()) != set(used.values()):  # a file may have been renamed
         return Applied(
             problems=(
-                f"{FILE} is not applied: it belongs to the weights {_named(calibration.weights)}, these scores come "
-                f"from {_named(used)}. `engagement calibrate --refit` on this folder fits the same labels again.",
+                f"{FILE} is not applied: it belongs to the weights {named(calibration.weights)}, these scores come "
+                f"from {named(used)}. `engagement calibrate --refit` on this folder fits the same labels again.",
             ),
             state=calibration.state,
             uncalibrated=tuple(people),
@@ -133,6 +135,16 @@ def without_opted_out(
 def agrees(label: Label, seen: pd.DataFrame, own: NDArray[np.bool_]) -> bool:
     """Whether the person of some rows was where a label says that the labelled person was."""
     return nearest(label.time_s, np.array([label.box], np.float32), seen, own) is not None
+
+
+def same_moment(one: Label, other: Label) -> bool:
+    """Whether two labels answer the same question about the same face."""
+    boxes = (np.array([label.box], np.float32) for label in (one, other))
+    return (
+        one.state == other.state
+        and abs(one.time_s - other.time_s) <= _SAME_TIME_S
+        and bool(iou_matrix(*boxes)[0, 0] >= SAME_FACE)
+    )
 
 
 def at_place(
@@ -185,5 +197,6 @@ def _not_the_same(person: str, own: PersonCalibration, seen: pd.DataFrame, label
     )
 
 
-def _named(weights: Mapping[str, str]) -> str:
+def named(weights: Mapping[str, str]) -> str:
+    """Weights for a message."""
     return ", ".join(f"{name} {sha[:12]}" for name, sha in weights.items()) or "of an unknown model"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from engagement.batch.results import under_way
-from engagement.calibration.store import FILE, Calibration, read_calibration
+from engagement.calibration.apply import named, same_moment
+from engagement.calibration.store import FILE, Calibration, Label, read_calibration, score_weights
 from engagement.errors import ConfigError, DataError
+from engagement.reports.theme import count
 
 
 def find_calibrations(path: Path, videos: Mapping[str, str]) -> dict[str, Calibration]:
@@ -72,6 +75,43 @@ def _video_of(file: Path, calibration: Calibration, videos: Mapping[str, str], s
     )
 
 
+def require_scores(calibration: Calibration, summary: Mapping[str, Any], video: str) -> None:
+    """Raise where the scores of a result come from other weights than a calibration belongs to.
+
+    Raises:
+        DataError: naming both.
+    """
+    used = score_weights(summary.get("models") or {})
+    if set(calibration.weights.values()) != set(used.values()):
+        raise DataError(
+            f"the calibration given for {video} belongs to the weights {named(calibration.weights)}; its scores come "
+            f"from {named(used)}",
+            "Copy the file to the session and give `engagement calibrate --refit`, or label again.",
+        )
+
+
+def require_nothing_lost(given: Calibration, own: Calibration | None, file: Path) -> None:
+    """Raise where a calibration that is given would replace labels that it does not have.
+
+    Args:
+        own: what lies in ``file``, if anything.
+
+    Raises:
+        ConfigError: naming the file.
+    """
+    has = _labels(given)
+    lost = [one for one in _labels(own) if not any(same_moment(one, other) for other in has)]
+    if lost:
+        raise ConfigError(
+            f"{file} has {count(len(lost), 'label')} that --calibration would replace",
+            "Move it away first if it is to be replaced; otherwise leave out --calibration.",
+        )
+
+
+def _labels(calibration: Calibration | None) -> list[Label]:
+    return [one for own in calibration.persons.values() for one in own.labels] if calibration else []
+
+
 def require_weights(calibrations: Collection[Calibration], checkpoint: str) -> None:
     """Raise before hours of work when the scores will come from other weights.
 
@@ -87,9 +127,9 @@ def require_weights(calibrations: Collection[Calibration], checkpoint: str) -> N
         theirs = set(calibration.weights.values())
         # The shipped weights score by themselves; others may take states from the shipped ones.
         if used not in theirs or (name == DEFAULT_WEIGHTS and len(theirs) > 1):
-            named = ", ".join(f"{key} {sha[:12]}" for key, sha in calibration.weights.items())
             raise DataError(
-                f"the calibration of {calibration.video} belongs to the weights {named}; --checkpoint is {name} "
+                f"the calibration of {calibration.video} belongs to the weights {named(calibration.weights)}; "
+                f"--checkpoint is {name} "
                 f"{used[:12]}",
                 "Analyse without --calibration, then `engagement calibrate RESULTS --refit` with the labels there are.",
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from engagement.calibration.session import Answer, Moment, Session, row_of
@@ -41,14 +41,22 @@ def read_labels(path: Path, sessions: Sequence[Session]) -> dict[Path, list[Answ
         )
     found: dict[Path, list[Answer]] = {}
     mistakes: list[Mistake] = []
+    said: dict[tuple[Path, int, str], tuple[int, bool | None]] = {}
     for row in sheet.rows:
         try:
             parsed = _parsed(row.cells, sessions)
         except DataError as error:
             mistakes.append(Mistake(row.line, error.message, error.hint))
             continue
-        if parsed is not None:
-            session, answer = parsed
+        if parsed is None:
+            continue
+        session, answer = parsed
+        key = session.folder, row_of(session, answer.person, answer.time_s), answer.state
+        line, before = said.setdefault(key, (row.line, answer.present))
+        if before != answer.present:
+            same = f"line {line} says something else of {answer.person} at that moment"
+            mistakes.append(Mistake(row.line, same, "Leave one of the two lines out."))
+        elif line == row.line:
             found.setdefault(session.folder, []).append(answer)
     raise_mistakes(path, mistakes)
     return found
@@ -62,7 +70,8 @@ def _parsed(row: dict[str, str], sessions: Sequence[Session]) -> tuple[Session, 
             f"present is '{row['present']}'", "Write yes, no or cannot say; leave it empty for no answer."
         )
     session = _session(row.get("video", ""), sessions)
-    if row["state"] not in LEARNER_STATES.classes:
+    state = row["state"].casefold()
+    if state not in LEARNER_STATES.classes:
         raise DataError(f"state is '{row['state']}'", f"Known: {', '.join(LEARNER_STATES.classes)}.")
     time_s = seconds(row["time_s"])
     if time_s is None:
@@ -72,7 +81,7 @@ def _parsed(row: dict[str, str], sessions: Sequence[Session]) -> tuple[Session, 
     except ValueError:
         raise DataError(f"person is '{row['person']}'", "Write an id such as P03.") from None
     row_of(session, person, time_s)
-    return session, Answer(person, time_s, row["state"], _WORDS[row["present"].casefold()])
+    return session, Answer(person, time_s, state, _WORDS[row["present"].casefold()])
 
 
 def _session(title: str, sessions: Sequence[Session]) -> Session:
@@ -89,10 +98,20 @@ def _session(title: str, sessions: Sequence[Session]) -> Session:
 
 def listed(moments: Sequence[tuple[Session, Moment]], states: Sequence[str]) -> str:
     """Moments as CSV, a line for each state, ``present`` empty: to be filled in and given to ``--labels``."""
+    return _csv((s.video.relative, m.person, m.time_s, state, "") for s, m in moments for state in states)
+
+
+def answered(answers: Mapping[str, Sequence[Answer]]) -> str:
+    """Answers as such a CSV, by the folder of their session's results within the output folder."""
+    words = {True: "yes", False: "no", None: "?"}
+    return _csv(
+        (video, a.person, a.time_s, a.state, words[a.present]) for video, own in answers.items() for a in own
+    )
+
+
+def _csv(rows: Iterable[tuple[str, str, float, str, str]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for session, moment in moments:
-        for state in states:
-            writer.writerow([session.video.relative, moment.person, f"{moment.time_s:.3f}", state, ""])
+    writer.writerows([video, person, f"{time_s:.3f}", *rest] for video, person, time_s, *rest in rows)
     return text.getvalue()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from engagement.errors import EngagementError
 from engagement.thumbnails import encode
 from engagement.types import ChipSpec
 from engagement.video import open_video
+from engagement.video.reader import VideoInfo
 
 #: Shoulders and hands near the face say as much as the face.
 _SPEC = ChipSpec(320, 2.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -35,6 +37,14 @@ def source_of_video(session: Session) -> tuple[Path | None, str]:
     return path, ""
 
 
+def _is_another(info: VideoInfo, analysed: Mapping[str, Any]) -> bool:
+    """Whether a file of the same name and size shows something else: cameras cut recordings into files of one size."""
+    size, length = (analysed.get("width"), analysed.get("height")), analysed.get("duration_s")
+    # A wild time stamp may declare more than there is, so only less tells.
+    shorter = None not in (info.duration_s, length) and float(info.duration_s or 0) < float(length or 0) - 0.5
+    return (info.width, info.height) != size or shorter
+
+
 def pictures_of(session: Session, moments: Sequence[Moment]) -> tuple[list[bytes | None], str]:
     """A JPEG of each moment, and why there are none where there are none.
 
@@ -46,6 +56,8 @@ def pictures_of(session: Session, moments: Sequence[Moment]) -> tuple[list[bytes
         return out, reason
     try:
         with open_video(path) as reader:
+            if _is_another(reader.info, session.summary.get("video") or {}):
+                return out, f"{path} is another file than the one analysed"
             for place in sorted(range(len(moments)), key=lambda i: moments[i].time_s):
                 frame = reader.frame_at(moments[place].time_s)
                 out[place] = encode(frame.rgb, np.array(moments[place].box, np.float32), _SPEC)

@@ -50,7 +50,7 @@ class LabelServer:
         self._listed = [(session, moment) for session, moments, _, _ in shown for moment in moments]
         self._said: dict[tuple[int, str], str] = {}
         self._states = tuple(states)
-        self._latest = -1
+        self._latest, self._pages = (0, -1), 0
         self._done = self._finished = False
         self._secret = secrets.token_urlsafe(16)
         self._shown = shown
@@ -83,32 +83,35 @@ class LabelServer:
             out.append((session, Answer(moment.person, moment.time_s, state, _WORDS[word])))
         return out
 
-    def _take(self, body: bytes) -> bool:
-        """Take all answers so far, ``{"number": 7, "done": …, "answers": {"3": {"boredom": "yes"}}}``.
+    def _take(self, body: bytes) -> int:
+        """Take all answers so far, ``{"page": 1, "number": 7, "done": …, "answers": {"3": {"boredom": "yes"}}}``.
 
-        Of two that are under way at once, the one with the higher number holds, whichever comes last.
+        Of two that are under way at once, the one with the higher number holds, whichever comes last. A page that was
+        opened later began with all that was answered until then, so it alone is listened to.
 
         Returns:
-            whether they can be understood.
+            HTTP status: 204, 400 where it cannot be understood, 409 of a page that is open a second time.
         """
         try:
             data = json.loads(body)
-            number = int(data["number"])
+            page, number = int(data["page"]), int(data["number"])
             said = {
                 (int(place), state): str(word)
                 for place, states in data["answers"].items()
                 for state, word in states.items()
             }
         except (ValueError, KeyError, AttributeError, TypeError):
-            return False
+            return 400
         if any(
             not 0 <= place < len(self._listed) or state not in self._states or word not in _WORDS
             for (place, state), word in said.items()
         ):
-            return False
-        if number > self._latest:
-            self._latest, self._said, self._done = number, said, data.get("done") is True
-        return True
+            return 400
+        if page != self._pages:
+            return 409
+        if (page, number) > self._latest:
+            self._latest, self._said, self._done = (page, number), said, data.get("done") is True
+        return 204
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
@@ -120,9 +123,9 @@ class LabelServer:
                 if not self._asked("/"):
                     self._reply(404, b"")
                     return
-                page = _page(
-                    server._shown, server._states, server._said
-                )  # with what was said before a reload
+                server._pages += 1
+                # With what was said before a reload.
+                page = _page(server._shown, server._states, server._said, server._pages)
                 self._reply(200, page.encode("utf-8", "replace"))
 
             def do_POST(self) -> None:
@@ -131,7 +134,7 @@ class LabelServer:
                 if not self._asked("/answers") or not 0 < length <= _LARGEST:
                     self._reply(404, b"")
                 else:
-                    self._reply(204 if server._take(self.rfile.read(length)) else 400, b"")
+                    self._reply(server._take(self.rfile.read(length)), b"")
                     server._finished = server._done  # only now, or the page would not hear of it
 
             def _asked(self, path: str) -> bool:
@@ -154,7 +157,9 @@ class LabelServer:
         return Handler
 
 
-def _page(shown: Sequence[Shown], states: Sequence[str], said: Mapping[tuple[int, str], str]) -> str:
+def _page(
+    shown: Sequence[Shown], states: Sequence[str], said: Mapping[tuple[int, str], str], number: int
+) -> str:
     moments: list[dict[str, Any]] = []
     reasons: list[str] = []
     for session, own, pictures, reason in shown:
@@ -178,6 +183,7 @@ def _page(shown: Sequence[Shown], states: Sequence[str], said: Mapping[tuple[int
                 }
             )
     data = {
+        "page": number,
         "moments": moments,
         "questions": [{"state": s, "text": QUESTIONS[s]} for s in LEARNER_STATES.classes if s in states],
     }

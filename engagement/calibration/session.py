@@ -59,8 +59,8 @@ class Session:
     Attributes:
         root: the output folder. folder: of the results. video: how it is called. summary: of the results.
         people: id -> name on pages, of those who are shown. everybody: ids of the tables, also of who is hidden or
-            seldom there. usable: observed rows of the timeline whose picture is good enough, in order of person and time.
-        earlier: the calibration that lies there.
+            seldom there. seen: observed rows of the timeline that have scores, in order of person and time.
+        good: (len(seen),) whether the picture is good enough to be asked about. earlier: the calibration there.
     """
 
     root: Path
@@ -69,12 +69,13 @@ class Session:
     summary: dict[str, Any]
     people: dict[str, str]
     everybody: frozenset[str]
-    usable: pd.DataFrame
+    seen: pd.DataFrame
+    good: NDArray[np.bool_]
     earlier: Calibration | None
 
-    def rows_of(self, person: str) -> NDArray[np.bool_]:
-        """(len(usable),) those of a person."""
-        return self.usable["person_id"].to_numpy(object) == person
+    def usable_of(self, person: str) -> NDArray[np.bool_]:
+        """(len(seen),) those of a person whose picture is good enough."""
+        return (self.seen["person_id"].to_numpy(object) == person) & self.good
 
 
 def open_sessions(output: Path, say: Callable[[str], None] = lambda _: None) -> list[Session]:
@@ -89,10 +90,15 @@ def open_sessions(output: Path, say: Callable[[str], None] = lambda _: None) -> 
     root = root_of(output)
     if root != output:
         output = output.absolute()
-    return [_open(folder, root) for folder in require_results(output, say)]
+    return [open_session(folder, root) for folder in require_results(output, say)]
 
 
-def _open(folder: Path, root: Path) -> Session:
+def open_session(folder: Path, root: Path) -> Session:
+    """The results of one video as they are now.
+
+    Raises:
+        DataError: they are damaged or of a version that says too little.
+    """
     summary = read_summary(folder)
     if summary is None:
         raise DataError(f"{folder / SUMMARY} is missing or damaged", table.REDO)
@@ -110,12 +116,12 @@ def _open(folder: Path, root: Path) -> Session:
     }
     least = float((summary.get("limits") or {}).get("min_quality") or 0.0)
     scored = timeline[[f"p_{state}" for state in LEARNER_STATES.classes]].notna().all(axis=1)
-    good = timeline["observed"] & (timeline["quality"] >= least) & scored
-    usable = timeline[good].reset_index(drop=True)
+    seen = timeline[timeline["observed"] & scored].reset_index(drop=True)
+    good = (seen["quality"] >= least).to_numpy(bool)
     video, earlier = video_of(folder, root), stored(folder)
     if earlier is not None and earlier.video != video.file:
         earlier = None  # of another video: nothing that was said there holds here
-    return Session(root, folder, video, summary, people, everybody, usable, earlier)
+    return Session(root, folder, video, summary, people, everybody, seen, good, earlier)
 
 
 def moments_of(
@@ -124,7 +130,7 @@ def moments_of(
     """The moments worth a label, by person and time."""
     found: list[Moment] = []
     for person, name in session.people.items():
-        own: Any = session.usable[session.rows_of(person)]
+        own: Any = session.seen[session.usable_of(person)]
         prob = own[[f"p_{state}" for state in states]].to_numpy(np.float64)
         chosen = propose(own["time_s"].to_numpy(np.float64), prob, config, _labelled(session, person, states))
         for row in own.iloc[chosen].to_dict("records"):
@@ -144,8 +150,8 @@ def _labelled(session: Session, person: str, states: Sequence[str]) -> list[floa
 def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfig) -> tuple[Calibration, int]:
     """A calibration from what was said now and before; what is said now replaces what was said of the same.
 
-    Earlier labels are about times and places, so they hold for new weights as well: their scores are looked up
-    again. Those that are about nobody who is there now are left out.
+    Earlier labels are about times and places, so they hold for new weights and another least quality as well: their
+    scores are looked up again. Those that are about nobody who is there now are left out.
 
     Returns:
         The calibration, and how many earlier labels were left out.
@@ -156,16 +162,16 @@ def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfi
     said: dict[tuple[str, int, str], bool] = {}
     dropped = 0
     # Hiding somebody can be taken back: what was said stays.
-    known = session.usable["person_id"].isin(list(session.everybody)).to_numpy(bool)
+    known = session.seen["person_id"].isin(list(session.everybody)).to_numpy(bool)
     for own in (session.earlier.persons if session.earlier else {}).values():
         for label in own.labels:
             box = np.array([label.box], np.float32)
             # Whoever's it is now: merging and splitting move a face to another id.
-            row = at_place(label.time_s, box, session.usable, known)
+            row = at_place(label.time_s, box, session.seen, known)
             if row is None:
                 dropped += 1
             else:
-                said[str(session.usable["person_id"][row]), row, label.state] = label.present
+                said[str(session.seen["person_id"][row]), row, label.state] = label.present
     for answer in answers:
         key = answer.person, row_of(session, answer.person, answer.time_s), answer.state
         if answer.present is None:
@@ -179,12 +185,12 @@ def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfi
         keys = sorted(key for key in said if key[2] == state)
         if not keys:
             continue
-        score = session.usable[f"p_{state}"].to_numpy(np.float64)[[row for _, row, _ in keys]]
+        score = session.seen[f"p_{state}"].to_numpy(np.float64)[[row for _, row, _ in keys]]
         yes = np.array([said[key] for key in keys])
         whose = np.array([people.index(person) for person, _, _ in keys], np.int64)
         found = fit_shifts(score, yes, whose, len(people), prior)
         for (person, row, _), value, present in zip(keys, score, yes, strict=True):
-            at: Any = session.usable.iloc[row]
+            at: Any = session.seen.iloc[row]
             labels[person].append(Label(float(at["time_s"]), _box(at), state, float(value), bool(present)))
             shifts[person][state] = round(float(found[people.index(person)]), 6)
     calibration = Calibration(
@@ -207,7 +213,7 @@ def row_of(session: Session, person: str, time_s: float) -> int:
         raise DataError(
             f"there is no {person} in {session.video}", f"Known: {', '.join(session.people) or 'nobody'}."
         )
-    row = nearest(time_s, None, session.usable, session.rows_of(person))
+    row = nearest(time_s, None, session.seen, session.usable_of(person))
     if row is None:
         raise DataError(
             f"{person} has no usable picture within half a second of {time_s:g} s in {session.video}",

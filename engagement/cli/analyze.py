@@ -114,7 +114,7 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     from engagement.batch.tasks import Setup
     from engagement.cli.console import ProgressReporter, print_statuses
 
-    calibrations = _calibrations(given["calibration"], videos, config)
+    calibrations = _calibrations(given["calibration"], videos, config, output)
     setup = Setup(
         output, config, given["device"], not given["resume"], calibrations=calibrations, known=known
     )
@@ -223,15 +223,22 @@ def _checked_names(output: str, videos: list[FoundVideo]) -> tuple[Video, ...]:
 
 
 def _calibrations(
-    path: Path | None, videos: list[FoundVideo], config: AnalysisConfig
+    path: Path | None, videos: list[FoundVideo], config: AnalysisConfig, output: str
 ) -> dict[str, Calibration]:
     """What --calibration says, checked before anything is analysed."""
     if path is None:
         return {}
-    from engagement.calibration.find import find_calibrations, require_weights
+    from engagement.batch.places import is_url
+    from engagement.calibration.find import find_calibrations, require_nothing_lost, require_weights
+    from engagement.calibration.store import FILE
+    from engagement.corrections.calibrated import stored
 
     found = find_calibrations(path, {v.relative.as_posix(): v.path.name for v in videos})
     require_weights(list(found.values()), config.classifier.checkpoint)
+    for relative, calibration in found.items():
+        if not is_url(output):
+            folder = Path(output) / relative
+            require_nothing_lost(calibration, stored(folder), folder / FILE)
     return found
 
 

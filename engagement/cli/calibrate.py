@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from engagement.errors import ConfigError
+from engagement.errors import ConfigError, EngagementError
 from engagement.labels import LEARNER_STATES
 
 if TYPE_CHECKING:
     from engagement.calibration.session import Answer, Moment, Session
 
 _STATES = LEARNER_STATES.classes
+_RIGHTS = "Check your rights and the space on the disk."
 
 
 @click.command()
@@ -94,7 +95,15 @@ def calibrate(output: Path, **given: Any) -> None:
     if given["listing"]:
         click.echo(listed([(s, m) for s, moments in found for m in moments], states), nl=False)
         return
-    _store(sessions, _ask([part for part in found if part[1]], states, given), prior)
+    found = [part for part in found if part[1]]
+    if not found:
+        hidden = any(session.everybody and not session.people for session in sessions)
+        raise ConfigError(
+            "there is no moment to label: "
+            + ("everybody is hidden" if hidden else "nobody has a usable picture"),
+            "`engagement report --min-presence 0` shows everybody." if hidden else "Try another recording.",
+        )
+    _store(sessions, _ask(found, states, given), prior)
 
 
 def _refuse_idle(given: dict[str, Any]) -> None:
@@ -146,13 +155,13 @@ def _ask(
     import threading
     import webbrowser
 
+    from engagement.batch.processes import interrupted_when_terminated
+    from engagement.batch.results import writable
     from engagement.calibration.pictures import pictures_of
     from engagement.calibration.serve import LabelServer
 
-    if not found:
-        raise ConfigError(
-            "there is no moment to label: nobody has a usable picture", "Try another recording."
-        )
+    for session, _ in found:
+        writable(session.folder, _RIGHTS)  # or it would be said when all is answered
     shown = []
     for session, moments in found:
         pictures, reason = pictures_of(session, moments)
@@ -165,7 +174,8 @@ def _ask(
         # In a thread: one for the terminal returns when it is left, and waits for a page that is not yet served.
         threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     try:
-        server.run()
+        with interrupted_when_terminated():
+            server.run()
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
     answers: dict[Path, list[Answer]] = {}
@@ -175,46 +185,74 @@ def _ask(
 
 
 def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: Mapping[str, float]) -> None:
-    """Fit and write each session that something was said of.
+    """Fit and write each session that something was said of; what cannot be written is printed.
 
     Args:
         prior: what was asked for, by field of PriorConfig; the rest stays as the session was fitted before.
     """
-    from engagement.calibration.fit import PriorConfig
-    from engagement.calibration.session import fit_session
-    from engagement.calibration.store import FILE, write_calibration
-    from engagement.reports.theme import count
+    from engagement.batch.lock import alone_in
+    from engagement.calibration.labels import answered
 
-    written = 0
-    for session in sessions:
-        if session.folder not in answers:
-            continue
-        before = session.earlier.prior if session.earlier else PriorConfig()
-        calibration, dropped = fit_session(session, answers[session.folder], replace(before, **prior))
-        if dropped:
+    root = sessions[0].root
+    wanted = [session for session in sessions if session.folder in answers]
+    stored = 0
+    try:
+        with alone_in(root):
+            written = 0
+            for session in wanted:
+                written += _fit(session, answers[session.folder], prior)
+                stored += 1
+    except EngagementError:
+        left = {session.video.relative: answers[session.folder] for session in wanted[stored:]}
+        if any(left.values()):
             click.echo(
-                f"{session.video}: {dropped} earlier labels are about nobody who is there now: left out",
-                err=True,
+                f"not stored; keep these lines as a file and give them with --labels:\n{answered(left)}"
             )
-        if not calibration.persons:
-            if session.earlier is not None:
-                (session.folder / FILE).unlink(missing_ok=True)
-                written += 1
-                click.echo(f"{session.video}: no label is left, so its {FILE} is gone")
-            continue
-        write_calibration(calibration, session.folder / FILE)
-        written += 1
-        for person, own in calibration.persons.items():
-            parts = [
-                f"{state} {shift:+.2f} ({count(own.count(state), 'label')})"
-                for state, shift in own.shift.items()
-            ]
-            click.echo(f"{session.video} {person}: {', '.join(parts)}")
-        without = [person for person in session.people if person not in calibration.persons]
-        if without:
-            click.echo(f"{session.video}: no label of {', '.join(without)}, who stay as the model gives them")
+        raise
     if not written:
         click.echo("No label, nothing was written.")
         return
-    command = shlex.join(["engagement", "report", str(sessions[0].root)])
+    command = shlex.join(["engagement", "report", str(root)])
     click.echo(f"Shifts are in logits. Put them into effect: {command}")
+
+
+def _fit(shown: Session, answers: list[Answer], prior: Mapping[str, float]) -> bool:
+    """Fit and write one session; whether something was written.
+
+    Args:
+        shown: the session as it was when its moments were chosen: meanwhile others may have labelled or corrected it.
+    """
+    from engagement.calibration.fit import PriorConfig
+    from engagement.calibration.session import fit_session, open_session
+    from engagement.calibration.store import FILE, write_calibration
+    from engagement.reports.theme import count
+
+    session = open_session(shown.folder, shown.root)
+    still = [answer for answer in answers if answer.person in session.people]
+    if gone := len(answers) - len(still):
+        click.echo(
+            f"{session.video}: {count(gone, 'answer')} about somebody who is not there any more: left out",
+            err=True,
+        )
+    before = session.earlier.prior if session.earlier else PriorConfig()
+    calibration, dropped = fit_session(session, still, replace(before, **prior))
+    if dropped:
+        click.echo(
+            f"{session.video}: {dropped} earlier labels are about nobody who is there now: left out", err=True
+        )
+    if not calibration.persons:
+        if session.earlier is None:
+            return False
+        (session.folder / FILE).unlink(missing_ok=True)
+        click.echo(f"{session.video}: no label is left, so its {FILE} is gone")
+        return True
+    write_calibration(calibration, session.folder / FILE)
+    for person, own in calibration.persons.items():
+        parts = [
+            f"{state} {shift:+.2f} ({count(own.count(state), 'label')})" for state, shift in own.shift.items()
+        ]
+        click.echo(f"{session.video} {person}: {', '.join(parts)}")
+    without = [person for person in session.people if person not in calibration.persons]
+    if without:
+        click.echo(f"{session.video}: no label of {', '.join(without)}, who stay as the model gives them")
+    return True

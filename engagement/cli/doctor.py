@@ -7,7 +7,19 @@ import click
 from engagement.errors import EngagementError
 
 #: Modules without which no analysis ends.
-_NEEDED = ("numpy", "scipy", "pandas", "pyarrow", "torch", "cv2", "safetensors", "jinja2", "plotly", "rich")
+_NEEDED = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "torch",
+    "cv2",
+    "safetensors",
+    "jinja2",
+    "plotly",
+    "rich",
+    "filelock",
+)
 
 
 @click.command()
@@ -29,7 +41,7 @@ def doctor() -> int:
     ):
         try:
             click.echo(f"{title:26}{check()}")
-        except (EngagementError, ImportError, OSError) as error:
+        except Exception as error:  # a broken package may raise anything
             good = False
             click.echo(f"{title:26}PROBLEM: {error}")
     return 0 if good else 1
@@ -59,7 +71,7 @@ def _readers() -> str:
         try:
             importlib.import_module(module)
             found.append(name)
-        except (ImportError, OSError):
+        except Exception:
             found.append(f"{name} (not installed, optional)" if name == "decord" else f"{name} (missing)")
     told = f"{', '.join(found)}; auto is {AUTO_BACKEND}"
     if AUTO_BACKEND not in found:
@@ -71,11 +83,15 @@ def _packages() -> str:
     """Whether what every analysis needs can be imported: a version in the list above says no more than that it is there."""
     import importlib
 
+    from engagement.compat import load_torchvision
+
     broken: list[str] = []
-    for module in _NEEDED:
+    for module in (*_NEEDED, "facenet_pytorch"):
         try:
+            if module == "facenet_pytorch":  # it imports torchvision
+                load_torchvision()
             importlib.import_module(module)
-        except (ImportError, OSError) as error:
+        except Exception as error:
             broken.append(f"{module} ({error})")
     if broken:
         raise EngagementError(

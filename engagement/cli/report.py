@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engagement.errors import EngagementError, OutputError
+
 if TYPE_CHECKING:
     from engagement.calibration.store import Calibration
     from engagement.corrections.file import NamesFile
     from engagement.corrections.plan import Plan
+    from engagement.timelines.presence import PresenceConfig
 
 
 @click.command()
@@ -49,41 +52,68 @@ def report(
     A session's calibration.json is applied, too; take it away to have the scores as analysed. Given a folder
     within OUTPUT, such as that of one session, it does the same for the whole of OUTPUT.
     """
-    from engagement.batch.results import require_results, root_of
+    from engagement.batch.lock import alone_in
+    from engagement.batch.processes import interrupted_when_terminated
+    from engagement.batch.results import root_of, sweep, writable
+    from engagement.timelines.presence import parse_presence
+
+    presence = None if min_presence is None else parse_presence(min_presence)
+    given, output = output, root_of(output)
+    if output != given:
+        click.echo(f"{given} lies within the results of {output}: all of these are written again")
+    writable(output, "Check your rights and the space on the disk.")
+    with interrupted_when_terminated(), alone_in(output):
+        sweep(output)  # what was left behind may be about somebody who opts out
+        _write_again(output, names, calibration, presence, thumbnails)
+
+
+def _write_again(
+    output: Path,
+    names: Path | None,
+    calibration: Path | None,
+    presence: PresenceConfig | None,
+    thumbnails: bool,
+) -> None:
+    """Correct every session and write the index; one that cannot be written keeps none of the others.
+
+    Raises:
+        OutputError: naming the sessions that were not written.
+    """
+    from engagement.batch.results import require_results
     from engagement.corrections.calibrated import described
     from engagement.corrections.file import read_names
     from engagement.corrections.folder import correct_folder
     from engagement.corrections.names import adopt, names_of
     from engagement.reports.render import render_index, write_assets
     from engagement.reports.theme import count
-    from engagement.timelines.presence import parse_presence
 
-    presence = parse_presence(min_presence) if min_presence else None
-    given_folder, output = output, root_of(output)
-    if output != given_folder:
-        click.echo(f"{given_folder} lies within the results of {output}: all of these are written again")
     folders = require_results(output, click.echo)
-    given = read_names(names) if names else names_of(output)
-    plans = _plans(given, folders, output)
+    plans = _plans(read_names(names) if names else names_of(output), folders, output)
     calibrations = _calibrations(calibration, plans, output)
     if names:
         adopt(names, output)
     write_assets(output)
+    failed: list[str] = []
     for folder, (plan, state) in plans.items():
-        summary = correct_folder(
-            folder,
-            output,
-            plan,
-            presence,
-            state,
-            pictures=thumbnails,
-            calibration=calibrations[folder],
-        )
+        name = folder.relative_to(output).as_posix()
+        try:
+            summary = correct_folder(
+                folder, output, plan, presence, state, pictures=thumbnails, calibration=calibrations[folder]
+            )
+        except EngagementError as error:
+            click.echo(f"{name}: {error}", err=True)
+            failed.append(name)
+            continue
         for note in (_note(plan), *described(summary)):
             if note:
-                click.echo(f"{folder.relative_to(output)}: {note}")
+                click.echo(f"{name}: {note}")
     written = render_index(output) if (output / "run.json").is_file() else output
-    click.echo(f"{count(len(folders), 'session')} written again: {written}")
+    click.echo(f"{count(len(folders) - len(failed), 'session')} written again: {written}")
+    if failed:
+        raise OutputError(
+            f"not written again, and as before: {', '.join(failed)}",
+            "What they need is said above; then give this command again.",
+        )
 
 
 def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tuple[Plan, str]]:
@@ -93,12 +123,18 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
         ConfigError: naming every mistake of the file.
         DataError: a result is damaged, or too old to be corrected like this.
     """
-    from engagement.corrections.file import raise_mistakes
+    from engagement.corrections.file import matching, raise_mistakes
     from engagement.corrections.folder import plan_folder, state_of
-    from engagement.corrections.names import video_of
+    from engagement.corrections.names import listed_videos, video_of
 
     videos = {video_of(folder, output): folder for folder in folders}
     lines, mistakes = names.lines_of(list(videos))
+    # Of a video that failed there is nothing to be corrected yet.
+    waiting = listed_videos(output)
+    for section in names.sections:
+        if section.title and not matching(section.title, list(videos)) and matching(section.title, waiting):
+            mistakes = [m for m in mistakes if m.line != section.line]
+            click.echo(f"{names.path}, line {section.line}: [{section.title}] has no results yet")
     plans: dict[Path, tuple[Plan, str]] = {}
     for video, folder in videos.items():
         plan, wrong = plan_folder(folder, lines[video])
@@ -111,13 +147,15 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
 def _calibrations(
     path: Path | None, plans: Mapping[Path, tuple[Plan, str]], output: Path
 ) -> dict[Path, Calibration | None]:
-    """The calibration of each session, given or there already, read before anything is written.
+    """The calibration that is given for each session, checked before anything is written; None for the one that it has.
 
     Raises:
-        ConfigError: what is given is for none of these sessions.
-        DataError: a file is damaged, or a result too old to be calibrated.
+        ConfigError: what is given is for none of these sessions, or would replace other labels.
+        DataError: a file is damaged or belongs to other weights, or a result is too old to be calibrated.
     """
-    from engagement.calibration.find import find_calibrations
+    from engagement.batch.results import read_summary
+    from engagement.calibration.find import find_calibrations, require_nothing_lost, require_scores
+    from engagement.calibration.store import FILE
     from engagement.corrections.calibrated import stored
     from engagement.corrections.folder import require_samples
     from engagement.corrections.names import video_of
@@ -126,9 +164,13 @@ def _calibrations(
     found = (
         find_calibrations(path, {video.relative: video.file for video in relative.values()}) if path else {}
     )
-    calibrations = {folder: found.get(video.relative) or stored(folder) for folder, video in relative.items()}
+    calibrations = {folder: found.get(video.relative) for folder, video in relative.items()}
     for folder, (plan, _) in plans.items():
-        require_samples(folder, plan, calibrated=calibrations[folder] is not None)
+        given, own = calibrations[folder], stored(folder)
+        if given is not None:
+            require_scores(given, read_summary(folder) or {}, str(relative[folder]))
+            require_nothing_lost(given, own, folder / FILE)
+        require_samples(folder, plan, calibrated=(given or own) is not None)
     return calibrations
 
 

@@ -48,6 +48,11 @@ _KEYWORDS = (
 )
 #: No name: whoever writes it wants somebody to be gone, who must not stay because it was not understood.
 _OUT = re.compile(r"\bopt(?:s|ed|ing)?[\s-]*out\b", re.IGNORECASE)
+#: How people say in other words that they do not want to be in it.
+_PLEA = re.compile(
+    r"\b(?:delet\w*|remov\w*|withdr[ae]w\w*|anonymi[sz]\w*|consent|(?:no|not|n't|never) (?:be )?show\w*)\b",
+    re.I,
+)
 #: What joins letters (Persian, Sinhala) and pictures, and what turns the direction of writing: seen by nobody.
 _JOINERS, _DIRECTIONS = "\u200c\u200d", "\u200e\u200f"
 _FORMS = "'P03: Ana', 'merge P05 into P03', 'split P02 at 12:30 into P02 and P09', 'hide P07', 'opt out P08'"
@@ -330,10 +335,10 @@ def _name(number: int, found: re.Match[str]) -> Name | Mistake:
 
 
 def _orders(name: str, separated: bool) -> bool:
-    """Whether a name is an order that was not understood: 'opt out please', 'hide him'; 'Hide Sato' may be a name."""
+    """Whether a name is an order not understood, or a wish: 'opt out please', 'hide him', 'no consent'; not 'Hide Sato'."""
     first, _, rest = name.partition(" ")
     keyword = first.rstrip(":").casefold() in _KEYWORDS
-    return bool(_OUT.search(name)) or (
+    return bool(_OUT.search(name) or _PLEA.search(name)) or (
         keyword and not (separated and rest and not re.match(r"[a-z\d]", rest))
     )
 
@@ -357,6 +362,12 @@ def _split(number: int, found: re.Match[str]) -> Line | Mistake:
     person, at = person_id(found["person"]), seconds(found["time"])
     if at is None:
         return Mistake(number, f"'{found['time']}' is no time", "Write 12:30, 1:02:30 or 750s.")
+    if re.fullmatch(r"\d{1,2}\.\d\d", found["time"]):
+        return Mistake(
+            number,
+            f"'{found['time']}' may be minutes or seconds",
+            f"Write {found['time'].replace('.', ':')}, or {at:g}s.",
+        )
     first = person_id(found["first"]) if found["first"] else person
     second = person_id(found["second"]) if found["second"] else ""
     if found["first"] and not second:  # "into P09": the later part

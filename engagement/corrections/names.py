@@ -49,10 +49,19 @@ def known_videos(root: Path, videos: Sequence[Video]) -> list[Video]:
     """What the names file of an output folder may speak of: these videos, and those of earlier results."""
     earlier = [video_of(folder, root) for folder in results_in(root)]
     if not earlier:  # of a folder in another storage there is no more here than its run.json
-        listed = (read_json(root / RUN) or {}).get("videos") or []
-        there = [v for v in listed if isinstance(v, dict) and v.get("output") and v.get("status") != "failed"]
-        earlier = [Video(str(v["output"]), PurePath(str(v.get("input"))).name) for v in there]
+        earlier = listed_videos(root, failed=False)
     return list({video.relative: video for video in (*earlier, *videos)}.values())
+
+
+def listed_videos(root: Path, failed: bool = True) -> list[Video]:
+    """The videos that the last run of an output folder was about, also those that ``failed``."""
+    listed = (read_json(root / RUN) or {}).get("videos") or []
+    there = [v for v in listed if isinstance(v, dict) and v.get("output")]
+    return [
+        Video(str(v["output"]), PurePath(str(v.get("input"))).name)
+        for v in there
+        if failed or v.get("status") != "failed"
+    ]
 
 
 def check_names(root: Path, known: Sequence[Video]) -> list[str]:

@@ -177,4 +177,4 @@ def tables_of(folder: Path) -> dict[str, bytes]:
 
 def everything(root: Path) -> bytes:
     """All bytes below a folder."""
-    return b"\n".join(path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file())
+    return b"\n".join(path.read_bytes() for path in sorted(root.rglob("[!.]*")) if path.is_file())

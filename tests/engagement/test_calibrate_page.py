@@ -23,8 +23,9 @@ pytestmark = [
 
 #: Presses keys one after the other once the page is ready.
 PRESS = """<script>addEventListener("load", () => {
-  for (const key of KEYS) {
-    document.querySelector("#faces").dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  for (const word of KEYS) {
+    const key = word.replace("held ", ""), repeat = key !== word;
+    document.querySelector("#faces").dispatchEvent(new KeyboardEvent("keydown", { key, repeat, bubbles: true, cancelable: true }));
     const help = document.querySelector("#keys");
     if (help && help.open) { help.close(); document.body.dataset.helped = "yes"; }
   }
@@ -98,3 +99,10 @@ def test_a_moment_answered_again_is_gone_through_question_by_question(
         **{(first.time_s, first.person, state): False for state in STATES},
         (second.time_s, second.person, STATES[0]): None,
     }
+
+
+def test_a_key_that_is_held_down_answers_once_and_caps_lock_changes_nothing(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _, console = pressed(session, tmp_path, ["Y", "held Y", "held Y", "N", "s"], monkeypatch)
+    assert console == [] and [a.present for _, a in server.answers()] == [True, False]

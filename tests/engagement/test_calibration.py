@@ -281,9 +281,11 @@ def test_every_mistake_of_a_label_file_is_named_at_once(out: Path, engagement: C
         ",P01,5,boredom,yes",
         "talk,P01,5,boredom,",
         "talk,P01,5,boredom,yes",
+        "talk,P01,5.05,Boredom,no",
+        "talk,P01,5,boredom,yes",
     ]
     run = engagement("calibrate", out, "--labels", label_file(out.parent / "l.csv", "\n".join(lines)))
-    assert run.status == 2 and "8 mistakes" in run.err
+    assert run.status == 2 and "9 mistakes" in run.err
     for line, text in [
         (2, "'maybe'"),
         (3, "no video 'tolk'"),
@@ -293,6 +295,7 @@ def test_every_mistake_of_a_label_file_is_named_at_once(out: Path, engagement: C
         (7, "P02 has no usable picture within half a second of 21 s"),
         (8, "'sleepy'"),
         (9, "video is empty"),
+        (12, "line 11 says something else of P01 at that moment"),
     ]:
         assert f"l.csv, line {line}: " in run.err and text in run.err
     assert not list(out.rglob(FILE))
@@ -353,7 +356,9 @@ def served(out: Path) -> Iterator[tuple[LabelServer, threading.Thread]]:
     thread.start()
     yield server, thread
     if thread.is_alive():
-        ask(server.url + "answers", b'{"number": 99, "done": true, "answers": {}}')
+        ask(
+            server.url + "answers", b'{"page": %d, "number": 99, "done": true, "answers": {}}' % server._pages
+        )
     thread.join(20)
 
 
@@ -377,18 +382,24 @@ def test_the_page_is_for_this_computer_and_ends_when_it_is_done(
     for body in (
         b"{",
         b"[]",
-        b'{"number": 0, "answers": {"999": {"boredom": "yes"}}}',
-        b'{"number": 0, "answers": {"0": {"sleepy": "yes"}}}',
-        b'{"number": 0, "answers": {"0": {"boredom": ["yes"]}}}',
+        b'{"page": 1, "number": 0, "answers": {"999": {"boredom": "yes"}}}',
+        b'{"page": 1, "number": 0, "answers": {"0": {"sleepy": "yes"}}}',
+        b'{"page": 1, "number": 0, "answers": {"0": {"boredom": ["yes"]}}}',
         b'{"answers": {}}',
     ):
         assert ask(server.url + "answers", body) == 400
-    assert ask(server.url + "answers", b'{"number": 3, "answers": {"0": {"boredom": "no"}}}') == 204
-    assert ask(server.url + "answers", b'{"number": 2, "answers": {"0": {"boredom": "yes"}}}') == 204  # late
+    assert (
+        ask(server.url + "answers", b'{"page": 1, "number": 3, "answers": {"0": {"boredom": "no"}}}') == 204
+    )
+    assert (
+        ask(server.url + "answers", b'{"page": 1, "number": 2, "answers": {"0": {"boredom": "yes"}}}') == 204
+    )  # late
     with urllib.request.urlopen(server.url, timeout=20) as reply:  # a reload forgets nothing
         assert '"said":{"boredom":"no"}' in reply.read().decode()
+    late = b'{"page": 1, "number": 9, "done": true, "answers": {}}'
+    assert ask(server.url + "answers", late) == 409  # of two open pages the one opened last is listened to
     assert thread.is_alive() and [a.present for _, a in server.answers()] == [False]
-    done = b'{"number": 4, "done": true, "answers": {"0": {"boredom": "yes", "engagement": "unsure"}}}'
+    done = b'{"page": 2, "number": 0, "done": true, "answers": {"0": {"boredom": "yes", "engagement": "unsure"}}}'
     assert ask(server.url + "answers", done) == 204
     thread.join(20)
     assert not thread.is_alive()

@@ -205,7 +205,13 @@ def test_ours_cannot_be_replaced_and_doctor_lists_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "said"), [("av", "auto is pyav"), ("pyarrow", "pyarrow ("), ("decord", "")]
+    ("module", "said"),
+    [
+        ("av", "auto is pyav"),
+        ("pyarrow", "pyarrow ("),
+        ("facenet_pytorch", "facenet_pytorch ("),
+        ("decord", ""),
+    ],
 )
 def test_doctor_says_what_an_analysis_lacks(monkeypatch: pytest.MonkeyPatch, module: str, said: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
@@ -215,6 +221,17 @@ def test_doctor_says_what_an_analysis_lacks(monkeypatch: pytest.MonkeyPatch, mod
         assert result.return_value == 1 and len(problems) == 1 and said in problems[0]
     else:
         assert "decord (not installed, optional)" in result.output and not problems
+
+
+def test_doctor_goes_on_after_a_package_that_breaks_in_a_way_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "scipy.py").write_text("raise ValueError('numpy.dtype size changed')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "scipy")
+    result = CliRunner().invoke(doctor, standalone_mode=False)
+    assert result.return_value == 1 and "scipy (numpy.dtype size changed)" in result.output
+    assert "\ndevice " in result.output
 
 
 @pytest.mark.usefixtures("plugged")

@@ -99,12 +99,21 @@ def test_forms(text: str, meant: Line) -> None:
         ("P05 = p5", "merged into itself", "two people"),
         ("split P02 at 12:75", "'12:75' is no time", "12:30"),
         ("split P02 at 3 parsecs", "'3 parsecs' is no time", "12:30"),
+        ("split P02 at 12.30", "'12.30' may be minutes or seconds", "Write 12:30, or 12.3s"),
         ("split P02 at 12:30 into P03 and P03", "both parts of P02 would be P03", "new id"),
         ("split P02 into P03 and P04", "not understood", "split P02 at 12:30"),
         # Who wants to be gone, or hidden, must not become a display name.
         *(
             (text, "not taken as a name", "opt out P08")
-            for text in ("P08: opt out please", "P08 (Ana) opts out")
+            for text in (
+                "P08: opt out please",
+                "P08 (Ana) opts out",
+                "P08 wants to be deleted",
+                "P08: please remove",
+                "P08: no consent",
+                "P08 withdrew",
+                "P08: do not show",
+            )
         ),
         *((text, "not taken as a name", "hide P07") for text in ("P08 deleted", "P08: delete everything")),
         *((text, "not taken as a name", "split P02") for text in ("P08: hide him", "P02: split at 12:30")),

@@ -118,4 +118,4 @@ def finished(out: Path) -> set[str]:
 
 
 def left_under_way(out: Path) -> list[Path]:
-    return list(out.rglob(".engagement-*"))
+    return list(out.rglob(".engagement-partial-*"))

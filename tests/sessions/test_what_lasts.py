@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from engagement.batch import results, work
+from engagement.batch.lock import LOCK
 from engagement.batch.results import RUN, committed
+from engagement.errors import OutputError
 from engagement.provenance import differences
 from engagement.tracking.persons import PersonsConfig
 from tests import media
+from tests.sessions.runs import left_under_way
 from tests.sessions.test_failures import FAST, Command, statuses
 
 
@@ -77,7 +80,7 @@ def test_how_videos_went_is_said_though_the_index_cannot_be_written(
     assert ended.status == 1
     assert "the index of" in ended.err and "cannot be written" in ended.err
     assert "what happened" in ended.err and "failed" in ended.err
-    assert not list(out.glob(".*"))
+    assert [p.name for p in out.glob(".*")] == [LOCK]
 
 
 def test_weights_are_what_is_in_them() -> None:
@@ -114,46 +117,93 @@ def test_other_content_where_facenets_weights_are_kept_counts(
     assert len(known) == 2 and None not in known
 
 
-@pytest.mark.parametrize("step", range(9))
-def test_what_a_person_wrote_is_somewhere_whenever_a_replacement_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    target = tmp_path / "talk"
-    for folder, word in ((target, "old"), (tmp_path / "new", "new")):
-        (folder / "persons").mkdir(parents=True)
-        for name in (
-            "summary.json",
-            "calibration.json",
-            "timeline.parquet",
-            "session.html",
-            "persons/P01.html",
-        ):
-            (folder / name).write_text(word, encoding="utf-8")
+_FILES = ("summary.json", "calibration.json", "timeline.parquet", "session.html", "persons/P01.html")
+
+
+def _old_and_new(folder: Path) -> tuple[Path, Path]:
+    """A result with something of the user's own beside it, and what is to take its place."""
+    target, new = folder / "talk", folder / "new"
+    for place, word in ((target, "old"), (new, "new")):
+        (place / "persons").mkdir(parents=True)
+        for name in _FILES:
+            (place / name).write_text(word, encoding="utf-8")
     (target / "unedited").mkdir()
     (target / "notes.txt").write_text("mine", encoding="utf-8")
-    left = step
+    return target, new
 
-    def counted(genuine: Any) -> Any:
-        def moved(self: Path, other: Path) -> Path:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise MemoryError  # no OSError: nothing behind it runs
-            return genuine(self, other)
 
-        return moved
+def _content(target: Path) -> set[str]:
+    assert (target / "notes.txt").is_file()
+    return {(target / name).read_text(encoding="utf-8") for name in _FILES}
 
+
+@pytest.mark.parametrize("step", range(13))
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_result_is_whole_however_its_replacement_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, killed: bool
+) -> None:
+    target, new = _old_and_new(tmp_path)
+    left, genuine = step, Path.rename
+
+    def rename(self: Path, other: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left == -1 or (killed and left < 0):
+            raise PermissionError(13, "Permission denied", str(self))
+        return genuine(self, other)
+
+    refused = False
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", counted(Path.rename))
-        patched.setattr(Path, "replace", counted(Path.replace))
-        with contextlib.suppress(MemoryError):
-            results._replace(tmp_path / "new", target)
-    assert (target / "calibration.json").is_file() and (target / "notes.txt").is_file()
-    counts = (target / "summary.json").is_file()
-    names = ("summary.json", "timeline.parquet") if counts else ()
-    whole = {(target / name).read_text(encoding="utf-8") for name in names}
-    assert whole in ({"old"}, {"new"}, set())
-    assert (step < 8) or whole == {"new"}
+        patched.setattr(Path, "rename", rename)
+        try:
+            results._replace(new, target)
+        except PermissionError:
+            refused = True
+    assert refused is (step < 11)
+    if killed:  # not even putting back was possible
+        results.sweep(tmp_path)
+    assert _content(target) == ({"old"} if refused else {"new"})
+    assert (target / "unedited").is_dir() is refused
+    assert not left_under_way(tmp_path)
+
+
+def test_a_file_that_cannot_be_replaced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, _ = _old_and_new(tmp_path)
+    genuine = Path.rename
+
+    def rename(self: Path, other: Path) -> Path:
+        if self == target / "timeline.parquet":
+            raise PermissionError(13, "Permission denied", str(self))
+        return genuine(self, other)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with (
+        pytest.raises(OutputError, match=r"talk/timeline\.parquet cannot be written .*Close it"),
+        committed(target) as out,
+    ):
+        (out / "summary.json").write_text("new", encoding="utf-8")
+    assert _content(target) == {"old"}
+
+
+def test_videos_in_a_folder_called_like_one_of_ours_are_left_alone(tmp_path: Path) -> None:
+    target, _ = _old_and_new(tmp_path)
+    other = target / "persons" / "talk2"
+    other.mkdir()
+    (other / "summary.json").write_text("another's", encoding="utf-8")
+    with contextlib.suppress(OutputError), committed(target) as out:
+        (out / "persons").mkdir()
+        (out / "summary.json").write_text("new", encoding="utf-8")
+    assert (other / "summary.json").is_file()
+
+
+def test_an_output_folder_within_is_not_swept(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / RUN).write_text("{}", encoding="utf-8")
+    with committed(inner / "talk") as out, committed(tmp_path / "talk") as ours:
+        results.sweep(tmp_path)
+        assert out.is_dir() and not ours.is_dir()
+        ours.mkdir()
 
 
 def test_what_the_new_result_lacks_goes(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""One command at a time in an output folder: what the other has under way would count as left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engagement.errors import OutputError
+
+#: Stays in the folder: removing it would let two commands hold locks on different files of that name.
+LOCK = ".engagement-lock"
+
+
+@contextmanager
+def alone_in(root: Path) -> Iterator[None]:
+    """Hold an output folder for as long as the block lasts, or for as long as this process lives.
+
+    Storage that knows no locks is used without one.
+
+    Raises:
+        OutputError: another command holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(root / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(
+            f"another engagement command is at work in {root}",
+            "Wait until it ends, or choose another folder.",
+        ) from error
+    except (OSError, NotImplementedError):
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
