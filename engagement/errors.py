@@ -34,7 +34,8 @@ def unforeseen(error: BaseException) -> EngagementError:
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         return EngagementError(what, "Check the path, your rights and the space on the disk.")
     return EngagementError(
-        f"{type(error).__name__}: {error}", "This is a fault of ours; run again with --debug to see where."
+        f"{type(error).__name__}: {error}",
+        "This is a fault of ours; run it again as `engagement --debug …` to see where.",
     )
 
 

@@ -5,7 +5,7 @@ Plain dictionaries in plotly's terms; ``figures`` has them checked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,13 +30,6 @@ BAND_OPACITY = 0.17
 def widened(on: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """With the neighbours of every point, so that the thin line meets the full one."""
     return on | np.append(on[1:], False) | np.insert(on[:-1], 0, False)
-
-
-def column(curves: Mapping[str, Any], name: str) -> Floats:
-    values = curves.get(name)
-    if not isinstance(values, list):
-        return np.zeros(0)
-    return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)
 
 
 def positions(times_s: Floats) -> NDArray[np.generic]:

@@ -18,7 +18,6 @@ from engagement.reports.drawing import (
     ORIGIN_MS,
     PERCENT,
     band,
-    column,
     end_label,
     lighter,
     line,
@@ -34,6 +33,7 @@ from engagement.reports.drawing import (
 from engagement.reports.theme import CLASS_COLORS, EXPRESSION_COLORS, FEW_PEOPLE, GREY, STATES, with_alpha
 from engagement.reports.thinning import Floats, fewer, pick, spans, thin, with_gaps
 from engagement.runs import LONGEST_STEPS
+from engagement.timelines.summary import curve_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +48,8 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
     Returns:
         JSON of the figure, None when nobody's picture could ever be used.
     """
-    times = column(curves, "time_s")
-    n_used, n_visible = column(curves, "n_used"), column(curves, "n_visible")
+    times = curve_of(curves, "time_s")
+    n_used, n_visible = curve_of(curves, "n_used"), curve_of(curves, "n_visible")
     if not len(times) or not len(n_visible) == len(n_used) == len(times) or not np.nanmax(n_used) > 0:
         return None
     step = float(curves.get("step_s") or 1.0)
@@ -58,7 +58,7 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
     traces: list[dict[str, Any]] = []
     labels: list[tuple[float, str]] = []
     for name, look in STATES.items():
-        mean, low, high = (column(curves, f"{name}{end}") for end in ("", "_lo", "_hi"))
+        mean, low, high = (curve_of(curves, f"{name}{end}") for end in ("", "_lo", "_hi"))
         if not len(mean) == len(low) == len(high) == len(times):
             continue
         edges = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
@@ -203,7 +203,7 @@ def heads_figure(curves: Mapping[str, Any], duration_s: float) -> str | None:
     Returns:
         JSON of the figure, None when nobody's picture could ever be used.
     """
-    times, n_used = column(curves, "time_s"), column(curves, "n_used")
+    times, n_used = curve_of(curves, "time_s"), curve_of(curves, "n_used")
     if not len(times) or not np.nanmax(n_used) > 0:
         return None
     middle = times + float(curves.get("step_s") or 1.0) / 2
@@ -211,7 +211,7 @@ def heads_figure(curves: Mapping[str, Any], duration_s: float) -> str | None:
     rows, notes = [], []
     for row, name in enumerate(curves["mean"]):
         axis, color = row_axis(row), _class_color(row)
-        mean, low, high = (column(curves[end], name) for end in ("mean", "low", "high"))
+        mean, low, high = (curve_of(curves[end], name) for end in ("mean", "low", "high"))
         enough = n_used >= FEW_PEOPLE
         edges = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
         # Thin without a band where few people are; a single point has no line, so each is a dot as well.

@@ -23,7 +23,7 @@ from engagement.reports.theme import (
 from engagement.timelines.moments import MIN_CHANGE, MIN_PEOPLE, Moment, why_none, window_s
 from engagement.timelines.presence import PresenceConfig
 from engagement.timelines.shifts import record_of, recorded
-from engagement.timelines.summary import band_halfwidth
+from engagement.timelines.summary import band_halfwidth, curve_of
 from engagement.types import SMALLEST_PX
 
 
@@ -173,17 +173,17 @@ def edits(summary: Mapping[str, Any]) -> str:
 
 def _states_sentence(summary: Mapping[str, Any]) -> str:
     curves = summary.get("class") or {}
-    n_used = _array(curves.get("n_used"))
+    n_used = curve_of(curves, "n_used")
     enough = n_used >= min(FEW_PEOPLE, n_used.max(initial=0.0)) if len(n_used) else np.zeros(0, bool)
     enough &= n_used > 0
     means: dict[str, float] = {}
     halves: dict[str, float] = {}
     for name in STATES:
-        mean = _array(curves.get(name))
+        mean = curve_of(curves, name)
         if len(mean) != len(enough) or not np.isfinite(mean[enough]).any():
             continue
         means[name] = float(np.nanmean(mean[enough]))
-        low, high = _array(curves.get(f"{name}_lo")), _array(curves.get(f"{name}_hi"))
+        low, high = curve_of(curves, f"{name}_lo"), curve_of(curves, f"{name}_hi")
         whole = len(low) == len(high) == len(enough)
         half = band_halfwidth(mean, low, high)[enough] if whole else np.zeros(0)
         # One that is cut off on both sides may reach as far as the scale.
@@ -210,7 +210,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     )
     who = "people" if shown > 1 else "the person"
     text = f"Over the whole session{readable} {who} looked more {STATES[first].word} than anything else ({figures})"
-    change = _thirds(_array(curves.get(first)), enough)
+    change = _thirds(curve_of(curves, first), enough)
     if change is None:
         return f"{text}."
     return f"{text}, from {about_percent(change[0])} in its first third to {about_percent(change[1])} in its last."
@@ -390,9 +390,3 @@ def seen_text(person: Mapping[str, Any], length_s: float, joint: str = "–") ->
 
 def _and(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
-def _array(values: object) -> np.ndarray:
-    if not isinstance(values, list):
-        return np.zeros(0)
-    return np.array([math.nan if v is None else float(v) for v in values])

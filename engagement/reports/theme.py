@@ -45,7 +45,6 @@ EXPRESSION_COLORS: Mapping[str, str] = {
 }
 #: Of classes that a user's own head tells apart, in their order, again from the first where there are more.
 CLASS_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7A5195", "#999999")
-EXPRESSION_WORDS: Mapping[str, str] = {c: c for c in EXPRESSION_COLORS}
 
 #: From how many people on a curve of the class is drawn in full.
 FEW_PEOPLE = 3

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.labels import LEARNER_STATES
-from engagement.timelines.summary import band_halfwidth, halfwidths
+from engagement.timelines.summary import band_halfwidth, curve_of, halfwidths
 
 MAX_MOMENTS = 8
 MIN_PEOPLE = 3
@@ -102,7 +102,7 @@ def why_none(curves: Mapping[str, Any]) -> Literal["short", "few", "unlike", "ca
 
 def _axis(curves: Mapping[str, Any]) -> tuple[Floats, Floats, float, int]:
     """Times, people behind them, step in seconds, and steps of a stretch that is compared."""
-    times, n_used = _array(curves.get("time_s")), _array(curves.get("n_used"))
+    times, n_used = curve_of(curves, "time_s"), curve_of(curves, "n_used")
     step = float(curves.get("step_s") or 1.0)
     if len(times) < 2 or len(n_used) != len(times):
         times = n_used = np.zeros(0)
@@ -114,7 +114,7 @@ def _axis(curves: Mapping[str, Any]) -> tuple[Floats, Floats, float, int]:
 def _usable(curves: Mapping[str, Any], n: int, n_used: Floats) -> Iterator[tuple[str, Floats, Floats]]:
     """Each state with its mean and standard error, both NaN where too little is known for a comparison."""
     for state in LEARNER_STATES.classes:
-        mean, low, high = (_array(curves.get(f"{state}{end}")) for end in ("", "_lo", "_hi"))
+        mean, low, high = (curve_of(curves, f"{state}{end}") for end in ("", "_lo", "_hi"))
         if not n or not len(mean) == len(low) == len(high) == n:
             continue
         error = band_halfwidth(mean, low, high) / halfwidths(n_used)
@@ -158,10 +158,3 @@ def _moment(
         n_people=int(np.median(n_used[i - width : i + width])),
         other_people=abs(after - before) > 0.25 * max(before, after),
     )
-
-
-def _array(values: object) -> Floats:
-    """A list with None as NaN; empty when there is none."""
-    if not isinstance(values, list | tuple):
-        return np.zeros(0)
-    return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)

@@ -87,6 +87,14 @@ def further_heads(
     return out
 
 
+def curve_of(curves: Mapping[str, Any], name: str) -> NDArray[np.float64]:
+    """One of the lists of :func:`class_curves` or a part of :func:`further_heads`, None as NaN; empty when there is none."""
+    values = curves.get(name)
+    if not isinstance(values, list | tuple):
+        return np.zeros(0)
+    return np.array([np.nan if v is None else float(v) for v in values], np.float64)
+
+
 def heads_of(summary: Mapping[str, Any]) -> dict[str, LabelSet]:
     """Further heads of the checkpoint that a result was made with; none in results of earlier versions."""
     return {str(name): LabelSet.from_dict(head) for name, head in (summary.get("heads") or {}).items()}
