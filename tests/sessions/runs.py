@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engagement.batch.lock import LOCK
 from engagement.batch.options import Crew
 from engagement.batch.runner import run_batch
 from engagement.batch.status import VideoStatus
@@ -102,7 +103,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) 
 
 def results(out: Path) -> dict[str, str]:
     """Hash of every file of every video, by its path: not of what belongs to the run as a whole."""
-    shared = {"run.json", "index.html"}
+    shared = {"run.json", "index.html", LOCK}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         for path in sorted(out.rglob("*"))
