@@ -115,8 +115,12 @@ def load_frame_model(reference: str | Path) -> FrameModel:
 
 def look_at(
     model: FrameModel, table: SampleTable, chip_px: int, variations: int = VARIATIONS, batch: int = 64
-) -> Pool:
-    """The frame model's outputs for a table; variation 0 is the picture as inference cuts it."""
+) -> tuple[FloatArray, ByteArray]:
+    """What the frame model says of a table; variation 0 is the picture as inference cuts it.
+
+    Returns:
+        logits float32 (n, variations, 10) and grey chips uint8 (n, variations, chip_px, chip_px).
+    """
     logits: list[FloatArray] = []
     small: list[ByteArray] = []
     for version in range(variations):
@@ -126,15 +130,10 @@ def look_at(
             chips = np.stack([dataset.chip(i) for i in range(start, min(start + batch, len(table)))])
             logits.append(model.logits(chips))
             small.append(grey_chips(chips, chip_px))
-    expression, state = _truth(table)
     n = len(table)
-    return Pool(
-        table.name,
+    return (
         np.concatenate(logits).reshape(variations, n, -1).swapaxes(0, 1).copy(),
         np.concatenate(small).reshape(variations, n, chip_px, chip_px).swapaxes(0, 1).copy(),
-        expression,
-        state,
-        table.group,
     )
 
 
@@ -162,7 +161,7 @@ def pool(
     limit: int | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Pool:
-    """The pool of one split of a data set; looked at once, then read from ``folder``.
+    """The pool of one split of a data set; looked at once, then what the frame model said is read from ``folder``.
 
     Args:
         model: the frame model.
@@ -185,17 +184,18 @@ def pool(
     table = load(f"{data}:{name}").with_validation(_HELD_OUT).part(split)
     if limit is not None and limit < len(table):
         table = _first_of_each(table, limit) if name == "wacv2016" else table.limited(limit)
-    fields = ("logits", "chips", "expression", "state", "group")
+    # Labels and people are not kept: the file's name does not depend on them, and they may be corrected.
+    expression, state = _truth(table)
 
     def look() -> Arrays:
         say(f"looking at {len(table)} pictures of {name} ({split}) with '{model.opened.name}'")
         # WACV's frames are in order and vary by themselves.
-        made = look_at(model, table, chip_px, 1 if name == "wacv2016" else VARIATIONS)
-        return {field: getattr(made, field) for field in fields}
+        logits, chips = look_at(model, table, chip_px, 1 if name == "wacv2016" else VARIATIONS)
+        return {"logits": logits, "chips": chips}
 
     path = folder / "outputs" / f"{name}-{split}-{model.key}-{chip_px}px-{key_of(table)}.npz"
     held = kept_as_they_are(path, look)
-    return Pool(name, *(held[field] for field in fields))
+    return Pool(name, held["logits"], held["chips"], expression, state, table.group)
 
 
 def _first_of_each(table: SampleTable, limit: int) -> SampleTable:
