@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engagement.classification.classifier import build_network
+from engagement.classification.classifier import build_network, chip_of
 from engagement.classification.network import FaceStateNet
 from engagement.errors import DataError
 from engagement.faces.chips import cut_chips, normalize_chips
@@ -91,7 +91,7 @@ def train_identity(
     kept = {k: v for k, v in source.state_dict().items() if not k.startswith("identity.")}
     network.load_state_dict(kept, strict=False)
     network.eval()
-    spec = ChipSpec.from_dict(dict(loaded.record.chip))
+    spec = chip_of(loaded)
     pictures = sum(min(options.per_set, int((t.split == "train").sum())) for t in tables)
     if pictures < _FEWEST:
         raise DataError(
