@@ -22,7 +22,7 @@ from temporal import build_smoother
 from temporal.base import from_logits
 from temporal.box import BoxSmoother, NoSmoother
 from temporal.conv3d import Conv3dConfig
-from temporal.lstm import LstmConfig
+from temporal.lstm import LstmConfig, LstmNet
 from tests import media
 from tests.training.made_up_pools import PX, made_up_material
 from training.clip_outputs import clip_runs, face_run
@@ -31,7 +31,7 @@ from training.keeping import kept_as_they_are
 from training.temporal import train_temporal
 from training.temporal_evaluation import beats, compare, evaluate_temporal
 from training.temporal_fit import Schedule, choose_windows, fit_network, held_out_runs
-from training.temporal_module import smoother_of
+from training.temporal_module import TemporalTrainer, smoother_of
 from training.temporal_report import report
 from training.temporal_sequences import (
     ordered_runs,
@@ -115,6 +115,15 @@ def test_a_few_steps_change_the_network_and_survive_the_file(
     again = build_smoother(kind, (loaded.record.network, loaded.tensors))
     run = held_out_runs(material, 1, 3)[0].run
     np.testing.assert_allclose(again.smooth(run), smoother_of(network).smooth(run), atol=0.01)
+
+
+@pytest.mark.parametrize("steps", [1, 9, 10, 11])
+def test_a_run_of_any_length_has_a_schedule(steps: int) -> None:
+    made = TemporalTrainer(LstmNet(LstmConfig(hidden=2)), torch.ones(7), [], 1e-2, steps).configure_optimizers()
+    for _ in range(steps - 1):
+        made["optimizer"].step()
+        made["lr_scheduler"]["scheduler"].step()
+    assert 0 < made["optimizer"].param_groups[0]["lr"] <= 1e-2
 
 
 def test_a_resumed_run_goes_on_as_an_uninterrupted_one(
