@@ -119,7 +119,9 @@ def test_a_few_steps_change_the_network_and_survive_the_file(
 
 @pytest.mark.parametrize("steps", [1, 9, 10, 11])
 def test_a_run_of_any_length_has_a_schedule(steps: int) -> None:
-    made = TemporalTrainer(LstmNet(LstmConfig(hidden=2)), torch.ones(7), [], 1e-2, steps).configure_optimizers()
+    made = TemporalTrainer(
+        LstmNet(LstmConfig(hidden=2)), torch.ones(7), [], 1e-2, steps
+    ).configure_optimizers()
     for _ in range(steps - 1):
         made["optimizer"].step()
         made["lr_scheduler"]["scheduler"].step()
