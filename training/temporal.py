@@ -100,7 +100,7 @@ def train_temporal(
         "command": f"engagement train temporal --model {kind} --seed {seed}",
         "frame_weights": model.opened.name,
         "frame_weights_sha256": model.opened.sha256,
-        "frame_weights_base_sha256": base_sha256(model.opened.record.origin),
+        "frame_weights_base_sha256": base_sha256(model.opened.record),
         "frame_weights_learned": model.learned,
         "data": sources,
         "initial_weights": "random",

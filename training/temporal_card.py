@@ -34,7 +34,7 @@ sure of. {parameters} parameters. Chosen with `--temporal {record.kind}`.
 
 - sha256: `{sha256}`
 - frame model: `{origin.get("frame_weights", "")}`, sha256 `{origin.get("frame_weights_sha256", "")}`,
-  a head for states on sha256 `{origin.get("frame_weights_base_sha256", "")}`; scores of another network have another
+  with the expressions of sha256 `{origin.get("frame_weights_base_sha256", "")}`; scores of another network have another
   meaning: train again
 - made by: `{origin.get("command", "")}`
 - licence: {record.licence}
