@@ -26,7 +26,6 @@ def own(name: str, frozen: bool = True) -> dict[str, Any]:
     return {"name": name, "frozen": frozen}
 
 
-
 @pytest.mark.parametrize(
     ("in_use", "same"),
     [
