@@ -251,15 +251,13 @@ def chosen_split(table: SampleTable, split: str, model: Model, say: Say = lambda
         return held_out(table, model.networks, say)
     without = split == "test" and set(table.split.tolist()) == {"train"}
     chosen = table if without or split == "all" else table.part(split)
-    if "train" in chosen.split:
-        if taught := [network.name for network in model.networks if learned_from(network, table.name)]:
-            what = (
-                f"'{table.name}' has no test split" if without else f"--split {split} has faces to train with"
-            )
-            say(
-                f"warning: {what}, and {', '.join(taught)} learned from '{table.name}': these figures are of faces that "
-                "taught it, and flatter. --split val takes those that it was not taught"
-            )
+    taught = [network.name for network in model.networks if learned_from(network, table.name)]
+    if taught and "train" in chosen.split:
+        what = f"'{table.name}' has no test split" if without else f"--split {split} has faces to train with"
+        say(
+            f"warning: {what}, and {', '.join(taught)} learned from '{table.name}': these figures are of faces that "
+            "taught it, and flatter. --split val takes those that it was not taught"
+        )
     return chosen
 
 

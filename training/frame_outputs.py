@@ -32,6 +32,13 @@ VARIATIONS = 4
 #: Share of RAF-DB that the shipped networks' trainings kept from themselves.
 _HELD_OUT = 0.1
 
+#: A frame model whose head, of each kind, does not know the faces that smoothers learn from.
+_BETTER = {
+    "expression": f"a base that held out at least {_HELD_OUT:.0%} of RAF-DB (engagement train base with a "
+    f"validation_share of {_HELD_OUT} or more), and --frame-weights of what train states makes of it",
+    "state": "engagement train states --fit train, without --more, and --frame-weights of what it writes",
+}
+
 #: Engagement that each of WACV-2016's three levels stands for.
 _LEVEL_ENGAGEMENT = np.array([0.0, 0.5, 1.0], np.float32)
 
@@ -53,12 +60,22 @@ class FrameModel:
         return f"{self.opened.sha256[:12]}-twice"
 
     @property
-    def learned(self) -> list[str]:
-        """Which pictures that smoothers are fitted to and judged by it has learned from; often none.
+    def learned(self) -> dict[str, list[str]]:
+        """Head -> which pictures that smoothers are fitted to and judged by it has learned from; often none.
 
         Scores of faces that were learned from are near perfect, which makes every smoother look harmful.
         """
-        return [*self._learned_expressions, *self._learned_states]
+        known = {"expression": self._learned_expressions, "state": self._learned_states}
+        return {head: faces for head, faces in known.items() if faces}
+
+    @property
+    def beware(self) -> list[str]:
+        """What is wrong with heads that know the faces which smoothers learn from, and what would be better."""
+        return [
+            f"the {head} head of '{self.opened.name}' has learned from {' and '.join(faces)}, of whom its scores are "
+            f"truer than of anybody else. Better: {_BETTER[head]}"
+            for head, faces in self.learned.items()
+        ]
 
     @property
     def _learned_expressions(self) -> list[str]:

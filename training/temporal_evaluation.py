@@ -21,7 +21,7 @@ from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig
 from training.frame_outputs import load_frame_model, pool
-from training.temporal import LEARNED, read_material
+from training.temporal import read_material
 from training.temporal_figures import Tally, figures, overall, resample
 from training.temporal_fit import SCHEDULES, choose_windows, held_out_runs, judge, validation_runs
 from training.temporal_items import Material
@@ -76,8 +76,8 @@ def evaluate_temporal(
                 f"not for '{model.opened.name}' ({model.opened.sha256[:12]})",
                 "Give its own with --frame-weights, or train it again.",
             )
-    if model.learned:
-        say(f"warning: {LEARNED.format(name=model.opened.name, what=' and '.join(model.learned))}")
+    for text in model.beware:
+        say(f"warning: {text}")
     _, validate = read_material(model, Path(data), None, folder, limit, say)
     # As in training with its default seed: the box has the windows that networks of that seed correct.
     runs = validation_runs(validate, SCHEDULES["lstm"].validation_runs, 1)
@@ -113,7 +113,7 @@ def evaluate_temporal(
         "frame_weights": {
             "name": model.opened.name,
             "sha256": model.opened.sha256,
-            "learned": model.learned,
+            "learned": [faces for known in model.learned.values() for faces in known],
         },
         "weights": files,
         "box_s": [usual.window_s, usual.state_window_s],

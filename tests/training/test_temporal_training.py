@@ -29,6 +29,7 @@ from training.clip_outputs import clip_runs, face_run
 from training.frame_outputs import load_frame_model, pool
 from training.keeping import kept_as_they_are
 from training.temporal import train_temporal
+from training.temporal_card import write_card
 from training.temporal_evaluation import beats, compare, evaluate_temporal
 from training.temporal_fit import Schedule, choose_windows, fit_network, held_out_runs
 from training.temporal_module import TemporalTrainer, smoother_of
@@ -178,22 +179,36 @@ def test_half_a_file_of_outputs_is_made_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("phase", "learned"),
     [
-        ({}, []),
-        ({"head": {"views": 3}, "fit": ["train"]}, []),
-        ({"data": "daisee", "head": {"views": 3}}, ["DAiSEE's validation people"]),
+        ({}, {}),
+        ({"head": {"views": 3}, "fit": ["train"]}, {}),
+        ({"data": "daisee", "head": {"views": 3}}, {"state": ["DAiSEE's validation people"]}),
         (
             {"data": "daisee", "head": {"views": 3}, "fit": ["train", "val"], "more": {"data": ["wacv2016"]}},
-            ["DAiSEE's validation people", "people of wacv2016"],
+            {"state": ["DAiSEE's validation people", "people of wacv2016"]},
         ),
-        ({"head": {"name": "mood"}, "base": {"head": {"views": 3}, "fit": ["train"]}}, []),
-        ({"data": "rafdb", "recipe": {"validation_share": None}}, ["RAF-DB's validation faces"]),
+        ({"head": {"name": "mood"}, "base": {"head": {"views": 3}, "fit": ["train"]}}, {}),
+        (
+            {"data": "rafdb", "recipe": {"validation_share": None}},
+            {"expression": ["RAF-DB's validation faces"]},
+        ),
     ],
 )
-def test_a_frame_model_says_whom_it_knows(phase: dict, learned: list[str], tmp_path: Path) -> None:
+def test_a_frame_model_says_whom_it_knows(phase: dict, learned: dict[str, list[str]], tmp_path: Path) -> None:
     path = _frame_weights(tmp_path / "frame.safetensors")
     loaded = load_weights(str(path), "face_state")
     save_weights(path, replace(loaded.record, origin=phase), loaded.tensors)
-    assert load_frame_model(path).learned == learned
+    model = load_frame_model(path)
+    assert model.learned == learned
+    # The head that knows them is named, with what would help it.
+    assert [
+        "expression head" in text and "held out at least 10% of RAF-DB" in text for text in model.beware
+    ] == [head == "expression" for head in learned]
+    made = {"bound": 1.5}
+    record = WeightRecord("lstm", made, origin={"frame_weights_learned": learned})
+    card = write_card(tmp_path / "lstm.md", record, "0", 1).read_text(encoding="utf-8")
+    for head, says in (("expression", "expressions"), ("state", "states")):
+        assert (f"frame model's {head} head had learned" in card) is (head in learned)
+        assert (f"what is said of {says} here does not hold" in card) is (head in learned)
 
 
 def _frame_weights(path: Path, heads: tuple[str, ...] = ("expression", "state")) -> Path:
