@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import log_softmax
 
 from engagement.errors import DataError, WeightsError
 from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import ByteArray, ChipSpec, FloatArray
+from temporal.base import SCORE_COUNT
 from temporal.chips import grey_chips
 from training.augment import Augmentation
 from training.chip_dataset import ChipDataset
@@ -28,6 +29,9 @@ from training.temporal_sequences import Pool
 #: How one face varies from frame to frame: the box moves, the light changes, the codec interferes.
 FRAME_VARIATION = Augmentation(shift=0.04, scale=0.08, roll_deg=5, light=0.12, low_resolution=0.15, jpeg=0.2)
 VARIATIONS = 4
+
+#: Faces that go through the network together; bounds memory.
+_BATCH = 64
 
 #: Share of RAF-DB that the shipped networks' trainings kept from themselves.
 _HELD_OUT = 0.1
@@ -92,24 +96,24 @@ class FrameModel:
         others = more.get("data", ()) if isinstance(more, Mapping) else ()
         return [*validation, *(f"people of {name}" for name in others)]
 
-    @torch.inference_mode()
     def logits(self, chips: ByteArray) -> FloatArray:
         """Calibrated log probabilities and log odds.
 
         Args:
-            chips: uint8 (n, S, S, 3).
+            chips: uint8 (n, S, S, 3); any number, they go through the network in batches.
 
         Returns:
             float32 (n, 10); softmax over the first 7, sigmoid of the last 3.
         """
+        parts = [self._logits(chips[start : start + _BATCH]) for start in range(0, len(chips), _BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, SCORE_COUNT), np.float32)
+
+    @torch.inference_mode()
+    def _logits(self, chips: ByteArray) -> FloatArray:
         batch = torch.from_numpy(normalize_chips(chips, self.chip))
         out = self.opened.network(batch.contiguous(memory_format=torch.channels_last)).logits
-        calibration: Mapping[str, Any] = self.opened.record.calibration
-        expression = out["expression"] / float(calibration.get("expression", {}).get("temperature", 1.0))
-        platt = calibration.get("state", {})
-        scale = torch.tensor(platt.get("scale", [1.0] * 3))
-        state = out["state"] * scale + torch.tensor(platt.get("bias", [0.0] * 3))
-        return torch.cat([torch.log_softmax(expression, dim=1), state], dim=1).numpy().astype(np.float32)
+        expression, state = (self.opened.scaled(head, out[head].numpy()) for head in ("expression", "state"))
+        return np.concatenate([log_softmax(expression, axis=1), state], axis=1).astype(np.float32)
 
 
 def load_frame_model(reference: str | Path) -> FrameModel:
@@ -131,7 +135,7 @@ def load_frame_model(reference: str | Path) -> FrameModel:
 
 
 def look_at(
-    model: FrameModel, table: SampleTable, chip_px: int, variations: int = VARIATIONS, batch: int = 64
+    model: FrameModel, table: SampleTable, chip_px: int, variations: int = VARIATIONS
 ) -> tuple[FloatArray, ByteArray]:
     """What the frame model says of a table; variation 0 is the picture as inference cuts it.
 
@@ -143,8 +147,8 @@ def look_at(
     for version in range(variations):
         dataset = ChipDataset(table, model.chip, FRAME_VARIATION if version else None)
         dataset.epoch = version
-        for start in range(0, len(table), batch):
-            chips = np.stack([dataset.chip(i) for i in range(start, min(start + batch, len(table)))])
+        for start in range(0, len(table), _BATCH):
+            chips = np.stack([dataset.chip(i) for i in range(start, min(start + _BATCH, len(table)))])
             logits.append(model.logits(chips))
             small.append(grey_chips(chips, chip_px))
     n = len(table)

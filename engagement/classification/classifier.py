@@ -124,20 +124,30 @@ def _fused(network: FaceStateNet) -> FaceStateNet:
     return network
 
 
-def calibrate(logits: FloatArray, labels: LabelSet, calibration: dict[str, Any]) -> FloatArray:
-    """Probabilities from logits, with the temperature or scale and bias that training found.
+def scaled(logits: FloatArray, labels: LabelSet, calibration: Mapping[str, Any]) -> FloatArray:
+    """Logits with the temperature (exclusive labels), or scale and bias (independent ones), that training found.
 
     Args:
         logits: (n, classes).
 
     Returns:
-        float32 (n, classes): softmax for exclusive labels, sigmoid each for independent ones.
+        float32 (n, classes).
     """
     if labels.kind == "exclusive":
-        return softmax(logits / float(calibration.get("temperature", 1.0)), axis=1).astype(np.float32)
+        return (logits / float(calibration.get("temperature", 1.0))).astype(np.float32)
     scale = np.asarray(calibration.get("scale", np.ones(len(labels))), np.float32)
     bias = np.asarray(calibration.get("bias", np.zeros(len(labels))), np.float32)
-    return expit(logits * scale + bias).astype(np.float32)
+    return (logits * scale + bias).astype(np.float32)
+
+
+def calibrate(logits: FloatArray, labels: LabelSet, calibration: Mapping[str, Any]) -> FloatArray:
+    """Probabilities from logits (n, classes), with what training found (see :func:`scaled`).
+
+    Returns:
+        float32 (n, classes): softmax for exclusive labels, sigmoid each for independent ones.
+    """
+    known = scaled(logits, labels, calibration)
+    return (softmax(known, axis=1) if labels.kind == "exclusive" else expit(known)).astype(np.float32)
 
 
 class FaceClassifier:

@@ -49,3 +49,15 @@ def test_corrected_labels_count_though_the_outputs_are_kept(
     assert first.expression.tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert again.expression.tolist() == [6, 5, 4, 3, 2, 1, 0]
     np.testing.assert_array_equal(again.logits, first.logits)
+
+
+def test_faces_go_through_the_network_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_frame_model(write_model(tmp_path / "frame.safetensors", states=True))
+    chips = np.random.default_rng(0).integers(0, 256, (7, 48, 48, 3)).astype(np.uint8)
+    whole = model.logits(chips)
+    seen: list[int] = []
+    model.opened.network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    monkeypatch.setattr(frame_outputs, "_BATCH", 3)
+    np.testing.assert_allclose(model.logits(chips), whole, atol=1e-5)
+    assert seen == [3, 3, 1]
+    assert model.logits(chips[:0]).shape == (0, 10)
