@@ -66,10 +66,10 @@ def test_training_varies_the_chain() -> None:
     assert weight.argmin() == neutral
 
 
-def test_labels_are_looked_up_at_their_times() -> None:
+def test_segments_are_looked_up_at_their_times() -> None:
     drawn = EXPRESSION_CHAIN.draw(30.0, np.random.default_rng(1))
     middle = (drawn.start_s + drawn.end_s) / 2
-    np.testing.assert_array_equal(drawn.at(middle), drawn.label)
+    np.testing.assert_array_equal(drawn.place(middle), np.arange(len(drawn.label)))
 
 
 def test_a_chain_is_checked() -> None:
