@@ -28,6 +28,7 @@ from tests.training.made_up_pools import PX, made_up_material
 from training.clip_outputs import clip_runs, face_run
 from training.frame_outputs import load_frame_model, pool
 from training.keeping import kept_as_they_are
+from training.plain import to_json
 from training.temporal import train_temporal
 from training.temporal_card import write_card
 from training.temporal_evaluation import beats, compare, evaluate_temporal
@@ -71,6 +72,23 @@ def test_the_box_beats_nothing_where_frames_are_noisy(tmp_path: Path) -> None:
     assert f"{windows[0]:g} s and {windows[1]:g} s did best" in page
     assert f"{value:.3f}" not in page  # the overall figure stands in the comparison alone
     assert f"{result['tasks']['made']['box']['macro_f1'][0]:.3f}" in page
+
+
+def test_a_single_person_has_no_interval(tmp_path: Path) -> None:
+    """As trials with a low --limit may have; JSON, page and the choice of the default cope."""
+    ordered = made_up_material(0).ordered
+    assert ordered is not None
+    single = ordered_runs(replace(ordered, group=np.array(["one"] * len(ordered))))
+    smoothers = {"none": NoSmoother(), "box": BoxSmoother(3.0)}
+    result = compare(smoothers, {"made": single, "wacv2016": single}, 50)
+    value, low, high = result["tasks"]["wacv2016"]["box"]["state_auc"]
+    assert 0 < value < 1 and np.isnan([low, high]).all()
+    assert result["default"] == "none"
+    assert json.loads(to_json(result))["steps"][0]["difference"]["made"][1:] == [None, None]
+    about = {"frame_weights": {"name": "f", "sha256": "0"}, "weights": {}, "sequences": 1, "draws": 50}
+    page = report({**result, **about, "box_s": [3.0, 5.0], "chosen_s": [3.0, 5.0]})
+    assert f"| box | {result['tasks']['wacv2016']['box']['auc_engagement'][0]:.3f} |" in page
+    assert "nan" not in page
 
 
 @pytest.mark.parametrize(
@@ -157,6 +175,34 @@ def test_a_resumed_run_goes_on_as_an_uninterrupted_one(
     (tmp_path / "cut" / "settings.json").unlink()
     with pytest.raises(ConfigError, match="differs in"):
         fit_network("lstm", material, other, tmp_path / "cut", SMALL, config=config)
+
+
+@pytest.mark.parametrize(
+    ("file", "kept", "said"),
+    [
+        ("last.ckpt", 2000, r"last\.ckpt is damaged\. Remove .*last\.ckpt: the run then begins anew"),
+        ("best.ckpt", 2000, r"best\.ckpt is damaged\. Remove .*last\.ckpt"),
+        ("best.ckpt", None, r"best\.ckpt is gone, which held the best epoch\. Remove .*last\.ckpt"),
+    ],
+)
+def test_a_checkpoint_that_does_not_serve_is_named(
+    file: str, kept: int | None, said: str, tmp_path: Path
+) -> None:
+    config, material, other = LstmConfig(hidden=4), made_up_material(0), made_up_material(9)
+    short = replace(SMALL, steps=2, epoch_steps=1, validation_runs=1)
+    fit_network("lstm", material, other, tmp_path, short, config=config)
+    told: list[str] = []
+    fit_network("lstm", material, other, tmp_path, short, config=config, say=told.append)
+    assert f"{tmp_path}: finished before, nothing is left to train" in told
+    path = tmp_path / file
+    content = path.read_bytes()
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(content[:kept])
+    with pytest.raises(DataError, match=said):
+        fit_network("lstm", material, other, tmp_path, short, config=config)
+    (tmp_path / "last.ckpt").unlink(missing_ok=True)
+    fit_network("lstm", material, other, tmp_path, short, config=config)
 
 
 def test_half_a_file_of_outputs_is_made_anew(tmp_path: Path) -> None:
