@@ -16,7 +16,7 @@ from engagement.video import AUTO_BACKEND
 from engagement.weights.store import manifest
 
 if TYPE_CHECKING:
-    from engagement.weights.store import LoadedWeights
+    from engagement.weights.store import LoadedWeights, WeightRecord
 
 _PACKAGES = (
     "torch",
@@ -133,19 +133,40 @@ def learned_from_scores_of(smoother: LoadedWeights, weights: Sequence[LoadedWeig
     """
     origin = smoother.record.origin
     learned = {origin.get("frame_weights_sha256"), origin.get("frame_weights_base_sha256")}
-    in_use = {name for w in weights for name in (w.sha256, base_sha256(w.record.origin))}
+    in_use = {name for w in weights for name in (w.sha256, *_same_expressions(w.record))}
     return bool((learned & in_use) - {None, ""})
 
 
-def base_sha256(origin: Mapping[str, Any]) -> str:
-    """sha256 of the weights that learner states were fitted to, which say the same of expressions; empty for none.
+def base_sha256(record: WeightRecord) -> str:
+    """sha256 of the weights that a network began with and that say the same of expressions; empty for none.
 
-    Args:
-        origin: of a record, as ``engagement train states`` writes it; other trainings change what they begin with.
+    Fitting learner states, or a head of further classes on a frozen backbone, changes nothing of expressions; other
+    trainings change what they begin with. Where several such followed each other it is the first weights.
     """
-    head, base = origin.get("head"), origin.get("base")
-    states = isinstance(head, Mapping) and "name" not in head and "recipe" not in origin
-    return str(base.get("sha256", "")) if states and isinstance(base, Mapping) else ""
+    return (["", *_same_expressions(record)])[-1]
+
+
+def _same_expressions(record: WeightRecord) -> list[str]:
+    """sha256 of each of the weights that a network was made from without a change of its expressions, latest first."""
+    # Where light is evened out for a head of its own, the others are left out: expressions are another network's.
+    if "expression" not in record.network.get("heads", {}):
+        return []
+    out: list[str] = []
+    origin: Any = record.origin
+    while isinstance(origin, Mapping) and isinstance(origin.get("base"), Mapping) and _keeps(origin):
+        origin = origin["base"]
+        out.append(str(origin.get("sha256", "")))
+    return out
+
+
+def _keeps(phase: Mapping[str, Any]) -> bool:
+    """Whether a training left expressions as they were."""
+    head = phase.get("head")
+    if not isinstance(head, Mapping) or "recipe" in phase:
+        return False
+    if "name" not in head:  # of `engagement train states`
+        return True
+    return head.get("frozen") is True and head["name"] not in ("expression", "state")
 
 
 def _split(found: Any) -> tuple[str, Mapping[str, Any]]:

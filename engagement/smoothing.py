@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.errors import ConfigError
+from engagement.errors import ConfigError, WeightsError
 from engagement.runs import find_runs
 from engagement.siblings import check_sibling
 from engagement.types import FloatArray, IndexArray, TimeArray
@@ -66,7 +66,11 @@ class SmoothingConfig:
 
 
 def load_smoother(config: SmoothingConfig) -> tuple[TemporalSmoother, LoadedWeights | None]:
-    """The smoother and, for a network, the weights it uses."""
+    """The smoother and, for a network, the weights it uses.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of a network that another version built.
+    """
     check_sibling("temporal")
     from temporal import build_smoother
 
@@ -76,7 +80,13 @@ def load_smoother(config: SmoothingConfig) -> tuple[TemporalSmoother, LoadedWeig
     from engagement.weights.store import load_weights
 
     weights = load_weights(config.weights or config.method, config.method)
-    return build_smoother(config.method, (weights.record.network, weights.tensors)), weights
+    try:
+        return build_smoother(config.method, (weights.record.network, weights.tensors)), weights
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{config.weights or weights.name}: {error}",
+            f"Write the file anew with `engagement train temporal --model {config.method}`, or leave out --temporal-weights.",
+        ) from error
 
 
 def smooth_persons(

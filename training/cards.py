@@ -170,7 +170,8 @@ def data_names(origin: Mapping[str, Any]) -> list[str]:
 
 
 def _figures(head: str, split: str, found: Mapping[str, Any]) -> list[str]:
-    lines = [f"### {head}, {split_title(split)} ({found.get('n', '?')} faces)", ""]
+    of = f" of {found['data']}" if found.get("data") else ""  # which earlier records do not say
+    lines = [f"### {head}, {split_title(split)} ({found.get('n', '?')} faces{of})", ""]
     lines += [text for why in found.get("beware", ()) for text in (f"**Beware**: {why}.", "")]
     per_class = found.get("per_class")
     if per_class:

@@ -20,6 +20,7 @@ from training.cards import data_names, write_card
 from training.datasets.registry import prepared
 from training.evaluate import DRAWS, aligned, figures, measure
 from training.held_out import held_out
+from training.initial import initial_file
 from training.opened import Opened, open_model, open_network
 from training.plain import plain
 from training.report.cost import cost
@@ -76,10 +77,11 @@ class EnsembleRun:
             wrong.append("--limit says nothing without --fit")
         if self.skip_bad and not self.fit:
             wrong.append("--skip-bad says nothing without --fit")
-        files = [Path(given).resolve() for given in self.checkpoints if Path(given).is_file()]
+        # A shipped model has several names: its own, `default` perhaps, and its path.
+        files = [file.resolve() for given in self.checkpoints if (file := initial_file(given))]
         if self.out.resolve() in files:
             wrong.append(f"-o {self.out.name} is one of the checkpoints, which would be lost")
-        if len(set(files)) < len(files) or len(set(self.checkpoints)) < len(self.checkpoints):
+        if len(set(files)) < len(files):
             wrong.append("one checkpoint is given twice: give it a larger share with --weights instead")
         if self.out.suffix != ".safetensors":
             wrong.append(f"-o {self.out.name} does not end in .safetensors")

@@ -189,9 +189,11 @@ class Outcome:
         return cls(table, model.probabilities(head, table), known)
 
     def figures(self, draws: int = 0) -> dict[str, Any]:
-        """:func:`figures` of it, and under ``beware`` why they may look too good, where that is known."""
+        """:func:`figures` of it, under ``data`` whose they are, and under ``beware`` why they may look too good, where that
+        is known."""
         sources = self.table.source
         found = figures(self.prob, self.table.target, sources, self.table.labels, draws, self.often)
+        found["data"] = self.table.name
         n = len(np.unique(sources))
         if draws and n < min(_FEW_SOURCES, len(sources)):
             whose = (
@@ -245,18 +247,18 @@ def chosen_split(table: SampleTable, split: str, model: Model, say: Say = lambda
     """
     if split not in ("train", "val", "test", "all"):
         raise ConfigError(f"--split '{split}' is none of train, val, test, all")
-    if split == "all":
-        return table
-    if split == "test" and set(table.split.tolist()) == {"train"}:
-        if taught := [network.name for network in model.networks if learned_from(network, table.name)]:
-            say(
-                f"warning: '{table.name}' has no test split, and {', '.join(taught)} learned from it: these figures are "
-                "of the very faces that taught it, and flatter. --split val takes those that it was not taught"
-            )
-        return table
     if split == "val":
         return held_out(table, model.networks, say)
-    return table.part(split)
+    without = split == "test" and set(table.split.tolist()) == {"train"}
+    chosen = table if without or split == "all" else table.part(split)
+    taught = [network.name for network in model.networks if learned_from(network, table.name)]
+    if taught and "train" in chosen.split:
+        what = f"'{table.name}' has no test split" if without else f"--split {split} has faces to train with"
+        say(
+            f"warning: {what}, and {', '.join(taught)} learned from '{table.name}': these figures are of faces that "
+            "taught it, and flatter. --split val takes those that it was not taught"
+        )
+    return chosen
 
 
 def with_detected_faces(table: SampleTable, min_face_px: int = 24, say: Say = lambda _: None) -> SampleTable:
@@ -346,7 +348,6 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
         table = with_detected_faces(table, run.min_face_px, say)
     outcome = Outcome.of(model, head, table)
     found = {
-        "data": table.name,
         "split": run.split,
         "checkpoint": model.name,
         "sha256": model.sha256,

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import log_softmax
 
 from engagement.errors import DataError, WeightsError
 from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import ByteArray, ChipSpec, FloatArray
+from temporal.base import SCORE_COUNT
 from temporal.chips import grey_chips
 from training.augment import Augmentation
 from training.chip_dataset import ChipDataset
@@ -29,8 +30,18 @@ from training.temporal_sequences import Pool
 FRAME_VARIATION = Augmentation(shift=0.04, scale=0.08, roll_deg=5, light=0.12, low_resolution=0.15, jpeg=0.2)
 VARIATIONS = 4
 
+#: Faces that go through the network together; bounds memory.
+_BATCH = 64
+
 #: Share of RAF-DB that the shipped networks' trainings kept from themselves.
 _HELD_OUT = 0.1
+
+#: A frame model whose head, of each kind, does not know the faces that smoothers learn from.
+_BETTER = {
+    "expression": f"a base that held out at least {_HELD_OUT:.0%} of RAF-DB (engagement train base with a "
+    f"validation_share of {_HELD_OUT} or more), and --frame-weights of what train states makes of it",
+    "state": "engagement train states --fit train, without --more, and --frame-weights of what it writes",
+}
 
 #: Engagement that each of WACV-2016's three levels stands for.
 _LEVEL_ENGAGEMENT = np.array([0.0, 0.5, 1.0], np.float32)
@@ -53,12 +64,22 @@ class FrameModel:
         return f"{self.opened.sha256[:12]}-twice"
 
     @property
-    def learned(self) -> list[str]:
-        """Which pictures that smoothers are fitted to and judged by it has learned from; often none.
+    def learned(self) -> dict[str, list[str]]:
+        """Head -> which pictures that smoothers are fitted to and judged by it has learned from; often none.
 
         Scores of faces that were learned from are near perfect, which makes every smoother look harmful.
         """
-        return [*self._learned_expressions, *self._learned_states]
+        known = {"expression": self._learned_expressions, "state": self._learned_states}
+        return {head: faces for head, faces in known.items() if faces}
+
+    @property
+    def beware(self) -> list[str]:
+        """What is wrong with heads that know the faces which smoothers learn from, and what would be better."""
+        return [
+            f"the {head} head of '{self.opened.name}' has learned from {' and '.join(faces)}, of whom its scores are "
+            f"truer than of anybody else. Better: {_BETTER[head]}"
+            for head, faces in self.learned.items()
+        ]
 
     @property
     def _learned_expressions(self) -> list[str]:
@@ -75,24 +96,24 @@ class FrameModel:
         others = more.get("data", ()) if isinstance(more, Mapping) else ()
         return [*validation, *(f"people of {name}" for name in others)]
 
-    @torch.inference_mode()
     def logits(self, chips: ByteArray) -> FloatArray:
         """Calibrated log probabilities and log odds.
 
         Args:
-            chips: uint8 (n, S, S, 3).
+            chips: uint8 (n, S, S, 3); any number, they go through the network in batches.
 
         Returns:
             float32 (n, 10); softmax over the first 7, sigmoid of the last 3.
         """
+        parts = [self._logits(chips[start : start + _BATCH]) for start in range(0, len(chips), _BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, SCORE_COUNT), np.float32)
+
+    @torch.inference_mode()
+    def _logits(self, chips: ByteArray) -> FloatArray:
         batch = torch.from_numpy(normalize_chips(chips, self.chip))
         out = self.opened.network(batch.contiguous(memory_format=torch.channels_last)).logits
-        calibration: Mapping[str, Any] = self.opened.record.calibration
-        expression = out["expression"] / float(calibration.get("expression", {}).get("temperature", 1.0))
-        platt = calibration.get("state", {})
-        scale = torch.tensor(platt.get("scale", [1.0] * 3))
-        state = out["state"] * scale + torch.tensor(platt.get("bias", [0.0] * 3))
-        return torch.cat([torch.log_softmax(expression, dim=1), state], dim=1).numpy().astype(np.float32)
+        expression, state = (self.opened.scaled(head, out[head].numpy()) for head in ("expression", "state"))
+        return np.concatenate([log_softmax(expression, axis=1), state], axis=1).astype(np.float32)
 
 
 def load_frame_model(reference: str | Path) -> FrameModel:
@@ -114,27 +135,26 @@ def load_frame_model(reference: str | Path) -> FrameModel:
 
 
 def look_at(
-    model: FrameModel, table: SampleTable, chip_px: int, variations: int = VARIATIONS, batch: int = 64
-) -> Pool:
-    """The frame model's outputs for a table; variation 0 is the picture as inference cuts it."""
+    model: FrameModel, table: SampleTable, chip_px: int, variations: int = VARIATIONS
+) -> tuple[FloatArray, ByteArray]:
+    """What the frame model says of a table; variation 0 is the picture as inference cuts it.
+
+    Returns:
+        logits float32 (n, variations, 10) and grey chips uint8 (n, variations, chip_px, chip_px).
+    """
     logits: list[FloatArray] = []
     small: list[ByteArray] = []
     for version in range(variations):
         dataset = ChipDataset(table, model.chip, FRAME_VARIATION if version else None)
         dataset.epoch = version
-        for start in range(0, len(table), batch):
-            chips = np.stack([dataset.chip(i) for i in range(start, min(start + batch, len(table)))])
+        for start in range(0, len(table), _BATCH):
+            chips = np.stack([dataset.chip(i) for i in range(start, min(start + _BATCH, len(table)))])
             logits.append(model.logits(chips))
             small.append(grey_chips(chips, chip_px))
-    expression, state = _truth(table)
     n = len(table)
-    return Pool(
-        table.name,
+    return (
         np.concatenate(logits).reshape(variations, n, -1).swapaxes(0, 1).copy(),
         np.concatenate(small).reshape(variations, n, chip_px, chip_px).swapaxes(0, 1).copy(),
-        expression,
-        state,
-        table.group,
     )
 
 
@@ -162,7 +182,7 @@ def pool(
     limit: int | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Pool:
-    """The pool of one split of a data set; looked at once, then read from ``folder``.
+    """The pool of one split of a data set; looked at once, then what the frame model said is read from ``folder``.
 
     Args:
         model: the frame model.
@@ -185,17 +205,18 @@ def pool(
     table = load(f"{data}:{name}").with_validation(_HELD_OUT).part(split)
     if limit is not None and limit < len(table):
         table = _first_of_each(table, limit) if name == "wacv2016" else table.limited(limit)
-    fields = ("logits", "chips", "expression", "state", "group")
+    # Labels and people are not kept: the file's name does not depend on them, and they may be corrected.
+    expression, state = _truth(table)
 
     def look() -> Arrays:
         say(f"looking at {len(table)} pictures of {name} ({split}) with '{model.opened.name}'")
         # WACV's frames are in order and vary by themselves.
-        made = look_at(model, table, chip_px, 1 if name == "wacv2016" else VARIATIONS)
-        return {field: getattr(made, field) for field in fields}
+        logits, chips = look_at(model, table, chip_px, 1 if name == "wacv2016" else VARIATIONS)
+        return {"logits": logits, "chips": chips}
 
     path = folder / "outputs" / f"{name}-{split}-{model.key}-{chip_px}px-{key_of(table)}.npz"
     held = kept_as_they_are(path, look)
-    return Pool(name, *(held[field] for field in fields))
+    return Pool(name, held["logits"], held["chips"], expression, state, table.group)
 
 
 def _first_of_each(table: SampleTable, limit: int) -> SampleTable:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engagement.classification.classifier import build_network
+from engagement.classification.classifier import build_network, chip_of
 from engagement.classification.network import FaceStateNet
 from engagement.errors import DataError
 from engagement.faces.chips import cut_chips, normalize_chips
@@ -34,6 +34,9 @@ _VARIED = Augmentation(
     flip=0.0, shift=0.05, scale=0.1, roll_deg=6, tight=0.2, light=0.25, grey=0.1, low_resolution=0.5, jpeg=0.3
 )
 
+#: Length of the feature: that of the teacher's.
+_DIM = 256
+
 #: Of pictures, below which a head would be little better than a random one.
 _FEWEST = 100
 
@@ -44,14 +47,10 @@ class IdentityOptions:
 
     Attributes:
         per_set: at most this many pictures of each data set.
-        views: varied crops per picture.
-        dim: length of the feature; at most the teacher's 256.
         epochs, batch_size, learning_rate: of the head's fit.
     """
 
     per_set: int = 6000
-    views: int = 1
-    dim: int = 256
     epochs: int = 30
     batch_size: int = 512
     learning_rate: float = 2e-3
@@ -87,11 +86,11 @@ def train_identity(
     teacher = load_teacher(teacher_file)
     loaded = load_weights(base, "face_state")
     source = build_network(loaded)
-    network = FaceStateNet(replace(source.spec, identity_dim=options.dim))
+    network = FaceStateNet(replace(source.spec, identity_dim=_DIM))
     kept = {k: v for k, v in source.state_dict().items() if not k.startswith("identity.")}
     network.load_state_dict(kept, strict=False)
     network.eval()
-    spec = ChipSpec.from_dict(dict(loaded.record.chip))
+    spec = chip_of(loaded)
     pictures = sum(min(options.per_set, int((t.split == "train").sum())) for t in tables)
     if pictures < _FEWEST:
         raise DataError(
@@ -138,7 +137,7 @@ def _collect(
     options: IdentityOptions,
     say: Callable[[str], None],
 ) -> tuple[Tensor, Tensor]:
-    """Pooled taps (n, t) of varied crops and the teacher's embedding (n, 256) of the clean ones."""
+    """Pooled taps (n, t) of varied crops, and the teacher's embedding (n, 256), of unit length, of the clean ones."""
     taps: list[Tensor] = []
     wanted: list[FloatArray] = []
     for table in tables:
@@ -151,14 +150,13 @@ def _collect(
                 rgb = read_rgb(part.images[row])
                 box = pixel_box(part.box[row], rgb)
                 clean.append(cut_chips(rgb, teacher_box(box[None]), np.zeros(1, np.float32), TEACHER_CHIP)[0])
-                for _ in range(options.views):
-                    moved, roll = _VARIED.place(box, rng)
-                    shown = _VARIED.crop_tight(rgb, box, rng)
-                    chip = cut_chips(shown, moved[None], np.array([roll], np.float32), spec)[0]
-                    varied.append(_VARIED.vary(chip, rng))
+                moved, roll = _VARIED.place(box, rng)
+                shown = _VARIED.crop_tight(rgb, box, rng)
+                chip = cut_chips(shown, moved[None], np.array([roll], np.float32), spec)[0]
+                varied.append(_VARIED.vary(chip, rng))
             inputs = torch.from_numpy(normalize_chips(np.stack(varied), spec))
             taps.append(network.trunk(inputs).taps.half())
-            wanted.append(np.repeat(embed(teacher, np.stack(clean)), options.views, axis=0))
+            wanted.append(embed(teacher, np.stack(clean)))
     return torch.cat(taps), torch.from_numpy(np.concatenate(wanted))
 
 
@@ -168,13 +166,9 @@ def _fit(
     """Fit the head on cached taps; a twentieth of the pictures is held out."""
     assert network.identity is not None
     head = network.identity
-    # Whole pictures are held out, never single views of one.
-    pictures = len(taps) // options.views
-    order = np.random.default_rng(options.seed).permutation(pictures)
-    held = torch.from_numpy(order[: max(1, pictures // 20)])
-    kept = torch.from_numpy(order[max(1, pictures // 20) :])
-    rows = (kept[:, None] * options.views + torch.arange(options.views)).flatten()
-    held_rows = (held[:, None] * options.views + torch.arange(options.views)).flatten()
+    order = torch.from_numpy(np.random.default_rng(options.seed).permutation(len(taps)))
+    few = max(1, len(taps) // 20)
+    held, rows = order[:few], order[few:]
     optimizer = torch.optim.AdamW(head.parameters(), lr=options.learning_rate, weight_decay=1e-3)
     size = min(options.batch_size, len(rows))
     total = options.epochs * (len(rows) // size)
@@ -187,10 +181,10 @@ def _fit(
         shuffled = rows[torch.randperm(len(rows), generator=generator)]
         for start in range(0, len(shuffled) - size + 1, size):
             batch = shuffled[start : start + size]
-            target = wanted[batch][:, : options.dim]
+            target = wanted[batch]
             out = nn.functional.normalize(head(taps[batch].float()), dim=1)
-            direct = 1 - (out * nn.functional.normalize(target, dim=1)).sum(dim=1).mean()
-            pairs = ((out @ out.T) - (wanted[batch] @ wanted[batch].T)).square().mean()
+            direct = 1 - (out * target).sum(dim=1).mean()
+            pairs = ((out @ out.T) - (target @ target.T)).square().mean()
             loss = direct + 10 * pairs
             optimizer.zero_grad()
             loss.backward()
@@ -201,8 +195,8 @@ def _fit(
         if epoch % 5 == 4 or epoch == options.epochs - 1:
             head.eval()
             with torch.inference_mode():
-                out = nn.functional.normalize(head(taps[held_rows].float()), dim=1)
-                cosine = float((out * wanted[held_rows][:, : options.dim]).sum(dim=1).mean())
+                out = nn.functional.normalize(head(taps[held].float()), dim=1)
+                cosine = float((out * wanted[held]).sum(dim=1).mean())
             figures = {"identity_teacher_cosine": round(cosine, 4)}
             say(f"epoch {epoch + 1}: mean cosine to the teacher on held-out faces {cosine:.3f}")
     head.eval()

@@ -21,7 +21,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def key_of(table: SampleTable, *more: str) -> str:
-    """Names exactly these pictures in this framing."""
+    """Names exactly these pictures in this framing; neither their labels nor their people."""
     digest = hashlib.sha256("\n".join([*more, *table.sample_id.tolist()]).encode())
     digest.update(np.ascontiguousarray(table.box).tobytes())
     if table.roll_deg is not None:

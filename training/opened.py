@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engagement.classification.classifier import build_network, calibrate
+from engagement.classification.classifier import build_network, calibrate, chip_of, scaled
 from engagement.classification.ensemble import averaged, members_of
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.errors import ConfigError, WeightsError
@@ -57,7 +57,11 @@ class Opened:
 
     def calibrated(self, head: str, logits: FloatArray) -> FloatArray:
         """Probabilities of one head from its logits; float32 (n, classes)."""
-        return calibrate(logits, self.head(head).labels, dict(self.record.calibration.get(head, {})))
+        return calibrate(logits, self.head(head).labels, self.record.calibration.get(head, {}))
+
+    def scaled(self, head: str, logits: FloatArray) -> FloatArray:
+        """Calibrated logits of one head; float32 (n, classes)."""
+        return scaled(logits, self.head(head).labels, self.record.calibration.get(head, {}))
 
     def together(self, head: str, parts: Sequence[FloatArray]) -> FloatArray:
         """The answer of the network itself: of one part."""
@@ -136,8 +140,7 @@ def open_model(reference: str) -> Model:
 
 
 def _opened(loaded: LoadedWeights) -> Opened:
-    chip = ChipSpec.from_dict(dict(loaded.record.chip))
-    return Opened(loaded.name, loaded.sha256, build_network(loaded), chip, loaded.record)
+    return Opened(loaded.name, loaded.sha256, build_network(loaded), chip_of(loaded), loaded.record)
 
 
 def with_head(base: Opened, name: str, head: HeadSpec, dropout: float = 0.2) -> FaceStateNet:

@@ -76,19 +76,24 @@ def make_schedule(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRSchedul
             return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
 
         return LambdaLR(optimizer, factor)
-    warmup = recipe.warmup
-    if abs(warmup * steps - 1) < 1e-6:
-        warmup *= 1.5  # OneCycleLR divides by the length of its rise less one step
     rates = [group["lr"] for group in optimizer.param_groups]
     return OneCycleLR(
         optimizer,
         rates,
         total_steps=steps,
-        pct_start=warmup,
+        pct_start=rising_share(recipe.warmup, steps),
         div_factor=10,
         final_div_factor=1000,
         cycle_momentum=recipe.optimizer != "sgd",
     )
+
+
+def rising_share(share: float, steps: int) -> float:
+    """The share of a run's steps in which OneCycleLR's rate rises, moved where it would be one step.
+
+    OneCycleLR divides by the length of its rise less one step.
+    """
+    return share * 1.5 if abs(share * steps - 1) < 1e-6 else share
 
 
 class Sam(Optimizer):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-import pickle
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -39,7 +38,7 @@ from training.lightning_module import HeadTrainer
 from training.loading import fitting_loaders, measuring_batches, training_batches
 from training.loss import answer_weights, class_weights
 from training.recipe import Recipe, changed_keys
-from training.run_folder import enter
+from training.run_folder import best_epoch, enter, going_on, steps_done
 from training.samples import SampleTable
 from training.sampling import EpochSampler
 from training.statistics import renew_statistics
@@ -176,14 +175,12 @@ def train_network(
     batches = training_batches(dataset, recipe, sampler, loaders)
     if last is not None:
         # Lightning draws a resumed run's first batches before it tells the sampler which epoch it is.
-        sampler.set_epoch(_steps_done(last) // len(batches))
+        sampler.set_epoch(steps_done(last) // len(batches))
     steps = len(batches) * recipe.epochs
     if limits.max_steps > 0:
         steps = min(steps, limits.max_steps)
     if last is not None:
-        done = _steps_done(last)
-        what = "finished before, nothing is left to train" if done >= steps else f"goes on after step {done}"
-        say(f"{folder}: {what}")
+        say(going_on(last, steps))
     wanted = None
     if recipe.imitate:
         say(f"{recipe.teacher}: looking at {len(train)} faces")
@@ -220,10 +217,7 @@ def train_network(
         trainer = _trainer(recipe, limits, callbacks, steps, folder)
         trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
     chosen = folder / "best.ckpt"
-    if not chosen.is_file():
-        raise DataError(f"{chosen} is gone, which held the best epoch", "Start anew with --no-resume.")
-    # Our own file of this run, with Lightning's state beside the tensors.
-    module.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"])
+    module.load_state_dict(best_epoch(chosen))
     return module.network.eval().cpu(), chosen
 
 
@@ -276,14 +270,6 @@ def _changed(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     return [k for k in asked if k != "recipe" and begun[k] != asked[k]] + changed_keys(
         begun["recipe"], asked["recipe"]
     )
-
-
-def _steps_done(checkpoint: Path) -> int:
-    """Optimiser steps of a run that is gone on with; DataError where its checkpoint cannot be read."""
-    try:
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["global_step"])
-    except (EOFError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
-        raise DataError(f"{checkpoint} is damaged", "Remove it: the run then begins anew.") from error
 
 
 def _trainer(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from engagement.errors import ConfigError
+import torch
+from torch import Tensor
+
+from engagement.errors import ConfigError, DataError
 
 
 def _changed(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -45,7 +49,7 @@ def enter(
         if different:
             raise ConfigError(
                 f"{folder} holds a run that differs in: {', '.join(different)}",
-                "Start anew with --no-resume, or choose another folder with -o.",
+                f"Choose another folder with -o. {_anew(folder)}",
             )
     if leading:
         if not resume:
@@ -63,4 +67,44 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error})", "Remove it, or use --no-resume.") from error
+        raise ConfigError(f"{path} cannot be read ({error})", _anew(path.parent)) from error
+
+
+def steps_done(last: Path) -> int:
+    """Optimiser steps of a run that is gone on with.
+
+    Raises:
+        DataError: its checkpoint cannot be read.
+    """
+    return int(_checkpoint(last)["global_step"])
+
+
+def going_on(last: Path, steps: int) -> str:
+    """What is said of a run of so many steps that is gone on with; errors as of :func:`steps_done`."""
+    done = steps_done(last)
+    what = "finished before, nothing is left to train" if done >= steps else f"goes on after step {done}"
+    return f"{last.parent}: {what}"
+
+
+def best_epoch(best: Path) -> Mapping[str, Tensor]:
+    """State of the module in the best epoch of a run that is over.
+
+    Raises:
+        DataError: its checkpoint is gone or cannot be read.
+    """
+    if not best.is_file():
+        raise DataError(f"{best} is gone, which held the best epoch", _anew(best.parent))
+    return _checkpoint(best)["state_dict"]
+
+
+def _anew(folder: Path) -> str:
+    return f"Remove {folder / 'last.ckpt'}: the run then begins anew."
+
+
+def _checkpoint(path: Path) -> Mapping[str, Any]:
+    try:
+        # Our own file of this run, with Lightning's state beside the tensors.
+        found = torch.load(path, map_location="cpu", weights_only=False)
+        return {key: found[key] for key in ("global_step", "state_dict")}
+    except (EOFError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path} is damaged", _anew(path.parent)) from error

@@ -34,10 +34,6 @@ class Segments:
     start_s: TimeArray
     end_s: TimeArray
 
-    def at(self, times_s: TimeArray) -> IndexArray:
-        """Labels at times within the segments."""
-        return self.label[self.place(times_s)]
-
     def place(self, times_s: TimeArray) -> IndexArray:
         """Which segment each time lies in."""
         row = np.searchsorted(self.start_s, times_s, side="right") - 1

@@ -28,6 +28,8 @@ def renew_statistics(network: FaceStateNet, dataset: ChipDataset, seed: int) -> 
         module.reset_running_stats()
         module.momentum = None  # a plain mean over the batches
     rows = np.random.default_rng(seed).permutation(len(dataset))[:_FACES]
+    if len(rows) > _BATCH:  # each batch has the same say, so a short last one would weigh more than its faces
+        rows = rows[: len(rows) // _BATCH * _BATCH]
     for start in range(0, len(rows), _BATCH):
         chips = torch.stack([dataset[int(row)][0] for row in rows[start : start + _BATCH]])
         if len(chips) > 1:  # BatchNorm cannot normalise one face by itself

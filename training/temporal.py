@@ -28,12 +28,6 @@ LICENCE = (
     "whose terms allow no commercial use"
 )
 
-#: What is wrong with a frame model that knows the people whom smoothers learn from.
-LEARNED = (
-    "the state head of '{name}' has learned from {what}, of whom its scores are truer than of anybody else. "
-    "Better: engagement train states --fit train, without --more, and --frame-weights of what it writes"
-)
-
 Say = Callable[[str], None]
 
 
@@ -77,8 +71,8 @@ def train_temporal(
     if videos is not None:
         clips_of(Path(videos))  # said before thousands of pictures are looked at
     model = load_frame_model(frame_weights)
-    if model.learned:
-        say(f"warning: {LEARNED.format(name=model.opened.name, what=' and '.join(model.learned))}")
+    for text in model.beware:
+        say(f"warning: {text}")
     fit, validate = read_material(
         model, Path(data), None if videos is None else Path(videos), folder, limit, say
     )
@@ -100,7 +94,7 @@ def train_temporal(
         "command": f"engagement train temporal --model {kind} --seed {seed}",
         "frame_weights": model.opened.name,
         "frame_weights_sha256": model.opened.sha256,
-        "frame_weights_base_sha256": base_sha256(model.opened.record.origin),
+        "frame_weights_base_sha256": base_sha256(model.opened.record),
         "frame_weights_learned": model.learned,
         "data": sources,
         "initial_weights": "random",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engagement.weights.store import WeightRecord
@@ -12,12 +13,17 @@ _WHAT = {
 }
 
 
-def _known(learned: list[str]) -> str:
+#: Head of the frame model -> what it says.
+_SAYS = {"expression": "expressions", "state": "states"}
+
+
+def _known(learned: Mapping[str, Sequence[str]]) -> str:
     if not learned:
         return "The frame model had not been trained on these pictures."
-    return (
-        f"**The frame model's state head had learned from {' and '.join(learned)}**: its scores of them are truer than "
-        "of anybody else, so what is said of states here does not hold for other people."
+    return " ".join(
+        f"**The frame model's {head} head had learned from {' and '.join(faces)}**: its scores of them are truer than of "
+        f"anybody else, so what is said of {_SAYS[head]} here does not hold for other people."
+        for head, faces in learned.items()
     )
 
 
@@ -34,7 +40,7 @@ sure of. {parameters} parameters. Chosen with `--temporal {record.kind}`.
 
 - sha256: `{sha256}`
 - frame model: `{origin.get("frame_weights", "")}`, sha256 `{origin.get("frame_weights_sha256", "")}`,
-  a head for states on sha256 `{origin.get("frame_weights_base_sha256", "")}`; scores of another network have another
+  with the expressions of sha256 `{origin.get("frame_weights_base_sha256", "")}`; scores of another network have another
   meaning: train again
 - made by: `{origin.get("command", "")}`
 - licence: {record.licence}
@@ -44,7 +50,7 @@ sure of. {parameters} parameters. Chosen with `--temporal {record.kind}`.
 
 {data}
 
-{_known(origin.get("frame_weights_learned") or [])} No set of ours labels a face frame by frame:
+{_known(origin.get("frame_weights_learned") or {})} No set of ours labels a face frame by frame:
 sequences are drawn from semi-Markov chains (`training/semi_markov.py`) whose durations and transitions are
 assumptions, varied from sequence to sequence, and put together from single pictures. WACV-2016 gives
 ordered frames of real people; its interval is not published, and one second is assumed.

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,9 @@ from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig
 from training.frame_outputs import load_frame_model, pool
-from training.temporal import LEARNED, read_material
+from training.metrics import interval
+from training.plain import to_json
+from training.temporal import read_material
 from training.temporal_figures import Tally, figures, overall, resample
 from training.temporal_fit import SCHEDULES, choose_windows, held_out_runs, judge, validation_runs
 from training.temporal_items import Material
@@ -76,8 +77,8 @@ def evaluate_temporal(
                 f"not for '{model.opened.name}' ({model.opened.sha256[:12]})",
                 "Give its own with --frame-weights, or train it again.",
             )
-    if model.learned:
-        say(f"warning: {LEARNED.format(name=model.opened.name, what=' and '.join(model.learned))}")
+    for text in model.beware:
+        say(f"warning: {text}")
     _, validate = read_material(model, Path(data), None, folder, limit, say)
     # As in training with its default seed: the box has the windows that networks of that seed correct.
     runs = validation_runs(validate, SCHEDULES["lstm"].validation_runs, 1)
@@ -113,7 +114,7 @@ def evaluate_temporal(
         "frame_weights": {
             "name": model.opened.name,
             "sha256": model.opened.sha256,
-            "learned": model.learned,
+            "learned": [faces for known in model.learned.values() for faces in known],
         },
         "weights": files,
         "box_s": [usual.window_s, usual.state_window_s],
@@ -123,7 +124,7 @@ def evaluate_temporal(
         **compare(smoothers, tasks, draws, say),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    (folder / "evaluation.json").write_text(to_json(result), encoding="utf-8")
     if docs is not None:
         docs.parent.mkdir(parents=True, exist_ok=True)
         docs.write_text(report(result), encoding="utf-8")
@@ -145,11 +146,12 @@ def compare(
         say: takes messages.
 
     Returns:
-        tasks: task -> smoother -> figure -> [value, low, high] (95 %);
+        tasks: task -> smoother -> figure -> [value, low, high] (95 %, NaN where they are not known, see ``resample``);
         steps: the comparisons that the default came from, in order; default: its name.
     """
     table: dict[str, dict[str, dict[str, list[float]]]] = {}
     drawn: dict[str, dict[str, list[dict[str, float]]]] = {}
+    whole: dict[str, dict[str, float]] = {}
     for task, runs in tasks.items():
         tallies: list[Tally] = []
         for name, smoother in smoothers.items():
@@ -157,12 +159,12 @@ def compare(
             tallies.append(judge(smoother, runs))
         samples = resample(tallies, [r.group for r in runs], draws)
         drawn[task] = dict(zip(smoothers, samples, strict=True))
-        table[task] = {}
+        table[task], whole[task] = {}, {}
         for name, one in zip(smoothers, tallies, strict=True):
             value = figures(one.total())
-            value["overall"] = overall(value)
+            whole[task][name] = value["overall"] = overall(value)
             table[task][name] = {
-                key: [v, *_interval([s[key] for s in drawn[task][name]])]
+                key: [v, *interval([s[key] for s in drawn[task][name]])]
                 for key, v in value.items()
                 if np.isfinite(v)
             }
@@ -171,8 +173,8 @@ def compare(
     for name in [n for n in smoothers if n in SMOOTHERS and n != best]:
         difference = {
             task: [
-                table[task][name]["overall"][0] - table[task][best]["overall"][0],
-                *_interval([a["overall"] - b["overall"] for a, b in zip(d[name], d[best], strict=True)]),
+                whole[task][name] - whole[task][best],
+                *interval([a["overall"] - b["overall"] for a, b in zip(d[name], d[best], strict=True)]),
             ]
             for task, d in drawn.items()
         }
@@ -198,11 +200,6 @@ def beats(difference: Mapping[str, Sequence[float]], against: str) -> bool:
     made = [d for task, d in difference.items() if task != "wacv2016"]
     real = [d for task, d in difference.items() if task == "wacv2016" and against != "none"]
     return bool(made) and all(d[1] > 0 for d in made) and all(not d[2] < 0 for d in real)
-
-
-def _interval(values: Sequence[float]) -> list[float]:
-    finite = [v for v in values if np.isfinite(v)]
-    return [float(v) for v in np.percentile(finite, [2.5, 97.5])] if finite else [float("nan")] * 2
 
 
 def main() -> None:

@@ -199,13 +199,14 @@ def resample(
         seed: of the draws.
 
     Returns:
-        per smoother, ``draws`` sets of figures; ``overall`` is among them.
+        per smoother, ``draws`` sets of figures; ``overall`` is among them. None of a single group: how another one
+        would differ is not known.
     """
     rng = np.random.default_rng(seed)
     _, member = np.unique(np.asarray(groups), return_inverse=True)
     n = int(member.max()) + 1
     out: list[list[dict[str, float]]] = [[] for _ in tallies]
-    for _ in range(draws):
+    for _ in range(draws if n > 1 else 0):
         times = np.bincount(rng.integers(0, n, n), minlength=n)[member]
         for place, one in zip(out, tallies, strict=True):
             figure = figures(one.total(times))

@@ -20,7 +20,7 @@ from temporal.lstm import LstmConfig, LstmNet
 from training.going_on import Checkpoint
 from training.history import History
 from training.lightning import pl
-from training.run_folder import enter
+from training.run_folder import best_epoch, enter, going_on
 from training.semi_markov import EXPRESSION_CHAIN, EXPRESSION_CHAIN_SHIFTED
 from training.temporal_figures import Tally, figures, overall, tally
 from training.temporal_items import Material, RisingSampler, SequenceItems, collate, expression_weights
@@ -137,6 +137,7 @@ def fit_network(
 
     Raises:
         ConfigError: the folder holds a run with other settings.
+        DataError: a checkpoint in it cannot be read.
     """
     held_out = validation_runs(validate, schedule.validation_runs, seed)
     windows = choose_windows(held_out)
@@ -157,6 +158,8 @@ def fit_network(
     settings = {"kind": kind, "schedule": asdict(schedule), "network": asdict(network.config)}
     settings["outputs of the frame model"] = [fit.digest(), validate.digest()]
     last = enter(folder, "settings.json", {**settings, "steps": steps, "seed": seed}, resume)
+    if last is not None:
+        say(going_on(last, epochs * per_epoch))
     items = SequenceItems(fit, network.config, per_epoch * schedule.batch, seed)
     weights = expression_weights(schedule.balance)
     module = TemporalTrainer(network, weights, held_out, schedule.learning_rate, epochs * per_epoch, seed)
@@ -185,8 +188,7 @@ def fit_network(
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         trainer.fit(module, batches, rows, ckpt_path=last, weights_only=False)
     chosen = Path(best.best_model_path or folder / "last.ckpt")
-    # Our own file of this run, with Lightning's state beside the tensors.
-    module.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=False)["state_dict"])
+    module.load_state_dict(best_epoch(chosen))
     network = module.network.eval().cpu()
     own = figures(judge(smoother_of(network), held_out).total())
     metrics = {f"val_{k}": round(v, 4) for k, v in {**own, "score": overall(own)}.items() if np.isfinite(v)}

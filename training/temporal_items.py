@@ -122,7 +122,7 @@ class SequenceItems(Dataset[Arrays]):
             # The interval between its frames is not known; about one second is assumed.
             step = float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
             count = max(2, int(self.duration_s / step))
-            first = int(rng.integers(0, max(1, len(whole.run) - count)))
+            first = int(rng.integers(0, max(1, len(whole.run) - count + 1)))
             part = slice(first, first + count)
             run = whole.run.rows(part)
             run = ScoreRun(run.times_s * step, run.prob, run.valid, run.chips)

@@ -12,6 +12,7 @@ from temporal.base import EXPRESSION_COUNT, TemporalSmoother
 from temporal.conv3d import Conv3dNet, Conv3dSmoother
 from temporal.lstm import LstmNet, LstmSmoother
 from training.lightning import pl
+from training.optimization import rising_share
 from training.temporal_figures import Tally, figures, overall, tally
 from training.temporal_sequences import LabelledRun
 
@@ -107,6 +108,6 @@ class TemporalTrainer(pl.LightningModule):
             lr=self.learning_rate,
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=self.steps, pct_start=0.1
+            optimizer, self.learning_rate, total_steps=self.steps, pct_start=rising_share(0.1, self.steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
+
+from training.figure_text import UNKNOWN
 
 _TASKS = {
     "made": "Made-up sequences of test pictures, with habits around which training varied",
@@ -30,11 +33,20 @@ _COLUMNS = {
 _COLUMNS["shifted"] = _COLUMNS["made"]
 
 
-def _cell(entry: list[float] | None) -> str:
+def _cell(entry: Sequence[float] | None) -> str:
     if entry is None:
-        return "–"
+        return UNKNOWN
     digits = 1 if entry[0] >= 10 else 3
-    return f"{entry[0]:.{digits}f} ({entry[1]:.{digits}f}–{entry[2]:.{digits}f})"
+    low, high = entry[1:]
+    between = "" if isnan(low) else f" ({low:.{digits}f}–{high:.{digits}f})"
+    return f"{entry[0]:.{digits}f}{between}"
+
+
+def _difference(entry: Sequence[float]) -> str:
+    value, low, high = entry
+    if isnan(value):
+        return UNKNOWN
+    return f"{value:+.3f}" + ("" if isnan(low) else f" ({low:+.3f} to {high:+.3f})")
 
 
 def _table(task: str, figures: Mapping[str, Mapping[str, list[float]]]) -> str:
@@ -80,10 +92,7 @@ def report(result: Mapping[str, Any]) -> str:
     tables = "\n".join(_table(task, figures) for task, figures in result["tasks"].items())
     steps = "\n".join(
         f"| {s['name']} | {s['against']} | "
-        + " | ".join(
-            f"{s['difference'][t][0]:+.3f} ({s['difference'][t][1]:+.3f} to {s['difference'][t][2]:+.3f})"
-            for t in result["tasks"]
-        )
+        + " | ".join(_difference(s["difference"][t]) for t in result["tasks"])
         + f" | {'yes' if s['beats'] else 'no'} |"
         for s in result["steps"]
     )

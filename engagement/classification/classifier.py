@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,7 @@ from engagement.classification.ensemble import KIND, averaged, members_of
 from engagement.classification.network import FaceStateNet, NetworkSpec
 from engagement.classification.options import ClassifierConfig
 from engagement.device import is_cpu
-from engagement.errors import WeightsError
+from engagement.errors import EngagementError, WeightsError
 from engagement.faces.chips import normalize_chips
 from engagement.inference import Run, runner
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
@@ -28,6 +29,10 @@ from engagement.weights.store import LoadedWeights, load_weights
 #: that it meets. Not an option: the last bits of a score depend on it (libraries sum in another order for another
 #: number of pictures).
 _CHUNK, _CHUNK_GPU = 8, 256
+
+#: What a record of another form makes its readers raise.
+_UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError, EngagementError)
+_WRITE_AGAIN = "Use a file that `engagement train` or `engagement ensemble` wrote, as it wrote it."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,18 +66,51 @@ def build_network(weights: LoadedWeights) -> FaceStateNet:
     """The network of a weight file, in evaluation mode.
 
     Raises:
-        WeightsError: the tensors do not fit the network that the record describes.
+        WeightsError: the record describes no network of ours, or the tensors do not fit the one that it describes.
     """
-    network = FaceStateNet(NetworkSpec.from_dict(weights.record.network))
-    wanted = {k for k in network.state_dict() if not k.endswith("num_batches_tracked")}
-    missing, extra = wanted - set(weights.tensors), set(weights.tensors) - wanted
-    if missing or extra:
-        culprit = sorted(missing or extra)[0]
+    try:
+        network = FaceStateNet(NetworkSpec.from_dict(weights.record.network))
+    except _UNREADABLE as error:
         raise WeightsError(
-            f"{weights.name}: tensors do not fit the recorded network, for example '{culprit}'"
+            f"{weights.name}: its record describes no network ({_culprit(error)})", _WRITE_AGAIN
+        ) from error
+    wanted = {k: v.shape for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    given = {k: v.shape for k, v in weights.tensors.items()}
+    wrong = sorted(k for k in wanted.keys() | given.keys() if wanted.get(k) != given.get(k))
+    if wrong:
+        one = wrong[0]
+        raise WeightsError(
+            f"{weights.name}: {len(wrong)} tensors do not fit the recorded network, for example '{one}', which is "
+            f"{_shape(given.get(one))} in the file and {_shape(wanted.get(one))} in the network",
+            _WRITE_AGAIN,
         )
     network.load_state_dict(dict(weights.tensors), strict=False)
     return network.eval()
+
+
+def chip_of(weights: LoadedWeights) -> ChipSpec:
+    """The face chips that the network of a weight file looks at.
+
+    Raises:
+        WeightsError: the record does not describe them.
+    """
+    try:
+        return ChipSpec.from_dict(dict(weights.record.chip))
+    except _UNREADABLE as error:
+        raise WeightsError(
+            f"{weights.name}: its record describes no face chips ({_culprit(error)})", _WRITE_AGAIN
+        ) from error
+
+
+def _culprit(error: Exception) -> str:
+    """What a record lacks, or is wrong in it."""
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    return error.message if isinstance(error, EngagementError) else str(error) or "of another form"
+
+
+def _shape(shape: Sequence[int] | None) -> str:
+    return "absent" if shape is None else "x".join(map(str, shape)) or "one number"
 
 
 def _fused(network: FaceStateNet) -> FaceStateNet:
@@ -86,20 +124,30 @@ def _fused(network: FaceStateNet) -> FaceStateNet:
     return network
 
 
-def calibrate(logits: FloatArray, labels: LabelSet, calibration: dict[str, Any]) -> FloatArray:
-    """Probabilities from logits, with the temperature or scale and bias that training found.
+def scaled(logits: FloatArray, labels: LabelSet, calibration: Mapping[str, Any]) -> FloatArray:
+    """Logits with the temperature (exclusive labels), or scale and bias (independent ones), that training found.
 
     Args:
         logits: (n, classes).
 
     Returns:
-        float32 (n, classes): softmax for exclusive labels, sigmoid each for independent ones.
+        float32 (n, classes).
     """
     if labels.kind == "exclusive":
-        return softmax(logits / float(calibration.get("temperature", 1.0)), axis=1).astype(np.float32)
+        return (logits / float(calibration.get("temperature", 1.0))).astype(np.float32)
     scale = np.asarray(calibration.get("scale", np.ones(len(labels))), np.float32)
     bias = np.asarray(calibration.get("bias", np.zeros(len(labels))), np.float32)
-    return expit(logits * scale + bias).astype(np.float32)
+    return (logits * scale + bias).astype(np.float32)
+
+
+def calibrate(logits: FloatArray, labels: LabelSet, calibration: Mapping[str, Any]) -> FloatArray:
+    """Probabilities from logits (n, classes), with what training found (see :func:`scaled`).
+
+    Returns:
+        float32 (n, classes): softmax for exclusive labels, sigmoid each for independent ones.
+    """
+    known = scaled(logits, labels, calibration)
+    return (softmax(known, axis=1) if labels.kind == "exclusive" else expit(known)).astype(np.float32)
 
 
 class FaceClassifier:
@@ -110,20 +158,18 @@ class FaceClassifier:
         device: where the networks run (see ``engagement.device``).
 
     Raises:
-        WeightsError: a file is damaged, or its expression classes are none of ours.
+        WeightsError: a file is damaged, or one of its two documented heads has classes that are none of ours.
     """
 
     def __init__(self, config: ClassifierConfig | None = None, device: str = "cpu") -> None:
         self.config = config or ClassifierConfig()
         self.device = device
         main = self._load(self.config.checkpoint)
+        _check_documented(self.config.checkpoint, main.heads)
         self._loaded = [main]
         lacking = {"expression", "state"} - set(main.heads)
         if lacking or not main.identity_dim:
             self._loaded.append(self._load(DEFAULT_WEIGHTS))
-        if "expression" in main.heads:
-            for name in main.heads["expression"].classes:
-                EXPRESSIONS.index(name)
         #: Heads beyond the two documented ones: name -> labels.
         self.extra_heads = {k: v for k, v in main.heads.items() if k not in ("expression", "state")}
 
@@ -134,7 +180,7 @@ class FaceClassifier:
             network = _fused(build_network(member.weights))
             if self.config.mirror:
                 network.look_twice()
-            chip = ChipSpec.from_dict(dict(member.weights.record.chip))
+            chip = chip_of(member.weights)
             example = np.zeros((2, 3, chip.size, chip.size), np.float32)
             run = runner(_OfChips(network), example, (0,), self.device)
             networks.append(_Network(member.weights, network.spec, chip, member.share, run))
@@ -212,6 +258,23 @@ class FaceClassifier:
                 part.append(values)
         *logits, identity = (np.concatenate(part) for part in parts)
         return dict(zip(heads, logits, strict=True)), identity
+
+
+def _check_documented(checkpoint: str, heads: Mapping[str, LabelSet]) -> None:
+    """Raise WeightsError where a documented head has classes, or is of a kind, that its columns are not made for."""
+    for name, ours in (("expression", EXPRESSIONS), ("state", LEARNER_STATES)):
+        if name not in heads:
+            continue
+        foreign = [c for c in heads[name].classes if c not in ours.classes]
+        kind = heads[name].kind
+        if not foreign and kind == ours.kind:
+            continue
+        what = f"classes that are none of ours: {', '.join(foreign)}" if foreign else f"{kind} classes"
+        raise WeightsError(
+            f"{checkpoint}: its head '{name}' has {what}",
+            f"The head '{name}' is for {ours.kind} classes out of {', '.join(ours.classes)}; "
+            "`engagement train extension` adds others under a name of their own.",
+        )
 
 
 class _OfChips(nn.Module):

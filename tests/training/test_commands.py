@@ -58,6 +58,9 @@ def test_base(backbone: str, expression_folders: Path, tmp_path: Path) -> None:
     assert record.licence
     figures = json.loads((out / "metrics.json").read_text())
     assert figures == record.metrics["expression"]
+    # A shipped model is measured on several sets: each figure says which.
+    assert {found["data"] for found in figures.values()} == {record.origin["data"]}
+    assert f"expression, test split ({figures['test']['n']} faces of {record.origin['data']})" in card(out)
     low, high = figures["test"]["intervals"]["accuracy"]
     assert low <= figures["test"]["accuracy"] <= high
     for words in (

@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from engagement.classification.classifier import FaceClassifier
 from engagement.classification.ensemble import averaged
 from engagement.classification.options import ClassifierConfig
+from engagement.errors import ConfigError
 from engagement.faces.chips import cut_chips
 from engagement.labels import LabelSet
-from engagement.weights.store import read_record
+from engagement.weights import DEFAULT_WEIGHTS
+from engagement.weights.store import locate, read_record
 from tests.training.made_up_faces import made_up_face
 from tests.training.tiny_models import error, ok, write_model
 from training.calibration import fit_temperature
 from training.datasets.registry import load
-from training.ensemble import fit_shares
+from training.ensemble import EnsembleRun, fit_shares
 from training.opened import open_model, open_network
 
 
@@ -135,6 +137,8 @@ def test_a_temperature_sharpens_the_mean() -> None:
     [
         (["{grey}"], "no ensemble: give two or more"),
         (["{grey}", "{grey}"], "one checkpoint is given twice"),
+        (["default", DEFAULT_WEIGHTS], "one checkpoint is given twice"),
+        (["default", "{shipped}"], "one checkpoint is given twice"),
         (["{grey}", "{colour}", "--skip-bad"], "--skip-bad says nothing without --fit"),
         (["{grey}", "{colour}", "--weights", "1"], "--weights has 1 numbers for 2 checkpoints"),
         (["{grey}", "{colour}", "--weights", "1,x"], "is no list of numbers"),
@@ -152,6 +156,7 @@ def test_mistakes_are_named(
     labels = LabelSet("expression", ("sad", "happy"), "exclusive")
     other = write_model(tmp_path / "other.safetensors", labels=labels)
     places = {"grey": members[0], "colour": members[1], "other": other, "both": ensemble}
+    places["shipped"] = locate("default")[1]
     out = tmp_path / "e.safetensors"
     assert message in error("ensemble", *(w.format(**places) for w in words), "-o", out)
     assert not out.exists()
@@ -161,6 +166,8 @@ def test_no_member_is_written_over(members: tuple[Path, Path]) -> None:
     before = members[0].read_bytes()
     assert "is one of the checkpoints" in error("ensemble", *members, "-o", members[0])
     assert members[0].read_bytes() == before
+    with pytest.raises(ConfigError, match="is one of the checkpoints"):
+        EnsembleRun(("default", str(members[0])), locate("default")[1])
 
 
 def test_a_set_with_a_test_split_alone_is_refused(

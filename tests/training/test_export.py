@@ -79,8 +79,18 @@ def test_the_file_says_what_its_user_must_know(models: dict[str, Path], tmp_path
     assert json.loads(facts["chips"])["chips"]["size"] == 96
     assert json.loads(facts["calibration"])["expression"]["temperature"] == 1.4
     assert facts["licence"] == "made up 2" and facts["precision"] == "float32"
+    assert facts["looks"].startswith("one at each face; `engagement analyze` takes two")
     found = json.loads(path.with_name(f"{path.name}.json").read_text())
     assert set(found["largest_difference"]["random faces"]) == {"expression", "state", "identity"}
+
+
+@pytest.mark.parametrize(("kind", "looks"), [("odd", "two at"), ("ensemble", "one or two at")])
+def test_the_file_says_how_often_it_looks(
+    kind: str, looks: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    ok("export", models[kind], "--onnx", "-o", tmp_path / "m.onnx")
+    facts = ort.InferenceSession(str(tmp_path / "m.onnx")).get_modelmeta().custom_metadata_map
+    assert facts["looks"].startswith(looks)
 
 
 def test_a_file_that_differs_is_not_written(

@@ -217,3 +217,35 @@ def test_pictures_that_are_called_otherwise_now_are_said(expression_folders: Pat
     shutil.move(tmp_path / "train", folder / "train")
     _, said = names_of(tmp_path, load(str(folder)), model)
     assert "is not as it was when m learned from it" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("split", "flatters"), [("train", True), ("all", True), ("test", False), ("val", False)]
+)
+def test_faces_that_taught_a_model_are_told(
+    split: str, flatters: bool, expression_folders: Path, tmp_path: Path
+) -> None:
+    table = load(str(expression_folders)).with_validation(0.3)
+    said: list[str] = []
+    taught = open_model(str(write_model(tmp_path / "m.safetensors", **phase(table.name, 0.3))))
+    chosen_split(table, split, taught, said.append)
+    assert [f"--split {split} has faces to train with, and m learned" in text for text in said] == [
+        True
+    ] * flatters
+    other = open_model(str(write_model(tmp_path / "o.safetensors", **phase("others", 0.3))))
+    said.clear()
+    chosen_split(table, split, other, said.append)
+    assert not said
+
+
+def test_a_set_without_splits_is_told_of_too(expression_folders: Path, tmp_path: Path) -> None:
+    table = load(str(expression_folders))
+    table = table.rows(table.split == "train")
+    said: list[str] = []
+    chosen_split(
+        table,
+        "test",
+        open_model(str(write_model(tmp_path / "m.safetensors", **phase(table.name, 0.3)))),
+        said.append,
+    )
+    assert "has no test split, and m learned" in said[0]

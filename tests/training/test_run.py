@@ -194,6 +194,23 @@ def test_statistics_of_frozen_stages_are_those_of_the_training_faces(expression_
     assert {m.momentum for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {0.1}
 
 
+@pytest.mark.parametrize(("faces", "batch", "counted"), [(40, 16, 32), (40, 20, 40), (11, 16, 11)])
+def test_no_face_counts_more_than_others_in_renewed_statistics(
+    faces: int, batch: int, counted: int, expression_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = FaceStateNet(SPEC)
+    table = load(str(expression_folders)).part("train").rows(np.arange(faces))
+    dataset = ChipDataset(table, replace(RECIPE, size=32).chip)
+    monkeypatch.setattr("training.statistics._BATCH", batch)
+    renew_statistics(network, dataset, seed=1)
+    rows = np.random.default_rng(1).permutation(faces)[:counted]
+    stem = network.backbone[0]
+    assert isinstance(stem, torch.nn.Sequential)
+    with torch.no_grad():
+        seen = stem[0](torch.stack([dataset[int(i)][0] for i in rows]))
+    torch.testing.assert_close(stem[1].running_mean, seen.mean(dim=(0, 2, 3)), rtol=1e-3, atol=1e-4)
+
+
 def test_a_run_begun_before_a_key_existed_goes_on(expression_folders: Path, tmp_path: Path) -> None:
     run(expression_folders, tmp_path, **SMALL_RUN, epochs=1)
     record = json.loads((tmp_path / "run.json").read_text())
@@ -307,14 +324,14 @@ def test_a_folder_with_another_run_is_refused(expression_folders: Path, tmp_path
     (tmp_path / "last.ckpt").write_bytes(b"")
     asked = {"recipe": RECIPE.to_dict(), "data": {}, "max_steps": -1}
     (tmp_path / "run.json").write_text(json.dumps(asked))
-    with pytest.raises(ConfigError, match=r"differs in: data, .*learning_rate.*--no-resume"):
+    with pytest.raises(ConfigError, match=r"differs in: data, .*learning_rate.*Remove .*last\.ckpt"):
         run(expression_folders, tmp_path, learning_rate=0.5)
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04"], ids=["empty", "text", "cut"])
 def test_a_damaged_checkpoint_is_named(content: bytes, expression_folders: Path, tmp_path: Path) -> None:
     (tmp_path / "last.ckpt").write_bytes(content)
-    with pytest.raises(DataError, match=r"last\.ckpt is damaged\. Remove it"):
+    with pytest.raises(DataError, match=r"last\.ckpt is damaged\. Remove .*last\.ckpt: the run then"):
         run(expression_folders, tmp_path, **SMALL_RUN)
 
 

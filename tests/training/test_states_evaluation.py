@@ -18,6 +18,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 from engagement.errors import ConfigError, DataError
 from engagement.labels import LEARNER_STATES
 from engagement.types import FloatArray, IndexArray
+from tests import media
 from training.datasets.daisee import PRESENT, present
 from training.datasets.registry import load
 from training.metrics import auc, balanced_accuracy, balanced_ece, expected_calibration_error
@@ -35,6 +36,7 @@ from training.states_evaluation.figures import (
     weighted_auc,
     weighted_spearman,
 )
+from training.states_evaluation.framings import video_faces
 from training.states_evaluation.report import report
 from training.states_evaluation.run import Faces, cross_validate
 from training.states_evaluation.validation import (
@@ -328,6 +330,18 @@ def test_daisee_keeps_its_graded_levels(daisee_folder: Path) -> None:
     table = load(str(daisee_folder))
     assert np.array_equal(table.target, present(levels_of(table)))
     assert np.array_equal(levels_of(table.part("val")), levels_of(table)[table.split == "val"])
+
+
+def test_clips_are_those_that_smoothers_learn_from(tmp_path: Path) -> None:
+    """Whatever their ending, in capitals or not; none is an error that says where they were looked for."""
+    with pytest.raises(DataError, match=r"holds no clips named webcam_\*"):
+        video_faces(tmp_path)
+    for name in ("webcam_1.AVI", "webcam_2.mkv"):
+        (tmp_path / name).write_bytes(media.steady(tmp_path).path.read_bytes())
+    said: list[str] = []
+    with pytest.raises(DataError, match="no face was found"):
+        video_faces(tmp_path, said.append)
+    assert said == ["faces of webcam_1.AVI", "faces of webcam_2.mkv"]
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -64,10 +66,10 @@ def test_training_varies_the_chain() -> None:
     assert weight.argmin() == neutral
 
 
-def test_labels_are_looked_up_at_their_times() -> None:
+def test_segments_are_looked_up_at_their_times() -> None:
     drawn = EXPRESSION_CHAIN.draw(30.0, np.random.default_rng(1))
     middle = (drawn.start_s + drawn.end_s) / 2
-    np.testing.assert_array_equal(drawn.at(middle), drawn.label)
+    np.testing.assert_array_equal(drawn.place(middle), np.arange(len(drawn.label)))
 
 
 def test_a_chain_is_checked() -> None:
@@ -186,6 +188,18 @@ def test_items_repeat_and_batch(config: LstmConfig | Conv3dConfig) -> None:
     assert torch.isfinite(batch["soft"]).all()
     known = torch.isfinite(batch["state"])
     assert (batch["state_weight"][known] > 0).all()
+
+
+def test_every_frame_of_ordered_pictures_is_drawn() -> None:
+    whole = made_up_material(0)
+    assert whole.ordered is not None
+    single = replace(whole.ordered, group=np.array(["one"] * len(whole.ordered)))
+    items = SequenceItems(replace(whole, ordered=single), LstmConfig(window_s=10.0), 10, 1)
+    rows = {prob.tobytes(): i for i, prob in enumerate(items.ordered[0].run.prob)}
+    seen: set[int] = set()
+    for seed in range(400):
+        seen |= {rows[p.tobytes()] for p in items._labelled("ordered", np.random.default_rng(seed)).run.prob}
+    assert seen == set(range(len(single)))
 
 
 def _labelled(expression: list[int]) -> LabelledRun:

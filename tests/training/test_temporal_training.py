@@ -22,16 +22,18 @@ from temporal import build_smoother
 from temporal.base import from_logits
 from temporal.box import BoxSmoother, NoSmoother
 from temporal.conv3d import Conv3dConfig
-from temporal.lstm import LstmConfig
+from temporal.lstm import LstmConfig, LstmNet
 from tests import media
 from tests.training.made_up_pools import PX, made_up_material
 from training.clip_outputs import clip_runs, face_run
 from training.frame_outputs import load_frame_model, pool
 from training.keeping import kept_as_they_are
+from training.plain import to_json
 from training.temporal import train_temporal
+from training.temporal_card import write_card
 from training.temporal_evaluation import beats, compare, evaluate_temporal
 from training.temporal_fit import Schedule, choose_windows, fit_network, held_out_runs
-from training.temporal_module import smoother_of
+from training.temporal_module import TemporalTrainer, smoother_of
 from training.temporal_report import report
 from training.temporal_sequences import (
     ordered_runs,
@@ -70,6 +72,23 @@ def test_the_box_beats_nothing_where_frames_are_noisy(tmp_path: Path) -> None:
     assert f"{windows[0]:g} s and {windows[1]:g} s did best" in page
     assert f"{value:.3f}" not in page  # the overall figure stands in the comparison alone
     assert f"{result['tasks']['made']['box']['macro_f1'][0]:.3f}" in page
+
+
+def test_a_single_person_has_no_interval(tmp_path: Path) -> None:
+    """As trials with a low --limit may have; JSON, page and the choice of the default cope."""
+    ordered = made_up_material(0).ordered
+    assert ordered is not None
+    single = ordered_runs(replace(ordered, group=np.array(["one"] * len(ordered))))
+    smoothers = {"none": NoSmoother(), "box": BoxSmoother(3.0)}
+    result = compare(smoothers, {"made": single, "wacv2016": single}, 50)
+    value, low, high = result["tasks"]["wacv2016"]["box"]["state_auc"]
+    assert 0 < value < 1 and np.isnan([low, high]).all()
+    assert result["default"] == "none"
+    assert json.loads(to_json(result))["steps"][0]["difference"]["made"][1:] == [None, None]
+    about = {"frame_weights": {"name": "f", "sha256": "0"}, "weights": {}, "sequences": 1, "draws": 50}
+    page = report({**result, **about, "box_s": [3.0, 5.0], "chosen_s": [3.0, 5.0]})
+    assert f"| box | {result['tasks']['wacv2016']['box']['auc_engagement'][0]:.3f} |" in page
+    assert "nan" not in page
 
 
 @pytest.mark.parametrize(
@@ -117,6 +136,17 @@ def test_a_few_steps_change_the_network_and_survive_the_file(
     np.testing.assert_allclose(again.smooth(run), smoother_of(network).smooth(run), atol=0.01)
 
 
+@pytest.mark.parametrize("steps", [1, 9, 10, 11])
+def test_a_run_of_any_length_has_a_schedule(steps: int) -> None:
+    made = TemporalTrainer(
+        LstmNet(LstmConfig(hidden=2)), torch.ones(7), [], 1e-2, steps
+    ).configure_optimizers()
+    for _ in range(steps - 1):
+        made["optimizer"].step()
+        made["lr_scheduler"]["scheduler"].step()
+    assert 0 < made["optimizer"].param_groups[0]["lr"] <= 1e-2
+
+
 def test_a_resumed_run_goes_on_as_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +177,34 @@ def test_a_resumed_run_goes_on_as_an_uninterrupted_one(
         fit_network("lstm", material, other, tmp_path / "cut", SMALL, config=config)
 
 
+@pytest.mark.parametrize(
+    ("file", "kept", "said"),
+    [
+        ("last.ckpt", 2000, r"last\.ckpt is damaged\. Remove .*last\.ckpt: the run then begins anew"),
+        ("best.ckpt", 2000, r"best\.ckpt is damaged\. Remove .*last\.ckpt"),
+        ("best.ckpt", None, r"best\.ckpt is gone, which held the best epoch\. Remove .*last\.ckpt"),
+    ],
+)
+def test_a_checkpoint_that_does_not_serve_is_named(
+    file: str, kept: int | None, said: str, tmp_path: Path
+) -> None:
+    config, material, other = LstmConfig(hidden=4), made_up_material(0), made_up_material(9)
+    short = replace(SMALL, steps=2, epoch_steps=1, validation_runs=1)
+    fit_network("lstm", material, other, tmp_path, short, config=config)
+    told: list[str] = []
+    fit_network("lstm", material, other, tmp_path, short, config=config, say=told.append)
+    assert f"{tmp_path}: finished before, nothing is left to train" in told
+    path = tmp_path / file
+    content = path.read_bytes()
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(content[:kept])
+    with pytest.raises(DataError, match=said):
+        fit_network("lstm", material, other, tmp_path, short, config=config)
+    (tmp_path / "last.ckpt").unlink(missing_ok=True)
+    fit_network("lstm", material, other, tmp_path, short, config=config)
+
+
 def test_half_a_file_of_outputs_is_made_anew(tmp_path: Path) -> None:
     made: list[int] = []
 
@@ -167,22 +225,36 @@ def test_half_a_file_of_outputs_is_made_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("phase", "learned"),
     [
-        ({}, []),
-        ({"head": {"views": 3}, "fit": ["train"]}, []),
-        ({"data": "daisee", "head": {"views": 3}}, ["DAiSEE's validation people"]),
+        ({}, {}),
+        ({"head": {"views": 3}, "fit": ["train"]}, {}),
+        ({"data": "daisee", "head": {"views": 3}}, {"state": ["DAiSEE's validation people"]}),
         (
             {"data": "daisee", "head": {"views": 3}, "fit": ["train", "val"], "more": {"data": ["wacv2016"]}},
-            ["DAiSEE's validation people", "people of wacv2016"],
+            {"state": ["DAiSEE's validation people", "people of wacv2016"]},
         ),
-        ({"head": {"name": "mood"}, "base": {"head": {"views": 3}, "fit": ["train"]}}, []),
-        ({"data": "rafdb", "recipe": {"validation_share": None}}, ["RAF-DB's validation faces"]),
+        ({"head": {"name": "mood"}, "base": {"head": {"views": 3}, "fit": ["train"]}}, {}),
+        (
+            {"data": "rafdb", "recipe": {"validation_share": None}},
+            {"expression": ["RAF-DB's validation faces"]},
+        ),
     ],
 )
-def test_a_frame_model_says_whom_it_knows(phase: dict, learned: list[str], tmp_path: Path) -> None:
+def test_a_frame_model_says_whom_it_knows(phase: dict, learned: dict[str, list[str]], tmp_path: Path) -> None:
     path = _frame_weights(tmp_path / "frame.safetensors")
     loaded = load_weights(str(path), "face_state")
     save_weights(path, replace(loaded.record, origin=phase), loaded.tensors)
-    assert load_frame_model(path).learned == learned
+    model = load_frame_model(path)
+    assert model.learned == learned
+    # The head that knows them is named, with what would help it.
+    assert [
+        "expression head" in text and "held out at least 10% of RAF-DB" in text for text in model.beware
+    ] == [head == "expression" for head in learned]
+    made = {"bound": 1.5}
+    record = WeightRecord("lstm", made, origin={"frame_weights_learned": learned})
+    card = write_card(tmp_path / "lstm.md", record, "0", 1).read_text(encoding="utf-8")
+    for head, says in (("expression", "expressions"), ("state", "states")):
+        assert (f"frame model's {head} head had learned" in card) is (head in learned)
+        assert (f"what is said of {says} here does not hold" in card) is (head in learned)
 
 
 def _frame_weights(path: Path, heads: tuple[str, ...] = ("expression", "state")) -> Path:

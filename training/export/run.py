@@ -270,6 +270,7 @@ def _describe(path: Path, model: Model, found: dict[str, Any], int8: bool) -> No
 
     graph = onnx.load(str(path))
     heads = {name: head.labels.to_dict() for name, head in model.heads.items()}
+    looks = sorted({"two" if network.network.spec.mirror else "one" for network in model.networks})
     facts = {
         "engagement_version": __version__,
         "checkpoint": model.name,
@@ -280,6 +281,8 @@ def _describe(path: Path, model: Model, found: dict[str, Any], int8: bool) -> No
         "calibration": json.dumps({"in_the_graph": True, **plain(dict(model.record.calibration))}),
         "input": "uint8 (faces, size, size, 3), RGB, cut as 'chips' says; normalisation is part of the graph",
         "output": "calibrated probabilities per head; softmax for exclusive labels, independent ones by themselves",
+        "looks": f"{' or '.join(looks)} at each face; `engagement analyze` takes two (a face and its mirror image, averaged) "
+        "unless told --no-mirror",
         "precision": "int8" if int8 else "float32",
         "compared_with_torch": json.dumps(
             plain({k: v for k, v in found.items() if "difference" in k or k == "agreement"})

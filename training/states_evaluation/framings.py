@@ -49,7 +49,7 @@ def video_faces(videos: Path, say: Say = lambda _: None) -> tuple[SampleTable, S
     DAiSEE's were (the detector's box squeezed to 90 x 120, compressed).
 
     Raises:
-        DataError: the folder holds no such clips.
+        DataError: the folder holds no such clips, or they show no face.
     """
     import cv2
 
@@ -57,11 +57,11 @@ def video_faces(videos: Path, say: Say = lambda _: None) -> tuple[SampleTable, S
     from engagement.faces.pose import head_pose
     from engagement.video import open_video
     from engagement.video.sampling import select
-    from training.clip_outputs import PATTERN
+    from training.clip_outputs import PATTERN, clips_of
 
     detector = MtcnnDetector(MtcnnConfig(min_face_px=40))
     loose, tight, boxes, rolls, people = [], [], [], [], []
-    for path in sorted(p for p in videos.glob(PATTERN) if p.suffix in (".avi", ".mp4")):
+    for path in clips_of(videos):
         say(f"faces of {path.name}")
         with open_video(path) as video:
             for frame in select(video.tickets(), _RATE_HZ):
@@ -80,7 +80,10 @@ def video_faces(videos: Path, say: Say = lambda _: None) -> tuple[SampleTable, S
                 rolls.append(float(head_pose(one.landmarks_xy)[0, 2]))
                 people.append(path.stem)
     if not loose:
-        raise DataError(f"{videos} holds no faces in clips named {PATTERN}")
+        raise DataError(
+            f"no face was found in the clips of {videos} named {PATTERN}",
+            "Give clips of people in front of a webcam.",
+        )
     n = len(loose)
     names = np.array([f"{who}/{i}" for i, who in enumerate(people)], dtype=np.str_)
     target = np.full((n, len(LEARNER_STATES)), np.nan, np.float32)
