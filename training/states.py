@@ -19,7 +19,7 @@ from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.engagement_only import engagement_figures, engagement_only
-from training.frozen import HeadFit, apply_head, features_of, fit_head, install_head
+from training.frozen import HeadFit, apply_head, features_of, fit_head, install_head, require_varying
 from training.initial import refuse_replacing
 from training.opened import open_network, with_head
 from training.samples import SampleTable
@@ -109,6 +109,8 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
         )
         for own in tables
     ]
+    for own in faces:
+        require_varying(own.features, base.name)
     install_head(network, HEAD, _fitted(faces, spec, fit))
     unseen, *further = held_out_logits(faces, spec, fit, say)
     measured_on = {FOLDS: train, **({"test": table.part("test")} if run.test else {})}

@@ -187,6 +187,9 @@ def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]
 
     Returns:
         sha256 of the file.
+
+    Raises:
+        WeightsError: a tensor holds values that are no finite numbers, or get none in half precision.
     """
     import torch
     from safetensors.torch import save
@@ -199,6 +202,14 @@ def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]
         for key, value in tensors.items()
         if not key.endswith("num_batches_tracked")
     }
+    broken = [key for key, value in packed.items() if not value.isfinite().all()]
+    if broken:
+        more = f" and {len(broken) - 1} more tensors" if len(broken) > 1 else ""
+        raise WeightsError(
+            f"{path} is not written: '{broken[0]}'{more} would hold values that are not finite in half precision",
+            "The training has diverged, or began with damaged weights: lower the learning rate "
+            "(--set learning_rate=…), or give other initial weights.",
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     temporary.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))

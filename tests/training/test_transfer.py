@@ -155,6 +155,17 @@ def test_says_when_the_same_videos_are_on_both_sides(tmp_path: Path) -> None:
         assert ("the figures flatter" in said) is flatters, said
 
 
+def test_says_so_as_well_where_the_faces_were_divided_by_time(tmp_path: Path) -> None:
+    base = write_model(tmp_path / "base.safetensors")
+    for by, flatters in (("time", True), ("video", False)):
+        own = {label: {f"{label}_{v}.mp4": 16 for v in range(2)} for label in ("a", "b")}
+        folder = write_captured(tmp_path / by, own)
+        ok("faces", "split", folder, "--by", by)
+        ok("train", "personal", "--data", folder, "--base", base, "-o", tmp_path / f"{by}_out")
+        found = json.loads((tmp_path / f"{by}_out" / "metrics.json").read_text())["val"]
+        assert any("other seconds of the videos" in why for why in found.get("beware", ())) is flatters
+
+
 def test_no_two_classes_have_one_column(tmp_path: Path) -> None:
     write_captured(tmp_path / "f", {name: {f"{name}_{v}.mp4": 4 for v in range(3)} for name in ("a", "c")})
     labels = LabelSet("expression", ("own_a", "b"), "exclusive")
