@@ -31,6 +31,7 @@ from training.lightning import (
     LearningRateMonitor,
     MisconfigurationException,
     TensorBoardLogger,
+    fit_module,
     pl,
     rank_zero_only,
 )
@@ -215,7 +216,7 @@ def train_network(
         # About things that are meant: a folder that holds the run to go on with, no worker processes.
         warnings.simplefilter("ignore")
         trainer = _trainer(recipe, limits, callbacks, steps, folder)
-        trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
+        fit_module(trainer, module, batches, held_out, last, folder=folder, resume=resume, say=say)
     chosen = folder / "best.ckpt"
     module.load_state_dict(best_epoch(chosen))
     return module.network.eval().cpu(), chosen

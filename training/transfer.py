@@ -20,14 +20,19 @@ from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.distillation import teacher_probabilities
 from training.frozen import HeadFit, features_of, fit_head, install_head, require_varying
-from training.held_out import knows, record_of, with_transfer_validation
+from training.held_out import (
+    knows,
+    record_of,
+    require_disjoint,
+    shared_videos,
+    with_transfer_validation,
+)
 from training.initial import refuse_replacing
 from training.opened import Opened, open_network, resting, with_head, with_heads
 from training.recipe import Recipe
 from training.run import Limits, train_network
 from training.samples import SampleTable
 from training.states import HEAD as STATE_HEAD
-from training.states import require_disjoint
 
 Say = Callable[[str], None]
 
@@ -183,12 +188,7 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
         table = with_transfer_validation(table)
     # Also where it has: `--by time` divides each video.
-    said, learned = (set(table.part(split).source.tolist()) for split in ("val", "train"))
-    if said & learned and len(np.unique(table.group)) < len(table):
-        beware.append(
-            "validates on other seconds of the videos that are learned from, whose pictures look alike: "
-            "the figures flatter. Capture two videos of each class, so that whole ones can be kept out"
-        )
+    beware += shared_videos(table)
     require_disjoint(table)
     unseen = [c for c, n in _counts(table.part("val")).items() if not n]
     if unseen:

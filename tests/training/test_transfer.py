@@ -11,7 +11,7 @@ from PIL import Image
 
 from engagement.classification.network import NetworkSpec
 from engagement.errors import ConfigError
-from engagement.labels import LabelSet
+from engagement.labels import EXPRESSIONS, LabelSet
 from engagement.weights.store import load_weights
 from tests.training.captured import write_captured
 from tests.training.made_up_faces import made_up_face
@@ -164,6 +164,39 @@ def test_says_so_as_well_where_the_faces_were_divided_by_time(tmp_path: Path) ->
         ok("train", "personal", "--data", folder, "--base", base, "-o", tmp_path / f"{by}_out")
         found = json.loads((tmp_path / f"{by}_out" / "metrics.json").read_text())["val"]
         assert any("other seconds of the videos" in why for why in found.get("beware", ())) is flatters
+
+
+def test_people_on_both_sides_are_refused_by_every_training(tmp_path: Path) -> None:
+    parts = ["train", "train", "val"]
+    rows = [f"{EXPRESSIONS.classes[i % 7]},{parts[i // 7]},p{i % 7}" for i in range(21)]
+    listed = write_list(tmp_path, "label,split,person", rows)
+    base = ("--base", write_model(tmp_path / "base.safetensors"))
+    for words in (("base", "--recipe", "fer2013"), ("personal", *base)):
+        said = error("train", *words, "--data", listed, "-o", tmp_path / "out")
+        assert "7 people or sources stand in two splits" in said and "Split by person" in said
+
+
+def test_a_base_from_faces_divided_by_time_says_that_the_figures_flatter(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", {name: {f"{name}.mp4": 16} for name in EXPRESSIONS.classes})
+    ok("faces", "split", folder, "--by", "time")
+    words = (
+        "--data",
+        folder,
+        "--recipe",
+        "fer2013",
+        "--backbone",
+        "cnn_bn",
+        "--set",
+        "size=48",
+        "--init",
+        "",
+        "--max-steps",
+        2,
+    )
+    said = ok("train", "base", *words, "--accelerator", "cpu", "-o", tmp_path / "out").output
+    assert "beware: validates on other seconds of the videos" in said
+    for file in ("metrics.json", "model_card.md", "report.html"):
+        assert "other seconds of the videos" in (tmp_path / "out" / file).read_text(encoding="utf-8")
 
 
 def test_no_two_classes_have_one_column(tmp_path: Path) -> None:
