@@ -323,13 +323,20 @@ def _trainer(
     return trainer
 
 
+def require_every_class(train: SampleTable) -> None:
+    """Raise DataError naming the exclusive classes that faces to train do not show."""
+    empty = [c for c, n in zip(train.labels.classes, np.nansum(train.target, axis=0), strict=True) if n == 0]
+    if empty:
+        raise DataError(
+            f"data set '{train.name}' has no training picture of: {', '.join(empty)}",
+            "Add some, or use `engagement train personal` or `engagement train extension`, which learn the classes "
+            "that there are.",
+        )
+
+
 def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:
     if train.labels.kind == "exclusive":
-        empty = [
-            c for c, n in zip(train.labels.classes, np.nansum(train.target, axis=0), strict=True) if n == 0
-        ]
-        if empty:
-            raise DataError(f"data set '{train.name}' has no training picture of: {', '.join(empty)}")
+        require_every_class(train)
         return class_weights(train.target, recipe.balance)
     return answer_weights(train.target)
 

@@ -253,9 +253,12 @@ def test_an_empty_class_folder_is_named(own_folders: Path, tmp_path: Path) -> No
 
 
 def test_what_is_no_data_set_says_so(tmp_path: Path) -> None:
-    for reference in (str(tmp_path / "nosuch"), f"{tmp_path}:nosuch"):
-        with pytest.raises(DataError, match="is no data set"):
-            load(reference)
+    with pytest.raises(DataError, match="nosuch' does not exist"):
+        load(str(tmp_path / "nosuch"))
+    with pytest.raises(DataError, match="is no data set: 'nosuch' is the name of none"):
+        load(f"{tmp_path}:nosuch")
+    with pytest.raises(DataError, match=r"Do you mean .*:fer2013\?"):
+        load(f"{tmp_path}:fre2013")
     with pytest.raises(DataError, match="holds no pictures"):
         load(str(tmp_path))
     with pytest.raises(DataError, match="does not exist"):

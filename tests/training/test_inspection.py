@@ -385,7 +385,7 @@ def test_names_on_the_page_are_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nosuch"], "'nosuch' is no data set"),
+        (["nosuch"], "'nosuch' does not exist"),
         (["{own}:ferplus"], "Looked for fer2013_train.parquet; fer2013new.csv"),
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from engagement.errors import ConfigError, DataError
 from engagement.labels import LabelSet
@@ -129,11 +131,23 @@ def load(reference: str, labels: LabelSet | None = None) -> SampleTable:
         return graded.graded_csv(path) if graded.has_grades(header) else files.labelled_csv(path, labels)
     if path.is_dir():
         return _recognised(path, labels)
-    raise DataError(
-        f"'{reference}' is no data set",
+    _refuse(reference)
+
+
+def _refuse(reference: str) -> NoReturn:
+    """Raise DataError that says why a reference is no data set: it is misspelled, not there, or something else."""
+    expected = (
         "Give a folder of class folders, a data set's official folder, a CSV, "
-        f"or FOLDER:SET with SET one of {', '.join(SETS)}.",
+        f"or FOLDER:SET with SET one of {', '.join(SETS)}."
     )
+    folder, colon, name = reference.rpartition(":")
+    if colon and not Path(reference).exists() and "/" not in name and "\\" not in name:
+        near = difflib.get_close_matches(name.lower(), SETS, 1)
+        remedy = f"Do you mean {folder or 'FOLDER'}:{near[0]}?" if near else expected
+        raise DataError(f"'{reference}' is no data set: '{name}' is the name of none", remedy)
+    if not Path(reference).exists():
+        raise DataError(f"'{reference}' does not exist", f"Check the spelling of the path. {expected}")
+    raise DataError(f"'{reference}' is no data set", expected)
 
 
 def _named(folder: Path, name: str) -> SampleTable:
