@@ -224,3 +224,12 @@ def test_why_figures_may_be_too_good_stands_beside_them(tmp_path: Path) -> None:
     both = [tmp_path / out / "model.safetensors" for out in ("one", "two")]
     ok("ensemble", *both, "--head", "own", "--fit", tmp_path / "f", "-o", tmp_path / "both.safetensors")
     assert why[0] in (tmp_path / "both.md").read_text(encoding="utf-8")
+    for name in ("a", "c"):  # of other faces, which nobody has learned from
+        for i in range(10):
+            (tmp_path / "others" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(made_up_face(i % 5, 20 + i, 48)).save(tmp_path / "others" / name / f"{i}.png")
+    said = ok(
+        "ensemble", *both, "--head", "own", "--fit", tmp_path / "others", "-o", tmp_path / "o.safetensors"
+    )
+    assert "beware" not in said.output
+    assert why[0] not in (tmp_path / "o.md").read_text(encoding="utf-8")

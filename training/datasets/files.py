@@ -13,7 +13,7 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONYMS, LabelSet
 from engagement.types import FloatArray
-from training.datasets.framing import boxes_for
+from training.datasets.framing import boxes_for, framed
 from training.datasets.lists import open_list
 from training.datasets.manifest import PARTS, Listed, part_of, picture_of, read_rows
 from training.samples import SampleTable, one_hot
@@ -220,10 +220,7 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
             f"{folder} has classes that '{labels.name}' does not know: {', '.join(unknown)}",
             f"Known classes: {', '.join(labels.classes)}",
         )
-    box = boxes_for(name, len(listed))
-    for i, item in enumerate(listed):
-        if item.box is not None:
-            box[i] = item.box
+    box, notes = framed(name, [item.box for item in listed])
     ids = [
         (item.picture.relative_to(folder) if item.picture.is_relative_to(folder) else item.picture).as_posix()
         for item in listed
@@ -238,6 +235,7 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
         box=box,
         sample_id=np.array(ids, dtype=np.str_),
         blocks=any(item.blocks for item in listed),
+        notes=notes,
     )
 
 

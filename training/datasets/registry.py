@@ -199,7 +199,7 @@ def prepared(
         data: see :func:`load`.
         limit: pictures per split of what is chosen, None for all.
         skip_bad: report and drop damaged pictures instead of stopping.
-        say: gets one line for each of them.
+        say: gets one line for each of them, and what should be known of how the set was read.
         choose: what of the whole set is wanted; the rest is not decoded. A limit comes after it, or it would be
             decided anew what was held out from training.
 
@@ -211,7 +211,10 @@ def prepared(
         raise ConfigError(
             f"--limit {limit} is below 1", "Give the number of pictures per split, or leave it out."
         )
-    table = choose(load(data))
+    whole = load(data)
+    for note in whole.notes:
+        say(f"{whole.name}: {note}")
+    table = choose(whole)
     if limit is not None:
         table = table.limited(limit)
     return table.readable(skip_bad, say)
