@@ -195,7 +195,10 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
         beware.append(f"too few sources to validate {', '.join(unseen)}; the figures are about the others")
     lacking = [c for c, n in _counts(table.part("train")).items() if not n]
     if lacking:
-        raise DataError(f"data set '{table.name}' has no training picture of: {', '.join(lacking)}")
+        raise DataError(
+            f"data set '{table.name}' has no training picture of: {', '.join(lacking)}",
+            "Give some of its pictures the split train, or leave the class out.",
+        )
     for text in beware:
         say(f"{table.name}: {text}")
     return table, beware

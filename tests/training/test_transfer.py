@@ -176,6 +176,14 @@ def test_people_on_both_sides_are_refused_by_every_training(tmp_path: Path) -> N
         assert "7 people or sources stand in two splits" in said and "Split by person" in said
 
 
+def test_a_class_that_only_validates_is_told_with_a_remedy(tmp_path: Path) -> None:
+    rows = [f"{'ab'[i % 2]},train" for i in range(8)] + ["c,val", "a,val"]
+    base = ("--base", write_model(tmp_path / "base.safetensors"))
+    listed = write_list(tmp_path, "label,split", rows)
+    said = error("train", "personal", *base, "--data", listed, "-o", tmp_path / "out")
+    assert "no training picture of: c. Give some of its pictures the split train" in said
+
+
 def test_a_base_from_faces_divided_by_time_says_that_the_figures_flatter(tmp_path: Path) -> None:
     folder = write_captured(tmp_path / "f", {name: {f"{name}.mp4": 16} for name in EXPRESSIONS.classes})
     ok("faces", "split", folder, "--by", "time")
