@@ -65,7 +65,7 @@ def fit_module(
     try:
         trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
     except SystemExit as ended:
-        if not trainer.interrupted:
+        if not isinstance(ended.__context__, KeyboardInterrupt):  # told to end otherwise, as by SIGTERM
             raise
         signal.signal(
             signal.SIGINT, before or signal.default_int_handler

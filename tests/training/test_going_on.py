@@ -139,3 +139,15 @@ def test_ctrl_c_in_a_training_ends_as_it_does_in_an_analysis(
     said = capsys.readouterr()
     assert "interrupted" in said.err
     assert "the same command begins anew" in said.out + said.err
+
+
+def test_a_run_that_is_told_to_end_otherwise_is_not_called_interrupted(
+    expression_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: object) -> None:
+        raise SystemExit(7)
+
+    monkeypatch.setattr(HeadTrainer, "training_step", ended)
+    with pytest.raises(SystemExit) as told:
+        run(expression_folders, tmp_path)
+    assert told.value.code == 7
