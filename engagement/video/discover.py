@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import unicodedata
 from collections import Counter
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
+from stat import S_ISREG
 
 from engagement.errors import ConfigError
 
@@ -30,7 +30,8 @@ VIDEO_SUFFIXES = (
 )
 """What counts as a video when a folder is searched; a file named by the user may have any suffix."""
 
-_log = logging.getLogger(__name__)
+#: Hears of a folder that cannot be searched, and why.
+Complain = Callable[[Path, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,10 @@ class _Candidate:
 
 
 def discover(
-    inputs: Sequence[Path], globs: Sequence[str] = (), exclude: Path | None = None
+    inputs: Sequence[Path],
+    globs: Sequence[str] = (),
+    exclude: Path | None = None,
+    complain: Complain = lambda *_: None,
 ) -> list[FoundVideo]:
     """Files as given, folders searched with all their subfolders, sorted by name.
 
@@ -71,6 +75,7 @@ def discover(
         globs: patterns such as "*.ts": files inside folders that are taken besides VIDEO_SUFFIXES. Matched
             against the path inside the folder and against the name; case does not count.
         exclude: a folder that is not searched (the output folder).
+        complain: told of every folder that cannot be searched; the others are.
 
     Returns:
         The videos, inputs in the given order. Names that begin with a dot are skipped (macOS writes
@@ -81,12 +86,18 @@ def discover(
     """
     candidates: list[_Candidate] = []
     met: set[str] = set()
+    closed: dict[Path, str] = {}
     for given in inputs:
-        for candidate in _candidates(Path(given), globs, exclude):
+        for candidate in _candidates(Path(given), globs, exclude, closed.setdefault):
             real = os.path.realpath(candidate.path)
             if real not in met:
                 met.add(real)
                 candidates.append(candidate)
+    for folder, why in closed.items():
+        complain(folder, why)
+    if inputs and not candidates and closed:
+        folders = ", ".join(f"{folder} ({why})" for folder, why in closed.items())
+        raise ConfigError(f"No video found, and {folders} cannot be searched", "Check your rights.")
     if inputs and not candidates:
         wanted = ", ".join([*(suffix[1:] for suffix in VIDEO_SUFFIXES), *globs])
         raise ConfigError(
@@ -104,14 +115,15 @@ def without_video(
     return [given for given in inputs if next(iter(_candidates(given, globs, exclude)), None) is None]
 
 
-def _candidates(given: Path, globs: Sequence[str], exclude: Path | None) -> Iterator[_Candidate]:
+def _candidates(
+    given: Path, globs: Sequence[str], exclude: Path | None, complain: Complain = lambda *_: None
+) -> Iterator[_Candidate]:
     if given.is_dir():
         input_name = given.resolve().name
         matches = [
             path
-            for path in _walk(given, exclude)
-            # A link to nowhere is a video that cannot be read, which is to be said.
-            if is_video(path.relative_to(given), globs) and (path.is_file() or path.is_symlink())
+            for path in _walk(given, exclude, complain)
+            if is_video(path.relative_to(given), globs) and _is_to_be_read(path)
         ]
         for path in sorted(matches, key=lambda path: _order(path.relative_to(given))):
             yield _Candidate(path, path.relative_to(given), input_name)
@@ -121,15 +133,23 @@ def _candidates(given: Path, globs: Sequence[str], exclude: Path | None) -> Iter
         raise ConfigError(f"{given} does not exist", "Check the spelling of the path")
 
 
-def _walk(folder: Path, exclude: Path | None) -> Iterator[Path]:
+def _is_to_be_read(path: Path) -> bool:
+    """No pipe or device. A link to nowhere and a file that nobody may look at cannot be read, which is to be said."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
+
+
+def _walk(folder: Path, exclude: Path | None, complain: Complain) -> Iterator[Path]:
     """Files below a folder. Links are followed, but no folder is entered twice."""
     barred = None if exclude is None else os.path.realpath(exclude)
     entered = {os.path.realpath(folder)}
 
-    def complain(error: OSError) -> None:
-        _log.warning("%s cannot be searched (%s)", error.filename, error.strerror)
+    def refused(error: OSError) -> None:
+        complain(Path(error.filename or folder), error.strerror or str(error))
 
-    for place, folders, files in os.walk(folder, followlinks=True, onerror=complain):
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=refused):
         kept = []
         for name in sorted(folders):
             real = os.path.realpath(Path(place, name))

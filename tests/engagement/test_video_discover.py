@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import os
 from itertools import permutations
 from pathlib import Path, PurePath
@@ -22,6 +21,18 @@ def fill(folder: Path, *names: str) -> None:
 
 def outputs(*inputs: Path, globs: tuple[str, ...] = (), exclude: Path | None = None) -> list[str]:
     return [found.relative.as_posix() for found in discover(inputs, globs, exclude)]
+
+
+def lock(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A folder of this name cannot be searched from now on (nothing is closed to root, who may run this)."""
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith(name):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
 
 
 def test_folders_are_searched_in_order_and_files_taken_as_given(tmp_path: Path) -> None:
@@ -156,20 +167,31 @@ def test_no_name_leads_out_of_the_output_folder(tmp_path: Path, monkeypatch: pyt
 
 
 def test_an_unreadable_folder_is_reported_and_the_rest_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(tmp_path, "a.mp4", "locked/b.mp4")
-    scandir = os.scandir
+    lock(monkeypatch, "locked")
+    told: list[tuple[Path, str]] = []
+    found = discover([tmp_path, tmp_path], complain=lambda folder, why: told.append((folder, why)))
+    assert [each.relative for each in found] == [PurePath("a")]
+    assert told == [(tmp_path / "locked", "Permission denied")]
+    with pytest.raises(ConfigError, match=r"locked \(Permission denied\) cannot be searched"):
+        discover([tmp_path / "locked"])
 
-    def refuse(path: str) -> object:
-        if str(path).endswith("locked"):
+
+def test_a_file_that_nobody_may_look_at_is_a_video_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "a.mp4", "b.mp4")
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "b.mp4":
             raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
+        return stat(path, **options)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    with caplog.at_level(logging.WARNING):
-        assert outputs(tmp_path) == ["a"]
-    assert "locked" in caplog.text
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert outputs(tmp_path) == ["a", "b"]
 
 
 parts = st.sampled_from(["a", "A", "b", "a.mp4", "a.MP4", "a.avi", "a (2)", "a. "])
