@@ -30,8 +30,11 @@ VIDEO_SUFFIXES = (
 )
 """What counts as a video when a folder is searched; a file named by the user may have any suffix."""
 
+#: What lies in every output folder, as :func:`_key` spells it: no video's results can be called that.
+RESERVED = frozenset({"run.json", "index.html", "names.txt", "names-before.txt", "report_assets"})
+
 #: Hears of a folder that cannot be searched, and why.
-Complain = Callable[[Path, str], None]
+Complain = Callable[[Path, str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class FoundVideo:
     Attributes:
         path: the file, as reached from the input.
         relative: folder for its results, relative to the output folder; no two videos share one or lie
-            inside one another's, also where case does not count.
+            inside one another's, also where case does not count, and none is called what a run writes there.
         url: address of a video in another storage, empty for a file; ``path`` is then no more than its name.
     """
 
@@ -193,7 +196,16 @@ def _distinct_names(candidates: Sequence[_Candidate]) -> list[PurePath]:
             naming(each) if clash else name
             for each, name, clash in zip(candidates, names, clashing, strict=True)
         ]
-    return _numbered(names)
+    return _numbered([_beside_ours(name) for name in names])
+
+
+def _beside_ours(name: PurePath) -> PurePath:
+    """A name that is not below one of RESERVED."""
+    return PurePath(f"{name.parts[0]} (2)", *name.parts[1:]) if _is_reserved(name) else name
+
+
+def _is_reserved(name: PurePath) -> bool:
+    return _key(name)[0] in RESERVED
 
 
 def _numbered(names: Sequence[PurePath]) -> list[PurePath]:
@@ -213,7 +225,9 @@ def _numbered(names: Sequence[PurePath]) -> list[PurePath]:
 def _clashing(names: Sequence[PurePath]) -> list[bool]:
     keys = [_key(name) for name in names]
     count, parents = Counter(keys), _parents(names)
-    return [count[key] > 1 or key in parents for key in keys]
+    return [
+        count[key] > 1 or key in parents or _is_reserved(name) for key, name in zip(keys, names, strict=True)
+    ]
 
 
 def _parents(names: Sequence[PurePath]) -> set[tuple[str, ...]]:
