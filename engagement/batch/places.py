@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from engagement.batch.results import INDEX, RUN, SUMMARY, is_ours, sweep, writable
 from engagement.corrections.file import NAMES_FILE
@@ -233,8 +233,9 @@ def is_url(text: str) -> bool:
 
 
 def local_path(text: str) -> str:
-    """``file://`` addresses as plain paths; anything else unchanged."""
-    return unquote(urlsplit(text).path) if text.startswith("file://") else text
+    """``file://`` addresses as plain paths, whatever stands before the first slash; anything else unchanged."""
+    # Names of files have # and ?, which in other addresses begin something else.
+    return unquote("/" + text[7:].partition("/")[2]) if text.startswith("file://") else text
 
 
 def open_place(root: str) -> Place:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engagement.batch.places import local_path
 from tests import faulty_media
 from tests.sessions.command import Run
 from tests.sessions.runs import OPTIONS, cut, results, run
@@ -59,6 +60,21 @@ def test_addresses_of_files_are_paths(sample_videos: Path, tmp_path: Path, engag
     out = tmp_path / "out"
     assert engagement("analyze", clip.as_uri(), "-o", out.as_uri(), *OPTIONS).status == 0
     assert (out / "a clip" / "summary.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("file:///rec/lesson #3.mp4", "/rec/lesson #3.mp4"),
+        ("file:///rec/why?.mp4", "/rec/why?.mp4"),
+        ("file:///rec/a%20%233.mp4", "/rec/a #3.mp4"),
+        ("file://localhost/rec/a.mp4", "/rec/a.mp4"),
+        ("rec/a%20b.mp4", "rec/a%20b.mp4"),
+        ("memory://rec/a#b.mp4", "memory://rec/a#b.mp4"),
+    ],
+)
+def test_addresses_of_files_keep_all_of_their_names(address: str, path: str) -> None:
+    assert local_path(address) == path
 
 
 @pytest.mark.parametrize(
