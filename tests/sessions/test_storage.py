@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from engagement.batch.places import local_path
+from engagement.batch.places import Place, discover_remote, local_path, open_place
+from engagement.batch.tasks import Setup, Task
+from engagement.batch.work import VideoWorker
+from engagement.errors import VideoError
+from engagement.video.discover import FoundVideo, discover
 from tests import faulty_media
 from tests.sessions.command import Run
-from tests.sessions.runs import OPTIONS, cut, results, run
+from tests.sessions.runs import CONFIG, DEVICE, OPTIONS, cut, results, run
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra 'cluster'")
 Command = Callable[..., Run]
@@ -116,3 +120,42 @@ def test_what_a_storage_says_is_one_line(
     assert ended.status == 1
     told = " ".join(ended.err.split())
     assert said in told and "the bucket went away" in told and "Traceback" not in told
+
+
+def test_nothing_of_a_finished_video_stays_here(
+    memory: fsspec.AbstractFileSystem, sample_videos: Path, tmp_path: Path
+) -> None:
+    clip = cut(sample_videos / "crossing.mp4", tmp_path / "a.mp4", 1)
+    worker = VideoWorker(Setup("memory://bucket/out", CONFIG, DEVICE))
+    (video,) = discover([clip])
+    said = []
+    for number in range(2):
+        ended = worker.perform(Task(number, "whole", video), lambda *_: None)
+        said.append(ended.status.status)
+        assert [p for p in worker.place.root.rglob("*") if p.is_file()] == []
+    assert said == ["ok", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("method", "use"),
+    [("info", Place.facts), ("get_file", lambda place, video: place.at_hand(video).__enter__())],
+)
+def test_a_video_that_a_storage_refuses_is_named(
+    method: str,
+    use: Callable[[Place, FoundVideo], object],
+    memory: fsspec.AbstractFileSystem,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    class TokenExpiredError(Exception):
+        """Storages have exceptions of their own."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise TokenExpiredError("the token expired")
+
+    memory.pipe_file("/bucket/a.mp4", b"x")
+    (video,) = discover_remote("memory://bucket/a.mp4")
+    place = open_place(str(tmp_path))
+    monkeypatch.setattr(type(memory), method, fails)
+    with pytest.raises(VideoError, match=r"a\.mp4 cannot be read here \(the token expired\)"):
+        use(place, video)
