@@ -43,11 +43,15 @@ class VideoWorker:
     def perform(self, task: Task, say: Say) -> Outcome:
         """Do one task; ``say`` may raise to abandon it."""
         say(0.0, None)
-        if task.action == "whole":
-            return self._whole(task.video, say)
         if task.action == "read":
             with self.place.at_hand(task.video) as path:
                 return self.analyzer.read(path, say, task.span)
+        try:
+            return self._whole(task.video, say) if task.action == "whole" else self._joined(task)
+        finally:
+            self.place.release(task.video.relative)
+
+    def _joined(self, task: Task) -> Ended:
         segment = join_segments(task.parts, self.setup.config.sampling.rate_hz)
         # What the file was before it was read: one that was replaced meanwhile is not finished.
         return self._finish(task.video, task.file or self.place.facts(task.video), segment, task.redone, 0.0)

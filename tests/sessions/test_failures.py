@@ -222,6 +222,12 @@ def test_what_the_disk_refuses_a_worker_is_no_fault_of_ours_either() -> None:
     assert "fault of ours" in Failure.of(OSError("no errno: not the system's")).hint
 
 
+def test_what_to_do_when_memory_ran_out_is_true_of_one_process_too() -> None:
+    failure = Failure.of(MemoryError())
+    assert failure.message == "it ran out of memory"
+    assert "--min-face" in failure.hint and "if there are several" in failure.hint
+
+
 def test_a_fault_of_ours_is_one_line_and_the_others_go_on(
     tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
