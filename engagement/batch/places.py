@@ -82,6 +82,10 @@ class Place(ABC):
         """Raise OutputError if nothing can be written."""
 
     @abstractmethod
+    def require_room(self, relative: PurePath) -> None:
+        """Raise OutputError if the results of a video cannot be put there."""
+
+    @abstractmethod
     def sweep(self) -> None:
         """Remove what killed runs and workers left half written."""
 
@@ -114,6 +118,16 @@ class Folder(Place):
 
     def prepare(self) -> None:
         writable(self.root)
+
+    def require_room(self, relative: PurePath) -> None:
+        target = self.root / relative
+        if target.is_file():
+            raise OutputError(
+                f"{target} is a file where a folder of results should go", "Choose another folder with -o."
+            )
+        writable(target.parent)
+        if target.is_dir():
+            writable(target)
 
     def sweep(self) -> None:
         sweep(self.root)
@@ -150,6 +164,9 @@ class Remote(Place):
             self._files.makedirs(self._base, exist_ok=True)
             self._files.pipe_file(probe, b"")
             self._files.rm_file(probe)
+
+    def require_room(self, relative: PurePath) -> None:
+        pass  # a file and a folder of one name lie beside each other in most storages
 
     def sweep(self) -> None:
         pass  # what lacks a summary counts as not there, and is overwritten
