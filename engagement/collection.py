@@ -50,7 +50,7 @@ def recordings(inputs: Sequence[Path], label: str | None = None, person: str = "
         person: who everybody is that a CSV does not name.
 
     Raises:
-        ConfigError: nothing says what a video shows, or two things do.
+        ConfigError: nothing says what a video shows, or two things do, or it does not exist.
         DataError: a CSV that does not fit, naming its lines.
     """
     found: list[Recording] = []
@@ -63,6 +63,8 @@ def recordings(inputs: Sequence[Path], label: str | None = None, person: str = "
             found += _listed(path)
         elif path.is_dir():
             found += _in_folder(path, label)
+        elif label is None and not path.exists():
+            raise ConfigError(f"{path} does not exist", "Check the spelling of the path")
         elif label is None:
             raise ConfigError(
                 f"nothing says what {path} shows",

@@ -15,11 +15,11 @@ from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.evaluate import aligned
-from training.held_out import record_of
+from training.held_out import record_of, require_disjoint, shared_videos
 from training.initial import chip_of, initial_file, refuse_replacing
 from training.opened import Opened, open_network, resting
 from training.recipe import Recipe, read_recipe
-from training.run import Limits, leads, train_head
+from training.run import Limits, leads, require_every_class, train_head
 from training.samples import SampleTable, joined
 
 Say = Callable[[str], None]
@@ -63,7 +63,8 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
         figures of the expression head: split -> figures. Empty in processes of a joint run that do not lead.
 
     Raises:
-        DataError: the data are not expressions, or a split or class is empty.
+        DataError: the data are not expressions, a split or class is empty, or people of the first set stand in two
+            splits.
         ConfigError: the recipe is not valid.
     """
     recipe = read_recipe(run.recipe, run.overrides)
@@ -71,10 +72,15 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     leading = leads(recipe, run.limits)
     say = say if leading else lambda _: None
     tables = [_prepared(data, run, recipe, say) for data in run.data]
+    require_disjoint(tables[0])  # of the others the train split alone is used
     labels = expression_labels(tables[0])
     head = labels.name  # `analyze` shows a head of AffectNet's eight beside the documented columns
     tables = [aligned(table, labels) for table in tables]
+    beware = shared_videos(tables[0])
+    for text in beware:
+        say(f"{tables[0].name}: {text}")
     table = joined([tables[0], *(other.part("train") for other in tables[1:])])
+    require_every_class(table.part("train"))
     # Of the first set alone, as it names its people and videos.
     measured_on = {"val": tables[0].part("val"), **({"test": tables[0].part("test")} if run.test else {})}
     before = _continued(recipe)
@@ -99,6 +105,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
         base=before,
         log=run.out / "log" / "metrics.csv",
         gallery=run.gallery,
+        beware=beware,
         say=say,
     )
 
@@ -157,6 +164,18 @@ def expression_labels(table: SampleTable) -> LabelSet:
         f"expressions that a base model learns: {', '.join(EXPRESSIONS.classes)}",
         "For other or fewer classes use `engagement train personal` or `engagement train extension`.",
     )
+
+
+def require_trainable(table: SampleTable, share: float) -> None:
+    """Raise DataError where a base could not be trained on a set as the only one.
+
+    Args:
+        table: all splits, reduced where a trial is.
+        share: of the train split that validates where there is no validation split.
+    """
+    require_disjoint(table)
+    divided = aligned(table.with_validation(share), expression_labels(table))
+    require_every_class(divided.part("train"))
 
 
 def _prepared(data: str, run: BaseRun, recipe: Recipe, say: Say) -> SampleTable:

@@ -19,7 +19,7 @@ from training.calibration import fit_temperature
 from training.cards import data_names, write_card
 from training.datasets.registry import prepared
 from training.evaluate import DRAWS, aligned, figures, measure
-from training.held_out import held_out
+from training.held_out import held_out, learned_from
 from training.initial import initial_file
 from training.opened import Opened, open_model, open_network
 from training.plain import plain
@@ -127,7 +127,7 @@ def make_ensemble(run: EnsembleRun, say: Say = lambda _: None) -> dict[str, Any]
     digest = save_weights(path, record, tensors)
     if table is not None:
         found["val"] = measure(open_model(str(path)), run.head, table, DRAWS)
-        if beware := _beware(members, run.head, found["val"]):
+        if beware := _beware(members, run.head, table.name, found["val"]):
             found["val"]["beware"] = beware
         metrics = {run.head: {"val": plain(found["val"])}}
         record = _record(run, members, labels, shares, found["temperature"], metrics)
@@ -137,9 +137,13 @@ def make_ensemble(run: EnsembleRun, say: Say = lambda _: None) -> dict[str, Any]
     return found
 
 
-def _beware(members: Sequence[Opened], head: str, found: Mapping[str, Any]) -> list[str]:
-    """Why figures of an ensemble may be too good: for what is known of it, and of each of its members."""
-    told = [(m.record.metrics.get(head) or {}).get("val") or {} for m in members]
+def _beware(members: Sequence[Opened], head: str, data: str, found: Mapping[str, Any]) -> list[str]:
+    """Why figures of an ensemble may be too good: for what is known of it, and of each member on the same set.
+
+    What is wrong with a member's figures of another set says nothing of these faces.
+    """
+    same = [m for m in members if learned_from(m, data)]
+    told = [(m.record.metrics.get(head) or {}).get("val") or {} for m in same]
     return list(dict.fromkeys(why for each in (*told, found) for why in each.get("beware", ())))
 
 

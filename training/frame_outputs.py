@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.special import log_softmax
 
-from engagement.errors import DataError, WeightsError
+from engagement.errors import ConfigError, DataError, WeightsError
 from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import ByteArray, ChipSpec, FloatArray
@@ -196,6 +196,7 @@ def pool(
         say: takes messages.
 
     Raises:
+        ConfigError: the limit leaves too few pictures of an expression.
         DataError: the split is what the frame model was trained on.
     """
     if split == "train" and name in ("rafdb", "daisee"):
@@ -205,6 +206,7 @@ def pool(
     table = load(f"{data}:{name}").with_validation(_HELD_OUT).part(split)
     if limit is not None and limit < len(table):
         table = _first_of_each(table, limit) if name == "wacv2016" else table.limited(limit)
+        _require_two_of_each(table, limit)
     # Labels and people are not kept: the file's name does not depend on them, and they may be corrected.
     expression, state = _truth(table)
 
@@ -223,3 +225,13 @@ def _first_of_each(table: SampleTable, limit: int) -> SampleTable:
     groups = list(dict.fromkeys(table.group.tolist()))
     each = max(1, limit // len(groups))
     return table.rows(np.concatenate([np.flatnonzero(table.group == g)[:each] for g in groups]))
+
+
+def _require_two_of_each(table: SampleTable, limit: int) -> None:
+    """One picture of each expression fits, another one validates; said before any is looked at."""
+    lacking = [c for c, n in zip(table.labels.classes, table.target.sum(axis=0), strict=True) if n < 2]
+    if table.labels == EXPRESSIONS and lacking:
+        raise ConfigError(
+            f"--limit {limit} leaves fewer than two pictures of: {', '.join(lacking)}",
+            f"Give at least {2 * len(EXPRESSIONS)}, or leave it out.",
+        )

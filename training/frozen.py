@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engagement.classification.network import FaceStateNet, HeadSpec, Read
+from engagement.errors import DataError
 from engagement.types import ChipSpec, FloatArray
 from training.augment import policy
 from training.chip_dataset import ChipDataset
@@ -17,6 +18,12 @@ from training.loss import answer_weights, balanced_loss, class_weights
 from training.samples import SampleTable
 
 Say = Callable[[str], None]
+
+#: Features count as varying at least by this, and by this share of how large they are and of what varies most: what
+#: varies less is rounding, and a weight divided by it leaves float16, in which heads are kept.
+_LEAST, _LEAST_SHARE = 1e-4, 1e-3
+#: Below it, of 1 or of how large they are, features do not vary at all: float32 holds no more digits.
+_NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,27 @@ def features_of(
     return np.stack(out)
 
 
+def require_varying(features: FloatArray, base: str) -> None:
+    """Raise DataError when a base says the same of every face, so that no head can tell them apart.
+
+    Args:
+        features: (views, n, d).
+        base: its name, for the message.
+    """
+    flat = torch.from_numpy(features.reshape(-1, features.shape[-1]))
+    if not float(flat.std(dim=0).max()) > _NOTHING * max(1.0, _size(flat)):  # nor where they are no numbers
+        raise DataError(
+            f"the features of {base} are the same for all {features.shape[1]} faces, or no numbers: "
+            "no head on it can tell them apart",
+            "Give another --base: this one has not learned, or its training has failed.",
+        )
+
+
+def _size(flat: Tensor) -> float:
+    """Root mean square."""
+    return float(flat.square().mean().sqrt())
+
+
 def fit_head(features: FloatArray, target: FloatArray, spec: HeadSpec, fit: HeadFit) -> dict[str, Tensor]:
     """Fit a head.
 
@@ -100,7 +128,8 @@ def fit_head(features: FloatArray, target: FloatArray, spec: HeadSpec, fit: Head
     views, n, width = features.shape
     flat = torch.from_numpy(np.ascontiguousarray(features.reshape(views * n, width)))
     mean, std = flat.mean(dim=0), flat.std(dim=0)
-    std = std.clamp(min=max(1e-3 * float(std.max()), 1e-12))  # dead features stay dead
+    # Dead features stay dead.
+    std = std.clamp(min=max(_LEAST_SHARE * float(std.max()), _LEAST_SHARE * _size(flat), _LEAST))
     x = (flat - mean) / std
     y = torch.from_numpy(np.tile(target, (views, 1)))
     if not fit.hidden:

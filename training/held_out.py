@@ -46,6 +46,30 @@ def by_source(table: SampleTable) -> SampleTable:
     return replace(table, group=source) if enough else table
 
 
+def require_disjoint(table: SampleTable) -> None:
+    """Raise DataError when a group (a person) stands in two splits."""
+    sides: dict[str, set[str]] = {}
+    for group, split in zip(table.group.tolist(), table.split.tolist(), strict=True):
+        sides.setdefault(group, set()).add(split)
+    both = sorted(group for group, splits in sides.items() if len(splits) > 1)
+    if both:
+        raise DataError(
+            f"data set '{table.name}': {len(both)} people or sources stand in two splits, first '{both[0]}'",
+            "Split by person: figures on people that were trained on mean nothing.",
+        )
+
+
+def shared_videos(table: SampleTable) -> list[str]:
+    """Why figures of the validation split may be too good: it holds other seconds of what is learned from; else nothing."""
+    said, learned = (set(table.part(split).source.tolist()) for split in ("val", "train"))
+    if said & learned and len(np.unique(table.group)) < len(table):
+        return [
+            "validates on other seconds of the videos that are learned from, whose pictures look alike: "
+            "the figures flatter. Capture two videos of each class, so that whole ones can be kept out"
+        ]
+    return []
+
+
 def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], None]) -> SampleTable:
     """The validation split as training chose it: never the test split, never pictures learned from.
 

@@ -1,5 +1,11 @@
 """The door to Lightning. Its metrics library imports torchvision, so ours comes first (see compat)."""
 
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from torch.utils.data import DataLoader
+
 from engagement.compat import load_torchvision
 
 load_torchvision()
@@ -24,6 +30,46 @@ __all__ = [
     "MisconfigurationException",
     "ModelCheckpoint",
     "TensorBoardLogger",
+    "fit_module",
     "pl",
     "rank_zero_only",
 ]
+
+
+def fit_module(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    batches: DataLoader,
+    held_out: DataLoader,
+    last: Path | None,
+    *,
+    folder: Path,
+    resume: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Train.
+
+    Lightning's ``fit`` would end the process with status 1, without a word, when somebody presses Ctrl-C.
+
+    Args:
+        batches, held_out: faces to learn from, and to measure after each epoch.
+        last: checkpoint to go on from.
+        folder: where ``last.ckpt`` is written.
+        resume: whether the same command goes on from that.
+        say: is told what the same command will do.
+
+    Raises:
+        KeyboardInterrupt: somebody pressed Ctrl-C.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
+    except SystemExit as ended:
+        if not trainer.interrupted:
+            raise
+        signal.signal(
+            signal.SIGINT, before or signal.default_int_handler
+        )  # which Lightning has told to be ignored
+        goes_on = resume and (folder / "last.ckpt").is_file()
+        say(f"the same command {'goes on after the last whole epoch' if goes_on else 'begins anew'}")
+        raise KeyboardInterrupt from ended

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from engagement import __version__
-from engagement.errors import ConfigError, EngagementError
-from training.base import BaseRun, recorded, train_base
+from engagement.classification.backbones import BACKBONES as KNOWN_BACKBONES
+from engagement.errors import ConfigError, DataError, EngagementError
+from training.augment import POLICIES
+from training.base import BaseRun, recorded, require_trainable, train_base
 from training.datasets.registry import load
 from training.initial import initial_file, weights_digest
 from training.plain import plain, to_json
 from training.recipe import Recipe, changed_keys, read_recipe
 from training.run import Limits
+from training.samples import SampleTable
 
 Say = Callable[[str], None]
 
@@ -46,7 +49,7 @@ class MatrixRun:
         limits, limit, test, skip_bad, command: as in BaseRun.
 
     Raises:
-        ConfigError: a name is given twice, or nothing is left to do.
+        ConfigError: a name is unknown or given twice, or nothing is left to do.
     """
 
     data: tuple[str, ...]
@@ -75,6 +78,13 @@ class MatrixRun:
                 wrong.append(f"{what} are named twice: {', '.join(values)}")
         if not self.data or not (self.backbones or self.augmentations):
             wrong.append("there is nothing to train: give data, and backbones or augmentations")
+        for what, values, known in (
+            ("--backbones", self.backbones, KNOWN_BACKBONES),
+            ("--augmentations", self.augmentations, POLICIES),
+            ("--ablation-backbone", (self.ablation_backbone,), KNOWN_BACKBONES),
+        ):
+            if unknown := [value for value in values if value not in known]:
+                wrong.append(f"{what}: {', '.join(unknown)} is none of {', '.join(known)}")
         used = {*self.backbones, *([self.ablation_backbone] if self.augmentations else [])}
         idle = sorted(set(self.init) - used - {"*"})
         if idle:
@@ -153,10 +163,13 @@ def train_matrix(run: MatrixRun, say: Say = lambda _: None) -> str:
 
     Raises:
         ConfigError: the folder holds a cell of other settings.
+        DataError: a set on which no cell can be trained; all of them are named before the first cell.
         EngagementError: of a cell, which it names; what is finished stays.
     """
     todo = cells(run)
-    digests = {data: load(data).digest() for data in run.data}
+    tables = {data: load(data) for data in run.data}
+    _require_trainable(run, tables, todo[0].recipe.validation_share)
+    digests = {data: table.digest() for data, table in tables.items()}
     todo = [replace(cell, pictures=digests[cell.data]) for cell in todo]
     for cell in todo:
         _check(run, cell)
@@ -174,6 +187,18 @@ def train_matrix(run: MatrixRun, say: Say = lambda _: None) -> str:
         results.append({"name": cell.name, "parts": list(cell.parts), **found})
         text = _save(run, todo, results)
     return text
+
+
+def _require_trainable(run: MatrixRun, tables: Mapping[str, SampleTable], share: float) -> None:
+    wrong: list[DataError] = []
+    for table in tables.values():
+        try:
+            require_trainable(table if run.limit is None else table.limited(run.limit), share)
+        except DataError as error:
+            wrong.append(error)
+    if wrong:
+        hints = dict.fromkeys(error.hint for error in wrong if error.hint)
+        raise DataError("; ".join(error.message for error in wrong), " ".join(hints))
 
 
 def _folder(run: MatrixRun, cell: Cell) -> Path:

@@ -31,6 +31,7 @@ from training.lightning import (
     LearningRateMonitor,
     MisconfigurationException,
     TensorBoardLogger,
+    fit_module,
     pl,
     rank_zero_only,
 )
@@ -215,7 +216,7 @@ def train_network(
         # About things that are meant: a folder that holds the run to go on with, no worker processes.
         warnings.simplefilter("ignore")
         trainer = _trainer(recipe, limits, callbacks, steps, folder)
-        trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
+        fit_module(trainer, module, batches, held_out, last, folder=folder, resume=resume, say=say)
     chosen = folder / "best.ckpt"
     module.load_state_dict(best_epoch(chosen))
     return module.network.eval().cpu(), chosen
@@ -322,13 +323,20 @@ def _trainer(
     return trainer
 
 
+def require_every_class(train: SampleTable) -> None:
+    """Raise DataError naming the exclusive classes that faces to train do not show."""
+    empty = [c for c, n in zip(train.labels.classes, np.nansum(train.target, axis=0), strict=True) if n == 0]
+    if empty:
+        raise DataError(
+            f"data set '{train.name}' has no training picture of: {', '.join(empty)}",
+            "Add some, or use `engagement train personal` or `engagement train extension`, which learn the classes "
+            "that there are.",
+        )
+
+
 def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:
     if train.labels.kind == "exclusive":
-        empty = [
-            c for c, n in zip(train.labels.classes, np.nansum(train.target, axis=0), strict=True) if n == 0
-        ]
-        if empty:
-            raise DataError(f"data set '{train.name}' has no training picture of: {', '.join(empty)}")
+        require_every_class(train)
         return class_weights(train.target, recipe.balance)
     return answer_weights(train.target)
 

@@ -42,6 +42,7 @@ class SampleTable:
         roll_deg: float32 (n,) clockwise tilt of the faces, degrees; None where all are upright.
         levels: int64 (n, classes): the graded labels (0 very low to 3 very high) that independent states were
             cut from; None where there are none.
+        notes: what whoever uses the set should know of how it was read, a sentence each.
         blocks: whether ``#7`` at the end of a group's name is a block of time of one video (see :attr:`source`).
     """
 
@@ -56,6 +57,7 @@ class SampleTable:
     roll_deg: FloatArray | None = None
     levels: IndexArray | None = None
     blocks: bool = True
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.images)

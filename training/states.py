@@ -19,7 +19,8 @@ from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.engagement_only import engagement_figures, engagement_only
-from training.frozen import HeadFit, apply_head, features_of, fit_head, install_head
+from training.frozen import HeadFit, apply_head, features_of, fit_head, install_head, require_varying
+from training.held_out import require_disjoint
 from training.initial import refuse_replacing
 from training.opened import open_network, with_head
 from training.samples import SampleTable
@@ -109,6 +110,8 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
         )
         for own in tables
     ]
+    for own in faces:
+        require_varying(own.features, base.name)
     install_head(network, HEAD, _fitted(faces, spec, fit))
     unseen, *further = held_out_logits(faces, spec, fit, say)
     measured_on = {FOLDS: train, **({"test": table.part("test")} if run.test else {})}
@@ -189,16 +192,3 @@ def _folds(table: SampleTable) -> list[tuple[IndexArray, IndexArray]]:
     assert table.levels is not None
     _, people = np.unique(table.group, return_inverse=True)
     return list(folds_by_person(table.levels, people, validation.FOLDS))
-
-
-def require_disjoint(table: SampleTable) -> None:
-    """Raise DataError when a group (a person) stands in two splits."""
-    sides: dict[str, set[str]] = {}
-    for group, split in zip(table.group.tolist(), table.split.tolist(), strict=True):
-        sides.setdefault(group, set()).add(split)
-    both = sorted(group for group, splits in sides.items() if len(splits) > 1)
-    if both:
-        raise DataError(
-            f"data set '{table.name}': {len(both)} people or sources stand in two splits, first '{both[0]}'",
-            "Split by person: figures on people that were trained on mean nothing.",
-        )

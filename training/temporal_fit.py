@@ -19,7 +19,7 @@ from temporal.conv3d import Conv3dConfig, Conv3dNet
 from temporal.lstm import LstmConfig, LstmNet
 from training.going_on import Checkpoint
 from training.history import History
-from training.lightning import pl
+from training.lightning import fit_module, pl
 from training.run_folder import best_epoch, enter, going_on
 from training.semi_markov import EXPRESSION_CHAIN, EXPRESSION_CHAIN_SHIFTED
 from training.temporal_figures import Tally, figures, overall, tally
@@ -186,7 +186,7 @@ def fit_network(
     with warnings.catch_warnings():
         # Sequences are made in the loop itself: workers would compete with it for the cores.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        trainer.fit(module, batches, rows, ckpt_path=last, weights_only=False)
+        fit_module(trainer, module, batches, rows, last, folder=folder, resume=resume, say=say)
     chosen = Path(best.best_model_path or folder / "last.ckpt")
     module.load_state_dict(best_epoch(chosen))
     network = module.network.eval().cpu()

@@ -140,7 +140,10 @@ def expression_run(
     members = {c: np.flatnonzero(pool.expression == c) for c in range(len(EXPRESSIONS))}
     lacking = [EXPRESSIONS.classes[c] for c, rows in members.items() if not len(rows)]
     if lacking:
-        raise DataError(f"the pool '{pool.name}' has no picture of: {', '.join(lacking)}")
+        raise DataError(
+            f"the pool '{pool.name}' has no picture of: {', '.join(lacking)}",
+            "Give the data set whole, and a greater --limit or none.",
+        )
     times, rows, run = _observe(pool, chain, members, duration_s, how, rng)
     state = np.full((len(times), len(LEARNER_STATES)), np.nan, np.float32)
     return LabelledRun(run, pool.expression[rows], state, pool.name, "")

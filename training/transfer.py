@@ -19,15 +19,20 @@ from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.distillation import teacher_probabilities
-from training.frozen import HeadFit, features_of, fit_head, install_head
-from training.held_out import knows, record_of, with_transfer_validation
+from training.frozen import HeadFit, features_of, fit_head, install_head, require_varying
+from training.held_out import (
+    knows,
+    record_of,
+    require_disjoint,
+    shared_videos,
+    with_transfer_validation,
+)
 from training.initial import refuse_replacing
 from training.opened import Opened, open_network, resting, with_head, with_heads
 from training.recipe import Recipe
 from training.run import Limits, train_network
 from training.samples import SampleTable
 from training.states import HEAD as STATE_HEAD
-from training.states import require_disjoint
 
 Say = Callable[[str], None]
 
@@ -182,19 +187,18 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
         table = with_transfer_validation(table)
-        said, learned = (set(table.part(split).source.tolist()) for split in ("val", "train"))
-        if said & learned and len(np.unique(table.group)) < len(table):
-            beware.append(
-                "validates on other seconds of the videos that are learned from, whose pictures look alike: "
-                "the figures flatter. Capture two videos of each class, so that whole ones can be kept out"
-            )
+    # Also where it has: `--by time` divides each video.
+    beware += shared_videos(table)
     require_disjoint(table)
     unseen = [c for c, n in _counts(table.part("val")).items() if not n]
     if unseen:
         beware.append(f"too few sources to validate {', '.join(unseen)}; the figures are about the others")
     lacking = [c for c, n in _counts(table.part("train")).items() if not n]
     if lacking:
-        raise DataError(f"data set '{table.name}' has no training picture of: {', '.join(lacking)}")
+        raise DataError(
+            f"data set '{table.name}' has no training picture of: {', '.join(lacking)}",
+            "Give some of its pictures the split train, or leave the class out.",
+        )
     for text in beware:
         say(f"{table.name}: {text}")
     return table, beware
@@ -285,6 +289,7 @@ def _frozen(
     fit = HeadFit(weight_decay=run.weight_decay, tied=tied, seed=1 if run.seed is None else run.seed)
     spec = HeadSpec(train.labels, sided=run.sided)
     features = features_of(base.network, train, base.chip, run.views, run.augmentation, fit.seed, say)
+    require_varying(features, base.name)
     network = with_head(base, head, spec)
     install_head(network, head, fit_head(features, train.target, spec, fit))
     if run.equalize:

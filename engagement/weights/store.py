@@ -110,8 +110,12 @@ def manifest() -> dict[str, dict[str, Any]]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def locate(reference: str) -> tuple[str, Path, str | None]:
+def locate(reference: str, kinds: tuple[str, ...] = ()) -> tuple[str, Path, str | None]:
     """Name, path and expected sha256 of a shipped name, of the one that ``default`` stands for, or of a file.
+
+    Args:
+        reference: any of these.
+        kinds: those that will do, so that an error names no others; any, where none is given.
 
     Raises:
         WeightsError: it is neither.
@@ -128,8 +132,12 @@ def locate(reference: str) -> tuple[str, Path, str | None]:
     if path.is_dir():
         inside = ", ".join(str(file) for file in sorted(path.glob("*.safetensors"))) or "it holds none"
         raise WeightsError(f"'{reference}' is a folder", f"Give a file of weights: {inside}")
+    fitting = [name for name, entry in shipped.items() if not kinds or entry["kind"] in kinds]
+    if DEFAULT_WEIGHTS in fitting:
+        fitting.insert(0, f"default ({DEFAULT_WEIGHTS})")
+        fitting.remove(DEFAULT_WEIGHTS)
     raise WeightsError(
-        f"'{reference}' is neither a file nor shipped weights", f"Shipped: {', '.join(shipped) or 'none'}"
+        f"'{reference}' is neither a file nor shipped weights", f"Shipped: {', '.join(fitting) or 'none'}"
     )
 
 
@@ -143,14 +151,14 @@ def load_weights(reference: str, kind: str | tuple[str, ...]) -> LoadedWeights:
     Raises:
         WeightsError: missing, damaged, of another kind, or altered since the manifest was written.
     """
-    name, path, expected = locate(reference)
+    kinds = (kind,) if isinstance(kind, str) else kind
+    name, path, expected = locate(reference, kinds)
     if not path.is_file():
         raise WeightsError(f"the shipped weights {path.name} are missing", "Reinstall the package.")
     digest = sha256_of(path)
     if expected is not None and digest != expected:
         raise WeightsError(f"{path.name} differs from the manifest (sha256 {digest[:12]}…)", "Reinstall.")
     record, tensors = _read(path)
-    kinds = (kind,) if isinstance(kind, str) else kind
     if record.kind not in kinds:
         wanted = " or ".join(f"'{k}'" for k in kinds)
         raise WeightsError(f"{path} holds a '{record.kind}' network, but {wanted} is needed here")
@@ -171,13 +179,23 @@ def _read(path: Path, tensors: bool = True) -> tuple[WeightRecord, dict[str, Ten
             metadata = file.metadata() or {}
             values = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a readable safetensors file ({error})") from error
+        if path.suffix == ".safetensors":
+            raise WeightsError(f"{path} is not a readable safetensors file ({error})") from error
+        raise WeightsError(f"{path} is no safetensors file", _instead(path)) from error
     if _RECORD_KEY not in metadata:
         raise WeightsError(f"{path} carries no record of its labels", "Use a file `engagement train` wrote.")
     try:
         return WeightRecord.from_json(metadata[_RECORD_KEY]), values
     except (ValueError, TypeError) as error:
         raise WeightsError(f"{path}: the record in the header cannot be read ({error})") from error
+
+
+def _instead(path: Path) -> str:
+    """What to give instead of a checkpoint of Lightning or an exported network."""
+    beside = ", ".join(str(file) for file in sorted(path.parent.glob("*.safetensors")))
+    return (
+        f"Give the weights beside it: {beside}" if beside else "Give the model.safetensors of its training."
+    )
 
 
 def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]) -> str:
@@ -187,6 +205,9 @@ def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]
 
     Returns:
         sha256 of the file.
+
+    Raises:
+        WeightsError: a tensor holds values that are no finite numbers, or get none in half precision.
     """
     import torch
     from safetensors.torch import save
@@ -199,6 +220,14 @@ def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]
         for key, value in tensors.items()
         if not key.endswith("num_batches_tracked")
     }
+    broken = [key for key, value in packed.items() if not value.isfinite().all()]
+    if broken:
+        more = f" and {len(broken) - 1} more tensors" if len(broken) > 1 else ""
+        raise WeightsError(
+            f"{path} is not written: '{broken[0]}'{more} would hold values that are not finite in half precision",
+            "The training has diverged, or began with damaged weights: lower the learning rate "
+            "(--set learning_rate=…), or give other initial weights.",
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     temporary.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))

@@ -321,8 +321,12 @@ def test_a_folder_whose_name_cannot_be_a_label_is_named(tmp_path: Path) -> None:
 
 
 def test_nothing_says_what_a_video_shows(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a.mp4 does not exist"):
+        collection.recordings([tmp_path / "a.mp4"])
+    (tmp_path / "a.mp4").touch()
     with pytest.raises(ConfigError, match="nothing says what"):
         collection.recordings([tmp_path / "a.mp4"])
+    (tmp_path / "a.mp4").unlink()
     (tmp_path / "list.csv").write_text("video,label\na.mp4,happy\n")
     with pytest.raises(ConfigError, match="has labels"):
         collection.recordings([tmp_path / "list.csv"], "sad")

@@ -124,6 +124,21 @@ def test_a_manifest_gives_groups_and_boxes(tmp_path: Path) -> None:
     assert not np.array_equal(table.box[0], table.box[1])
 
 
+@pytest.mark.parametrize("column", ["label", "grade"])
+def test_says_how_many_pictures_have_no_box(tmp_path: Path, column: str) -> None:
+    for i in range(4):
+        write_face(tmp_path / f"{i}.png", i, i)
+    box = "0.2,0.1,0.8,0.9"
+    for boxes, said in (([box, "", "", box], ["2 of 4"]), ([box] * 4, []), (["", "", "", ""], [])):
+        rows = [f"{i}.png,{i % 2},{own or ',,,'}" for i, own in enumerate(boxes)]
+        head = f"file,{column},box_x1,box_y1,box_x2,box_y2"
+        (tmp_path / "faces.csv").write_text("\n".join([head, *rows]) + "\n")
+        lines: list[str] = []
+        prepared(str(tmp_path / "faces.csv"), None, False, lines.append)
+        whole = "pictures have no box: their whole picture is taken as the face"
+        assert lines == [f"faces: {n} {whole}" for n in said]
+
+
 def test_a_labelled_csv_is_a_data_set(tmp_path: Path) -> None:
     for i in range(3):
         write_face(tmp_path / "pictures" / f"{i}.png", i, 0)
@@ -253,9 +268,12 @@ def test_an_empty_class_folder_is_named(own_folders: Path, tmp_path: Path) -> No
 
 
 def test_what_is_no_data_set_says_so(tmp_path: Path) -> None:
-    for reference in (str(tmp_path / "nosuch"), f"{tmp_path}:nosuch"):
-        with pytest.raises(DataError, match="is no data set"):
-            load(reference)
+    with pytest.raises(DataError, match="nosuch' does not exist"):
+        load(str(tmp_path / "nosuch"))
+    with pytest.raises(DataError, match="is no data set: 'nosuch' is the name of none"):
+        load(f"{tmp_path}:nosuch")
+    with pytest.raises(DataError, match=r"Do you mean .*:fer2013\?"):
+        load(f"{tmp_path}:fre2013")
     with pytest.raises(DataError, match="holds no pictures"):
         load(str(tmp_path))
     with pytest.raises(DataError, match="does not exist"):

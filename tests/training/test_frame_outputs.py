@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engagement.errors import ConfigError
 from engagement.labels import EXPRESSIONS
 from tests.training.tiny_models import write_model
 from training import frame_outputs
@@ -49,6 +50,17 @@ def test_corrected_labels_count_though_the_outputs_are_kept(
     assert first.expression.tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert again.expression.tolist() == [6, 5, 4, 3, 2, 1, 0]
     np.testing.assert_array_equal(again.logits, first.logits)
+
+
+def test_a_limit_that_leaves_too_few_pictures_is_told_before_any_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_frame_model(write_model(tmp_path / "frame.safetensors", states=True))
+    _write(tmp_path, EXPRESSIONS.classes * 3)
+    monkeypatch.delattr(frame_outputs, "look_at")
+    with pytest.raises(ConfigError, match=r"--limit 2 leaves fewer than two pictures of: \w+, ") as told:
+        pool(model, tmp_path, "rafdb", "val", tmp_path / "run", PX, limit=2)
+    assert "Give at least 14" in told.value.hint
 
 
 def test_faces_go_through_the_network_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +14,12 @@ import pytest
 import torch
 
 from engagement.classification.network import HeadSpec, NetworkSpec
+from engagement.cli import main
 from engagement.labels import EXPRESSIONS
 from tests.training.invoking import ok
 from training.datasets.registry import load
 from training.going_on import Checkpoint
+from training.lightning_module import HeadTrainer
 from training.recipe import Recipe
 from training.run import Limits, train_head
 
@@ -96,3 +100,42 @@ def test_keys_given_with_set_count_unless_an_option_says_otherwise(
     ok(*base, "--seed", "3", "-o", tmp_path / "option")
     recipes = [json.loads((tmp_path / name / "recipe.json").read_text()) for name in ("set", "option")]
     assert [(r["seed"], r["backbone"]) for r in recipes] == [(7, "cnn_bn"), (3, "cnn_bn")]
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(expression_folders: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        if text.startswith("epoch 2"):  # the first is saved by then
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(expression_folders, tmp_path, say, epochs=3)
+    assert said[-1] == "the same command goes on after the last whole epoch"
+    assert signal.getsignal(signal.SIGINT) is before
+    said.clear()
+    run(expression_folders, tmp_path, said.append, epochs=3)
+    assert any("goes on after step" in text for text in said)
+
+
+def test_ctrl_c_in_a_training_ends_as_it_does_in_an_analysis(
+    expression_folders: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HeadTrainer, "training_step", interrupted)
+    words = ["train", "base", "--data", expression_folders, "--recipe", "fer2013", "--backbone", "cnn_bn"]
+    words += ["--set", "size=48", "--init", "", "--accelerator", "cpu", "-o", tmp_path / "out"]
+    monkeypatch.setattr(sys, "argv", ["engagement", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    said = capsys.readouterr()
+    assert "interrupted" in said.err
+    assert "the same command begins anew" in said.out + said.err

@@ -217,6 +217,18 @@ def test_neighbouring_frames_are_known_by_number_source_and_look() -> None:
     assert not inspected(unlike)[1].leaks
 
 
+@pytest.mark.parametrize(
+    ("copy", "advice"), [("a_aug01.png", "augment afterwards"), ("b.png", "another video")]
+)
+def test_what_to_do_about_turned_copies_depends_on_whether_they_are_called_so(copy: str, advice: str) -> None:
+    pictures = [face(0), np.ascontiguousarray(face(0)[:, ::-1]), face(3)]
+    warnings = summary(
+        *inspected(table_of(pictures, ["train", "val", "val"], names=["a.png", copy, "z.png"]))
+    )["warnings"]
+    (told,) = [text for text in warnings if "mirrored or turned copy in train" in text]
+    assert advice in told and told.count("augment") == (advice == "augment afterwards")
+
+
 def test_people_on_both_sides_are_named() -> None:
     table = table_of(
         [face(i) for i in range(5)],
@@ -373,7 +385,7 @@ def test_names_on_the_page_are_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nosuch"], "'nosuch' is no data set"),
+        (["nosuch"], "'nosuch' does not exist"),
         (["{own}:ferplus"], "Looked for fer2013_train.parquet; fer2013new.csv"),
     ],
 )

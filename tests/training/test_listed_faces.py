@@ -11,8 +11,8 @@ from tests.training.made_up_faces import write_face
 from training.collection.augment import CopyOptions, augment_faces
 from training.collection.split import By, SplitOptions, split_faces
 from training.datasets.registry import load
+from training.held_out import require_disjoint
 from training.samples import SampleTable
-from training.states import require_disjoint
 
 PEOPLE = {"h1": "Ann", "h2": "Bo", "s1": "Ann", "s2": "Bo"}
 
@@ -94,3 +94,31 @@ def test_copies_of_faces_without_group_stay_with_their_video(tmp_path: Path) -> 
     table = load(str(tmp_path / "out")).with_validation(0.5, stratified=True)
     assert set(table.split.tolist()) == {"train", "val"}
     assert all(len(side) == 1 for side in sides(table).values())
+
+
+def test_folders_that_differ_in_capitals_or_synonyms_are_one_class(tmp_path: Path) -> None:
+    """Of two videos one lies in each folder: together they can be learned and checked."""
+    for by in ("video", "time"):
+        lines = ["file,source,time_s"]
+        for folder, source in (("Happy", "h1"), ("happiness", "h2"), ("Sad", "s1"), ("sad", "s2")):
+            for i in range(8):
+                write_face(tmp_path / by / folder / f"{source}{i}.png", len(folder), i)
+                lines.append(f"{folder}/{source}{i}.png,{source}.mp4,{i}")
+        (tmp_path / by / "manifest.csv").write_text("\n".join(lines) + "\n")
+        division = split_faces(tmp_path / by, SplitOptions(by))  # type: ignore[arg-type]
+        assert all(set(counts) == {"happy", "sad"} for counts in division.counts.values())
+        table = load(str(tmp_path / by))
+        assert table.labels.classes == ("happy", "sad")
+        for split, counts in division.counts.items():
+            assert table.part(split).target.sum(axis=0).tolist() == list(counts.values())
+
+
+def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
+    folder = listed(tmp_path / "f", "file", "source")
+    before = load(str(folder)).sample_id.tolist()
+    (folder / "happy" / "._h10.png").write_bytes(b"what macOS leaves")
+    write_face(folder / "sad" / ".trash" / "old.png", 1, 1)
+    assert load(str(folder)).readable(skip_bad=False).sample_id.tolist() == before
+    said: list[str] = []
+    split_faces(folder, SplitOptions(), said.append)
+    assert not said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -142,7 +143,15 @@ def test_a_failing_cell_is_named(asked: MatrixRun, monkeypatch: pytest.MonkeyPat
     ("words", "message"),
     [
         (["--backbones", "lenet,lenet"], "backbones are named twice"),
-        (["--backbones", "lenet", "--augmentations", "fog"], "augmentation 'fog' is none of"),
+        (["--backbones", "lenet", "--augmentations", "fog"], "--augmentations: fog is none of"),
+        (
+            ["--backbones", "lenet,alexnet,vgg99", "--augmentations", "fog"],
+            "--backbones: alexnet, vgg99 is none",
+        ),
+        (
+            ["--backbones", "lenet,alexnet,vgg99", "--augmentations", "fog"],
+            "; --augmentations: fog is none of",
+        ),
         (["--backbones", "alexnet"], "alexnet"),
         (
             ["--backbones", "resnet18", "--augmentations", "", "--init", "x.pth"],
@@ -158,6 +167,20 @@ def test_mistakes_are_named_before_anything_is_trained(
 ) -> None:
     said = error("train", "matrix", "--data", expression_folders, "-o", tmp_path / "m", *SMALL, *words)
     assert message in said
+    assert not (tmp_path / "m").exists()
+
+
+def test_sets_that_no_base_learns_are_named_before_anything_is_trained(
+    expression_folders: Path, own_folders: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(expression_folders, tmp_path / "fearless")
+    shutil.rmtree(tmp_path / "fearless" / "train" / "fear")
+    sets = [expression_folders, tmp_path / "fearless", own_folders]
+    given = [word for folder in sets for word in ("--data", folder)]
+    choice = ("--backbones", "lenet", "--augmentations", "")
+    said = error("train", "matrix", *given, "-o", tmp_path / "m", *SMALL, *choice)
+    assert "data set 'fearless' has no training picture of: fear; 'my classes' is labelled with" in said
+    assert "engagement train personal" in said
     assert not (tmp_path / "m").exists()
 
 

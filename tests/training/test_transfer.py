@@ -11,7 +11,7 @@ from PIL import Image
 
 from engagement.classification.network import NetworkSpec
 from engagement.errors import ConfigError
-from engagement.labels import LabelSet
+from engagement.labels import EXPRESSIONS, LabelSet
 from engagement.weights.store import load_weights
 from tests.training.captured import write_captured
 from tests.training.made_up_faces import made_up_face
@@ -155,6 +155,58 @@ def test_says_when_the_same_videos_are_on_both_sides(tmp_path: Path) -> None:
         assert ("the figures flatter" in said) is flatters, said
 
 
+def test_says_so_as_well_where_the_faces_were_divided_by_time(tmp_path: Path) -> None:
+    base = write_model(tmp_path / "base.safetensors")
+    for by, flatters in (("time", True), ("video", False)):
+        own = {label: {f"{label}_{v}.mp4": 16 for v in range(2)} for label in ("a", "b")}
+        folder = write_captured(tmp_path / by, own)
+        ok("faces", "split", folder, "--by", by)
+        ok("train", "personal", "--data", folder, "--base", base, "-o", tmp_path / f"{by}_out")
+        found = json.loads((tmp_path / f"{by}_out" / "metrics.json").read_text())["val"]
+        assert any("other seconds of the videos" in why for why in found.get("beware", ())) is flatters
+
+
+def test_people_on_both_sides_are_refused_by_every_training(tmp_path: Path) -> None:
+    parts = ["train", "train", "val"]
+    rows = [f"{EXPRESSIONS.classes[i % 7]},{parts[i // 7]},p{i % 7}" for i in range(21)]
+    listed = write_list(tmp_path, "label,split,person", rows)
+    base = ("--base", write_model(tmp_path / "base.safetensors"))
+    for words in (("base", "--recipe", "fer2013"), ("personal", *base)):
+        said = error("train", *words, "--data", listed, "-o", tmp_path / "out")
+        assert "7 people or sources stand in two splits" in said and "Split by person" in said
+
+
+def test_a_class_that_only_validates_is_told_with_a_remedy(tmp_path: Path) -> None:
+    rows = [f"{'ab'[i % 2]},train" for i in range(8)] + ["c,val", "a,val"]
+    base = ("--base", write_model(tmp_path / "base.safetensors"))
+    listed = write_list(tmp_path, "label,split", rows)
+    said = error("train", "personal", *base, "--data", listed, "-o", tmp_path / "out")
+    assert "no training picture of: c. Give some of its pictures the split train" in said
+
+
+def test_a_base_from_faces_divided_by_time_says_that_the_figures_flatter(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", {name: {f"{name}.mp4": 16} for name in EXPRESSIONS.classes})
+    ok("faces", "split", folder, "--by", "time")
+    words = (
+        "--data",
+        folder,
+        "--recipe",
+        "fer2013",
+        "--backbone",
+        "cnn_bn",
+        "--set",
+        "size=48",
+        "--init",
+        "",
+        "--max-steps",
+        2,
+    )
+    said = ok("train", "base", *words, "--accelerator", "cpu", "-o", tmp_path / "out").output
+    assert "beware: validates on other seconds of the videos" in said
+    for file in ("metrics.json", "model_card.md", "report.html"):
+        assert "other seconds of the videos" in (tmp_path / "out" / file).read_text(encoding="utf-8")
+
+
 def test_no_two_classes_have_one_column(tmp_path: Path) -> None:
     write_captured(tmp_path / "f", {name: {f"{name}_{v}.mp4": 4 for v in range(3)} for name in ("a", "c")})
     labels = LabelSet("expression", ("own_a", "b"), "exclusive")
@@ -180,3 +232,12 @@ def test_why_figures_may_be_too_good_stands_beside_them(tmp_path: Path) -> None:
     both = [tmp_path / out / "model.safetensors" for out in ("one", "two")]
     ok("ensemble", *both, "--head", "own", "--fit", tmp_path / "f", "-o", tmp_path / "both.safetensors")
     assert why[0] in (tmp_path / "both.md").read_text(encoding="utf-8")
+    for name in ("a", "c"):  # of other faces, which nobody has learned from
+        for i in range(10):
+            (tmp_path / "others" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(made_up_face(i % 5, 20 + i, 48)).save(tmp_path / "others" / name / f"{i}.png")
+    said = ok(
+        "ensemble", *both, "--head", "own", "--fit", tmp_path / "others", "-o", tmp_path / "o.safetensors"
+    )
+    assert "beware" not in said.output
+    assert why[0] not in (tmp_path / "o.md").read_text(encoding="utf-8")

@@ -88,3 +88,25 @@ def test_a_smoother_of_another_version_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(WeightsError, match=r"old\.safetensors: .*do not fit"):
         load_smoother(SmoothingConfig("lstm", str(path)))
+
+
+@pytest.mark.parametrize("name", ["best.ckpt", "model.onnx"])
+def test_what_to_give_instead_of_a_checkpoint_or_an_export(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04" + bytes(100))
+    with pytest.raises(
+        WeightsError, match=r"is no safetensors file\. Give the model\.safetensors of its training"
+    ):
+        open_network(str(tmp_path / name))
+    beside = write_model(tmp_path / "model.safetensors")
+    with pytest.raises(WeightsError, match="Give the weights beside it") as told:
+        open_network(str(tmp_path / name))
+    assert str(beside) in told.value.hint
+
+
+def test_of_shipped_weights_those_are_named_that_will_do(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as told:
+        open_network(str(tmp_path / "nosuch"))
+    assert told.value.hint == "Shipped: default (face_state), open"
+    with pytest.raises(WeightsError) as told:
+        load_weights("nosuch", "lstm")
+    assert told.value.hint == "Shipped: lstm"

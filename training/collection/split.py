@@ -19,7 +19,7 @@ from engagement.errors import ConfigError, DataError
 from engagement.faces.manifest import Rows
 from engagement.types import FloatArray, IndexArray
 from training.collection.folder import Faces, Say, read_faces
-from training.datasets.files import class_folders
+from training.datasets.files import class_folders, told_apart
 from training.inspection.leaks import KINDS, relations
 from training.inspection.pictures import collect
 from training.inspection.similar import SimilarOptions
@@ -94,11 +94,11 @@ def split_faces(folder: Path, options: SplitOptions, say: Say = lambda _: None) 
     for row in faces.rows:
         row["group"] = _group(row, options.by)
     units = _units(faces, options.by)
-    labels = [row["label"] for row in faces.rows]
+    labels = told_apart([row["label"] for row in faces.rows])
     _require_several(faces, units, labels, options)
     in_time = options.by == "time"
-    split = _by_time(faces.rows, units, options) if in_time else by_unit(units, labels, options.parts)
-    _require_whole(faces.rows, split, options)
+    split = _by_time(faces.rows, units, labels, options) if in_time else by_unit(units, labels, options.parts)
+    _require_whole(faces.rows, labels, split, options)
     if any(row.get("split") for row in faces.rows):
         say("an earlier split is replaced")
     for row, name in zip(faces.rows, split.tolist(), strict=True):
@@ -174,7 +174,7 @@ def _require_several(faces: Faces, units: list[str], labels: list[str], options:
     plural = {"video": "videos", "time": "blocks of time", "person": "people"}[options.by]
     needed = 1 + len(options.parts)
     lacking: dict[str, list[str]] = {}
-    for label in faces.labels:
+    for label in sorted(set(labels)):
         own = sorted({unit for unit, name in zip(units, labels, strict=True) if name == label})
         if len(own) < needed:
             lacking[label] = own
@@ -249,12 +249,12 @@ def _held(counts: FloatArray, wanted: FloatArray, spare: int) -> IndexArray:
         held[i], best = not held[i], float(costs[i])
 
 
-def _by_time(rows: Rows, units: list[str], options: SplitOptions) -> NDArray[np.str_]:
+def _by_time(rows: Rows, units: list[str], labels: list[str], options: SplitOptions) -> NDArray[np.str_]:
     """The last blocks of each class in each video test and validate: one border each, not one per block."""
     split = dict.fromkeys(units, "train")
     runs: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for row, unit in zip(rows, units, strict=True):
-        blocks = runs.setdefault((row.get("source", ""), row["label"]), {})
+    for row, unit, label in zip(rows, units, labels, strict=True):
+        blocks = runs.setdefault((row.get("source", ""), label), {})
         blocks.setdefault(unit, []).append(_time(row))
     needed = 1 + len(options.parts)
     for label in sorted({label for _, label in runs}):
@@ -280,7 +280,7 @@ def _begin(block: tuple[str, list[float]]) -> float:
     return min(block[1])
 
 
-def _require_whole(rows: Rows, split: NDArray[np.str_], options: SplitOptions) -> None:
+def _require_whole(rows: Rows, labels: list[str], split: NDArray[np.str_], options: SplitOptions) -> None:
     """No block of a video on two sides, and every class in train."""
     sides: dict[str, str] = {}
     for row, name in zip(rows, split.tolist(), strict=True):
@@ -291,8 +291,8 @@ def _require_whole(rows: Rows, split: NDArray[np.str_], options: SplitOptions) -
                 f"first in {row['file']}",
                 f"Split with --by {'video' if options.by != 'video' else 'time'}.",
             )
-    for label in sorted({row["label"] for row in rows}):
-        there = {name for row, name in zip(rows, split.tolist(), strict=True) if row["label"] == label}
+    for label in sorted(set(labels)):
+        there = {name for own, name in zip(labels, split.tolist(), strict=True) if own == label}
         if "train" not in there:
             raise DataError(
                 f"'{label}' shares each of its {_WORDS[options.by][0]}s with other classes, and none is left to train",

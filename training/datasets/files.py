@@ -13,7 +13,7 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONYMS, LabelSet
 from engagement.types import FloatArray
-from training.datasets.framing import boxes_for
+from training.datasets.framing import boxes_for, framed
 from training.datasets.lists import open_list
 from training.datasets.manifest import PARTS, Listed, part_of, picture_of, read_rows
 from training.samples import SampleTable, one_hot
@@ -32,7 +32,7 @@ _NUMBERED: Mapping[str, Mapping[str, str]] = {
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Pictures anywhere below a folder, sorted."""
+    """Pictures anywhere below a folder but in hidden files and folders, sorted."""
     return sorted(_pictures(folder))
 
 
@@ -42,7 +42,11 @@ def any_picture(folder: Path) -> Path | None:
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
-    return (p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+    for path in folder.rglob("*"):
+        # Hidden files are none of the user's: macOS leaves ._x.jpg beside x.jpg, which is no picture.
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+            yield path
 
 
 def split_folders(folder: Path) -> list[tuple[str, Path]]:
@@ -193,28 +197,30 @@ def own_name(name: str) -> str:
     return f"own_{name}" if name in (s.name for s in (EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES)) else name
 
 
+def told_apart(labels: Sequence[str]) -> list[str]:
+    """Classes as training tells them apart: whatever their capitals; by our names, where all are expressions."""
+    small = [label.lower() for label in labels]
+    return [SYNONYMS[label] for label in small] if all(label in SYNONYMS for label in small) else small
+
+
 def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet | None) -> SampleTable:
-    found = sorted({item.label for item in listed})
-    if all(label in SYNONYMS for label in found):
-        for item in listed:
-            item.label = SYNONYMS[item.label]
-        there = {item.label for item in listed}
+    for item, label in zip(listed, told_apart([item.label for item in listed]), strict=True):
+        item.label = label
+    there = {item.label for item in listed}
+    if all(label in SYNONYMS for label in there):
         ordered = tuple(c for c in EXPRESSIONS_8.classes if c in there)
         whole = EXPRESSIONS if set(ordered) <= set(EXPRESSIONS.classes) else EXPRESSIONS_8
         found_set = LabelSet(whole.name, ordered, "exclusive")
     else:
-        found_set = LabelSet(own_name(name), tuple(found), "exclusive")
+        found_set = LabelSet(own_name(name), tuple(sorted(there)), "exclusive")
     labels = labels or found_set
-    unknown = sorted({item.label for item in listed} - set(labels.classes))
+    unknown = sorted(there - set(labels.classes))
     if unknown:
         raise DataError(
             f"{folder} has classes that '{labels.name}' does not know: {', '.join(unknown)}",
             f"Known classes: {', '.join(labels.classes)}",
         )
-    box = boxes_for(name, len(listed))
-    for i, item in enumerate(listed):
-        if item.box is not None:
-            box[i] = item.box
+    box, notes = framed(name, [item.box for item in listed])
     ids = [
         (item.picture.relative_to(folder) if item.picture.is_relative_to(folder) else item.picture).as_posix()
         for item in listed
@@ -229,6 +235,7 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
         box=box,
         sample_id=np.array(ids, dtype=np.str_),
         blocks=any(item.blocks for item in listed),
+        notes=notes,
     )
 
 

@@ -7,7 +7,7 @@ pictures padded by edge repetition: ``python -m training.datasets.framing DATA``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -29,6 +29,26 @@ FRAMINGS: Mapping[str, tuple[float, float, float, float]] = {
 def boxes_for(name: str, n: int) -> FloatArray:
     """(n, 4) equal boxes; sets without an entry count as ``folder``."""
     return np.tile(np.asarray(FRAMINGS.get(name, FRAMINGS["folder"]), np.float32), (n, 1))
+
+
+def framed(name: str, given: Sequence[FloatArray | None]) -> tuple[FloatArray, tuple[str, ...]]:
+    """Boxes of n pictures of which some may have their own, and what to say where only some have.
+
+    Args:
+        name: of the set, for those without.
+        given: n boxes (4,) in fractions of the picture, or None.
+
+    Returns:
+        float32 (n, 4), and a sentence or none.
+    """
+    box = boxes_for(name, len(given))
+    for i, own in enumerate(given):
+        if own is not None:
+            box[i] = own
+    without = sum(own is None for own in given)
+    if not 0 < without < len(given):
+        return box, ()
+    return box, (f"{without} of {len(given)} pictures have no box: their whole picture is taken as the face",)
 
 
 def measure(data: str, n: int = 300) -> FloatArray:

@@ -15,7 +15,7 @@ from engagement.errors import DataError
 from engagement.labels import LabelSet
 from engagement.types import FloatArray
 from training.datasets.files import own_name
-from training.datasets.framing import boxes_for
+from training.datasets.framing import framed
 from training.datasets.manifest import KNOWN_COLUMNS, part_of, picture_of, read_rows
 from training.samples import SampleTable
 
@@ -65,10 +65,7 @@ def graded_csv(path: Path) -> SampleTable:
         for least in range(1, top + 1):
             target.append(np.where(known, column >= least, np.nan).astype(np.float32))
             classes.append(f"{name}_{least}")
-    box = boxes_for(path.stem, len(rows))
-    for i, row in enumerate(rows):
-        if row.box is not None:
-            box[i] = row.box
+    box, notes = framed(path.stem, [row.box for row in rows])
     return SampleTable(
         name=path.stem,
         labels=LabelSet(own_name(path.stem), tuple(classes), "independent"),
@@ -79,6 +76,7 @@ def graded_csv(path: Path) -> SampleTable:
         box=box,
         sample_id=np.array([row.file for row in rows], dtype=np.str_),
         blocks=any(row.blocks for row in rows),
+        notes=notes,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from engagement.errors import ConfigError, DataError
 from engagement.labels import LabelSet
@@ -129,11 +131,23 @@ def load(reference: str, labels: LabelSet | None = None) -> SampleTable:
         return graded.graded_csv(path) if graded.has_grades(header) else files.labelled_csv(path, labels)
     if path.is_dir():
         return _recognised(path, labels)
-    raise DataError(
-        f"'{reference}' is no data set",
+    _refuse(reference)
+
+
+def _refuse(reference: str) -> NoReturn:
+    """Raise DataError that says why a reference is no data set: it is misspelled, not there, or something else."""
+    expected = (
         "Give a folder of class folders, a data set's official folder, a CSV, "
-        f"or FOLDER:SET with SET one of {', '.join(SETS)}.",
+        f"or FOLDER:SET with SET one of {', '.join(SETS)}."
     )
+    folder, colon, name = reference.rpartition(":")
+    if colon and not Path(reference).exists() and "/" not in name and "\\" not in name:
+        near = difflib.get_close_matches(name.lower(), SETS, 1)
+        remedy = f"Do you mean {folder or 'FOLDER'}:{near[0]}?" if near else expected
+        raise DataError(f"'{reference}' is no data set: '{name}' is the name of none", remedy)
+    if not Path(reference).exists():
+        raise DataError(f"'{reference}' does not exist", f"Check the spelling of the path. {expected}")
+    raise DataError(f"'{reference}' is no data set", expected)
 
 
 def _named(folder: Path, name: str) -> SampleTable:
@@ -185,7 +199,7 @@ def prepared(
         data: see :func:`load`.
         limit: pictures per split of what is chosen, None for all.
         skip_bad: report and drop damaged pictures instead of stopping.
-        say: gets one line for each of them.
+        say: gets one line for each of them, and what should be known of how the set was read.
         choose: what of the whole set is wanted; the rest is not decoded. A limit comes after it, or it would be
             decided anew what was held out from training.
 
@@ -197,7 +211,10 @@ def prepared(
         raise ConfigError(
             f"--limit {limit} is below 1", "Give the number of pictures per split, or leave it out."
         )
-    table = choose(load(data))
+    whole = load(data)
+    for note in whole.notes:
+        say(f"{whole.name}: {note}")
+    table = choose(whole)
     if limit is not None:
         table = table.limited(limit)
     return table.readable(skip_bad, say)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engagement.types import IndexArray
+from training.datasets.files import original_of
 from training.inspection.leaks import KINDS, Leak, Relations
 from training.inspection.pictures import NO_STATE, SPLITS, STATES_BETWEEN, Pictures
 
@@ -17,10 +18,12 @@ from training.inspection.pictures import NO_STATE, SPLITS, STATES_BETWEEN, Pictu
 _REMEDIES = {
     KINDS[0]: "Leave the copies out (FOLDER:fer2013_clean does for FER2013), or say how many there are.",
     KINDS[1]: "A model may know them by heart; --json lists them.",
-    KINDS[2]: "Split first and augment afterwards, and only the train split.",
+    KINDS[2]: "Other frames of one video look like that as well: validate on another video or person.",
     KINDS[3]: "Split by recording or person, not by frame.",
     KINDS[4]: "Figures then hold for people already seen; for new people, split by person.",
 }
+#: The same where one of the pictures is called as an augmented copy.
+_AUGMENTED = "Split first and augment afterwards, and only the train split."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,6 +178,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def _remedy(pictures: Pictures, leak: Leak) -> str:
+    names = pictures.sample_id[np.concatenate([leak.affected, leak.partner])].tolist()
+    augmented = leak.kind == KINDS[2] and any(original_of(name) for name in names)
+    return _AUGMENTED if augmented else _REMEDIES[leak.kind]
+
+
 def _warnings(pictures: Pictures, found: Relations, result: dict[str, Any]) -> list[str]:
     out: list[str] = []
     for split, entry in result["affected"].items():
@@ -186,7 +195,7 @@ def _warnings(pictures: Pictures, found: Relations, result: dict[str, Any]) -> l
     for leak in found.leaks:
         out.append(
             f"{len(leak.affected)} of {leak.of} {leak.split} pictures ({percent(len(leak.affected) / leak.of)}): "
-            f"{leak.kind} in train. {_REMEDIES[leak.kind]}"
+            f"{leak.kind} in train. {_remedy(pictures, leak)}"
         )
     if found.shared:
         named = ", ".join(found.shared[:5]) + (" …" if len(found.shared) > 5 else "")
