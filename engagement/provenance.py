@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -42,13 +43,19 @@ def versions() -> dict[str, str]:
     return found
 
 
+def terms_once(licence: str) -> list[str]:
+    """The terms of each data set that a licence names, once: a network may have met a set in several phases."""
+    # Terms may hold a semicolon themselves; the name of a set begins what is said of the next.
+    return list(dict.fromkeys(re.split(r"; (?=[\w.-]+: )", licence))) if licence else []
+
+
 def weights_record(weights: Sequence[LoadedWeights]) -> dict[str, dict[str, Any]]:
     """Name -> kind, sha256, licence and measured figures of the weights in use."""
     return {
         name: {
             "kind": w.record.kind,
             "sha256": w.sha256,
-            "licence": w.record.licence,
+            "licence": "; ".join(terms_once(w.record.licence)),
             "metrics": headline(w.record.metrics),
             "card": _card(w),
         }

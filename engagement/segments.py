@@ -78,7 +78,8 @@ def join_segments(segments: Sequence[Segment], rate_hz: float) -> Segment:
                 tracks[track], n_tracks = n_tracks, n_tracks + 1
         _append(whole, segment, shift, tracks, rate_hz)
         frame_of |= {t: f + shift for t, f in zip(segment.times, segment.frames, strict=True)}
-        frames_decoded = segment.outcome.frames_decoded + shift
+        if segment.times:
+            frames_decoded = segment.outcome.frames_decoded + shift
         before, tracks_before = segment, tracks
     whole.outcome = _outcome([s.outcome for s in segments], frames_decoded)
     return whole
@@ -141,10 +142,13 @@ def _faces(segment: Segment, sample: int) -> NDArray[np.void]:
 
 
 def _outcome(parts: Sequence[DecodeOutcome], frames_decoded: int) -> DecodeOutcome:
-    reasons = dict.fromkeys(part.reason for part in parts if part.reason)
+    # A range without a picture says that they end at 0 s; those with some know where.
+    seen = [part for part in parts if part.frames_decoded]
+    reasons = dict.fromkeys(part.reason for part in seen if part.reason)
+    reasons = reasons or dict.fromkeys(part.reason for part in parts if part.reason)
     return DecodeOutcome(
         frames_decoded,
-        parts[-1].last_time_s,
+        max(part.last_time_s for part in parts),
         all(part.complete for part in parts),
         "; ".join(reasons),
         sum(part.frames_dropped for part in parts),

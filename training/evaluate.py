@@ -253,9 +253,13 @@ def chosen_split(table: SampleTable, split: str, model: Model, say: Say = lambda
     chosen = table if without or split == "all" else table.part(split)
     taught = [network.name for network in model.networks if learned_from(network, table.name)]
     if taught and "train" in chosen.split:
-        what = f"'{table.name}' has no test split" if without else f"--split {split} has faces to train with"
+        what = (
+            f"'{table.name}' has no test split"
+            if without
+            else f"--split {split} of '{table.name}' has training faces"
+        )
         say(
-            f"warning: {what}, and {', '.join(taught)} learned from '{table.name}': these figures are of faces that "
+            f"warning: {what}, and {', '.join(taught)} learned from it: these figures are of faces that "
             "taught it, and flatter. --split val takes those that it was not taught"
         )
     return chosen

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from engagement.batch.results import INDEX, RUN, SUMMARY, is_ours, sweep, writable
 from engagement.corrections.file import NAMES_FILE
@@ -48,18 +48,14 @@ class Place(ABC):
 
     def facts(self, video: FoundVideo) -> FileFacts:
         """Raises VideoError when the video is not there."""
-        try:
-            if video.url:
-                files, path = _file_system(video.url)
+        if video.url:
+            files, path = _file_system(video.url)
+            with _readable(video.url, "Check the address, your rights and the connection."):
                 known: dict[str, Any] = files.info(path)
-                version = next((str(known[k]) for k in _VERSIONS if known.get(k)), "")
-                return FileFacts(int(known.get("size") or 0), version)
+            version = next((str(known[k]) for k in _VERSIONS if known.get(k)), "")
+            return FileFacts(int(known.get("size") or 0), version)
+        with _readable(video.name, "Check the path; workers on other machines must see it as well.", OSError):
             status = video.path.stat()
-        except OSError as error:
-            raise VideoError(
-                f"{video.name} cannot be read here ({_told(error)})",
-                "Check the path; workers on other machines must see it as well.",
-            ) from error
         return FileFacts(status.st_size, str(status.st_mtime_ns))
 
     def source(self, video: FoundVideo) -> str:
@@ -77,17 +73,17 @@ class Place(ABC):
 
         with tempfile.TemporaryDirectory(prefix="engagement-") as folder:
             options: Any = {"simplecache": {"cache_storage": folder, "same_names": True}}
-            try:
+            with _readable(video.url, f"Check your rights, the connection and the space in {folder}."):
                 copy: Any = fsspec.open_local(f"simplecache::{video.url}", **options)
-            except (OSError, ValueError) as error:
-                raise VideoError(
-                    f"{video.url} cannot be read ({_told(error)})", "Check your rights."
-                ) from error
             yield Path(copy)
 
     @abstractmethod
     def prepare(self) -> None:
         """Raise OutputError if nothing can be written."""
+
+    @abstractmethod
+    def require_room(self, relative: PurePath) -> None:
+        """Raise OutputError if the results of a video cannot be put there."""
 
     @abstractmethod
     def sweep(self) -> None:
@@ -100,6 +96,10 @@ class Place(ABC):
     @abstractmethod
     def publish(self, relative: PurePath) -> None:
         """Upload the results of one video."""
+
+    @abstractmethod
+    def release(self, relative: PurePath) -> None:
+        """Nothing of a video's results is needed here any more: what was fetched of them goes."""
 
     @abstractmethod
     def fetch_run(self, outputs: Sequence[str]) -> None:
@@ -119,6 +119,16 @@ class Folder(Place):
     def prepare(self) -> None:
         writable(self.root)
 
+    def require_room(self, relative: PurePath) -> None:
+        target = self.root / relative
+        if target.is_file():
+            raise OutputError(
+                f"{target} is a file where a folder of results should go", "Choose another folder with -o."
+            )
+        writable(target.parent)
+        if target.is_dir():
+            writable(target)
+
     def sweep(self) -> None:
         sweep(self.root)
 
@@ -126,6 +136,9 @@ class Folder(Place):
         pass
 
     def publish(self, relative: PurePath) -> None:
+        pass
+
+    def release(self, relative: PurePath) -> None:
         pass
 
     def fetch_run(self, outputs: Sequence[str]) -> None:
@@ -151,6 +164,9 @@ class Remote(Place):
             self._files.makedirs(self._base, exist_ok=True)
             self._files.pipe_file(probe, b"")
             self._files.rm_file(probe)
+
+    def require_room(self, relative: PurePath) -> None:
+        pass  # a file and a folder of one name lie beside each other in most storages
 
     def sweep(self) -> None:
         pass  # what lacks a summary counts as not there, and is overwritten
@@ -185,7 +201,9 @@ class Remote(Place):
                 if is_ours(inside.parts[0]) and inside.as_posix() not in wanted:
                     self._files.rm_file(path)
             self._put(own / SUMMARY)
-        shutil.rmtree(own, ignore_errors=True)
+
+    def release(self, relative: PurePath) -> None:
+        shutil.rmtree(self.root / relative, ignore_errors=True)
 
     def fetch_run(self, outputs: Sequence[str]) -> None:
         with self._named("read"):
@@ -233,8 +251,9 @@ def is_url(text: str) -> bool:
 
 
 def local_path(text: str) -> str:
-    """``file://`` addresses as plain paths; anything else unchanged."""
-    return unquote(urlsplit(text).path) if text.startswith("file://") else text
+    """``file://`` addresses as plain paths, whatever stands before the first slash; anything else unchanged."""
+    # Names of files have # and ?, which in other addresses begin something else.
+    return unquote("/" + text[7:].partition("/")[2]) if text.startswith("file://") else text
 
 
 def open_place(root: str) -> Place:
@@ -270,6 +289,15 @@ def discover_remote(url: str, globs: Sequence[str] = ()) -> list[FoundVideo]:
         FoundVideo(Path(where), name, files.unstrip_protocol(path))
         for (path, where), name in zip(found, names, strict=True)
     ]
+
+
+@contextmanager
+def _readable(name: str, hint: str, raised: type[Exception] = Exception) -> Iterator[None]:
+    """What reading a video raises as one that names it; storages have exceptions of their own."""
+    try:
+        yield
+    except raised as error:
+        raise VideoError(f"{name} cannot be read here ({_told(error)})", hint) from error
 
 
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "created")

@@ -120,7 +120,8 @@ class Failure:
         if isinstance(error, EngagementError):
             return cls(error.message, error.hint, trace)
         if isinstance(error, MemoryError):
-            return cls("it ran out of memory", "Use fewer --workers.", trace)
+            hint = "Close other programs, use a higher --min-face, and fewer --workers if there are several."
+            return cls("it ran out of memory", hint, trace)
         told = unforeseen(error)
         return cls(told.message, told.hint, trace)
 

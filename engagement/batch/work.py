@@ -9,10 +9,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from engagement.batch.places import FileFacts, Place, open_place
+from engagement.batch.places import FileFacts, Folder, Place, open_place
 from engagement.batch.results import committed, is_of_another, read_summary
 from engagement.batch.session import write_session
-from engagement.batch.status import Status, status_of
+from engagement.batch.status import Status, VideoStatus, status_of
 from engagement.batch.tasks import Ended, Facts, Outcome, Say, Setup, Split, Task
 from engagement.calibration.store import Calibration
 from engagement.corrections.calibrated import stored
@@ -41,13 +41,26 @@ class VideoWorker:
         self._facts = Facts(self.analyzer.device, weights_record(self.analyzer.weights))
 
     def perform(self, task: Task, say: Say) -> Outcome:
-        """Do one task; ``say`` may raise to abandon it."""
+        """Do one task; ``say`` may raise to abandon it.
+
+        Results that a folder refuses are a failed video at once: it would refuse them the next time as well, after
+        another analysis. Other storage may answer then, so what it raises is raised.
+        """
         say(0.0, None)
-        if task.action == "whole":
-            return self._whole(task.video, say)
         if task.action == "read":
             with self.place.at_hand(task.video) as path:
                 return self.analyzer.read(path, say, task.span)
+        try:
+            return self._whole(task.video, say) if task.action == "whole" else self._joined(task)
+        except OutputError as error:
+            if not isinstance(self.place, Folder):
+                raise
+            names = (task.video.name, task.video.relative.as_posix())
+            return Ended(VideoStatus(*names, "failed", error.message, error.hint), self._facts)
+        finally:
+            self.place.release(task.video.relative)
+
+    def _joined(self, task: Task) -> Ended:
         segment = join_segments(task.parts, self.setup.config.sampling.rate_hz)
         # What the file was before it was read: one that was replaced meanwhile is not finished.
         return self._finish(task.video, task.file or self.place.facts(task.video), segment, task.redone, 0.0)
@@ -83,6 +96,7 @@ class VideoWorker:
                         status, reason = ("partial", f"{told.get('reason')}; read before, {news}")
                     return Ended(status_of(*names, status, summary, reason), self._facts)
                 redone = "an opt-out was taken back"
+        self.place.require_room(video.relative)  # said before hours of work
         with self.place.at_hand(video) as path:
             spans = plan_split(path, config.backend, config.split_s, config.sampling.rate_hz)
             if len(spans) > 1:

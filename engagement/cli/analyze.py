@@ -256,32 +256,54 @@ def _say_calibrated(statuses: list[VideoStatus], output: str, quiet: bool) -> No
 def _find(
     inputs: tuple[str, ...], globs: tuple[str, ...], output: str
 ) -> tuple[list[FoundVideo], list[VideoStatus]]:
-    """Videos that are there, and a failed status for each input that is not.
+    """Videos that are there, and a failed status for each input, and folder within one, that gives none.
 
-    A run of nothing but missing inputs is wrong usage; otherwise the others are analysed.
+    Raises:
+        ConfigError: nothing is found at all, which is wrong usage; otherwise the others are analysed.
     """
     from engagement.batch.places import discover_remote, is_url, local_path
     from engagement.batch.status import VideoStatus
     from engagement.video.discover import discover, without_video
 
+    failed: list[VideoStatus] = []
+
+    def fails(given: Path | str, reason: str, hint: str) -> None:
+        failed.append(VideoStatus(str(given), "", "failed", reason, hint))
+
     given = [local_path(text) for text in inputs]
-    urls = [text for text in given if is_url(text)]
     paths = [Path(text) for text in given if not is_url(text)]
     there = [path for path in paths if path.exists()]
-    if not there and not urls:
-        raise ConfigError(f"{', '.join(given)} does not exist", "Check the path of the video or folder.")
-    missing = [path for path in paths if path not in there]
-    failed = [VideoStatus(str(p), "", "failed", "does not exist", "Check the path.") for p in missing]
+    for path in paths:
+        if path not in there:
+            fails(path, "does not exist", "Check the path.")
     exclude = None if is_url(output) else Path(output)
-    found = discover(there, globs, exclude) if there else []
+    found: list[FoundVideo] = []
+    nothing: list[ConfigError] = []
+    try:
+        if there:
+            found = discover(
+                there,
+                globs,
+                exclude,
+                lambda folder, why: fails(folder, f"cannot be searched ({why})", "Check your rights."),
+            )
+    except ConfigError as error:
+        nothing.append(error)
     # Only what no video is known of is searched again: a folder may hold but links to what was met before.
+    told = {status.input for status in failed}
     bare = [path for path in there if not any(video.path.is_relative_to(path) for video in found)]
-    failed += [
-        VideoStatus(str(p), "", "failed", "holds no video", "Take files of other kinds with --glob.")
-        for p in without_video(bare, globs, exclude)
-    ]
-    for url in urls:
-        found += _beside(discover_remote(url, globs), found)
+    for path in without_video([path for path in bare if str(path) not in told], globs, exclude):
+        fails(path, "holds no video", "Take files of other kinds with --glob.")
+    for url in (text for text in given if is_url(text)):
+        try:
+            found += _beside(discover_remote(url, globs), found)
+        except ConfigError as error:
+            nothing.append(error)
+            fails(url, error.message, error.hint)
+    if not found and nothing:
+        raise nothing[0]
+    if not found:
+        raise ConfigError(f"{', '.join(given)} does not exist", "Check the path of the video or folder.")
     return found, failed
 
 

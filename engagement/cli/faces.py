@@ -80,6 +80,7 @@ def capture(
     for each label; or a CSV with the columns video, start, end, label and perhaps person. Writes
     OUT/LABEL/*.png and OUT/manifest.csv. Ask the people in the videos first.
     """
+    from engagement.batch.processes import interrupted_when_terminated
     from engagement.collection import capture as run
     from engagement.collection import recordings
     from engagement.errors import DataError
@@ -95,7 +96,8 @@ def capture(
     # Faces somewhat smaller than what is saved are found too, so that the report can say so.
     detector = MtcnnDetector(MtcnnConfig(min_face_px=max(12, int(min_face * 0.75))))
     work = FaceCapture(out, config, detector)
-    failed = run(wanted, every, work, say)
+    with interrupted_when_terminated():
+        failed = run(wanted, every, work, say)
     skipped = {reason: n for reason, n in work.counts.items() if n and reason not in ("written", "frames")}
     say(f"looked at {work.counts['frames']} frames")
     for reason, count in sorted(skipped.items(), key=lambda item: -item[1]):

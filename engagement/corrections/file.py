@@ -229,13 +229,18 @@ def matching(title: str, videos: Sequence[Video]) -> list[Video]:
     return []
 
 
+def _unique(video: Video, videos: Sequence[Video]) -> str:
+    """A heading that means this video alone."""
+    return video.file if matching(video.file, videos) == [video] else video.relative
+
+
 def _no_video(section: Section, found: Sequence[Video], videos: Sequence[Video]) -> Mistake:
     known = shortened(str(v) for v in videos)
     if not section.title:
         return Mistake(
             section.lines[0].line,
             f"the folder holds {len(videos)} videos, and this does not say which one is meant",
-            f"Put a line [{videos[0].file}] above it. Known: {known}." if videos else "",
+            f"Put a line [{_unique(videos[0], videos)}] above it. Known: {known}." if videos else "",
         )
     if found:
         places = shortened(v.relative for v in found)

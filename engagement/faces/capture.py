@@ -6,7 +6,9 @@ again; the manifest says where in it the face box lies.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +38,9 @@ _REASONS = {
     "pitch_deg": "faces looking far up or down",
     "inside": "faces cut off by the picture's edge",
 }
+
+#: Bytes that a video's name may have in those of its pictures, and to what it is shortened otherwise.
+_LONGEST_NAME, _SHORTENED = 230, 150
 
 #: Gives each face of a frame the number of its track, -1 for none.
 Follow = Callable[[Frame, FaceDetections], IndexArray]
@@ -200,13 +205,25 @@ class FaceCapture:
                     self._look(_Origin(source, source_id, group, scenes[number]), frame, follow)
         finally:  # also when interrupted: no picture without its row
             if self._rows:
-                # Another capture may have written meanwhile, or somebody may have looked through the faces.
-                there = {row["file"]: row for row in read_manifest(self.folder)}
-                again = {file: row | _kept(there.get(file, {}), row) for file, row in self._fresh.items()}
-                self._rows = there | again
-                self._regroup(source)
-                write_manifest(self.folder, self._rows.values())
+                self._list(source)
         return self.counts["written"] - before
+
+    def _list(self, source: str) -> None:
+        """Bring the manifest up to date; where that fails, pictures that it does not know are taken away again."""
+        fresh = {file: row for file, row in self._fresh.items() if (self.folder / file).is_file()}
+        unknown = set(fresh)
+        try:
+            # Another capture may have written meanwhile, or somebody may have looked through the faces.
+            there = {row["file"]: row for row in read_manifest(self.folder)}
+            unknown -= there.keys()
+            again = {file: row | _kept(there.get(file, {}), row) for file, row in fresh.items()}
+            self._rows = there | again
+            self._regroup(source)
+            write_manifest(self.folder, self._rows.values())
+        except BaseException:
+            for file in unknown:
+                (self.folder / file).unlink(missing_ok=True)
+            raise
 
     def _regroup(self, source: str) -> None:
         """Bring faces that were captured in blocks of another length into blocks of this one, which want another split.
@@ -261,7 +278,6 @@ class FaceCapture:
                 continue
             if self._labels.get(name, set()) - {scene.label}:
                 self.twice += 1
-            _write_picture(self.folder / file, pictures[i])
             box = faces.boxes_xyxy[i]
             numbers = dict(zip(("x1", "y1", "x2", "y2"), (round(float(v), 2) for v in box), strict=True))
             inside = zip(("box_x1", "box_y1", "box_x2", "box_y2"), inner_box(box), strict=True)
@@ -280,8 +296,9 @@ class FaceCapture:
                 "group": origin.group,
                 **{key: round(float(v), 5) for key, v in inside},
             }
-            written = {key: str(value) for key, value in row.items()}
-            self._rows[file] = self._fresh[file] = written
+            # First its row, then the picture: an interruption between them leaves a row, which is seen.
+            self._rows[file] = self._fresh[file] = {key: str(value) for key, value in row.items()}
+            _write_picture(self.folder / file, pictures[i])
             self.counts["written"] += 1
             self.written[scene.label] += 1
 
@@ -319,15 +336,26 @@ def _kept(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
 def _write_picture(path: Path, rgb: ByteArray) -> None:
     import cv2
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     done, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    aside = path.with_name(f".{uuid.uuid4().hex[:8]}.part")
     try:  # not cv2.imwrite: it cannot write names beyond ASCII on every platform
-        path.write_bytes(data.tobytes() if done else b"")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(data.tobytes() if done else b"")
+        aside.replace(path)
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
         ) from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _plain(source: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in source)
+    """A video's name as the beginning of a file's: the rest, and what file systems allow, leave it so many bytes."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in source)
+    content = plain.encode()
+    if len(content) <= _LONGEST_NAME:
+        return plain
+    # What it ends with tells parts of a series apart: it lives on in the digits.
+    digits = hashlib.sha256(content).hexdigest()[:8]
+    return f"{content[:_SHORTENED].decode(errors='ignore')}_{digits}"

@@ -70,18 +70,25 @@ def write_manifest(folder: Path, rows: Iterable[Mapping[str, str]], columns: Seq
 
     Args:
         columns: in this order; further ones that rows have (somebody's notes) follow.
+
+    Raises:
+        OutputError: it cannot be written; an earlier one is as it was.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     ordered = sorted(rows, key=lambda row: row["file"])
     names = list(dict.fromkeys([*columns, *(name for row in ordered for name in row)]))
     path = folder / NAME
     temporary = path.with_suffix(f".{uuid.uuid4().hex[:8]}.part")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names, restval="")
             writer.writeheader()
             writer.writerows(ordered)
         temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

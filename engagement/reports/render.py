@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -91,6 +91,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     shared = {
         "summary": summary,
         "video": _part(summary, "video"),
+        "title": _title(_part(summary, "video"), folder, root),
         "limits": limits,
         "length": length,
         "models": {
@@ -251,6 +252,13 @@ def _hash(start_s: float, end_s: float) -> str:
     """Fragment that a page's script understands as a stretch of time: this one, with a margin around it."""
     around = (end_s - start_s) / 4
     return f"#t={max(0.0, start_s - around):.0f}-{end_s + around:.0f}"
+
+
+def _title(video: Mapping[str, Any], folder: Path, root: Path) -> str:
+    """The video's file, with the folder where it lies within the run: others may be called alike."""
+    name = str(video.get("file") or "Session")
+    within = PurePath(os.path.relpath(folder.resolve(), root.resolve())).parent
+    return name if within in (PurePath(), PurePath("..")) else f"{within.as_posix()}/{name}"
 
 
 def _paths(folder: Path, root: Path) -> dict[str, str]:

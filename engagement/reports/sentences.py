@@ -200,16 +200,16 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     shown, readable_at_once = _shown(summary), int(n_used.max())
     if readable_at_once < min(FEW_PEOPLE, shown):
         return f"At most {readable_at_once} of {shown} could be read at a time, too few to speak of the class ({figures})."
+    steps = number(curves.get("step_s")) or 1.0
+    readable = (
+        "" if np.mean(enough) >= 0.9 else f", in the {duration(steps * enough.sum())} that could be read"
+    )
     # Of one person alone no spread is known; the margin has to do.
     halfwidth = 0.0 if readable_at_once == 1 else halves[first]
     if not lead >= np.maximum(_margin(summary.get("limits") or {}, first), halfwidth):
-        return f"No apparent state clearly led over the whole session ({figures})."
-    steps = number(curves.get("step_s")) or 1.0
-    readable = (
-        "" if np.mean(enough) >= 0.5 else f", in the {duration(steps * enough.sum())} that could be read,"
-    )
+        return f"No apparent state clearly led over the whole session{readable} ({figures})."
     who = "people" if shown > 1 else "the person"
-    text = f"Over the whole session{readable} {who} looked more {STATES[first].word} than anything else ({figures})"
+    text = f"Over the whole session{readable and readable + ','} {who} looked more {STATES[first].word} than anything else ({figures})"
     change = _thirds(curve_of(curves, first), enough)
     if change is None:
         return f"{text}."

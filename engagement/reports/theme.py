@@ -38,7 +38,7 @@ EXPRESSION_COLORS: Mapping[str, str] = {
     "neutral": "#999999",
     "happy": "#F0E442",
     "surprise": "#56B4E9",
-    "sad": "rgba(0,114,178,0.6)",
+    "sad": "#3B5BDB",
     "angry": "#D55E00",
     "fear": "#009E73",
     "disgust": "#7A5195",

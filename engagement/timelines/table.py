@@ -43,6 +43,9 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Texts as whoever reads it has them: a dtype that is asked for fits no other table's in ``merge_asof``."""
+    texts = {c: "object" for c in frame.columns if frame[c].dtype == _PANDAS["str"]}
+    frame = frame.astype(texts)
     if _named_in_utf8(path):
         frame.to_parquet(path, index=False, compression="zstd")
         return

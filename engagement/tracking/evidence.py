@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
+from engagement.tracking.seats import Seats
 from engagement.tracking.summary import TrackSummary
-from engagement.types import FloatArray
+from engagement.types import FloatArray, IndexArray
 
 #: All kinds of evidence; ``session`` is what this session teaches about its seats.
 EVIDENCE = ("face", "colours", "seat", "session")
@@ -30,22 +32,24 @@ _SEAT_LIMIT = 3.0
 #: Parts of one track, one after the other: the tracker saw no change, and colours around the head that go on as they
 #: were say that there was none, only a hand before the face; colours that change, that there was.
 _SEAM_ALIKE, _SEAM_RATIO = (0.92, 0.99), (-2.0, 6.0)
-_SEAT_REACH = 1.0  # face sides, or half as much growth, at which a seat is another one
 #: Seats are taken to be right 8 times in 9 until this session's faces say otherwise.
 _SEAT_RIGHT, _SEAT_WRONG = 8.0, 1.0
-#: Samples before and after a cut within which tracks are compared; so many of them, and this share, must stay
-#: where they were for the view to be the same.
-_AROUND_CUT, _STAY, _STAY_SHARE = 5, 3, 0.6
 _CLEAR = 2.0  # log-likelihood ratio of faces from which they judge a seat
 _CLEAR_WEIGHT = 3.0  # and sum of qualities: fragments of a second, often blurred, contradict what is right
 
 
 class Evidence:
-    """Likeness of clusters, one row and column per cluster; clusters begin as single tracks.
+    """Likeness of clusters; clusters begin as single tracks, each called by its first track's index.
+
+    What is kept grows with the tracks and with the pairs that share a seat or a sample, not with all pairs.
 
     Args:
         tracks: what the clusters begin with.
         kinds: which of EVIDENCE counts.
+
+    Attributes:
+        among: (k,) the clusters that others are compared with, in rising order.
+        seat_weight: log-likelihood ratio of the same seat.
     """
 
     def __init__(self, tracks: Sequence[TrackSummary], kinds: Sequence[str] = EVIDENCE) -> None:
@@ -55,74 +59,122 @@ class Evidence:
         self.weight = np.array([t.weight for t in tracks], np.float64)
         self.colours = _stack([t.colours_sum for t in tracks])
         self.seen = np.array([len(t.samples) for t in tracks], np.float64)
-        self._unit, self._root = _unit(self.identity), np.sqrt(self.colours / self.seen[:, None])
-        self.apart = together(tracks)
-        self.near = _near(tracks) if "seat" in self.kinds and n else np.zeros((n, n), np.float32)
-        self.continued = _continued(tracks, "colours" in self.kinds)
+        self._owner = np.arange(n)  # track -> its cluster
+        self._apart = together(tracks)
+        self._seats = Seats(tracks) if "seat" in self.kinds else None
+        self._near: dict[int, tuple[IndexArray, FloatArray]] = {}  # of clusters of several tracks
+        self._continued = _continued(tracks, "colours" in self.kinds)
+        self.narrow(np.arange(n))
         self.seat_weight = float(np.log(_SEAT_RIGHT / _SEAT_WRONG))
         if {"face", "seat", "session"} <= self.kinds and n > 1:
             self.seat_weight = self._trust_in_seats()
 
+    def narrow(self, among: IndexArray) -> None:
+        """From now on compare with these clusters alone, in rising order."""
+        self.among = among
+        self._unit = _unit(self.identity[among])
+        self._root = np.sqrt(self.colours[among] / self.seen[among, None])
+
     def join(self, i: int, j: int) -> None:
-        """Cluster j becomes part of cluster i; its row means nothing from then on."""
+        """Cluster j becomes part of cluster i, and is none from then on."""
+        near = self.near(i), self.near(j)
         for sums in (self.identity, self.colours, self.weight, self.seen):
             sums[i] += sums[j]
-        self._unit[i] = _unit(self.identity[i])
-        self._root[i] = np.sqrt(self.colours[i] / self.seen[i])
-        self.apart[i] |= self.apart[j]
-        self.apart[:, i] = self.apart[i]
-        for links in (self.near, self.continued):
-            links[i] = np.maximum(links[i], links[j])
-            links[:, i] = links[i]
+        at = np.searchsorted(self.among, i)
+        if at < len(self.among) and self.among[at] == i:
+            self._unit[at] = _unit(self.identity[i])
+            self._root[at] = np.sqrt(self.colours[i] / self.seen[i])
+        self._owner[self._owner == j] = i
+        self._apart[i] = self._any_of(self._apart[i], self._apart[j])
+        self._apart[j] = self._apart[j][:0]
+        self._near.pop(j, None)
+        self._near[i] = self._closest(*near)
+        before, after = self._continued.pop(i, {}), self._continued.pop(j, {})
+        for other in (before.keys() | after.keys()) - {i, j}:
+            # A seam that speaks against it is that of one track, not of all that came together.
+            ratio = max(before.get(other, 0.0), after.get(other, 0.0))
+            self._continued[other].pop(j, None)
+            self._continued[other][i] = self._continued.setdefault(i, {})[other] = ratio
 
-    def ratios(self, i: int) -> FloatArray:
-        """Log-likelihood ratios (n,) that cluster i and each other are one person; -inf: seen together."""
-        total = np.zeros(len(self.weight))
+    def ratios(self, clusters: Sequence[int]) -> NDArray[np.float64]:
+        """Log-likelihood ratios (m, k) that clusters (m,) and those of ``among`` are one; -inf: seen together."""
+        rows = np.asarray(clusters)
+        total = np.zeros((len(rows), len(self.among)))
         if "face" in self.kinds:
-            total += self._faces(i)
+            total += self._faces(rows)
         if "colours" in self.kinds:
-            alike = self._root @ self._root[i]
+            alike = np.sqrt(self.colours[rows] / self.seen[rows, None]) @ self._root.T
             total += np.clip(_COLOUR_SLOPE * (alike - _COLOUR_ZERO), -_COLOUR_LIMIT, _COLOUR_LIMIT)
-        total += self.seat_weight * self.near[i] + self.continued[i]
-        total[self.apart[i]] = -np.inf
-        total[i] = -np.inf
+        for row, i in zip(total, rows.tolist(), strict=True):
+            others = np.zeros(len(self._owner), np.float32)
+            tracks, near = self.near(i)
+            np.maximum.at(others, self._owner[tracks], near)
+            others *= self.seat_weight
+            for other, ratio in self._continued.get(i, {}).items():
+                others[other] += ratio
+            others[self._owner[self._apart[i]]] = -np.inf
+            others[i] = -np.inf
+            row += others[self.among]
         return total
 
-    def _faces(self, i: int) -> FloatArray:
-        # A few poor crops are weak evidence, for and against.
-        trust = np.minimum(1.0, np.minimum(self.weight, self.weight[i]) / _FACE_FULL_WEIGHT)
-        quality = self.weight / self.seen
-        poor = 1 - np.minimum(1.0, np.minimum(quality, quality[i]) / _FACE_GOOD)
-        zero = _FACE_ZERO + _FACE_POOR * poor
-        ratios = trust * np.clip(_FACE_SLOPE * (self._cosines(i) - zero), *_FACE_LIMITS)
-        return ratios.astype(np.float32)
+    def near(self, i: int) -> tuple[IndexArray, FloatArray]:
+        """Tracks (k,) in a seat of cluster i's, and how close they are, float32 above 0 to 1."""
+        if self._seats is None:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        return self._near.get(i) or self._seats.near(i)
 
-    def _cosines(self, i: int) -> FloatArray:
-        return self._unit @ self._unit[i]
+    def _faces(self, rows: IndexArray) -> FloatArray:
+        weight, of = self.weight[self.among], self.weight[rows, None]
+        # A few poor crops are weak evidence, for and against.
+        trust = np.minimum(1.0, np.minimum(weight, of) / _FACE_FULL_WEIGHT)
+        quality = np.minimum(weight / self.seen[self.among], of / self.seen[rows, None])
+        poor = 1 - np.minimum(1.0, quality / _FACE_GOOD)
+        zero = _FACE_ZERO + _FACE_POOR * poor
+        cosines = _unit(self.identity[rows]) @ self._unit.T
+        ratios = trust * np.clip(_FACE_SLOPE * (cosines - zero), *_FACE_LIMITS)
+        return ratios.astype(np.float32)
 
     def _trust_in_seats(self) -> float:
         """Log-likelihood ratio of the same seat: seats that clear faces contradict count for less."""
         clear = self.weight >= _CLEAR_WEIGHT
-        same_place = np.triu((self.near > 0.5) & clear[:, None] & clear[None] & ~self.apart, 1)
-        cosines = (self._unit @ self._unit.T)[same_place]
-        ratios = _FACE_SLOPE * (cosines - _FACE_ZERO)
-        right = _SEAT_RIGHT + float((ratios > _CLEAR).sum())
-        wrong = _SEAT_WRONG + float((ratios < -_CLEAR).sum())
+        right, wrong = _SEAT_RIGHT, _SEAT_WRONG
+        for i in np.flatnonzero(clear).tolist():
+            tracks, near = self.near(i)
+            # Each pair once; tracks that share a seat are not seen together.
+            same_place = tracks[(near > 0.5) & clear[tracks] & (tracks > i)]
+            ratios = _FACE_SLOPE * (self._unit[same_place] @ self._unit[i] - _FACE_ZERO)
+            right += float((ratios > _CLEAR).sum())
+            wrong += float((ratios < -_CLEAR).sum())
         return float(np.clip(np.log(right / wrong), 0, _SEAT_LIMIT))
 
+    def _any_of(self, *tracks: NDArray[np.int32]) -> NDArray[np.int32]:
+        held = np.zeros(len(self._owner), bool)
+        for some in tracks:
+            held[some] = True
+        return np.flatnonzero(held).astype(np.int32)
 
-def together(tracks: Sequence[TrackSummary]) -> np.ndarray:
-    """(n, n) bool: which tracks are seen in one sample, and so are different people."""
+    def _closest(self, *near: tuple[IndexArray, FloatArray]) -> tuple[IndexArray, FloatArray]:
+        """The closer of two seats of one cluster, for each track in either."""
+        closest = np.zeros(len(self._owner), np.float32)
+        for tracks, closeness in near:
+            closest[tracks] = np.maximum(closest[tracks], closeness)
+        tracks = np.flatnonzero(closest)
+        return tracks, closest[tracks]
+
+
+def together(tracks: Sequence[TrackSummary]) -> list[NDArray[np.int32]]:
+    """Of each track those that are seen in a sample with it, itself included, and so are different people."""
     from scipy.sparse import csr_matrix
 
     n = len(tracks)
     if not n:
-        return np.zeros((0, 0), bool)
+        return []
     counts = [len(t.samples) for t in tracks]
     columns = np.concatenate([np.asarray(t.samples, np.int64) for t in tracks])
     ends = np.concatenate([[0], np.cumsum(counts)])
-    seen = csr_matrix((np.ones(len(columns), np.float32), columns, ends), shape=(n, int(columns.max()) + 1))
-    return np.asarray((seen @ seen.T).toarray() > 0)
+    seen = csr_matrix((np.ones(len(columns), bool), columns, ends), shape=(n, int(columns.max()) + 1))
+    pairs = seen @ seen.T
+    return np.split(pairs.indices, pairs.indptr[1:-1])
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -134,31 +186,13 @@ def _stack(sums: list[FloatArray | None]) -> np.ndarray:
     return np.stack([s for s in sums if s is not None]).astype(np.float64) if sums else np.zeros((0, 0))
 
 
-def _near(tracks: Sequence[TrackSummary]) -> FloatArray:
-    """(n, n) from 0 to 1: whether one track begins where another, in the same shot, ended before."""
-    first, last = (_places([getattr(t, k) for t in tracks]) for k in ("first_box", "last_box"))
-    # All pairs of thousands of tracks: one axis at a time, so that few such tables are held at once.
-    apart = [last[:, None, k] - first[None, :, k] for k in (0, 1)]
-    shift = np.hypot(*apart, out=apart[0])
-    shift /= np.maximum(last[:, None, 2], first[None, :, 2])
-    growth = np.abs(np.log(last[:, None, 2]) - np.log(first[None, :, 2]))
-    growth *= 2
-    closeness = 1 - np.maximum(shift, growth) / _SEAT_REACH
-    shot = _views(tracks, closeness)
-    begin, end = (np.array([t.samples[k] for t in tracks]) for k in (0, -1))
-    # Places say nothing across cuts to another view.
-    follows = (end[:, None] < begin[None]) & (shot[:, None] == shot[None])
-    near = np.where(follows, np.maximum(closeness, 0), 0)
-    return np.maximum(near, near.T).astype(np.float32)
-
-
-def _continued(tracks: Sequence[TrackSummary], colours: bool) -> FloatArray:
-    """(n, n): log-likelihood ratio that successive parts of one track are one person; 0 for all other pairs.
+def _continued(tracks: Sequence[TrackSummary], colours: bool) -> dict[int, dict[int, float]]:
+    """Log-likelihood ratios that successive parts of one track are one person, both ways.
 
     Args:
         colours: whether they have a say; else every seam counts as a middling one.
     """
-    links = np.zeros((len(tracks), len(tracks)), np.float32)
+    links: dict[int, dict[int, float]] = {}
     parts: dict[int, list[int]] = {}
     for i, track in enumerate(tracks):
         if track.part_of is not None:
@@ -169,35 +203,5 @@ def _continued(tracks: Sequence[TrackSummary], colours: bool) -> FloatArray:
             before, after = tracks[i].pieces[-1], tracks[j].pieces[0]
             alike = np.sqrt(before.colours / before.samples) @ np.sqrt(after.colours / after.samples)
             ratio = np.interp(alike, _SEAM_ALIKE, _SEAM_RATIO) if colours else np.mean(_SEAM_RATIO)
-            links[i, j] = links[j, i] = ratio
+            links.setdefault(i, {})[j] = links.setdefault(j, {})[i] = float(ratio)
     return links
-
-
-def _views(tracks: Sequence[TrackSummary], closeness: np.ndarray) -> np.ndarray:
-    """(n,) the camera's view of each track: shots between which most people stay where they were are one.
-
-    A blur, a flash or somebody who walks past the lens looks like a cut, but everybody is in place after it.
-
-    Args:
-        closeness: (n, n) of the end of one track to the beginning of another, 1 the same place.
-    """
-    shot = np.array([t.shot for t in tracks])
-    view = shot.copy()
-    begin, end = (np.array([t.samples[k] for t in tracks]) for k in (0, -1))
-    for later in np.unique(shot)[1:]:
-        cut = begin[shot == later].min()
-        after = np.flatnonzero((shot == later) & (begin <= cut + _AROUND_CUT))
-        before = np.flatnonzero((shot < later) & (end >= cut - 2 * _AROUND_CUT))
-        stay = (closeness[np.ix_(before, after)] > 0.5).any(axis=0).sum() if len(before) else 0
-        if stay >= _STAY and stay >= _STAY_SHARE * min(len(before), len(after)):
-            view[shot >= later] = view[before[np.argmax(end[before])]]
-        else:
-            view[shot >= later] = later
-    return view
-
-
-def _places(boxes: list[FloatArray | None]) -> np.ndarray:
-    """Centre and longer side of each box (n, 3)."""
-    corners = np.stack([np.zeros(4, np.float32) if b is None else b for b in boxes]).astype(np.float64)
-    side = np.maximum((corners[:, 2:] - corners[:, :2]).max(axis=1), 1.0)
-    return np.column_stack([(corners[:, :2] + corners[:, 2:]) / 2, side])

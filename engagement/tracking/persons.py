@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engagement.errors import ConfigError
+from engagement.tracking.candidates import Candidates
 from engagement.tracking.evidence import EVIDENCE, Evidence
 from engagement.tracking.facenet import cached_file
 from engagement.tracking.summary import TrackSummary
@@ -32,6 +33,10 @@ _STRETCH = 4
 #: Detectors are sure of large faces: between these sides, in pixels, the least mean score rises by so much.
 #: A print on a jumper that looks like a face scores below it all the time.
 _LARGE_PX, _LARGE_EXTRA = (32.0, 56.0), 0.1
+#: Clusters compared with all others at a time: what that takes is bounded, whatever the length of the session.
+_ROWS = 64
+#: Comparing with the clusters that are left alone is worth copying them when they are such a share of before.
+_WORTHWHILE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +132,12 @@ def _grouped(
     solid = np.array([_solid(t, config) for t in usable], bool)
     members = {i: [i] for i in np.flatnonzero(solid).tolist()}
     _agglomerate(evidence, members, limit)
-    for scrap in np.flatnonzero(~solid).tolist():
-        ratios = evidence.ratios(scrap)
-        best = max(members, key=lambda i: ratios[i], default=-1)
-        if best >= 0 and ratios[best] > limit:
+    persons = np.array(sorted(members), np.int64)
+    evidence.narrow(persons)
+    for scrap in np.flatnonzero(~solid).tolist() if members else ():
+        ratios = evidence.ratios([scrap])[0]
+        if ratios.max() > limit:
+            best = int(persons[ratios.argmax()])
             evidence.join(best, scrap)
             members[best].append(scrap)
     groups = [[usable[i] for i in group] for group in members.values()]
@@ -145,32 +152,20 @@ def _agglomerate(evidence: Evidence, members: dict[int, list[int]], limit: float
     Args:
         limit: log-likelihood ratio from which they are.
     """
-    alive = sorted(members)
-    if len(alive) < 2:
-        return
-    n = len(evidence.weight)
-    dead = np.ones(n, bool)
-    dead[alive] = False
-    score = np.full((n, n), -np.inf, np.float32)
-    for i in alive:
-        score[i] = np.where(dead, -np.inf, evidence.ratios(i))
-    # The best partner of each row is remembered: thousands of tracks are a matter of seconds.
-    partner = score.argmax(axis=1)
-    best = score[np.arange(n), partner]
-    while True:
-        row = int(np.argmax(best))
-        if not best[row] > limit:
-            return
-        i, j = sorted((row, int(partner[row])))
+    alive = np.array(sorted(members), np.int64)
+    evidence.narrow(alive)
+    pairs = Candidates(len(evidence.weight), limit)
+    for at in range(0, len(alive), _ROWS):
+        rows = alive[at : at + _ROWS].tolist()
+        for k, (i, ratios) in enumerate(zip(rows, evidence.ratios(rows), strict=True), at + 1):
+            pairs.begin(i, alive[k:], ratios[k:])  # each pair once
+    while pair := pairs.best():
+        i, j = pair
         evidence.join(i, j)
         members[i] += members.pop(j)
-        dead[j] = True
-        score[j] = score[:, j] = -np.inf
-        score[i] = score[:, i] = np.where(dead, -np.inf, evidence.ratios(i))
-        stale = np.flatnonzero((partner == i) | (partner == j) | (score[i] > best))
-        stale = np.union1d(stale, [i, j])
-        partner[stale] = score[stale].argmax(axis=1)
-        best[stale] = score[stale, partner[stale]]
+        if len(members) < _WORTHWHILE * len(evidence.among):
+            evidence.narrow(np.array(sorted(members), np.int64))
+        pairs.join(i, j, evidence.among, evidence.ratios([i])[0])
 
 
 __all__ = ["IDENTITIES", "NOBODY", "PersonsConfig", "TrackSummary", "join_tracks"]

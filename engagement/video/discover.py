@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import unicodedata
 from collections import Counter
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
+from stat import S_ISREG
 
 from engagement.errors import ConfigError
 
@@ -30,7 +30,11 @@ VIDEO_SUFFIXES = (
 )
 """What counts as a video when a folder is searched; a file named by the user may have any suffix."""
 
-_log = logging.getLogger(__name__)
+#: What lies in every output folder, as :func:`_key` spells it: no video's results can be called that.
+RESERVED = frozenset({"run.json", "index.html", "names.txt", "names-before.txt", "report_assets"})
+
+#: Hears of a folder that cannot be searched, and why.
+Complain = Callable[[Path, str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class FoundVideo:
     Attributes:
         path: the file, as reached from the input.
         relative: folder for its results, relative to the output folder; no two videos share one or lie
-            inside one another's, also where case does not count.
+            inside one another's, also where case does not count, and none is called what a run writes there.
         url: address of a video in another storage, empty for a file; ``path`` is then no more than its name.
     """
 
@@ -62,7 +66,10 @@ class _Candidate:
 
 
 def discover(
-    inputs: Sequence[Path], globs: Sequence[str] = (), exclude: Path | None = None
+    inputs: Sequence[Path],
+    globs: Sequence[str] = (),
+    exclude: Path | None = None,
+    complain: Complain = lambda *_: None,
 ) -> list[FoundVideo]:
     """Files as given, folders searched with all their subfolders, sorted by name.
 
@@ -71,6 +78,7 @@ def discover(
         globs: patterns such as "*.ts": files inside folders that are taken besides VIDEO_SUFFIXES. Matched
             against the path inside the folder and against the name; case does not count.
         exclude: a folder that is not searched (the output folder).
+        complain: told of every folder that cannot be searched; the others are.
 
     Returns:
         The videos, inputs in the given order. Names that begin with a dot are skipped (macOS writes
@@ -81,12 +89,18 @@ def discover(
     """
     candidates: list[_Candidate] = []
     met: set[str] = set()
+    closed: dict[Path, str] = {}
     for given in inputs:
-        for candidate in _candidates(Path(given), globs, exclude):
+        for candidate in _candidates(Path(given), globs, exclude, closed.setdefault):
             real = os.path.realpath(candidate.path)
             if real not in met:
                 met.add(real)
                 candidates.append(candidate)
+    for folder, why in closed.items():
+        complain(folder, why)
+    if inputs and not candidates and closed:
+        folders = ", ".join(f"{folder} ({why})" for folder, why in closed.items())
+        raise ConfigError(f"No video found, and {folders} cannot be searched", "Check your rights.")
     if inputs and not candidates:
         wanted = ", ".join([*(suffix[1:] for suffix in VIDEO_SUFFIXES), *globs])
         raise ConfigError(
@@ -104,14 +118,15 @@ def without_video(
     return [given for given in inputs if next(iter(_candidates(given, globs, exclude)), None) is None]
 
 
-def _candidates(given: Path, globs: Sequence[str], exclude: Path | None) -> Iterator[_Candidate]:
+def _candidates(
+    given: Path, globs: Sequence[str], exclude: Path | None, complain: Complain = lambda *_: None
+) -> Iterator[_Candidate]:
     if given.is_dir():
         input_name = given.resolve().name
         matches = [
             path
-            for path in _walk(given, exclude)
-            # A link to nowhere is a video that cannot be read, which is to be said.
-            if is_video(path.relative_to(given), globs) and (path.is_file() or path.is_symlink())
+            for path in _walk(given, exclude, complain)
+            if is_video(path.relative_to(given), globs) and _is_to_be_read(path)
         ]
         for path in sorted(matches, key=lambda path: _order(path.relative_to(given))):
             yield _Candidate(path, path.relative_to(given), input_name)
@@ -121,15 +136,23 @@ def _candidates(given: Path, globs: Sequence[str], exclude: Path | None) -> Iter
         raise ConfigError(f"{given} does not exist", "Check the spelling of the path")
 
 
-def _walk(folder: Path, exclude: Path | None) -> Iterator[Path]:
+def _is_to_be_read(path: Path) -> bool:
+    """No pipe or device. A link to nowhere and a file that nobody may look at cannot be read, which is to be said."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
+
+
+def _walk(folder: Path, exclude: Path | None, complain: Complain) -> Iterator[Path]:
     """Files below a folder. Links are followed, but no folder is entered twice."""
     barred = None if exclude is None else os.path.realpath(exclude)
     entered = {os.path.realpath(folder)}
 
-    def complain(error: OSError) -> None:
-        _log.warning("%s cannot be searched (%s)", error.filename, error.strerror)
+    def refused(error: OSError) -> None:
+        complain(Path(error.filename or folder), error.strerror or str(error))
 
-    for place, folders, files in os.walk(folder, followlinks=True, onerror=complain):
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=refused):
         kept = []
         for name in sorted(folders):
             real = os.path.realpath(Path(place, name))
@@ -173,7 +196,16 @@ def _distinct_names(candidates: Sequence[_Candidate]) -> list[PurePath]:
             naming(each) if clash else name
             for each, name, clash in zip(candidates, names, clashing, strict=True)
         ]
-    return _numbered(names)
+    return _numbered([_beside_ours(name) for name in names])
+
+
+def _beside_ours(name: PurePath) -> PurePath:
+    """A name that is not below one of RESERVED."""
+    return PurePath(f"{name.parts[0]} (2)", *name.parts[1:]) if _is_reserved(name) else name
+
+
+def _is_reserved(name: PurePath) -> bool:
+    return _key(name)[0] in RESERVED
 
 
 def _numbered(names: Sequence[PurePath]) -> list[PurePath]:
@@ -193,7 +225,9 @@ def _numbered(names: Sequence[PurePath]) -> list[PurePath]:
 def _clashing(names: Sequence[PurePath]) -> list[bool]:
     keys = [_key(name) for name in names]
     count, parents = Counter(keys), _parents(names)
-    return [count[key] > 1 or key in parents for key in keys]
+    return [
+        count[key] > 1 or key in parents or _is_reserved(name) for key, name in zip(keys, names, strict=True)
+    ]
 
 
 def _parents(names: Sequence[PurePath]) -> set[tuple[str, ...]]:

@@ -43,6 +43,15 @@ def test_one_readable_person_does_not_speak_for_the_class() -> None:
     assert "No apparent state clearly led" in session_sentence(unknown)
 
 
+def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
+    some = _few(4, 4)
+    some["class"]["n_used"] = [4] * 20 + [2] * 20
+    assert "Over the whole session, in the 20 s that could be read, people looked" in session_sentence(some)
+    some["class"] |= {f"confusion{end}": some["class"][f"engagement{end}"] for end in ("", "_lo", "_hi")}
+    said = session_sentence(some)
+    assert "clearly led over the whole session, in the 20 s that could be read (" in said
+
+
 def test_says_why_no_moments_are_listed() -> None:
     assert "Too short" in nothing_stood_out(_few(4, 4)["class"] | {"time_s": []})
     assert "takes 3 people" in nothing_stood_out(_few(2, 4)["class"])

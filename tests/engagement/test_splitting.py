@@ -125,13 +125,17 @@ def test_a_large_face_must_be_sure() -> None:
 def test_seats_count_across_a_cut_after_which_everybody_sits_where_they_sat() -> None:
     before = [track(i, (i, range(20)), x=100.0 + 200 * i) for i in range(4)]
     after = [track(4 + i, (i, range(22, 40)), x=105.0 + 200 * i, shot=1) for i in range(4)]
-    assert (Evidence([*before, *after]).near[np.arange(4), 4 + np.arange(4)] > 0.5).all()
+    evidence = Evidence([*before, *after])
+    for i in range(4):
+        others, closeness = evidence.near(i)
+        assert others.tolist() == [4 + i] and closeness[0] > 0.5
 
 
 def test_places_say_nothing_across_a_cut_to_another_view() -> None:
     before = [track(i, (i, range(20)), x=100.0 + 200 * i) for i in range(4)]
     after = [track(4, (0, range(22, 40)), x=105.0, shot=1)]
-    assert not Evidence([*before, *after]).near.any()
+    evidence = Evidence([*before, *after])
+    assert not any(len(evidence.near(i)[0]) for i in range(5))
 
 
 def test_seats_that_faces_contradict_count_for_less() -> None:
@@ -170,8 +174,8 @@ def test_faces_that_the_detector_doubts_say_little_of_who_it_is() -> None:
         bowed.add(sample, box(100), 0.6, 1.0, face(0, sample), colours(0))
         clear.add(sample + 20, box(400), 0.99, 1.0, face(0, sample), colours(1))
     assert bowed.weight < clear.weight / 3
-    sure = Evidence([track(0, (0, range(10))), clear], ("face",)).ratios(0)[1]
-    doubted = Evidence([bowed, clear], ("face",)).ratios(0)[1]
+    sure = Evidence([track(0, (0, range(10))), clear], ("face",)).ratios([0])[0, 1]
+    doubted = Evidence([bowed, clear], ("face",)).ratios([0])[0, 1]
     assert doubted < sure - 1
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import os
 from itertools import permutations
 from pathlib import Path, PurePath
@@ -9,8 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engagement.batch.results import INDEX, RUN
+from engagement.corrections.file import NAMES_FILE
+from engagement.corrections.names import EARLIER_NAMES
 from engagement.errors import ConfigError
-from engagement.video.discover import _Candidate, _distinct_names, _key, discover
+from engagement.reports.render import _ASSETS
+from engagement.video.discover import RESERVED, _Candidate, _distinct_names, _key, discover
 
 
 def fill(folder: Path, *names: str) -> None:
@@ -22,6 +25,18 @@ def fill(folder: Path, *names: str) -> None:
 
 def outputs(*inputs: Path, globs: tuple[str, ...] = (), exclude: Path | None = None) -> list[str]:
     return [found.relative.as_posix() for found in discover(inputs, globs, exclude)]
+
+
+def lock(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A folder of this name cannot be searched from now on (nothing is closed to root, who may run this)."""
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith(name):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
 
 
 def test_folders_are_searched_in_order_and_files_taken_as_given(tmp_path: Path) -> None:
@@ -133,6 +148,17 @@ def test_folders_of_the_same_name_are_numbered(tmp_path: Path) -> None:
     assert outputs(*inputs) == ["cam/a.mp4", "cam/a.mp4 (2)", "cam/a.mp4 (3)"]
 
 
+def test_no_result_is_called_what_a_run_writes_beside_it(tmp_path: Path) -> None:
+    assert {RUN, INDEX, NAMES_FILE, EARLIER_NAMES, _ASSETS} == RESERVED
+    fill(tmp_path / "in", *(f"{name}.mp4" for name in sorted(RESERVED)), "Run.JSON.avi", "b/run.json.mp4")
+    assert outputs(tmp_path / "in") == [
+        *("b/run.json", "index.html.mp4", "names-before.txt.mp4", "names.txt.mp4"),
+        *("report_assets.mp4", "Run.JSON.avi", "run.json.mp4"),
+    ]
+    fill(tmp_path / "report_assets", "report_assets/a.mp4")
+    assert outputs(tmp_path / "report_assets") == ["report_assets (2)/report_assets/a.mp4"]
+
+
 def test_results_never_lie_inside_those_of_another_video(tmp_path: Path) -> None:
     fill(tmp_path, "a.mp4", "a/persons.mp4")
     assert outputs(tmp_path) == ["a.mp4", "a/persons"]
@@ -156,23 +182,36 @@ def test_no_name_leads_out_of_the_output_folder(tmp_path: Path, monkeypatch: pyt
 
 
 def test_an_unreadable_folder_is_reported_and_the_rest_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(tmp_path, "a.mp4", "locked/b.mp4")
-    scandir = os.scandir
+    lock(monkeypatch, "locked")
+    told: list[tuple[Path, str]] = []
+    found = discover([tmp_path, tmp_path], complain=lambda folder, why: told.append((folder, why)))
+    assert [each.relative for each in found] == [PurePath("a")]
+    assert told == [(tmp_path / "locked", "Permission denied")]
+    with pytest.raises(ConfigError, match=r"locked \(Permission denied\) cannot be searched"):
+        discover([tmp_path / "locked"])
 
-    def refuse(path: str) -> object:
-        if str(path).endswith("locked"):
+
+def test_a_file_that_nobody_may_look_at_is_a_video_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "a.mp4", "b.mp4")
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "b.mp4":
             raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
+        return stat(path, **options)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    with caplog.at_level(logging.WARNING):
-        assert outputs(tmp_path) == ["a"]
-    assert "locked" in caplog.text
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert outputs(tmp_path) == ["a", "b"]
 
 
-parts = st.sampled_from(["a", "A", "b", "a.mp4", "a.MP4", "a.avi", "a (2)", "a. "])
+parts = st.sampled_from(
+    ["run.json", "RUN.json ", "run.json (2)", "a", "A", "b", "a.mp4", "a.MP4", "a.avi", "a (2)", "a. "]
+)
 paths = st.builds(
     lambda folders, stem, suffix: PurePath(*folders, stem + suffix),
     st.lists(parts, max_size=2),
@@ -185,5 +224,6 @@ paths = st.builds(
 def test_names_are_distinct_and_none_holds_another(entries: list[tuple[PurePath, str]]) -> None:
     candidates = [_Candidate(Path(f"{k}"), inside, name) for k, (inside, name) in enumerate(entries)]
     keys = [_key(name) for name in _distinct_names(candidates)]
+    assert not any(key[0] in RESERVED for key in keys)
     for one, other in permutations(keys, 2):
         assert one != other[: len(one)]

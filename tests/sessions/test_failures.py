@@ -105,6 +105,37 @@ def test_an_output_that_is_a_file_is_refused_before_any_work(tmp_path: Path, eng
     assert taken.read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.parametrize("split", [(), ("--split", 1)])
+def test_a_file_in_the_place_of_results_is_said_before_any_work(
+    split: tuple[object, ...], tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = tmp_path / "talk"  # without a suffix, and the results go beside it
+    shutil.move(media.steady(tmp_path).path, clip)
+    reads: list[Path] = []
+    monkeypatch.setattr(work.Analyzer, "read", lambda _, path, *__: reads.append(path))
+    ended = engagement("analyze", clip, "-o", tmp_path, *split, *FAST)
+    assert ended.status == 1 and reads == []
+    said = statuses(tmp_path)["talk"]
+    assert said["reason"] == f"{clip} is a file where a folder of results should go"
+    assert said["hint"] == "Choose another folder with -o."
+
+
+def test_results_that_cannot_be_written_are_not_made_twice(
+    tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = media.steady(tmp_path).path
+    written: list[Path] = []
+
+    def refuse(_: object, __: object, folder: Path, *___: object, **____: object) -> None:
+        written.append(folder)
+        raise OSError(28, "No space left on device", str(folder))
+
+    monkeypatch.setattr(work, "write_session", refuse)
+    assert engagement("analyze", clip, "-o", tmp_path / "out", *FAST).status == 1
+    assert len(written) == 1
+    assert "No space left on device" in statuses(tmp_path / "out")[clip.name]["reason"]
+
+
 def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, engagement: Command) -> None:
     write_face(tmp_path / "faces" / "happy" / "0.png", 0, 0)
     (tmp_path / "note").write_text("a file")
@@ -220,6 +251,12 @@ def test_what_the_disk_refuses_a_worker_is_no_fault_of_ours_either() -> None:
     assert failure.message == "/out/talk: No space left on device"
     assert "space on the disk" in failure.hint
     assert "fault of ours" in Failure.of(OSError("no errno: not the system's")).hint
+
+
+def test_what_to_do_when_memory_ran_out_is_true_of_one_process_too() -> None:
+    failure = Failure.of(MemoryError())
+    assert failure.message == "it ran out of memory"
+    assert "--min-face" in failure.hint and "if there are several" in failure.hint
 
 
 def test_a_fault_of_ours_is_one_line_and_the_others_go_on(

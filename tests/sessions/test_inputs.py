@@ -13,6 +13,8 @@ import pytest
 
 from engagement.batch import work
 from engagement.batch.tasks import Setup, Split, Task
+from engagement.cli.analyze import _find
+from engagement.errors import ConfigError
 from engagement.video.discover import discover
 from tests import faulty_media, media
 from tests.sessions.command import Run
@@ -84,6 +86,45 @@ def test_links_to_nowhere_and_folders_without_videos_are_said(tmp_path: Path, en
         for v in json.loads((tmp_path / "out" / "run.json").read_text())["videos"]
     }
     assert found == {"talk.mp4": "ok", "gone.mp4": "failed", "empty": "failed"}
+
+
+def test_folders_that_cannot_be_searched_are_failures_and_the_rest_is_analysed(
+    tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, empty = tmp_path / "in", tmp_path / "empty"
+    (folder / "locked").mkdir(parents=True)
+    empty.mkdir()
+    shutil.move(media.steady(tmp_path).path, folder / "talk.mp4")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:  # nothing is closed to root, who may run this
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    ended = engagement("analyze", empty, folder, "made-up://x/y", "-o", tmp_path / "out", *FAST)
+    assert ended.status == 1
+    videos = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["videos"]
+    found = {v["input"]: (v["status"], v["reason"]) for v in videos}
+    assert found.pop(str(folder / "talk.mp4")) == ("ok", "")
+    assert found.pop(str(folder / "locked")) == ("failed", "cannot be searched (Permission denied)")
+    assert found.pop(str(empty)) == ("failed", "holds no video")
+    ((address, (status, reason)),) = found.items()
+    assert (address, status) == ("made-up://x/y", "failed") and "made-up://x/y" in reason
+    assert "cannot be searched" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_an_empty_folder_beside_an_address_stops_nothing(tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="needs the extra 'cluster'")
+    fsspec.filesystem("memory").pipe_file("/there/a.mp4", b"x")
+    (tmp_path / "empty").mkdir()
+    found, failed = _find((str(tmp_path / "empty"), "memory://there"), (), str(tmp_path / "out"))
+    fsspec.filesystem("memory").rm("/there", recursive=True)
+    assert [video.url for video in found] == ["memory:///there/a.mp4"]
+    assert [(s.input, s.reason) for s in failed] == [(str(tmp_path / "empty"), "holds no video")]
+    with pytest.raises(ConfigError, match=r"No video found in .*empty"):
+        _find((str(tmp_path / "empty"), "memory://nowhere"), (), str(tmp_path / "out"))
 
 
 def test_a_name_that_is_no_utf_8_stops_nothing(tmp_path: Path, engagement: Command) -> None:

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from engagement.batch.places import Place, discover_remote, local_path, open_place
+from engagement.batch.tasks import Setup, Task
+from engagement.batch.work import VideoWorker
+from engagement.errors import VideoError
+from engagement.video.discover import FoundVideo, discover
 from tests import faulty_media
 from tests.sessions.command import Run
-from tests.sessions.runs import OPTIONS, cut, results, run
+from tests.sessions.runs import CONFIG, DEVICE, OPTIONS, cut, results, run
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra 'cluster'")
 Command = Callable[..., Run]
@@ -62,6 +67,21 @@ def test_addresses_of_files_are_paths(sample_videos: Path, tmp_path: Path, engag
 
 
 @pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("file:///rec/lesson #3.mp4", "/rec/lesson #3.mp4"),
+        ("file:///rec/why?.mp4", "/rec/why?.mp4"),
+        ("file:///rec/a%20%233.mp4", "/rec/a #3.mp4"),
+        ("file://localhost/rec/a.mp4", "/rec/a.mp4"),
+        ("rec/a%20b.mp4", "rec/a%20b.mp4"),
+        ("memory://rec/a#b.mp4", "memory://rec/a#b.mp4"),
+    ],
+)
+def test_addresses_of_files_keep_all_of_their_names(address: str, path: str) -> None:
+    assert local_path(address) == path
+
+
+@pytest.mark.parametrize(
     ("address", "words"),
     [
         ("memory://nowhere", "No video found in memory://nowhere"),
@@ -100,3 +120,42 @@ def test_what_a_storage_says_is_one_line(
     assert ended.status == 1
     told = " ".join(ended.err.split())
     assert said in told and "the bucket went away" in told and "Traceback" not in told
+
+
+def test_nothing_of_a_finished_video_stays_here(
+    memory: fsspec.AbstractFileSystem, sample_videos: Path, tmp_path: Path
+) -> None:
+    clip = cut(sample_videos / "crossing.mp4", tmp_path / "a.mp4", 1)
+    worker = VideoWorker(Setup("memory://bucket/out", CONFIG, DEVICE))
+    (video,) = discover([clip])
+    said = []
+    for number in range(2):
+        ended = worker.perform(Task(number, "whole", video), lambda *_: None)
+        said.append(ended.status.status)
+        assert [p for p in worker.place.root.rglob("*") if p.is_file()] == []
+    assert said == ["ok", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("method", "use"),
+    [("info", Place.facts), ("get_file", lambda place, video: place.at_hand(video).__enter__())],
+)
+def test_a_video_that_a_storage_refuses_is_named(
+    method: str,
+    use: Callable[[Place, FoundVideo], object],
+    memory: fsspec.AbstractFileSystem,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    class TokenExpiredError(Exception):
+        """Storages have exceptions of their own."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise TokenExpiredError("the token expired")
+
+    memory.pipe_file("/bucket/a.mp4", b"x")
+    (video,) = discover_remote("memory://bucket/a.mp4")
+    place = open_place(str(tmp_path))
+    monkeypatch.setattr(type(memory), method, fails)
+    with pytest.raises(VideoError, match=r"a\.mp4 cannot be read here \(the token expired\)"):
+        use(place, video)

@@ -203,7 +203,7 @@ def test_states_read_stages_before_the_last(
     assert loaded.tensors["heads.state.1.weight"].shape == (3, width)
     assert loaded.record.metrics["state"]["folds"]["n"] == 6 * 8  # of train and validation, none of test
     card = (tmp_path / "model_card.md").read_text(encoding="utf-8")
-    assert "people held out in turn, five folds (48 faces)" in card
+    assert "people held out in turn, five folds (48 faces of daisee)" in card
     assert same_outputs(base, tmp_path / "model.safetensors", "expression")
 
 

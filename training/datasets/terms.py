@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engagement.provenance import terms_once
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -86,6 +88,4 @@ def names_in(joined: str) -> list[str]:
 def licence_text(name: str, base: str = "") -> str:
     """Licence of a model that was trained on a data set, and of the base it started from: each set's terms once."""
     own = [f"{part}: {terms_of(part).licence}" for part in names_in(name)]
-    # Terms may hold a semicolon themselves; the name of a set begins what is said of the next.
-    before = re.split(r"; (?=[\w.-]+: )", base) if base else []
-    return "; ".join(dict.fromkeys([*before, *own]))
+    return "; ".join(dict.fromkeys([*terms_once(base), *own]))

@@ -95,7 +95,8 @@ def _panel(title: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> di
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
     """Round numbers that enclose a range, at most ``most`` + 1 of them, at least two."""
     if high - low <= 1e-9 * max(1.0, abs(low), abs(high)):  # one value, or as good as one
-        low, high = low - 0.5, high + 0.5
+        around = abs(low) / 10 or 0.5
+        low, high = low - around, high + around
     raw = (high - low) / (most - 1)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999999)

@@ -1,0 +1,41 @@
+"""Ranges of a video put together: what is said of the whole where one of them has no picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engagement.pipeline import Segment
+from engagement.records import FaceRecords
+from engagement.segments import join_segments
+from engagement.thumbnails import ThumbnailKeeper
+from engagement.types import TimeSpan, VideoInfo
+from engagement.video.reader import DecodeOutcome
+
+ENDS_EARLY = "the pictures end at 24.60 s of 63.00 s; 382 damaged packets skipped"
+
+
+def segment(span: TimeSpan, frames: range, outcome: DecodeOutcome) -> Segment:
+    """A range of a video of 10 frames a second, sampled twice a second."""
+    info = VideoInfo(Path("talk.mp4"), 640, 360, 0, 63.0, "h264", "pyav")
+    times = [i / 10 for i in frames]
+    return Segment(info, outcome, FaceRecords(), ThumbnailKeeper(), span, times=times, frames=list(frames))
+
+
+@pytest.mark.parametrize("empty", [1, 2])
+def test_a_range_without_a_picture_does_not_say_where_the_video_ends(empty: int) -> None:
+    nothing = DecodeOutcome(0, 0.0, False, "the pictures end at 0.00 s of 63.00 s; 5 damaged packets skipped")
+    read = segment(TimeSpan(0.0, 31.0), range(0, 246, 5), DecodeOutcome(247, 24.6, False, ENDS_EARLY, 0, 382))
+    spans = [TimeSpan(31.0, 42.0), TimeSpan(42.0, None)]
+    whole = join_segments([read, *(segment(span, range(0), nothing) for span in spans[:empty])], 2.0)
+    assert whole.outcome.frames_decoded == 247
+    assert (whole.outcome.last_time_s, whole.outcome.reason) == (24.6, ENDS_EARLY)
+    assert not whole.outcome.complete
+
+
+def test_what_no_range_with_pictures_knows_is_said_by_those_without() -> None:
+    nothing = DecodeOutcome(0, 0.0, False, "reading stopped: no key frame")
+    read = segment(TimeSpan(0.0, 31.0), range(0, 350, 5), DecodeOutcome(350, 34.9, True, ""))
+    whole = join_segments([read, segment(TimeSpan(31.0, None), range(0), nothing)], 2.0)
+    assert (whole.outcome.complete, whole.outcome.reason) == (False, "reading stopped: no key frame")
