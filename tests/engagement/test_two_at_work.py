@@ -22,6 +22,7 @@ from engagement.errors import OutputError
 from tests.engagement.corrected_sessions import write_output
 from tests.engagement.test_calibration import label_file, set_weights, summary_of
 from tests.sessions.command import Run
+from tests.sessions.runs import start
 
 Command = Callable[..., Run]
 
@@ -171,10 +172,14 @@ def test_names_for_a_video_that_failed_wait_for_it(root: Path, engagement: Comma
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_however_the_page_is_ended_its_answers_are_kept(root: Path, number: str) -> None:
-    command = [sys.executable, "-m", "engagement", "calibrate", str(root / "talk"), "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with start("calibrate", root / "talk", "--no-browser") as process:
         assert process.stdout is not None
-        url = next(line for line in process.stdout if "http://" in line).split("http://")[1].split()[0]
+        url = (
+            next(line for line in process.stdout if b"http://" in line)
+            .decode()
+            .split("http://")[1]
+            .split()[0]
+        )
         script = (
             "import sys, urllib.request as u\n"
             "u.urlopen(sys.argv[1]).read()\n"
@@ -182,6 +187,9 @@ def test_however_the_page_is_ended_its_answers_are_kept(root: Path, number: str)
         )
         subprocess.run([sys.executable, "-c", script, f"http://{url}"], check=True, timeout=60)
         process.send_signal(getattr(signal, number))
-        process.communicate(timeout=60)
+        try:
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert sum(counts(root / "talk").values()) == 1
