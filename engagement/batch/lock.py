@@ -16,7 +16,8 @@ LOCK = ".engagement-lock"
 def alone_in(root: Path) -> Iterator[None]:
     """Hold an output folder for as long as the block lasts, or for as long as this process lives.
 
-    Storage that knows no locks is used without one.
+    Storage that knows no locks, and a lock that only somebody else may open, are done without: nothing else keeps the
+    command from its work, and whether results can be written is said by those who write them.
 
     Raises:
         OutputError: another command holds it.
@@ -32,7 +33,7 @@ def alone_in(root: Path) -> Iterator[None]:
             "Wait until it ends, or choose another folder.",
         ) from error
     except (OSError, NotImplementedError):
-        pass
+        pass  # no locks here, see above
     try:
         yield
     finally:

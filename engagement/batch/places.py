@@ -19,7 +19,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from engagement.batch.results import INDEX, RUN, SUMMARY, is_ours, sweep, writable
+from engagement.batch.results import INDEX, RUN, SUMMARY, is_ours, require_no_file, sweep, writable
 from engagement.corrections.file import NAMES_FILE
 from engagement.errors import ConfigError, OutputError, VideoError
 from engagement.video.discover import FoundVideo, distinct_names, is_video
@@ -121,10 +121,7 @@ class Folder(Place):
 
     def require_room(self, relative: PurePath) -> None:
         target = self.root / relative
-        if target.is_file():
-            raise OutputError(
-                f"{target} is a file where a folder of results should go", "Choose another folder with -o."
-            )
+        require_no_file(target)
         writable(target.parent)
         if target.is_dir():
             writable(target)

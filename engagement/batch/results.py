@@ -17,6 +17,7 @@ from engagement.errors import DataError, OutputError
 UNDER_WAY = ".engagement-partial-"
 #: Within a folder of results: those that are being replaced.
 _BEFORE = f"{UNDER_WAY}before-"
+RIGHTS = "Check your rights and the space on the disk."
 SUMMARY, RUN, INDEX = "summary.json", "run.json", "index.html"
 
 
@@ -42,7 +43,7 @@ def committed(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(
             f"{error.filename or target} cannot be written ({error.strerror or error})",
-            "Close it where it is open, and check your rights and the space on the disk.",
+            f"Close it where it is open. {RIGHTS}",
         ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -52,8 +53,7 @@ def _replace(work: Path, target: Path) -> None:
     if not target.exists():
         work.rename(target)
         return
-    if target.is_file():
-        raise OutputError(f"{target} is a file where a folder of results should go", "Move it away.")
+    require_no_file(target)
     # Results of other videos may lie in subfolders (talk.mp4 beside talk/part1.mp4): only ours are replaced.
     old = target / f"{_BEFORE}{uuid.uuid4().hex[:8]}"
     old.mkdir()
@@ -69,6 +69,14 @@ def _replace(work: Path, target: Path) -> None:
         _put_back(old)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def require_no_file(target: Path) -> None:
+    """Raise OutputError where a file lies in the place of a folder of results."""
+    if target.is_file():
+        raise OutputError(
+            f"{target} is a file where a folder of results should go", "Choose another folder with -o."
+        )
 
 
 def _put_back(old: Path) -> None:

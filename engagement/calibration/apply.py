@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.calibration.store import FILE, Calibration, Label, PersonCalibration, score_weights
+from engagement.calibration.store import (
+    FILE,
+    Calibration,
+    Label,
+    PersonCalibration,
+    fits_scores,
+    score_weights,
+)
 from engagement.geometry import iou_matrix
 from engagement.labels import LEARNER_STATES
 from engagement.timelines.shifts import Shift
@@ -88,12 +95,11 @@ def put_to(
     if video and calibration.video != video:
         told = f"{FILE} is not applied: it is of the video {calibration.video}, this is {video}."
         return Applied(problems=(told,), state=calibration.state, uncalibrated=tuple(people))
-    used = score_weights(models)
-    if set(calibration.weights.values()) != set(used.values()):  # a file may have been renamed
+    if not fits_scores(calibration, models):
         return Applied(
             problems=(
                 f"{FILE} is not applied: it belongs to the weights {named(calibration.weights)}, these scores come "
-                f"from {named(used)}. `engagement calibrate --refit` on this folder fits the same labels again.",
+                f"from {named(score_weights(models))}. `engagement calibrate --refit` on this folder fits the same labels again.",
             ),
             state=calibration.state,
             uncalibrated=tuple(people),

@@ -8,7 +8,14 @@ from typing import Any
 
 from engagement.batch.results import under_way
 from engagement.calibration.apply import named, same_moment
-from engagement.calibration.store import FILE, Calibration, Label, read_calibration, score_weights
+from engagement.calibration.store import (
+    FILE,
+    Calibration,
+    Label,
+    fits_scores,
+    read_calibration,
+    score_weights,
+)
 from engagement.errors import ConfigError, DataError
 from engagement.reports.theme import count
 
@@ -81,11 +88,11 @@ def require_scores(calibration: Calibration, summary: Mapping[str, Any], video: 
     Raises:
         DataError: naming both.
     """
-    used = score_weights(summary.get("models") or {})
-    if set(calibration.weights.values()) != set(used.values()):
+    models = summary.get("models") or {}
+    if not fits_scores(calibration, models):
         raise DataError(
             f"the calibration given for {video} belongs to the weights {named(calibration.weights)}; its scores come "
-            f"from {named(used)}",
+            f"from {named(score_weights(models))}",
             "Copy the file to the session and give `engagement calibrate --refit`, or label again.",
         )
 

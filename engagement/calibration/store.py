@@ -89,6 +89,11 @@ def score_weights(models: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def fits_scores(calibration: Calibration, models: Mapping[str, Any]) -> bool:
+    """Whether a calibration belongs to the weights of a result's scores; their files may be called otherwise by now."""
+    return set(calibration.weights.values()) == set(score_weights(models).values())
+
+
 def write_calibration(calibration: Calibration, path: Path) -> None:
     """Write the file whole.
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from engagement.calibration.session import Answer, Moment, Session
 
 _STATES = LEARNER_STATES.classes
-_RIGHTS = "Check your rights and the space on the disk."
 
 
 @click.command()
@@ -156,12 +155,12 @@ def _ask(
     import webbrowser
 
     from engagement.batch.processes import interrupted_when_terminated
-    from engagement.batch.results import writable
+    from engagement.batch.results import RIGHTS, writable
     from engagement.calibration.pictures import pictures_of
     from engagement.calibration.serve import LabelServer
 
     for session, _ in found:
-        writable(session.folder, _RIGHTS)  # or it would be said when all is answered
+        writable(session.folder, RIGHTS)  # or it would be said when all is answered
     shown = []
     for session, moments in found:
         pictures, reason = pictures_of(session, moments)

@@ -50,7 +50,7 @@ _KEYWORDS = (
 _OUT = re.compile(r"\bopt(?:s|ed|ing)?[\s-]*out\b", re.IGNORECASE)
 #: How people say in other words that they do not want to be in it.
 _PLEA = re.compile(
-    r"\b(?:delet\w*|remov\w*|withdr[ae]w\w*|anonymi[sz]\w*|consent|(?:no|not|n't|never) (?:be )?show\w*)\b",
+    r"\b(?:delet\w*|remov\w*|withdr[ae]w\w*|anonymi[sz]\w*|consent|(?:no|not|don['’]?t|never) (?:be )?show\w*)\b",
     re.I,
 )
 #: What joins letters (Persian, Sinhala) and pictures, and what turns the direction of writing: seen by nobody.

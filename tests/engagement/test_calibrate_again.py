@@ -11,8 +11,7 @@ import pytest
 
 from engagement.calibration.fit import PriorConfig
 from engagement.calibration.store import FILE, Calibration, read_calibration, write_calibration
-from tests.engagement.corrected_sessions import write_output
-from tests.engagement.test_calibration import label_file, set_weights, summary_of
+from tests.engagement.test_calibration import label_file, scored_output, summary_of
 from tests.sessions.command import Run
 
 Command = Callable[..., Run]
@@ -21,10 +20,7 @@ Command = Callable[..., Run]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Results of two sessions."""
-    write_output(tmp_path / "out", "talk", "week 2/talk")
-    for name in ("talk", "week 2/talk"):
-        set_weights(tmp_path / "out" / name)
-    return tmp_path / "out"
+    return scored_output(tmp_path / "out", "talk", "week 2/talk")
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import pytest
 from engagement.calibration import serve
 from engagement.calibration.moments import MomentsConfig
 from engagement.calibration.session import Session, moments_of, open_sessions
-from tests.engagement.corrected_sessions import write_output
-from tests.engagement.test_calibration import STATES, set_weights
+from tests.engagement.test_calibration import STATES, scored_output
 from tests.engagement.test_pages_browser import CHROMIUM, browse
 
 pytestmark = [
@@ -34,9 +33,7 @@ PRESS = """<script>addEventListener("load", () => {
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    write_output(tmp_path / "out", "talk <b>")
-    set_weights(tmp_path / "out" / "talk <b>")
-    return open_sessions(tmp_path / "out")[0]
+    return open_sessions(scored_output(tmp_path / "out", "talk <b>"))[0]
 
 
 def pressed(

@@ -6,10 +6,7 @@ import csv
 import io
 import json
 import shutil
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,6 @@ import pytest
 
 from engagement.calibration.moments import MomentsConfig
 from engagement.calibration.pictures import pictures_of
-from engagement.calibration.serve import LabelServer
 from engagement.calibration.session import moments_of, open_sessions
 from engagement.calibration.store import FILE, read_calibration
 from engagement.corrections.folder import bring_up_to_date
@@ -50,14 +46,18 @@ def set_weights(folder: Path, sha: str = SHA) -> None:
     path.write_text(json.dumps(summary), encoding="utf-8")
 
 
+def scored_output(root: Path, *names: str) -> Path:
+    """An output folder with these results, whose weights are known, so that they can be calibrated."""
+    write_output(root, *names)
+    for name in names:
+        set_weights(root / name)
+    return root
+
+
 @pytest.fixture(scope="session")
 def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with two results; to be copied, not changed."""
-    root = tmp_path_factory.mktemp("analysed")
-    write_output(root, "talk", "week 2/talk")
-    for name in ("talk", "week 2/talk"):
-        set_weights(root / name)
-    return root
+    return scored_output(tmp_path_factory.mktemp("analysed"), "talk", "week 2/talk")
 
 
 @pytest.fixture
@@ -345,65 +345,3 @@ def test_without_the_video_there_are_times_and_a_reason(out: Path) -> None:
     moments = moments_of(session, MomentsConfig(2))
     pictures, reason = pictures_of(session, moments)
     assert pictures == [None] * len(moments) and "is not at" in reason and "talk.mp4" in reason
-
-
-@pytest.fixture
-def served(out: Path) -> Iterator[tuple[LabelServer, threading.Thread]]:
-    (session,) = open_sessions(out / "talk")
-    moments = moments_of(session, MomentsConfig(2))
-    server = LabelServer([(session, moments, [None] * len(moments), "it is gone")], STATES)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield server, thread
-    if thread.is_alive():
-        ask(
-            server.url + "answers", b'{"page": %d, "number": 99, "done": true, "answers": {}}' % server._pages
-        )
-    thread.join(20)
-
-
-def ask(url: str, body: bytes | None = None, host: str = "") -> int:
-    request = urllib.request.Request(url, body, {"Host": host} if host else {})
-    try:
-        with urllib.request.urlopen(request, timeout=20) as reply:
-            return int(reply.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-def test_the_page_is_for_this_computer_and_ends_when_it_is_done(
-    served: tuple[LabelServer, threading.Thread],
-) -> None:
-    server, thread = served
-    assert server.url.startswith("http://127.0.0.1:")
-    assert ask(server.url) == 200
-    assert ask(server.url.rsplit("/", 2)[0] + "/guess/") == 404
-    assert ask(server.url, host="evil.example") == 404
-    for body in (
-        b"{",
-        b"[]",
-        b'{"page": 1, "number": 0, "answers": {"999": {"boredom": "yes"}}}',
-        b'{"page": 1, "number": 0, "answers": {"0": {"sleepy": "yes"}}}',
-        b'{"page": 1, "number": 0, "answers": {"0": {"boredom": ["yes"]}}}',
-        b'{"answers": {}}',
-    ):
-        assert ask(server.url + "answers", body) == 400
-    assert (
-        ask(server.url + "answers", b'{"page": 1, "number": 3, "answers": {"0": {"boredom": "no"}}}') == 204
-    )
-    assert (
-        ask(server.url + "answers", b'{"page": 1, "number": 2, "answers": {"0": {"boredom": "yes"}}}') == 204
-    )  # late
-    with urllib.request.urlopen(server.url, timeout=20) as reply:  # a reload forgets nothing
-        assert '"said":{"boredom":"no"}' in reply.read().decode()
-    late = b'{"page": 1, "number": 9, "done": true, "answers": {}}'
-    assert ask(server.url + "answers", late) == 409  # of two open pages the one opened last is listened to
-    assert thread.is_alive() and [a.present for _, a in server.answers()] == [False]
-    done = b'{"page": 2, "number": 0, "done": true, "answers": {"0": {"boredom": "yes", "engagement": "unsure"}}}'
-    assert ask(server.url + "answers", done) == 204
-    thread.join(20)
-    assert not thread.is_alive()
-    assert [(a.state, a.present) for _, a in server.answers()] == [
-        ("boredom", True),
-        ("engagement", None),
-    ]

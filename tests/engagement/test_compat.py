@@ -11,6 +11,22 @@ import torch
 from engagement import compat
 from engagement.geometry import suppress
 
+#: As if torchvision's library could not be loaded.
+REFUSED = """
+from engagement import compat
+import torch
+def refuse(path): raise OSError("built for another torch")
+torch.ops.load_library = refuse
+"""
+
+
+def printed_by(code: str) -> str:
+    """What code prints in a process of its own, where nobody has imported torchvision yet."""
+    command = [sys.executable, "-c", REFUSED + code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
 
 def test_the_stand_in_agrees_with_plain_suppression() -> None:
     rng = np.random.default_rng(0)
@@ -28,18 +44,12 @@ def test_the_stand_in_agrees_with_plain_suppression() -> None:
 def test_torchvision_imports_when_its_operators_do_not_load() -> None:
     """In a process of its own, as if the library could not be loaded."""
     code = (
-        "from engagement import compat\n"
-        "import torch\n"
-        "def refuse(path): raise OSError('built for another torch')\n"
-        "torch.ops.load_library = refuse\n"
         "assert not compat.operators_load()\n"
         "vision = compat.load_torchvision()\n"
         "boxes = torch.tensor([[0., 0., 10., 10.], [1., 1., 10., 10.], [20., 20., 30., 30.]])\n"
         "print(vision.ops.nms(boxes, torch.tensor([0.5, 0.9, 0.1]), 0.5).tolist())\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[1, 2]"
+    assert printed_by(code) == "[1, 2]"
 
 
 def test_threads_that_need_torchvision_at_the_same_time_share_one_import() -> None:
@@ -47,10 +57,6 @@ def test_threads_that_need_torchvision_at_the_same_time_share_one_import() -> No
     code = (
         "import threading\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
-        "from engagement import compat\n"
-        "import torch\n"
-        "def refuse(path): raise OSError('built for another torch')\n"
-        "torch.ops.load_library = refuse\n"
         "together = threading.Barrier(4)\n"
         "def load(_):\n"
         "    together.wait()\n"
@@ -58,6 +64,4 @@ def test_threads_that_need_torchvision_at_the_same_time_share_one_import() -> No
         "with ThreadPoolExecutor(4) as pool:\n"
         "    print(len(set(map(id, pool.map(load, range(4))))))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "1"
+    assert printed_by(code) == "1"

@@ -113,6 +113,7 @@ def test_forms(text: str, meant: Line) -> None:
                 "P08: no consent",
                 "P08 withdrew",
                 "P08: do not show",
+                "P08: don't show her",
             )
         ),
         *((text, "not taken as a name", "hide P07") for text in ("P08 deleted", "P08: delete everything")),

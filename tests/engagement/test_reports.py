@@ -24,6 +24,7 @@ from engagement.reports.render import render_index, render_session, write_assets
 from engagement.reports.sentences import session_sentence, trust
 from engagement.reports.theme import EXPRESSION_COLORS
 from engagement.reports.thinning import fewer, spans, thin, with_gaps
+from tests.engagement.corrected_sessions import write_output
 from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder, write_run
 
 HOSTILE = "a\"b'<script>alert(1)<b> ü #1 50% &amp;.mp4"  # a name that a file system takes
@@ -386,3 +387,11 @@ def test_importing_costs_nothing() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
     code = code.replace("engagement.reports,", "engagement.reports.render,")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_pages_of_videos_that_are_called_alike_say_which_one(tmp_path: Path) -> None:
+    write_output(tmp_path / "out", "talk", "week 2/talk")
+    assert "<h1>week 2/talk.mp4</h1>" in (tmp_path / "out/week 2/talk/session.html").read_text(
+        encoding="utf-8"
+    )
+    assert "<h1>talk.mp4</h1>" in (tmp_path / "out/talk/session.html").read_text(encoding="utf-8")

@@ -316,3 +316,10 @@ def test_class_curves_count_people_not_samples() -> None:
     assert curves["n_visible"] == [2, 1]
     assert curves["engagement"][0] == pytest.approx(0.5)  # the mean of two people, not of seven samples
     assert curves["engagement_lo"][1] is None  # one person has no spread between people
+
+
+def test_the_timeline_joins_with_a_readers_own_annotations(finished: Path) -> None:
+    timeline = pd.read_parquet(finished / "talk" / "timeline.parquet").sort_values("time_s")
+    own = pd.DataFrame({"person_id": ["P01", "P02"], "time_s": [3.0, 5.0], "said": ["bored", "not"]})
+    joined = pd.merge_asof(own, timeline, on="time_s", by="person_id", direction="nearest")
+    assert joined["s_boredom"].notna().all()

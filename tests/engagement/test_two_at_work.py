@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from engagement.batch.lock import alone_in
@@ -19,8 +18,7 @@ from engagement.calibration.session import Answer, open_sessions
 from engagement.calibration.store import FILE, read_calibration
 from engagement.cli import calibrate
 from engagement.errors import OutputError
-from tests.engagement.corrected_sessions import write_output
-from tests.engagement.test_calibration import label_file, set_weights, summary_of
+from tests.engagement.test_calibration import label_file, scored_output, summary_of
 from tests.sessions.command import Run
 from tests.sessions.runs import start
 
@@ -29,10 +27,7 @@ Command = Callable[..., Run]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    write_output(tmp_path / "out", "talk", "zoo")
-    for name in ("talk", "zoo"):
-        set_weights(tmp_path / "out" / name)
-    return tmp_path / "out"
+    return scored_output(tmp_path / "out", "talk", "zoo")
 
 
 def labelled(root: Path, engagement: Command, lines: str) -> None:
@@ -123,21 +118,6 @@ def test_a_calibration_of_other_weights_is_refused_before_anything_is_written(
     run = engagement("report", root, "--calibration", root.parent / "other.json")
     assert run.status == 1 and "belongs to the weights face_state 000000000000" in run.err
     assert read_calibration(root / "talk" / FILE).weights != data["weights"]
-
-
-def test_pages_of_videos_that_are_called_alike_say_which_one(tmp_path: Path) -> None:
-    write_output(tmp_path / "out", "talk", "week 2/talk")
-    assert "<h1>week 2/talk.mp4</h1>" in (tmp_path / "out/week 2/talk/session.html").read_text(
-        encoding="utf-8"
-    )
-    assert "<h1>talk.mp4</h1>" in (tmp_path / "out/talk/session.html").read_text(encoding="utf-8")
-
-
-def test_the_timeline_joins_with_a_readers_own_annotations(root: Path) -> None:
-    timeline = pd.read_parquet(root / "talk" / "timeline.parquet").sort_values("time_s")
-    own = pd.DataFrame({"person_id": ["P01", "P02"], "time_s": [3.0, 5.0], "said": ["bored", "not"]})
-    joined = pd.merge_asof(own, timeline, on="time_s", by="person_id", direction="nearest")
-    assert joined["s_boredom"].notna().all()
 
 
 def test_one_damaged_session_keeps_no_other_from_being_written(root: Path, engagement: Command) -> None:
