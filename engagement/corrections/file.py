@@ -315,7 +315,9 @@ def _name(number: int, found: re.Match[str]) -> Name | Mistake:
     joined = other and name.casefold().startswith(("merge", "join"))
     if not joined and _orders(name, bool(found["separator"].strip())):
         return Mistake(
-            number, f"'{_cut(name)}' is not taken as a name", f"To correct {person} write {_FORMS}."
+            number,
+            f"'{_cut(name)}' is not taken as a name",
+            f"Whoever wants to be gone: 'opt out {person}', or 'hide {person}'. To correct {person} otherwise write {_FORMS}.",
         )
     if other:
         return Mistake(
