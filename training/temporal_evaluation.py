@@ -19,12 +19,13 @@ from temporal import SMOOTHERS, build_smoother
 from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig
+from temporal.hmm import HmmSmoother
 from training.frame_outputs import load_frame_model, pool
 from training.metrics import interval
 from training.plain import to_json
 from training.temporal import read_material
 from training.temporal_figures import Tally, figures, overall, resample
-from training.temporal_fit import SCHEDULES, choose_windows, held_out_runs, judge, validation_runs
+from training.temporal_fit import SCHEDULES, choose_hmm, choose_windows, held_out_runs, judge, validation_runs
 from training.temporal_items import Material
 from training.temporal_report import report
 from training.temporal_sequences import LabelledRun, Pool, ordered_runs
@@ -90,6 +91,10 @@ def evaluate_temporal(
     }
     if (window_s, state_window_s) != (usual.window_s, usual.state_window_s):
         smoothers["box, chosen"] = BoxSmoother(window_s, state_window_s)
+    smoothers["hmm"] = build_smoother("hmm")
+    times_s = choose_hmm(runs)
+    if times_s != HmmSmoother.USUAL_S:
+        smoothers["hmm, chosen"] = HmmSmoother(*times_s)
     files: dict[str, Any] = {}
     for kind, loaded in networks.items():
         own = loaded.record.network["box_s"], loaded.record.network["state_box_s"]
@@ -119,6 +124,8 @@ def evaluate_temporal(
         "weights": files,
         "box_s": [usual.window_s, usual.state_window_s],
         "chosen_s": [window_s, state_window_s],
+        "hmm_s": list(HmmSmoother.USUAL_S),
+        "hmm_chosen_s": list(times_s),
         "sequences": sequences,
         "draws": draws,
         **compare(smoothers, tasks, draws, say),

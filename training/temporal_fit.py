@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother, NoSmoother
+from temporal.hmm import HmmSmoother
 from temporal.conv3d import Conv3dConfig, Conv3dNet
 from temporal.lstm import LstmConfig, LstmNet
 from training.going_on import Checkpoint
@@ -33,6 +35,13 @@ Kind = Literal["lstm", "cnn3d"]
 #: window for states would be chosen for the made-up durations alone.
 WINDOWS_S = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 STATE_WINDOWS_S = (2.0, 5.0, 10.0)
+
+#: Holding times and evidence times of the HMM that validation chooses from, seconds.
+HOLDS_S, EVIDENCE_S = (1.0, 1.5, 2.0, 3.0, 5.0), (0.25, 0.5, 1.0, 2.0)
+STATE_HOLDS_S, STATE_EVIDENCE_S = (5.0, 10.0, 20.0, 40.0), (2.0, 5.0, 10.0, 20.0)
+
+#: Figures this close to the best count as equal to it.
+_AS_GOOD = 0.005
 
 #: Length of a held-out sequence, seconds.
 HELD_OUT_S = 30.0
@@ -100,8 +109,41 @@ def choose_windows(runs: Sequence[LabelledRun]) -> tuple[float, float]:
         figure = figures(judge(BoxSmoother(window), runs).total())
         expression.append((figure["macro_f1"] + figure["event_f1"]) / 2)
     state = [figures(judge(BoxSmoother(2.0, w), runs).total())["state_auc"] for w in STATE_WINDOWS_S]
-    good = [w for w, area in zip(STATE_WINDOWS_S, state, strict=True) if area >= max(state) - 0.005]
+    good = [w for w, area in zip(STATE_WINDOWS_S, state, strict=True) if area >= max(state) - _AS_GOOD]
     return WINDOWS_S[int(np.argmax(expression))], (good or [STATE_WINDOWS_S[0]])[0]
+
+
+def choose_hmm(runs: Sequence[LabelledRun]) -> tuple[float, float, float, float]:
+    """The HMM's times (in the order of its arguments), seconds, with the best figures on validation runs.
+
+    As for :func:`choose_windows`; of those within 0.005 of the best the one with the least log loss, since
+    how sure it is hardly shows in which label leads.
+    """
+    usual = HmmSmoother.USUAL_S
+
+    def best(
+        pairs: Sequence[tuple[float, float]],
+        times: Callable[[float, float], tuple[float, float, float, float]],
+        good: Callable[[Mapping[str, float]], float],
+        loss: str,
+    ) -> tuple[float, float]:
+        figure = [figures(judge(HmmSmoother(*times(*pair)), runs).total()) for pair in pairs]
+        least = max(good(f) for f in figure) - _AS_GOOD
+        return min((f[loss], pair) for f, pair in zip(figure, pairs, strict=True) if good(f) >= least)[1]
+
+    expression = best(
+        list(product(HOLDS_S, EVIDENCE_S)),
+        lambda hold, evidence: (hold, evidence, *usual[2:]),
+        lambda f: (f["macro_f1"] + f["event_f1"]) / 2,
+        "log_loss",
+    )
+    state = best(
+        list(product(STATE_HOLDS_S, STATE_EVIDENCE_S)),
+        lambda hold, evidence: (*usual[:2], hold, evidence),
+        lambda f: f["state_auc"],
+        "state_log_loss",
+    )
+    return *expression, *state
 
 
 def fit_network(

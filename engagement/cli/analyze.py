@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--min-quality", type=float, help="Crops below this (0-1) are left out of claims.  [default: 0.3]"
 )
-@click.option("--temporal", type=str, help="Smoothing: none, box, lstm or cnn3d.  [default: box]")
+@click.option("--temporal", type=str, help="Smoothing: none, box, hmm, lstm or cnn3d.  [default: box]")
 @click.option("--temporal-weights", type=str, help="Weights of lstm or cnn3d instead of the shipped ones.")
 @click.option("--window", type=float, help="Width of the box, seconds.  [default: 3; states 5]")
 @click.option(
