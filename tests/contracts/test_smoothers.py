@@ -53,7 +53,7 @@ MAKERS: dict[str, Callable[[], TemporalSmoother]] = {
     "box": lambda: build_smoother("box", window_s=2.0),
     "box states 5 s": lambda: build_smoother("box", window_s=1.0, state_window_s=5.0),
     "hmm": lambda: build_smoother("hmm"),
-    "hmm slow": lambda: build_smoother("hmm", hold_s=4.0, evidence_s=2.0, state_hold_s=20.0),
+    "hmm slow": lambda: build_smoother("hmm", hold_s=2.0, state_hold_s=10.0),
     "lstm untrained": lambda: _lstm(False),
     "lstm random": lambda: _lstm(True),
     "lstm shipped": lambda: _shipped("lstm"),
@@ -147,10 +147,9 @@ def test_a_constant_stays(smoother: TemporalSmoother) -> None:
         np.testing.assert_allclose(out, run.prob, atol=1e-6)
         return
     if smoother.name == "hmm":
-        # What agrees for long is surer than a single look; what is undecided stays so.
-        assert (out[:, :E].argmax(axis=1) == 3).all()
-        assert (out[:, 3] >= 0.9).all() and (out[:, E] <= 0.2).all() and (out[:, E + 1] >= 0.9).all()
-        np.testing.assert_allclose(out[:, E + 2], 0.5, atol=1e-6)
+        # Less sure towards the ends, of which one side is not seen.
+        np.testing.assert_allclose(out[20], run.prob[20], atol=0.05)
+        assert (out[:, [3, E + 1]] < 0.94).all() and (out[:, :E].argmax(axis=1) == 3).all()
         return
     # The networks may move each logit by their bound: the leading expression and a clear state stay.
     assert (out[:, :E].argmax(axis=1) == 3).all()

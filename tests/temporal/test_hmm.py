@@ -18,6 +18,12 @@ def _run(times: np.ndarray, seed: int = 0) -> ScoreRun:
     return ScoreRun(np.asarray(times, np.float64), from_logits(logits), np.ones(len(times), np.bool_))
 
 
+def _looks(prob: np.ndarray, times: np.ndarray, look_s: float) -> np.ndarray:
+    """What each sample says, (T, C): the less, the more others are near."""
+    near = np.maximum(0, 1 - np.abs(times[:, None] - times[None]) / look_s)
+    return prob ** (1 / near.sum(axis=1))[:, None]
+
+
 def _by_paths(evidence: np.ndarray, times: np.ndarray, hold_s: float) -> np.ndarray:
     """Marginals of every label by summing over all paths: (T, C) likelihoods to (T, C) probabilities."""
     count, labels = evidence.shape
@@ -32,13 +38,13 @@ def _by_paths(evidence: np.ndarray, times: np.ndarray, hold_s: float) -> np.ndar
 
 
 def test_is_the_sum_over_all_paths() -> None:
-    # Too far apart to share evidence, so that each sample counts in full.
-    run = _run(np.array([0.0, 0.7, 1.5, 2.1]))
-    out = HmmSmoother(1.3, 0.5, 4.0, 0.5).smooth(run)
+    run = _run(np.array([0.0, 0.7, 1.5, 6.1]))
+    out = HmmSmoother(1.3, 4.0).smooth(run)
     prob = run.prob.astype(np.float64)
-    np.testing.assert_allclose(out[:, :E], _by_paths(prob[:, :E], run.times_s, 1.3), atol=1e-5)
+    expected = _by_paths(_looks(prob[:, :E], run.times_s, 2.5 * 1.3), run.times_s, 1.3)
+    np.testing.assert_allclose(out[:, :E], expected, atol=1e-5)
     for k in range(E, SCORE_COUNT):
-        sides = np.stack([1 - prob[:, k], prob[:, k]], axis=1)
+        sides = _looks(np.stack([1 - prob[:, k], prob[:, k]], axis=1), run.times_s, 2 * 4.0)
         np.testing.assert_allclose(out[:, k], _by_paths(sides, run.times_s, 4.0)[:, 1], atol=1e-5)
 
 
@@ -53,25 +59,29 @@ def test_looks_at_the_same_moment_count_once() -> None:
     np.testing.assert_allclose(HmmSmoother().smooth(run), np.repeat(alone.prob, 20, axis=0), atol=1e-3)
 
 
-def test_looking_twice_as_often_makes_nobody_surer() -> None:
-    once = _run(np.arange(30) * 0.2)
-    twice = ScoreRun(np.arange(60) * 0.1, np.repeat(once.prob, 2, axis=0), np.ones(60, np.bool_))
-    smoother = HmmSmoother()
-    assert np.abs(smoother.smooth(twice)[::2] - smoother.smooth(once)).max() < 0.05
-
-
-def test_agreement_is_surer_than_one_look_and_opposition_less() -> None:
-    prob = np.full((30, SCORE_COUNT), 0.4 / (E - 1), np.float32)
-    prob[:, 3], prob[:, E:] = 0.6, [0.3, 0.5, 0.7]
-    run = ScoreRun(np.arange(30) * 0.2, prob, np.ones(30, np.bool_))
-    out = HmmSmoother().smooth(run)
-    assert (out[:, 3] > 0.6).all()
-    assert (out[:, E] < 0.3).all() and (out[:, E + 2] > 0.7).all()
+@pytest.mark.parametrize("rate_hz", [0.5, 1, 3, 5, 10, 30])
+@pytest.mark.parametrize("hold_s", [(0.5, 3.0), (2.0, 10.0)])
+@pytest.mark.parametrize("sure", [0.4, 0.75, 0.95])
+def test_looking_long_and_often_makes_nobody_surer(rate_hz: float, hold_s: tuple, sure: float) -> None:
+    prob = np.full((int(100 * rate_hz), SCORE_COUNT), (1 - sure) / (E - 1), np.float32)
+    prob[:, 3], prob[:, E:] = sure, [sure, 0.5, 1 - sure]
+    run = ScoreRun(np.arange(len(prob)) / rate_hz, prob, np.ones(len(prob), np.bool_))
+    out = HmmSmoother(*hold_s).smooth(run)
+    assert (out[:, [3, E]] < sure + 0.04).all()
     np.testing.assert_allclose(out[:, E + 1], 0.5, atol=1e-6)
+    np.testing.assert_allclose(out[:, E + 2], 1 - out[:, E], atol=1e-5)
+    middle = out[len(out) // 2]
+    np.testing.assert_allclose(middle[[3, E]], sure, atol=0.04)
+
+
+def test_one_sample_that_stands_out_is_outvoted() -> None:
+    prob = np.full((31, SCORE_COUNT), 0.4 / (E - 1), np.float32)
+    prob[:, 3], prob[:, E:] = 0.6, 0.7
     prob[15, [3, 4]] = prob[15, [4, 3]]
-    lone = HmmSmoother().smooth(ScoreRun(run.times_s, prob, run.valid))
-    assert lone[15].argmax() == 3
-    assert lone[15, 3] < out[15, 3]
+    prob[15, E] = 0.2
+    out = HmmSmoother().smooth(ScoreRun(np.arange(31) * 0.2, prob, np.ones(31, np.bool_)))
+    assert out[15, :E].argmax() == 3
+    assert 0.6 < out[15, E] < out[15, E + 1]
 
 
 def test_knows_no_direction_of_time() -> None:
@@ -105,9 +115,7 @@ def test_certain_scores_that_contradict_each_other_stay_finite() -> None:
     np.testing.assert_allclose(out[:, :E].sum(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "times", [(0.0, 1, 1, 1), (1, -1.0, 1, 1), (1, 1, float("nan"), 1), (1, 1, 1, float("inf"))]
-)
+@pytest.mark.parametrize("times", [(0.0, 1), (1, -1.0), (float("nan"), 1), (1, float("inf"))])
 def test_refuses_times_that_are_none(times: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="above 0"):
         HmmSmoother(*times)
