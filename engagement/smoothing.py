@@ -30,12 +30,12 @@ class SmoothingConfig:
     Attributes:
         method: one of METHODS.
         weights: file of a network that ``engagement train temporal`` wrote; empty for the shipped one.
-        window_s, state_window_s: width of the box for expressions and for learner states; chosen on
-            validation sequences (docs/temporal.md).
+        window_s, state_window_s: width of the box for expressions and for learner states; the former also of the one
+            for scores of further heads. Chosen on validation sequences (docs/temporal.md).
         max_gap_s: a person not seen for longer is not smoothed over, unless samples lie that far apart.
     """
 
-    method: str = "box"
+    method: str = "hmm"
     weights: str = ""
     window_s: float = 3.0
     state_window_s: float = 5.0
