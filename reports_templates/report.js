@@ -183,12 +183,13 @@
     else moveTo(...(kind === "back" ? [a - half, b - half] : [a + half, b + half]));
   }
 
-  function followHash() {
+  function followHash(clicked) {
     const found = /^#t=(\d+)-(\d+)$/.exec(location.hash);
     if (!found) return false;
     show(Number(found[1]), Number(found[2]));
-    const target = document.querySelector(".toolbar");
-    if (target && target.getBoundingClientRect().top < 0) target.scrollIntoView();
+    // The first plot comes into view; the bar above it is sticky and always is.
+    const first = document.querySelector("main > section"), top = first.getBoundingClientRect().top;
+    if (clicked && (top < document.querySelector(".toolbar").offsetHeight || top > innerHeight * 0.7)) first.scrollIntoView();
     return true;
   }
 
@@ -237,7 +238,10 @@
   let waiting = 0;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(refit, 120); });
   // Without one it was the whole session: what Back returns to after a click on a moment.
-  addEventListener("hashchange", () => { if (!followHash() && !location.hash) show(0, page.duration); });
+  addEventListener("hashchange", () => { if (!followHash(true) && !location.hash) show(0, page.duration); });
+  document.querySelectorAll('a[href^="#t="]').forEach((link) => link.addEventListener("click", () => {
+    if (link.hash === location.hash) followHash(true); // no change of the address, and yet a wish to go there
+  }));
   addEventListener("beforeprint", () => {
     printing = true;
     document.querySelectorAll("details").forEach((d) => { d.open = true; });

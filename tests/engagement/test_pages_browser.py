@@ -147,6 +147,35 @@ def test_the_same_link_works_again_and_the_keyboard_keeps_its_place(output: Path
     ]
 
 
+#: Follows a link from the end of the page, and the same one again from there: the first plot comes below the bar.
+SCROLLED = """<script>addEventListener("load", () => setTimeout(async () => {
+  document.documentElement.style.scrollBehavior = "auto";
+  const said = [];
+  for (const time of [1, 2]) {
+    scrollTo(0, 1e5);
+    if (time === 1) location.hash = "#t=20-40"; else document.querySelector(".moments a").click();
+    await new Promise((done) => setTimeout(done, 300));
+    const top = document.querySelector("main > section").getBoundingClientRect().top;
+    said.push(String(top >= document.querySelector(".toolbar").offsetHeight && top < innerHeight / 2));
+  }
+  document.title = said.join(" | ");
+}, 1500));</script>"""
+
+
+def test_a_link_to_a_time_brings_the_plot_into_view(output: Path, tmp_path: Path) -> None:
+    original = page(output, "session")
+    copy = original.with_name("scrolled.html")
+    link = '<ol class="moments"><li><a href="#t=20-40">0:30</a></li></ol><div style="height:2000px"></div>'
+    text = original.read_text(encoding="utf-8").replace("</main>", f"{link}</main>")
+    copy.write_text(text.replace("</body>", f"{SCROLLED}</body>"), encoding="utf-8")
+    try:
+        dom, console = browse(copy, tmp_path)
+    finally:
+        copy.unlink()
+    assert console == []
+    assert "<title>true | true</title>" in dom
+
+
 @pytest.mark.parametrize("name", ["session", "P02", "index"])
 def test_nothing_scrolls_sideways_on_a_phone(output: Path, tmp_path: Path, name: str) -> None:
     original = page(output, name)
