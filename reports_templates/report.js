@@ -9,7 +9,7 @@
   const figures = new Map(plots.map((p) => [p, JSON.parse(document.getElementById(p.dataset.figure).textContent)]));
   for (const [plot, figure] of figures) plot.style.minHeight = figure.layout.height + "px";
   const drawn = new Set();
-  const LEFT = 46, NARROW_RIGHT = 10, PAPER = 680;
+  const LEFT = 46, NARROW_RIGHT = 10, PAPER = 680, APART = 0.085;
   const ORIGIN = 864e6; // time zero of the figures, ms
   const SVG = "http://www.w3.org/2000/svg";
   const touch = matchMedia("(pointer: coarse)").matches;
@@ -56,8 +56,29 @@
     Object.assign(layout.xaxis, { range: view.map(position), tickmode: "array", ...ticks(widthOf(plot)) });
     if (printing) layout.width = PAPER;
     layout.dragmode = touch ? false : "zoom";
-    layout.annotations = (layout.annotations || []).filter((note) => note.name !== "end" || !narrow());
+    layout.annotations = notes(plot);
     return layout;
+  }
+
+  // Labels at the ends of lines stand where the lines end in the stretch that is shown.
+  function notes(plot) {
+    const all = structuredClone(figures.get(plot).layout.annotations || []).filter((note) => note.name !== "end" || !narrow());
+    if (whole() || !plot.calcdata) return all;
+    const [from, to] = view.map(position), ends = [];
+    for (const note of all.filter((n) => n.name === "end" && n.yref === "y")) {
+      const name = note.text.split("</span> ")[1];
+      const points = plot.calcdata.filter((line) => line[0].trace.meta === name).flat()
+        .filter((p) => Number.isFinite(p.y) && p.x >= from && p.x <= to);
+      note.visible = points.length > 0;
+      if (!points.length) continue;
+      note.y = points.reduce((last, p) => (p.x > last.x ? p : last)).y;
+      ends.push(note);
+    }
+    ends.sort((a, b) => a.y - b.y);
+    for (let i = 1; i < ends.length; i += 1) ends[i].y = Math.max(ends[i].y, ends[i - 1].y + APART);
+    const excess = ends.length ? Math.max(0, ends[ends.length - 1].y - 0.97) : 0;
+    for (const note of ends) note.y -= excess;
+    return all;
   }
 
   function draw(plot) {
@@ -71,6 +92,7 @@
   function start(plot) {
     drawn.add(plot);
     draw(plot);
+    if (!whole()) Plotly.relayout(plot, { annotations: notes(plot) });
     plot.on("plotly_relayout", (change) => {
       const range = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
       if (range[0] !== undefined && !busy) moveTo(seconds(range[0]), seconds(range[1]));
@@ -143,7 +165,7 @@
     busy = true;
     const changes = [...drawn].map((p) => {
       const { tickvals, ticktext } = ticks(widthOf(p));
-      return Plotly.relayout(p, { "xaxis.range": view.map(position), "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext });
+      return Plotly.relayout(p, { "xaxis.range": view.map(position), "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext, annotations: notes(p) });
     });
     Promise.all(changes)
       .finally(() => { busy = false; });

@@ -72,6 +72,7 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
                 continue
             curve = line(middle, values, with_alpha(look.color, 1.0), width)
             curve["line"]["dash"] = look.dash
+            curve["meta"] = name  # whose label the script moves to where the line ends
             if hover:
                 curve["customdata"] = np.stack([rounded(values), rounded(low), rounded(high), n_used], axis=1)
                 curve["hovertemplate"] = hover.format(name=name)

@@ -28,5 +28,6 @@ def test_the_class_curve_is_thin_where_few_people_are() -> None:
     joined = next(t for t in figure["data"] if t["line"]["width"] == 1.4)
     assert np.isfinite(numbers(joined["y"])).tolist() == [False] * 9 + [True] * 11
     assert joined["hoverinfo"] == "skip" and full["line"]["width"] == 2.6
+    assert {t["meta"] for t in told} == {"engagement"}  # the script moves the label of that name on zooming
     (band, *_) = [t for t in figure["data"] if t.get("fill") == "toself"]
     assert np.nanmax((numbers(band["x"]) - ORIGIN_MS) / 1000) < 10.5
