@@ -8,6 +8,9 @@
   // Heights are known before the library is read, so that nothing jumps when it is.
   const figures = new Map(plots.map((p) => [p, JSON.parse(document.getElementById(p.dataset.figure).textContent)]));
   for (const [plot, figure] of figures) plot.style.minHeight = figure.layout.height + "px";
+  // A phone has no room for all that hovering says; what is left out stands beside the plot or in another line of it.
+  const hovers = new Map([...figures.values()].flatMap((f) => f.data).map((trace) => [trace, trace.hovertemplate]));
+  const brief = (text) => text.replace("apparent ", "").replace(/, n = [^<]*/, "");
   const drawn = new Set();
   const LEFT = 46, NARROW_RIGHT = 10, PAPER = 680, APART = 0.085;
   const ORIGIN = 864e6; // time zero of the figures, ms
@@ -83,7 +86,10 @@
 
   function draw(plot) {
     const figure = figures.get(plot);
-    for (const trace of figure.data) if (trace.mode === "markers") trace.marker.size = narrow() ? 1.4 : 2.6;
+    for (const trace of figure.data) {
+      if (trace.mode === "markers") trace.marker.size = narrow() ? 1.4 : 2.6;
+      if (trace.hovertemplate) trace.hovertemplate = narrow() ? brief(hovers.get(trace)) : hovers.get(trace);
+    }
     // No buttons of the library: one of them offers to put the chart on a server.
     const config = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: false, scrollZoom: false };
     return Plotly.react(plot, figure.data, fitted(plot, figure), config);
