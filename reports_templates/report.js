@@ -60,7 +60,17 @@
     if (printing) layout.width = PAPER;
     layout.dragmode = touch ? false : "zoom";
     layout.annotations = notes(plot);
+    layout.hoverdistance = reach(plot);
     return layout;
+  }
+
+  // Hovering tells of the point that is there: half a step away at most, or else two lines speak of different times.
+  function reach(plot) {
+    const xs = (plot.calcdata || []).filter((line) => line[0].trace.hovertemplate).map((line) => line.map((p) => p.x));
+    const steps = xs.flatMap((x) => x.slice(1).map((v, i) => v - x[i])).filter((d) => d > 0).sort((a, b) => a - b);
+    if (!steps.length) return 20;
+    const width = widthOf(plot) - LEFT - rightMargin();
+    return Math.max(2, Math.ceil((steps[steps.length >> 1] / 2000 / (view[1] - view[0])) * width));
   }
 
   // Labels at the ends of lines stand where the lines end in the stretch that is shown.
@@ -98,7 +108,7 @@
   function start(plot) {
     drawn.add(plot);
     draw(plot);
-    if (!whole()) Plotly.relayout(plot, { annotations: notes(plot) });
+    Plotly.relayout(plot, { annotations: notes(plot), hoverdistance: reach(plot) });
     plot.on("plotly_relayout", (change) => {
       const range = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
       if (range[0] !== undefined && !busy) moveTo(seconds(range[0]), seconds(range[1]));
@@ -171,7 +181,7 @@
     busy = true;
     const changes = [...drawn].map((p) => {
       const { tickvals, ticktext } = ticks(widthOf(p));
-      return Plotly.relayout(p, { "xaxis.range": view.map(position), "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext, annotations: notes(p) });
+      return Plotly.relayout(p, { "xaxis.range": view.map(position), "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext, annotations: notes(p), hoverdistance: reach(p) });
     });
     Promise.all(changes)
       .finally(() => { busy = false; });
