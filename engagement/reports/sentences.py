@@ -376,14 +376,15 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     )
 
 
-def no_curve(summary: Mapping[str, Any], whose: str) -> str:
+def no_curve(summary: Mapping[str, Any], whose: str, best: float | None = None) -> str:
     """Why there is no curve where somebody was seen, and what to do.
 
     Args:
-        whose: "nobody's picture" or "no picture of Ana".
+        whose: "nobody's picture" or "no picture of Ana". best: quality of the best of these pictures, if known.
     """
     least = number((summary.get("limits") or {}).get("min_quality"))
-    lower = "" if least is None or least <= LOW_QUALITY else f"--min-quality {LOW_QUALITY:g}, or "
+    vain = least is None or least <= LOW_QUALITY or (best is not None and best < LOW_QUALITY)
+    lower = "" if vain else f"--min-quality {LOW_QUALITY:g}, or "
     return f"No curve: {whose} was good enough. Try {lower}a recording nearer to the faces."
 
 

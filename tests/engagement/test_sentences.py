@@ -116,6 +116,9 @@ def test_advice_can_be_followed() -> None:
     assert "--min-face" not in empty_text({"limits": {"min_face_px": 12}})
     assert "--min-quality 0.2" in no_curve({"limits": {"min_quality": 0.35}}, "nobody's picture")
     assert "--min-quality" not in no_curve({"limits": {"min_quality": 0.15}}, "nobody's picture")
+    for best, helps in ((0.13, False), (0.24, True)):
+        said = no_curve({"limits": {"min_quality": 0.3}}, "no picture of P10", best)
+        assert ("--min-quality" in said) is helps
 
 
 def test_figures_of_models_are_explained_as_what_they_are() -> None:
