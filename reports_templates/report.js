@@ -249,11 +249,11 @@
     let text = "not seen";
     const at = inside(lane.events, tenths, 4);
     if (inside(lane.poor, tenths, 2) >= 0) text = "picture too poor to use";
-    else if (at >= 0 && lane.events[at + 2] === 3) text = `uncertain: none leads (highest about ${lane.events[at + 3]} %)`;
+    else if (at >= 0 && lane.events[at + 2] === 3) text = `uncertain: none leads clearly (highest about ${lane.events[at + 3]} %)`;
     else if (at >= 0) text = `apparent ${page.states[lane.events[at + 2]]} leads, about ${lane.events[at + 3]} %`;
     else if (inside(lane.seen, tenths, 2) >= 0) text = "seen, nothing estimated";
     else if (inside(lane.followed, tenths, 2) >= 0) text = "there, but no face to read: the head was followed";
-    tip.textContent = `${clock(t)}  ${text}`;
+    tip.textContent = `${clock(Math.floor(t))}  ${text}`; // as the plots write a time
     tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + "px";
     const below = box.bottom + 6, room = innerHeight - tip.offsetHeight - 4;
     tip.style.top = (below <= room ? below : Math.max(4, box.top - tip.offsetHeight - 6)) + "px";
