@@ -25,6 +25,7 @@ from engagement.reports.drawing import (
     positions,
     pushed_apart,
     rounded,
+    rounded_outwards,
     row_axis,
     row_title,
     rows_layout,
@@ -74,7 +75,9 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
             curve["line"]["dash"] = look.dash
             curve["meta"] = name  # whose label the script moves to where the line ends
             if hover:
-                curve["customdata"] = np.stack([rounded(values), rounded(low), rounded(high), n_used], axis=1)
+                curve["customdata"] = np.stack(
+                    [rounded(values), *rounded_outwards(low, high), n_used], axis=1
+                )
                 curve["hovertemplate"] = hover.format(name=name)
             else:
                 curve["hoverinfo"] = "skip"
@@ -252,11 +255,11 @@ def head_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quali
         return None
     columns = ("yaw_deg", "pitch_deg", "quality")
     times, values = view.thinned(np.stack([view.column(c) for c in columns], axis=1))
-    words = ("turned", "raised")
+    words = ("turned (+: to the right of the picture)", "raised (+) or lowered (−)")
     traces: list[dict[str, Any]] = []
     for k, dash in ((0, "solid"), (1, "3px,2px")):
         curve = line(times, values[:, k], GREY if k else "#5B6470", 1.5, row_axis(k))
-        curve["hovertemplate"] = f"head {words[k]} by %{{y:.0f}}°<extra></extra>"
+        curve["hovertemplate"] = f"head {words[k]}: %{{y:+.0f}}°<extra></extra>"
         curve["line"]["dash"] = dash
         traces.append(curve)
     quality = line(times, values[:, 2], "#5B6470", 1.2, "y3")
