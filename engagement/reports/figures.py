@@ -330,11 +330,12 @@ class _View:
     def dots(self, raw: Floats, color: str, axis: str) -> list[dict[str, Any]]:
         """Raw estimates, faint; grey where the picture was poor."""
         out = []
+        known = np.flatnonzero(np.isfinite(raw))
+        known = known[pick(len(known))]  # of both kinds together, so that neither looks denser than it is
         for poor in (True, False):
-            rows = np.flatnonzero(np.isfinite(raw) & (self._poor == poor))
+            rows = known[self._poor[known] == poor]
             if not len(rows):
                 continue
-            rows = rows[pick(len(rows))]
             dot = {"size": 2.6, "color": with_alpha(GREY if poor else color, 0.32)}
             points = line(self.times[rows], raw[rows], color, 0, axis)
             out.append({**points, "mode": "markers", "marker": dot, "hoverinfo": "skip"})
