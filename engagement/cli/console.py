@@ -105,7 +105,8 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
         )
         redone = f"redone ({status.redone})" if status.redone else ""
         nobody = "nobody in it: its page says why" if status.n_persons == 0 else ""
-        told = ". ".join(part for part in (redone, status.reason, status.hint, nobody) if part)
+        reason = status.reason.removeprefix(f"{status.input} ")  # which stands in the first column
+        told = ". ".join(part for part in (redone, reason, status.hint, nobody) if part)
         table.add_row(
             Text(status.input),
             _MARKS[status.status],

@@ -193,7 +193,9 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
             summary = _read_json(page.with_name("summary.json"))
         except DataError:
             summary = {}
-    name, reason = Path(str(video.get("input") or "unnamed")).name, str(video.get("reason") or "")
+    place = str(video.get("input") or "unnamed")
+    name = Path(place).name
+    reason = str(video.get("reason") or "").replace(place, name)
     return {
         "name": name,
         "place": folder if folder and Path(folder).name != folder else "",
