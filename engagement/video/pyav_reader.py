@@ -181,7 +181,8 @@ class PyAvReader(VideoReader):
 
     def frame_at(self, time_s: float) -> Frame:
         if self._times is None:
-            self._remember(self._packet_clock()[0])
+            clock, unstamped = self._packet_clock()
+            self._remember(self._decoded_clock() if unstamped else clock)
         assert self._times is not None
         index = max(bisect_right(self._times, time_s + _TIME_EPSILON_S) - 1, 0)
         target_s = self._times[index]
@@ -272,6 +273,15 @@ class PyAvReader(VideoReader):
             clock.tick(stamp_s)
         clock.restarts += restarted
         return clock, unstamped
+
+    def _decoded_clock(self) -> PresentationClock:
+        """The same from the decoded frames: packets of a bare H.264 stream have no time."""
+        clock = self._new_clock()
+        container, stream = self._reopen()
+        with container:
+            for _, stamp_s in self._stamped(decode(container, stream, Reading()), clock):
+                clock.tick(stamp_s)
+        return clock
 
     def _remember(self, clock: PresentationClock) -> None:
         self._times = clock.times_s or array("d", [0.0])
