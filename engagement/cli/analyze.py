@@ -104,9 +104,9 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     from engagement.batch.results import writable
 
     output = local_path(output)
+    videos, unreachable = _find(inputs, globs, output)
     if not is_url(output):
         writable(Path(output))
-    videos, unreachable = _find(inputs, globs, output)
     known = _checked_names(output, videos)
     from engagement.batch.index import NotListed
     from engagement.batch.processes import interrupted_when_terminated
