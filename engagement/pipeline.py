@@ -225,18 +225,18 @@ class Analyzer:
         followed["owner"] = [found.person.get(int(t), -1) for t in tracks]
         followed = settle(followed, rows["sample"], person, rows["box"])
         return SessionResult(
-            segment.info,
-            segment.outcome,
-            times,
-            np.asarray(segment.frames, np.int64),
-            segment.records,
-            person,
-            np.concatenate(smoothed, axis=1),
-            step_s,
-            followed,
-            segment.thumbnails,
-            found.person,
-            segment.seconds,
+            info=segment.info,
+            outcome=segment.outcome,
+            sample_time_s=times,
+            sample_frame=np.asarray(segment.frames, np.int64),
+            records=segment.records,
+            person=person,
+            smoothed=np.concatenate(smoothed, axis=1),
+            step_s=step_s,
+            followed=followed,
+            thumbnails=segment.thumbnails,
+            person_of_track=found.person,
+            seconds=segment.seconds,
         )
 
     def _tracked(
