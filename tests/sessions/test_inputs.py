@@ -56,7 +56,9 @@ def test_what_was_read_in_part_stays_so(tmp_path: Path, engagement: Command) -> 
     assert [engagement("analyze", cut, "-o", out, *FAST).status for _ in range(2)] == [1, 1]
     video = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"][0]
     assert video["status"] == "partial"
-    assert summary_of(out / cut.stem)["video"]["reason"] in video["reason"]
+    summary = summary_of(out / cut.stem)
+    assert summary["video"]["reason"] in video["reason"]
+    assert video["duration_s"] == summary["sampling"]["end_s"] < summary["video"]["duration_s"]
     page = (out / cut.stem / "session.html").read_text(encoding="utf-8")
     assert "Not all of the video could be read" in page
 
