@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engagement.batch import work
+from engagement.batch.inputs import find_videos
 from engagement.batch.tasks import Setup, Split, Task
-from engagement.cli.analyze import _find
 from engagement.errors import ConfigError
 from engagement.video.discover import discover
 from tests import faulty_media, media
@@ -121,12 +121,12 @@ def test_an_empty_folder_beside_an_address_stops_nothing(tmp_path: Path) -> None
     fsspec = pytest.importorskip("fsspec", reason="needs the extra 'cluster'")
     fsspec.filesystem("memory").pipe_file("/there/a.mp4", b"x")
     (tmp_path / "empty").mkdir()
-    found, failed = _find((str(tmp_path / "empty"), "memory://there"), (), str(tmp_path / "out"))
+    found, failed = find_videos((str(tmp_path / "empty"), "memory://there"), (), str(tmp_path / "out"))
     fsspec.filesystem("memory").rm("/there", recursive=True)
     assert [video.url for video in found] == ["memory:///there/a.mp4"]
     assert [(s.input, s.reason) for s in failed] == [(str(tmp_path / "empty"), "holds no video")]
     with pytest.raises(ConfigError, match=r"No video found in .*empty"):
-        _find((str(tmp_path / "empty"), "memory://nowhere"), (), str(tmp_path / "out"))
+        find_videos((str(tmp_path / "empty"), "memory://nowhere"), (), str(tmp_path / "out"))
 
 
 def test_a_name_that_is_no_utf_8_stops_nothing(tmp_path: Path, engagement: Command) -> None:
