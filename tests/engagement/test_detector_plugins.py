@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
@@ -96,6 +97,9 @@ def test_files_that_are_no_model_give_one_clear_line(tmp_path: Path, capfd) -> N
         DetectorConfig("yunet")
     with pytest.raises(ConfigError, match="mtcnn brings its own"):
         DetectorConfig("mtcnn", str(junk))
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(ConfigError, match=r"--detector-weights .*pipe\.onnx is a pipe"):
+        DetectorConfig("yunet", str(tmp_path / "pipe.onnx"))  # and is not waited for
     assert capfd.readouterr() == ("", "")  # OpenCV's own chatter is kept from the user
 
 
