@@ -122,7 +122,7 @@ class Analyzer:
 
     Args:
         config: all options.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        device: one of ``device.CHOICES``.
         detector: another detector than the options name.
         decode_threads: threads that decode, 0 for as many as there are cores. Results are the same.
     """

@@ -19,7 +19,10 @@ class VideoStatus:
         reason, hint: what went wrong, and what to do.
         redone: why an earlier result was not kept; empty where there was none.
         duration_s: length of what was analysed: of a video that could be read in part, of that part.
+        n_persons: who was told apart, shown or not.
+        coverage: share of the samples with a face, 0-1.
         elapsed_s: seconds from beginning to end, 0 for a skipped video.
+        seconds: work by stage; stages overlap in time.
     """
 
     input: str
