@@ -170,7 +170,8 @@ def test_what_is_empty_is_not_the_current_folder(tmp_path: Path, engagement: Com
 def test_a_pipe_is_not_waited_for(tmp_path: Path, engagement: Command) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     ended = engagement("analyze", tmp_path / "pipe.mp4", "-o", tmp_path / "out", *FAST)
-    assert ended.status == 1 and "is no file" in (tmp_path / "out" / "run.json").read_text(encoding="utf-8")
+    said = (tmp_path / "out" / "run.json").read_text(encoding="utf-8")
+    assert ended.status == 1 and "is not a regular file" in said
 
 
 def test_a_hidden_file_and_a_pause_are_told_of(tmp_path: Path, engagement: Command) -> None:
