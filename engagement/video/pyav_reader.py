@@ -181,19 +181,23 @@ class PyAvReader(VideoReader):
 
     def frame_at(self, time_s: float) -> Frame:
         if self._times is None:
-            self._remember(self._packet_clock()[0])
+            clock, unstamped = self._packet_clock()
+            self._remember(self._decoded_clock() if unstamped else clock)
         assert self._times is not None
         index = max(bisect_right(self._times, time_s + _TIME_EPSILON_S) - 1, 0)
         target_s = self._times[index]
-        if self._seekable:
-            frame = self._go_on_to(target_s)
-            for back_s in _STEPS_BACK_S:
-                if frame is not None or (back_s and back_s - _STEPS_BACK_S[1] > target_s):
-                    break
-                frame = self._seek_to(target_s, back_s)
-            if frame is not None:
-                return Frame(index, target_s, self._loader(frame)())
-        return self._walk_to(target_s)
+        frame = self._sought_at(target_s) if self._seekable else None
+        return self._walk_to(target_s) if frame is None else Frame(index, target_s, self._loader(frame)())
+
+    def _sought_at(self, target_s: float) -> VideoFrame | None:
+        """The frame of a time, from where random access stands or from a key frame; None where none leads to it."""
+        frame = self._go_on_to(target_s)
+        for back_s in _STEPS_BACK_S:
+            # Well before the start there is nothing to seek: the walk begins at the start, too.
+            if frame is not None or back_s > target_s + _STEPS_BACK_S[1]:
+                break
+            frame = self._seek_to(target_s, back_s)
+        return frame
 
     def _go_on_to(self, target_s: float) -> VideoFrame | None:
         """Decodes on from the frame that was asked for before, when that one lies shortly before."""
@@ -272,6 +276,15 @@ class PyAvReader(VideoReader):
             clock.tick(stamp_s)
         clock.restarts += restarted
         return clock, unstamped
+
+    def _decoded_clock(self) -> PresentationClock:
+        """The same from the decoded frames: packets of a bare H.264 stream have no time."""
+        clock = self._new_clock()
+        container, stream = self._reopen()
+        with container:
+            for _, stamp_s in self._stamped(decode(container, stream, Reading()), clock):
+                clock.tick(stamp_s)
+        return clock
 
     def _remember(self, clock: PresentationClock) -> None:
         self._times = clock.times_s or array("d", [0.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -309,6 +310,27 @@ def test_rows_that_a_spreadsheet_leaves_empty_are_none(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("video,start,end,label\na.mp4,0,1,happy\n,,,\n , ,,\n")
     (found,) = collection.recordings([tmp_path / "list.csv"])
     assert found.path.name == "a.mp4"
+
+
+def test_a_linked_folder_is_searched_and_one_that_is_closed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "monday.mp4").write_bytes(b"x")
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "happy").symlink_to(tmp_path / "elsewhere")
+    (found,) = collection.recordings([tmp_path / "clips"])
+    assert (found.path.name, found.scenes[0].label) == ("monday.mp4", "happy")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:  # nothing is closed to root, who may run this
+        if str(path).endswith("happy"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ConfigError, match=r"happy cannot be searched \(Permission denied\)"):
+        collection.recordings([tmp_path / "clips"])
 
 
 def test_a_folder_whose_name_cannot_be_a_label_is_named(tmp_path: Path) -> None:
