@@ -31,6 +31,8 @@ from engagement.types import TimeArray
 
 #: A recording without a picture for longer has a gap that is worth telling.
 _PAUSE_S = 2.0
+#: Pixels so oblong squeeze faces beyond what detector and classifier know: camcorders' 4:3 and wide PAL, not plain PAL.
+_SQUEEZED = 1.25
 
 
 def write_session(
@@ -117,6 +119,12 @@ def _warnings(analyzer: Analyzer, result: SessionResult) -> list[str]:
         out.append(f"Times after such a place may be off: {outcome.reason}.")
     if pause := _pauses(result.sample_time_s, result.step_s):
         out.append(pause)
+    aspect = result.info.pixel_aspect
+    if max(aspect, 1 / aspect) > _SQUEEZED:
+        out.append(
+            f"The video's pixels are {aspect:.2f} times as wide as high, and pictures are taken as they are stored: faces "
+            "look squeezed and are read less well. `ffmpeg -i VIDEO -vf scale=iw*sar:ih,setsar=1 OUT.mp4` evens them out."
+        )
     if missing := [c for c in EXPRESSIONS.classes if c not in analyzer.classifier.expression_classes]:
         out.append(f"The model in use cannot name: {', '.join(missing)}; their probability is 0 throughout.")
     smoother = analyzer.smoother_weights

@@ -76,7 +76,7 @@ class PyAvReader(VideoReader):
             width, height = self._stored_size if turn % 180 == 0 else self._stored_size[::-1]
             self._info = VideoInfo(
                 self._path, width, height, turn, self._declared_end_s, self._stream.codec_context.name,
-                self.backend,
+                self.backend, _aspect(self._stream, turn),
             )  # fmt: skip
         except BaseException:
             self._container.close()
@@ -330,3 +330,9 @@ class _Cursor:
     frames: Iterator[tuple[VideoFrame, float | None]]
     reading: Reading
     time_s: float = float("-inf")
+
+
+def _aspect(stream: VideoStream, turn: int) -> float:
+    """Width of a pixel over its height, as it is displayed after the turn."""
+    aspect = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
+    return 1 / aspect if turn in (90, 270) else aspect

@@ -174,6 +174,13 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, engagement: Command) -> None:
     assert ended.status == 1 and "is not a regular file" in said
 
 
+def test_squeezed_pictures_are_told_of(tmp_path: Path, engagement: Command) -> None:
+    clip, out = media.oblong_pixels(tmp_path).path, tmp_path / "out"
+    assert engagement("analyze", clip, "-o", out, "--min-face", 80).status == 0
+    told = [text for text in summary_of(out / "oblong")["warnings"] if "squeezed" in text]
+    assert len(told) == 1 and "2.00 times as wide as high" in told[0]
+
+
 def test_a_hidden_file_and_a_pause_are_told_of(tmp_path: Path, engagement: Command) -> None:
     stamps = [*range(0, 1000, 40), *range(6000, 7000, 40)]
     clip = media.write_video(tmp_path / ".talk.mp4", stamps)
