@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from engagement.errors import DataError
-from engagement.reports import sentences, theme
+from engagement.reports import moment_sentences, person_sentences, sentences, theme, trust
 
 if TYPE_CHECKING:
     import jinja2
@@ -97,7 +97,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "models": {
             name: model for name, model in _part(summary, "models").items() if isinstance(model, Mapping)
         },
-        "trust": sentences.trust(_part(summary, "models")),
+        "trust": trust.trust(_part(summary, "models")),
         "edits": sentences.edits(summary),
         "sampled": sentences.sampled(summary),
         "css": _resource("report.css"),
@@ -118,8 +118,8 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
             "person": person,
             "before": people[place - 1] if place else None,
             "after": people[place + 1] if place + 1 < len(people) else None,
-            "sentence": sentences.person_sentence(person, limits, length),
-            "calibrated": sentences.calibrated_person(summary, person["id"]),
+            "sentence": person_sentences.person_sentence(person, limits, length),
+            "calibrated": person_sentences.calibrated_person(summary, person["id"]),
             "no_curve": sentences.no_curve(
                 summary, f"no picture of {person['label']}", sentences.number(own["quality"].max())
             ),
@@ -142,8 +142,8 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "not_shown": sentences.not_shown(summary),
         "warnings": sentences.warnings(summary),
         "calibrated": sentences.calibrated(summary),
-        "moments": [(m.time_s, _hash(m.start_s, m.end_s), sentences.moment_text(m)) for m in found],
-        "no_moments": "" if found else sentences.nothing_stood_out(_part(summary, "class")),
+        "moments": [(m.time_s, _hash(m.start_s, m.end_s), moment_sentences.moment_text(m)) for m in found],
+        "no_moments": "" if found else moment_sentences.nothing_stood_out(_part(summary, "class")),
         "no_curve": sentences.no_curve(
             summary, "nobody's picture", sentences.number(timeline["quality"].max())
         ),
@@ -248,7 +248,7 @@ def _people(
                 "file": f"{stem}.html",
                 "href": f"persons/{_url(stem)}.html",
                 "pictures": pictures,
-                "seen": sentences.seen_text(row, length),
+                "seen": person_sentences.seen_text(row, length),
             }
         )
     return people

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engagement.labels import UNCERTAIN
@@ -113,3 +113,8 @@ def share(value: float | None) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """1 person, 2 people"""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """one, two and three"""
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from engagement.reports import theme
-from engagement.reports.sentences import (
-    calibrated,
-    empty_text,
-    no_curve,
-    nothing_stood_out,
-    sampled,
-    session_sentence,
-    trust,
-)
+from engagement.reports.moment_sentences import nothing_stood_out
+from engagement.reports.sentences import calibrated, empty_text, no_curve, sampled, session_sentence
+from engagement.reports.trust import trust
 
 
 def _few(n_used: int, n_shown: int) -> dict:

@@ -1,0 +1,61 @@
+"""What the figures say of one person, in plain sentences that carry their certainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engagement.reports.sentences import margin, number
+from engagement.reports.theme import STATES, about_percent, clock, count, listed, share
+from engagement.timelines.shifts import recorded
+
+
+def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length_s: float) -> str:
+    """What is known of one person, and what is not."""
+    seen = share(number(person.get("session_share")))
+    text = f"Seen between {seen_text(person, length_s, ' and ')}, in {seen} of the session"
+    followed = number(person.get("followed_s"))
+    if followed is not None and followed >= 1:
+        text += f" (for a further {followed:.0f}\u202fs the head was followed without a face to read)"
+    pixels = number(person.get("median_face_px"))
+    if pixels is not None:
+        text += f", the face typically {round(pixels)}\u202fpx large"
+    poor = number(person.get("low_quality_share"))
+    if poor is not None and poor >= 0.005:
+        text += f"; {share(poor)} of the pictures were too poor to use"
+    means = {name: number(person.get(f"mean_{name}")) for name in STATES}
+    known = {name: value for name, value in means.items() if value is not None}
+    if not known:
+        return f"{text}. No picture was good enough to estimate anything from."
+    order = sorted(known, key=lambda name: -known[name])
+    figures = ", ".join(f"{STATES[n].noun} {about_percent(known[n])}" for n in order)
+    if len(order) > 1 and known[order[0]] - known[order[1]] < margin(limits, order[0]):
+        return f"{text}. On average no apparent state clearly led ({figures})."
+    return f"{text}. On average the estimates lean towards {STATES[order[0]].word} ({figures})."
+
+
+def seen_text(person: Mapping[str, Any], length_s: float, joint: str = "–") -> str:
+    """From when to when somebody was seen."""
+    return joint.join(clock(number(person.get(key)), length_s) for key in ("first_s", "last_s"))
+
+
+def calibrated_person(summary: Mapping[str, Any], person: str) -> str:
+    """By how many labels a person's estimates are calibrated, and whereto; empty for none."""
+    parts = [
+        f"{STATES[state].noun} by {count(int(part.get('labels', 0)), 'label')} "
+        f"({_way(number(part.get('shift')) or 0.0)})"
+        for state, part in recorded(summary).get(person, {}).items()
+        if state in STATES
+    ]
+    if not parts:
+        return ""
+    return (
+        f"Calibrated to this person by labels of this session: {listed(parts)}. The curves are shifted as a whole; when "
+        "they rise and fall is what the model says."
+    )
+
+
+def _way(shift: float) -> str:
+    if abs(shift) < 0.005:
+        return "not moved"
+    return "upwards" if shift > 0 else "downwards"
