@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from engagement.reports.theme import STATES, about, duration, listed
-from engagement.timelines.moments import MIN_CHANGE, MIN_PEOPLE, Moment, why_none, window_s
+from engagement.timelines.moments import MIN_PEOPLE, Moment, least_change, why_none, window_s
 
 
-def nothing_stood_out(curves: Mapping[str, Any]) -> str:
+def nothing_stood_out(curves: Mapping[str, Any], wide: Collection[str] = ()) -> str:
     """Why no moments are listed."""
     why, stretch = why_none(curves), window_s(curves)
     if why == "short":
@@ -19,22 +19,38 @@ def nothing_stood_out(curves: Mapping[str, Any]) -> str:
     if why == "unlike":
         return "Nothing could be compared: people differed too much for a mean of the class to say anything."
     return (
-        f"Nothing stood out: no shift of {MIN_CHANGE * 100:.0f} points or more between neighbouring stretches of "
-        f"{duration(stretch)} exceeded its uncertainty. Slower ones are not listed."
+        f"Nothing stood out: no shift of at least {least_told(wide)} between neighbouring stretches of "
+        f"{duration(stretch)} was more than differences between people explain. Slower ones are not listed."
     )
+
+
+def least_told(wide: Collection[str]) -> str:
+    """By how many points a mean must shift to be listed."""
+    strong, weak = (round(100 * least_change(is_weak)) for is_weak in (False, True))
+    doubled = [look.noun for state, look in STATES.items() if state in wide]
+    if not doubled:
+        return f"{strong} points"
+    if len(doubled) == len(STATES):
+        return f"{weak} points"
+    return f"{strong} points ({weak} for {listed(doubled)}, told little better than chance)"
 
 
 def moment_text(moment: Moment) -> str:
     """What shifted, by how much, on how many people, how certain."""
+    clear = [shift.clear for shift in moment.shifts]
+    than = f"than differences between the {moment.n_people} people explain"
     parts = []
     for shift in moment.shifts:
         way = "rose" if shift.after > shift.before else "fell"
-        certain = "far" if shift.clear else "just"
+        notes = ["a weak estimate"] if shift.weak else []
+        if len(set(clear)) > 1:
+            notes.append("far more" if shift.clear else "just more")
         parts.append(
             f"apparent {STATES[shift.state].noun} {way} from about {about(shift.before)} to about "
-            f"{about(shift.after)}\u202f% ({certain} beyond its uncertainty)"
+            f"{about(shift.after)}\u202f%" + (f" ({', '.join(notes)})" if notes else "")
         )
-    text = f"{listed(parts)}; n\u202f=\u202f{moment.n_people}"
+    certain = "" if len(set(clear)) > 1 else ": far more" if clear[0] else ": just more"
+    text = f"{listed(parts)}{certain} {than}"
     if moment.other_people:
         text += ". Other people were visible before and after, which alone may explain it"
     return f"{text}."

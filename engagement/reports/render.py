@@ -87,7 +87,8 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         for name, states in recorded(summary).items()
     }
     named = summary.get("expressions") or list(theme.EXPRESSION_COLORS)
-    found = moments.find_moments(_part(summary, "class"))
+    wide = tuple(map(str, limits.get("wide_margin") or ()))
+    found = moments.find_moments(_part(summary, "class"), wide)
     shared = {
         "summary": summary,
         "video": _part(summary, "video"),
@@ -143,13 +144,13 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "warnings": sentences.warnings(summary),
         "calibrated": sentences.calibrated(summary),
         "moments": [(m.time_s, _hash(m.start_s, m.end_s), moment_sentences.moment_text(m)) for m in found],
-        "no_moments": "" if found else moment_sentences.nothing_stood_out(_part(summary, "class")),
+        "no_moments": "" if found else moment_sentences.nothing_stood_out(_part(summary, "class"), wide),
         "no_curve": sentences.no_curve(
             summary, "nobody's picture", sentences.number(timeline["quality"].max())
         ),
         "further": further.of_class(summary, length),
         "window": moments.window_s(_part(summary, "class")),
-        "least_change": round(moments.MIN_CHANGE * 100),
+        "least_change": moment_sentences.least_told(wide),
         "class_figure": figures.session_figure(_part(summary, "class"), length, [m.time_s for m in found]),
         "page_data": _page_data(length, lanes, {p["key"]: p["href"] for p in people}),
         **_paths(folder, root),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from engagement.labels import LEARNER_STATES
+from engagement.reports.moment_sentences import least_told, moment_text
 from engagement.timelines.moments import MAX_MOMENTS, find_moments, why_none, window_s
 from engagement.timelines.summary import band_halfwidth, class_curves, halfwidths
 
@@ -39,6 +40,28 @@ def test_finds_a_lasting_shift_where_it_is() -> None:
     ]
     assert found[0].n_people == 12
     assert not found[0].other_people
+
+
+def test_a_state_told_little_better_than_chance_needs_twice_the_change() -> None:
+    """As it needs twice the lead before it is claimed."""
+    small, large = ({"boredom": step_at(400, 150, 0.3, after)} for after in (0.45, 0.55))
+    assert len(find_moments(curves(small))) == 1
+    assert find_moments(curves(small), ("boredom", "confusion")) == []
+    assert len(find_moments(curves(small), ("confusion",))) == 1
+    (moment,) = find_moments(curves(large), ("boredom", "confusion"))
+    assert moment.shifts[0].weak
+    assert (
+        "rose from about 30 to about 55\u202f% (a weak estimate): far more than differences between the 12"
+        in (moment_text(moment))
+    )
+
+
+def test_the_page_says_by_how_much_each_state_must_shift() -> None:
+    assert least_told(()) == "10 points"
+    assert least_told(("boredom", "confusion")) == (
+        "10 points (20 for boredom and confusion, told little better than chance)"
+    )
+    assert least_told(LEARNER_STATES.classes) == "20 points"
 
 
 def test_states_that_shift_together_are_one_moment() -> None:

@@ -53,7 +53,7 @@ def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
 def test_says_why_no_moments_are_listed() -> None:
     assert "Too short" in nothing_stood_out(_few(4, 4)["class"] | {"time_s": []})
     assert "takes 3 people" in nothing_stood_out(_few(2, 4)["class"])
-    assert "no shift of 10 points or more between neighbouring stretches of 10" in nothing_stood_out(
+    assert "no shift of at least 10 points between neighbouring stretches of 10" in nothing_stood_out(
         _few(4, 4)["class"]
     )
     slow = _few(4, 4)["class"]
