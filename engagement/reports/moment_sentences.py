@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from engagement.reports.theme import STATES, about, duration, listed
 from engagement.timelines.moments import MIN_PEOPLE, Moment, least_change, why_none, window_s
+
+_NUMBERS = ("One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight")
+_NAMED = 3  # in a sentence; the list has them all
 
 
 def nothing_stood_out(curves: Mapping[str, Any], wide: Collection[str] = ()) -> str:
@@ -33,6 +36,32 @@ def least_told(wide: Collection[str]) -> str:
     if len(doubled) == len(STATES):
         return f"{weak} points"
     return f"{strong} points ({weak} for {listed(doubled)}, told little better than chance)"
+
+
+def stood_out(moments: Sequence[Moment]) -> tuple[str, list[tuple[Moment, str]]]:
+    """What the session's first sentence says of moments: how many, and of the largest three what shifted most.
+
+    Returns:
+        "Two moments stood out", and each moment with a few words to stand behind its time; nothing for no moments.
+    """
+    if not moments:
+        return "", []
+    n = len(moments)
+    intro = f"{_NUMBERS[n - 1] if n <= len(_NUMBERS) else n} {'moment' if n == 1 else 'moments'} stood out"
+    largest = sorted(moments, key=lambda m: -abs(m.shifts[0].after - m.shifts[0].before))[:_NAMED]
+    if n > _NAMED:
+        intro += ", the largest of them"
+    told: list[tuple[Moment, str]] = []
+    before = ""
+    for moment in sorted(largest, key=lambda m: m.time_s):
+        shift = moment.shifts[0]
+        what = "it" if shift.state == before else f"apparent {STATES[shift.state].noun}"
+        notes = ["a weak estimate"] if shift.weak and shift.state != before else []
+        notes += ["among other people than before"] if moment.other_people else []
+        way = "rose" if shift.after > shift.before else "fell"
+        told.append((moment, f"{what} {way}" + (f" ({', '.join(notes)})" if notes else "")))
+        before = shift.state
+    return intro, told
 
 
 def moment_text(moment: Moment) -> str:

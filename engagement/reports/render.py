@@ -136,8 +136,11 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     for stale in sorted((folder / "persons").glob("*.html")):
         if stale not in pages:
             stale.unlink()
+    intro, told = moment_sentences.stood_out(found)
     context = {
         "people": people,
+        "stood_out": intro,
+        "told": [(m.time_s, _hash(m.start_s, m.end_s), text) for m, text in told],
         "sentence": sentences.session_sentence(summary),
         "empty": sentences.empty_text(summary),
         "not_shown": sentences.not_shown(summary),

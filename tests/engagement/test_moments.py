@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from engagement.labels import LEARNER_STATES
-from engagement.reports.moment_sentences import least_told, moment_text
+from engagement.reports.moment_sentences import least_told, moment_text, stood_out
+from engagement.reports.render import render_session
 from engagement.timelines.moments import MAX_MOMENTS, find_moments, why_none, window_s
 from engagement.timelines.summary import band_halfwidth, class_curves, halfwidths
+from tests.engagement.report_data import fabricate, summary_of, write_folder
 
 
 def curves(
@@ -144,6 +149,30 @@ def test_at_most_eight_apart_and_in_order() -> None:
     assert len(found) == MAX_MOMENTS
     assert times == sorted(times)
     assert np.diff(times).min() >= window_s(curves({"engagement": blocks}))
+
+
+def test_the_first_sentence_leads_to_the_largest_moments(tmp_path: Path) -> None:
+    """Of many the largest three; of none nothing."""
+    rise_and_fall = np.repeat([0.3, 0.6, 0.3], 130)
+    intro, told = stood_out(find_moments(curves({"boredom": rise_and_fall}), ("boredom",)))
+    assert intro == "Two moments stood out"
+    assert [text for _, text in told] == ["apparent boredom rose (a weak estimate)", "it fell"]
+    many = {"boredom": np.repeat([0.3, 0.6, 0.3, 0.7, 0.2], 80)}
+    intro, told = stood_out(find_moments(curves(many)))
+    assert intro == "Four moments stood out, the largest of them"
+    assert len(told) == 3
+    assert [round(m.time_s) for m, _ in told][1:] == [1200, 1600]
+    assert stood_out([]) == ("", [])
+
+    data = fabricate(3, 60)
+    summary = summary_of(data, "a.mp4") | {"class": curves({"boredom": rise_and_fall}, step=60 / 390)}
+    write_folder(tmp_path / "a", data, summary)
+    page = render_session(tmp_path / "a", tmp_path, {})[0].read_text(encoding="utf-8")
+    (lead,) = re.findall(r'<p class="lead">(.*?)</p>', page)
+    assert re.search(
+        r'Two moments stood out: <a href="#t=\d+-\d+">0:20</a> apparent boredom rose, <a href="#t=\d+-\d+">0:40</a> it fell\.$',
+        lead,
+    )
 
 
 @pytest.mark.parametrize(
