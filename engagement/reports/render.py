@@ -253,6 +253,7 @@ def _people(
                 "href": f"persons/{_url(stem)}.html",
                 "pictures": pictures,
                 "seen": person_sentences.seen_text(row, length),
+                "readable": person_sentences.readable_share({str(key): value for key, value in row.items()}),
             }
         )
     return people

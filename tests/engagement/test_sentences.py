@@ -6,6 +6,7 @@ import numpy as np
 
 from engagement.reports import theme
 from engagement.reports.moment_sentences import nothing_stood_out
+from engagement.reports.person_sentences import person_sentence, readable_share
 from engagement.reports.sentences import calibrated, empty_text, no_curve, sampled, session_sentence
 from engagement.reports.trust import trust
 
@@ -89,6 +90,19 @@ def test_labels_are_counted_of_those_who_are_shown() -> None:
         "The estimates of 1 person are calibrated by 1 label of this session"
     )
     assert "those of" not in calibrated(session)
+
+
+def test_of_whom_little_can_be_read_no_mean_is_told_first() -> None:
+    person = {"first_s": 0.0, "last_s": 31.0, "session_share": 0.98, "n_samples": 63, "n_used": 6}
+    person |= {"low_quality_share": 0.9, "mean_boredom": 0.9, "mean_engagement": 0.2, "mean_confusion": 0.2}
+    said = person_sentence(person, {}, 60.0)
+    assert said.startswith(
+        "Too little to tell: only 6 of 63 pictures were good enough to estimate anything from."
+    )
+    assert "bored" not in said and "in 98\u202f% of the session" in said
+    assert "lean towards bored" in person_sentence(person | {"n_used": 40}, {}, 60.0)
+    assert readable_share(person) == 6 / 63
+    assert readable_share({}) is None
 
 
 def test_how_often_was_looked_is_what_the_video_allowed() -> None:
