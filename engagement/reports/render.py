@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from engagement.errors import DataError
-from engagement.reports import moment_sentences, person_sentences, sentences, theme, trust
+from engagement.reports import moment_sentences, person_sentences, sentences, theme, trust, who
 
 if TYPE_CHECKING:
     import jinja2
@@ -141,6 +141,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "people": people,
         "stood_out": intro,
         "told": [(m.time_s, _hash(m.start_s, m.end_s), text) for m, text in told],
+        "who": who.who_is_who(people, shared["title"]),
         "sentence": sentences.session_sentence(summary),
         "empty": sentences.empty_text(summary),
         "not_shown": sentences.not_shown(summary),
