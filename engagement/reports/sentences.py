@@ -149,18 +149,19 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     n_used = curve_of(curves, "n_used")
     enough = n_used >= min(FEW_PEOPLE, n_used.max(initial=0.0)) if len(n_used) else np.zeros(0, bool)
     enough &= n_used > 0
+    held = _held(summary, len(n_used))
     means: dict[str, float] = {}
     halves: dict[str, float] = {}
     for name in STATES:
         mean = curve_of(curves, name)
         if len(mean) != len(enough) or not np.isfinite(mean[enough]).any():
             continue
-        means[name] = float(np.nanmean(mean[enough]))
+        means[name] = _mean(mean[enough], held[enough])
         low, high = curve_of(curves, f"{name}_lo"), curve_of(curves, f"{name}_hi")
         whole = len(low) == len(high) == len(enough)
         half = band_halfwidth(mean, low, high)[enough] if whole else np.zeros(0)
         # One that is cut off on both sides may reach as far as the scale.
-        halves[name] = float(np.nan_to_num(half, nan=1.0).mean()) if len(half) else math.nan
+        halves[name] = _mean(np.nan_to_num(half, nan=1.0), held[enough]) if len(half) else math.nan
     if not means:
         return "No picture of a face was good enough to estimate anything from."
     order = sorted(means, key=lambda name: -means[name])
@@ -173,11 +174,10 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     shown, readable_at_once = _shown(summary), int(n_used.max())
     if readable_at_once < min(FEW_PEOPLE, shown):
         return f"At most {readable_at_once} of {shown} could be read at a time, too few to speak of the class ({figures})."
-    steps = number(curves.get("step_s")) or 1.0
     need = min(FEW_PEOPLE, readable_at_once)
     some = "that" if need == 1 else f"in which {need} people or more"
-    read = f"n the {duration(steps * enough.sum())} {some} could be read"
-    partly = np.mean(enough) < 0.9
+    read = f"n the {duration(held[enough].sum())} {some} could be read"
+    partly = held[enough].sum() < 0.9 * held.sum()
     # Of one person alone no spread is known; the margin has to do.
     halfwidth = 0.0 if readable_at_once == 1 else halves[first]
     if not lead >= np.maximum(margin(summary.get("limits") or {}, first), halfwidth):
@@ -187,7 +187,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     who = "people" if shown > 1 else "the person"
     when = f"I{read}," if partly else "Over the whole session"
     text = f"{when} {who} looked more {STATES[first].word} than anything else ({figures})"
-    change = _thirds(curve_of(curves, first), enough)
+    change = _thirds(curve_of(curves, first), enough, held)
     if change is None:
         return f"{text}."
     return f"{text}, from {about_percent(change[0])} in the session's first third to {about_percent(change[1])} in its last."
@@ -200,7 +200,24 @@ def margin(limits: Mapping[str, Any], state: str) -> float:
     return usual * (WIDE_MARGIN if state in (limits.get("wide_margin") or ()) else 1.0)
 
 
-def _thirds(mean: np.ndarray, enough: np.ndarray) -> tuple[float, float] | None:
+def _held(summary: Mapping[str, Any], n: int) -> np.ndarray:
+    """Seconds that each of the n steps of the class holds: the last one may be shorter than the others."""
+    curves, sampling = summary.get("class") or {}, summary.get("sampling") or {}
+    step = number(curves.get("step_s")) or 1.0
+    last, each = number(sampling.get("last_s")), number(sampling.get("step_s"))
+    held = np.full(n, step)
+    if n and last is not None and each is not None and 0 < last + each - (n - 1) * step < step:
+        held[-1] = last + each - (n - 1) * step
+    return held
+
+
+def _mean(values: np.ndarray, held: np.ndarray) -> float:
+    """Mean of what is known, each value for as long as it holds."""
+    known = np.isfinite(values)
+    return float(np.average(values[known], weights=held[known]))
+
+
+def _thirds(mean: np.ndarray, enough: np.ndarray, held: np.ndarray) -> tuple[float, float] | None:
     """Mean of the first and the last third, when they differ by more than is read into a score."""
     third = len(mean) // 3
     if third < 5:
@@ -208,7 +225,7 @@ def _thirds(mean: np.ndarray, enough: np.ndarray) -> tuple[float, float] | None:
     first, last = mean[:third][enough[:third]], mean[-third:][enough[-third:]]
     if not all(np.isfinite(part).sum() * 2 >= third for part in (first, last)):
         return None  # of a few seconds alone, a third is not known
-    ends = float(np.nanmean(first)), float(np.nanmean(last))
+    ends = _mean(first, held[:third][enough[:third]]), _mean(last, held[-third:][enough[-third:]])
     return ends if abs(ends[1] - ends[0]) >= 0.1 else None
 
 

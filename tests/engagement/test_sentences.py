@@ -51,6 +51,22 @@ def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
     assert "In the 20 s that could be read, the person looked" in session_sentence(alone)
 
 
+def test_a_last_shorter_step_counts_for_what_it_holds() -> None:
+    """Or else the session says about 50 % of one person whose own page says about 55 %."""
+    alone = _few(1, 1)
+    alone["class"]["n_used"] = [1] * 20
+    for state in theme.STATES:
+        alone["class"] |= {
+            state: [0.53] * 19 + [0.41],
+            f"{state}_lo": [None] * 20,
+            f"{state}_hi": [None] * 20,
+        }
+    assert "confusion about 50" in session_sentence(alone)
+    alone["sampling"] = {"last_s": 19.0, "step_s": 0.2}
+    assert "confusion about 55" in session_sentence(alone)
+    assert "of video" in session_sentence({**alone, "sampling": {"last_s": 0.0, "step_s": 0.2}})
+
+
 def test_says_why_no_moments_are_listed() -> None:
     assert "Too short" in nothing_stood_out(_few(4, 4)["class"] | {"time_s": []})
     assert "takes 3 people" in nothing_stood_out(_few(2, 4)["class"])
