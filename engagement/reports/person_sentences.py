@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engagement.reports.sentences import margin, number
+from engagement.reports.sentences import margin, number, short_of
 from engagement.reports.theme import STATES, about_percent, clock, count, listed, share
 from engagement.timelines.shifts import recorded
 
@@ -40,8 +40,10 @@ def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length
         )
     order = sorted(known, key=lambda name: -known[name])
     figures = ", ".join(f"{STATES[n].noun} {about_percent(known[n])}" for n in order)
-    if len(order) > 1 and known[order[0]] - known[order[1]] < margin(limits, order[0]):
-        return f"{text}. On average no apparent state clearly led ({figures})."
+    lead = known[order[0]] - known[order[1]] if len(order) > 1 else 1.0
+    if lead < margin(limits, order[0]):
+        lacking = short_of(lead, limits, order[0])
+        return f"{text}. On average no apparent state clearly led ({figures}){lacking}."
     return f"{text}. On average the estimates lean towards {STATES[order[0]].word} ({figures})."
 
 

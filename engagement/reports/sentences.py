@@ -21,6 +21,9 @@ from engagement.timelines.shifts import record_of, recorded
 from engagement.timelines.summary import band_halfwidth, curve_of
 from engagement.types import SMALLEST_PX
 
+#: Half a band of this width leaves no lead that could count.
+_BEYOND_TELLING = 0.5
+
 
 def session_length(summary: Mapping[str, Any]) -> float:
     """Seconds of the session: what the container declares or what was sampled, whichever is longer.
@@ -181,9 +184,9 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     # Of one person alone no spread is known; the margin has to do.
     halfwidth = 0.0 if readable_at_once == 1 else halves[first]
     if not lead >= np.maximum(margin(summary.get("limits") or {}, first), halfwidth):
-        return (
-            f"No apparent state clearly led {'i' + read if partly else 'over the whole session'} ({figures})."
-        )
+        lacking = short_of(lead, summary.get("limits") or {}, first, halfwidth) if len(order) > 1 else ""
+        where = "i" + read if partly else "over the whole session"
+        return f"No apparent state clearly led {where} ({figures}){lacking}."
     who = "people" if shown > 1 else "the person"
     when = f"I{read}," if partly else "Over the whole session"
     text = f"{when} {who} looked more {STATES[first].word} than anything else ({figures})"
@@ -198,6 +201,23 @@ def margin(limits: Mapping[str, Any], state: str) -> float:
     told = number(limits.get("state_margin"))
     usual = 0.1 if told is None else told
     return usual * (WIDE_MARGIN if state in (limits.get("wide_margin") or ()) else 1.0)
+
+
+def short_of(lead: float, limits: Mapping[str, Any], state: str, spread: float = 0.0) -> str:
+    """By how much a state was ahead, and what would suffice: the end of a sentence that says that none led.
+
+    Args:
+        spread: by how much the lead may be off since people differ, NaN where that is not known.
+    """
+    need = margin(limits, state)
+    if not spread <= _BEYOND_TELLING:
+        return ": people differ too much to say which"
+    why = ", since people differ" if spread > need else ""
+    if not why and need > margin({**limits, "wide_margin": ()}, state):
+        why = " where estimates are this weak"
+    # Rounded apart, so that what fell short does not read as if it had sufficed.
+    ahead, asked = math.floor(lead * 100 + 1e-9), math.ceil(max(need, spread) * 100 - 1e-9)
+    return f": {STATES[state].noun} is {count(ahead, 'point')} ahead, and {asked} are needed{why}"
 
 
 def _held(summary: Mapping[str, Any], n: int) -> np.ndarray:

@@ -67,6 +67,26 @@ def test_a_last_shorter_step_counts_for_what_it_holds() -> None:
     assert "of video" in session_sentence({**alone, "sampling": {"last_s": 0.0, "step_s": 0.2}})
 
 
+def test_where_no_state_leads_it_says_what_would_suffice() -> None:
+    limits = {"state_margin": 0.1, "wide_margin": ["boredom", "confusion"]}
+    person = {"mean_boredom": 0.624, "mean_confusion": 0.481, "mean_engagement": 0.3}
+    said = person_sentence(person, limits, 60.0)
+    assert said.endswith("boredom is 14 points ahead, and 20 are needed where estimates are this weak.")
+    close = {"mean_boredom": 0.5, "mean_confusion": 0.3, "mean_engagement": 0.591}
+    said = person_sentence(close, limits, 60.0)
+    assert said.endswith("engagement is 9 points ahead, and 10 are needed.")
+    class_of = _few(4, 4)
+    class_of["limits"] = limits
+    for end in ("", "_lo", "_hi"):
+        class_of["class"][f"engagement{end}"] = [v - 0.15 for v in class_of["class"][f"confusion{end}"]]
+    assert "confusion is 15 points ahead, and 20 are needed where" in session_sentence(class_of)
+    class_of["class"]["confusion_lo"] = [0.6] * 40
+    assert "and 30 are needed, since people differ" in session_sentence(class_of)
+    for end, value in (("_lo", 0.0), ("_hi", 1.0)):
+        class_of["class"][f"confusion{end}"] = [value] * 40
+    assert "people differ too much to say which" in session_sentence(class_of)
+
+
 def test_says_why_no_moments_are_listed() -> None:
     assert "Too short" in nothing_stood_out(_few(4, 4)["class"] | {"time_s": []})
     assert "takes 3 people" in nothing_stood_out(_few(2, 4)["class"])
