@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engagement.reports.sentences import margin, number, short_of
-from engagement.reports.theme import STATES, about_percent, clock, count, listed, share
+from engagement.reports.theme import STATES, about_percent, clock, count, listed, moved, share
 from engagement.timelines.shifts import recorded
 
 #: Of a person's pictures must be readable before means are told of first.
@@ -62,7 +62,7 @@ def calibrated_person(summary: Mapping[str, Any], person: str) -> str:
     """By how many labels a person's estimates are calibrated, and whereto; empty for none."""
     parts = [
         f"{STATES[state].noun} by {count(int(part.get('labels', 0)), 'label')} "
-        f"({_way(number(part.get('shift')) or 0.0)})"
+        f"({moved(number(part.get('shift')) or 0.0)})"
         for state, part in recorded(summary).get(person, {}).items()
         if state in STATES
     ]
@@ -72,9 +72,3 @@ def calibrated_person(summary: Mapping[str, Any], person: str) -> str:
         f"Calibrated to this person by labels of this session: {listed(parts)}. The curves are shifted as a whole; when "
         "they rise and fall is what the model says."
     )
-
-
-def _way(shift: float) -> str:
-    if abs(shift) < 0.005:
-        return "not moved"
-    return "upwards" if shift > 0 else "downwards"
