@@ -80,4 +80,14 @@ def test_the_page_says_how_people_are_named(session: Path) -> None:
     assert sorted(lines) == [f"# P{i:02d}: " for i in (1, 2, 3, 4)]
     assert "<code>engagement report OUT</code>" in page
     assert "opt out" not in block
-    assert re.search(r"@media print.*\.who-is-who \{ display: none", page, re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["session.html", "persons/P01.html"])
+def test_what_only_a_screen_can_do_is_not_printed(session: Path, name: str) -> None:
+    page = (session / name).read_text(encoding="utf-8")
+    printed = page[page.index("@media print") :]
+    assert re.search(r"\.who-is-who, \.on-screen \{ display: none", printed)
+    shown = re.sub(r'(?s)<details class="who-is-who">.*?</details>', "", page[page.index("<body>") :])
+    shown = re.sub(r"(?s)<script.*?</script>", "", shown)
+    shown = re.sub(r'<span class="on-screen">[^<]*</span>', "", shown)
+    assert not re.search(r"(?i)\b(click|hover)", shown)
