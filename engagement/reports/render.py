@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import jinja2
     import pandas as pd
 
+    from engagement.timelines.moments import Moment
+
 _ASSETS = "report_assets"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
@@ -147,7 +149,15 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "not_shown": sentences.not_shown(summary),
         "warnings": sentences.warnings(summary),
         "calibrated": sentences.calibrated(summary),
-        "moments": [(m.time_s, _hash(m.start_s, m.end_s), moment_sentences.moment_text(m)) for m in found],
+        "moments": [
+            (
+                m.time_s,
+                _hash(m.start_s, m.end_s),
+                moment_sentences.moment_text(m),
+                _shifted(m, people, tables, step),
+            )
+            for m in found
+        ],
         "no_moments": "" if found else moment_sentences.nothing_stood_out(_part(summary, "class"), wide),
         "no_curve": sentences.no_curve(
             summary, "nobody's picture", sentences.number(timeline["quality"].max())
@@ -258,6 +268,22 @@ def _people(
             }
         )
     return people
+
+
+def _shifted(
+    moment: Moment, people: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame], step: float
+) -> list[dict[str, str]]:
+    """People whose own estimates shifted at a moment: name, link to that time, and the picture nearest to it if any."""
+    from engagement.timelines.moments import who_shifted
+
+    known = {person["id"]: person for person in people if person["id"] in tables}
+    shown = []
+    for name in who_shifted(moment, {name: tables[name] for name in known}, step):
+        person = known[name]
+        nearest = min(person["pictures"], key=lambda p: abs(p["time_s"] - moment.time_s), default={"src": ""})
+        href = f"{person['href']}{_hash(moment.start_s, moment.end_s)}"
+        shown.append({"label": person["label"], "href": href, "src": nearest["src"]})
+    return shown
 
 
 def _hash(start_s: float, end_s: float) -> str:

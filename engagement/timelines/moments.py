@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,12 @@ MIN_CHANGE = 0.1
 MIN_RATIO = 2.5
 _CLEAR_RATIO = 4.0
 _SHORTEST_S, _LONGEST_S, _PARTS = 10.0, 240.0, 20
+MAX_PEOPLE = 5  # named with a moment
+_KNOWN = 0.5  # of a stretch, of one person
 _PRESENT = 0.75  # of a stretch; half-empty ones would compare different people
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = NDArray[np.float64]
 
@@ -96,6 +101,31 @@ def find_moments(curves: Mapping[str, Any], wide: Collection[str] = ()) -> list[
 def least_change(weak: bool) -> float:
     """By how much a mean must shift, 0-1."""
     return MIN_CHANGE * (WIDE_MARGIN if weak else 1.0)
+
+
+def who_shifted(
+    moment: Moment, tables: Mapping[str, pd.DataFrame], step_s: float, most: int = MAX_PEOPLE
+) -> list[str]:
+    """Of whom the estimates themselves shifted as the class's did, by as much as is asked of it: the clearest, at most so
+    many, in the order of ``tables``.
+
+    Args:
+        tables: rows of the timeline of each person who is asked about. step_s: that a sample stands for.
+    """
+    shift = moment.shifts[0]
+    sign = 1 if shift.after > shift.before else -1
+    changes: dict[str, float] = {}
+    for person, rows in tables.items():
+        times, scores = rows["time_s"].to_numpy(np.float64), rows[f"s_{shift.state}"].to_numpy(np.float64)
+        means = []
+        for begin, end in ((moment.start_s, moment.time_s), (moment.time_s, moment.end_s)):
+            known = scores[(times >= begin) & (times < end) & np.isfinite(scores)]
+            if len(known) and len(known) * step_s >= _KNOWN * (end - begin):
+                means.append(float(known.mean()))
+        if len(means) == 2 and sign * (means[1] - means[0]) >= least_change(shift.weak):
+            changes[person] = sign * (means[1] - means[0])
+    clearest = sorted(changes, key=lambda person: -changes[person])[:most]
+    return [person for person in tables if person in clearest]
 
 
 def why_none(curves: Mapping[str, Any]) -> Literal["short", "few", "unlike", "calm"]:
