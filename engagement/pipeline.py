@@ -25,7 +25,7 @@ from engagement.records import FaceRecords
 from engagement.runs import ROUNDING_S
 from engagement.smoothing import load_smoother, smooth_further, smooth_persons
 from engagement.stopwatch import Stopwatch
-from engagement.thumbnails import ThumbnailKeeper
+from engagement.thumbnails import UNKNOWN, ThumbnailKeeper
 from engagement.tracking.facenet import FacenetEmbedder
 from engagement.tracking.following import FaceFollower
 from engagement.tracking.persons import TrackSummary
@@ -292,8 +292,15 @@ class Analyzer:
             item.colours[row],
         )
         if self.config.thumbnails:
+            readable = quality >= self.config.quality.min_quality
             segment.thumbnails.offer(
-                track, frame.time_s, frame.rgb, faces.boxes_xyxy[row], quality, item.pose[row]
+                track,
+                frame.time_s,
+                frame.rgb,
+                faces.boxes_xyxy[row],
+                quality,
+                item.pose[row],
+                int(item.scores.expression_prob[row].argmax()) if readable else UNKNOWN,
             )
 
 
