@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engagement.reports import render
+from engagement.reports import templates
 
 
 def page_text(template: str, **context: Any) -> str:
@@ -15,9 +15,9 @@ def page_text(template: str, **context: Any) -> str:
         template: file name; it extends ``base.html``.
         context: names that the template uses; text is escaped.
     """
-    return render._render(template, css=render._resource("report.css"), **context)
+    return templates.fill(template, css=templates.resource("report.css"), **context)
 
 
 def write_page(path: Path, template: str, **context: Any) -> Path:
     """Write :func:`page_text` whole; the folder of ``path`` is made."""
-    return render._write(path, page_text(template, **context))
+    return templates.write(path, page_text(template, **context))

@@ -12,7 +12,7 @@ from engagement.batch.results import INDEX, RUN
 from engagement.corrections.file import NAMES_FILE
 from engagement.corrections.names import EARLIER_NAMES
 from engagement.errors import ConfigError
-from engagement.reports.render import _ASSETS
+from engagement.reports.templates import ASSETS
 from engagement.video.discover import RESERVED, _Candidate, _distinct_names, _key, discover
 
 
@@ -149,7 +149,7 @@ def test_folders_of_the_same_name_are_numbered(tmp_path: Path) -> None:
 
 
 def test_no_result_is_called_what_a_run_writes_beside_it(tmp_path: Path) -> None:
-    assert {RUN, INDEX, NAMES_FILE, EARLIER_NAMES, _ASSETS} == RESERVED
+    assert {RUN, INDEX, NAMES_FILE, EARLIER_NAMES, ASSETS} == RESERVED
     fill(tmp_path / "in", *(f"{name}.mp4" for name in sorted(RESERVED)), "Run.JSON.avi", "b/run.json.mp4")
     assert outputs(tmp_path / "in") == [
         *("b/run.json", "index.html.mp4", "names-before.txt.mp4", "names.txt.mp4"),

@@ -1,0 +1,244 @@
+"""What the pages of one session show: tables, summary and pictures to the names that templates use."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from engagement.reports import (
+    figures,
+    further,
+    moment_sentences,
+    person_sentences,
+    sentences,
+    theme,
+    trust,
+    who,
+)
+from engagement.reports.lanes import person_lane
+from engagement.reports.reading import part, read_json
+from engagement.reports.templates import stretch, url
+from engagement.timelines import columns, moments, table
+from engagement.timelines.moments import Moment, who_shifted
+from engagement.timelines.shifts import recorded, shifted_scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from engagement.reports.render import Thumbnail
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionView:
+    """A finished session as its pages need it.
+
+    Attributes:
+        summary: of summary.json. title: the video's file, with its folder within the run.
+        people: those who are shown, in order of first appearance: rows of persons.csv with links and pictures.
+        tables: person -> rows of the timeline, raw scores shifted as the smoothed ones are.
+        lanes: person's ``key`` -> the band over time.
+        moments: to look at. best_quality: of the best picture of anybody, None where there is none.
+    """
+
+    summary: Mapping[str, Any]
+    title: str
+    people: Sequence[dict[str, Any]]
+    tables: Mapping[str, pd.DataFrame]
+    lanes: Mapping[str, Any]
+    moments: Sequence[Moment]
+    best_quality: float | None
+
+    @property
+    def curves(self) -> dict[str, Any]:
+        """Of the class."""
+        return part(self.summary, "class")
+
+
+def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thumbnail]]) -> SessionView:
+    """A session from the files in its folder.
+
+    Args:
+        folder: holds the tables and summary.json. root: the output folder of the run.
+        thumbnails: pictures of each person, by id; a person may have none.
+
+    Raises:
+        DataError: a table or the summary is missing or damaged.
+    """
+    summary = read_json(folder / "summary.json")
+    persons = table.read(folder / "persons.csv", columns.PERSONS)
+    events = table.read(folder / "events.csv", columns.EVENTS)
+    timeline = table.read(folder / "timeline.parquet", columns.TIMELINE, further=True)
+    shown: Any = persons[persons["shown"]]
+    people = _people(shown, thumbnails, sentences.session_length(summary))
+    rows_of = {str(name): rows for name, rows in timeline.groupby("person_id", sort=False)}
+    shifts = {
+        name: {state: sentences.number(own.get("shift")) or 0.0 for state, own in states.items()}
+        for name, states in recorded(summary).items()
+    }
+    tables: dict[str, pd.DataFrame] = {}
+    lanes: dict[str, Any] = {}
+    for person in people:
+        name = person["id"]
+        own = rows_of[name] if name in rows_of else timeline.iloc[:0]
+        tables[name] = shifted_scores(own, shifts.get(name, {}))
+        own_events = events.loc[events["person_id"] == name]
+        lanes[person["key"]] = person_lane(tables[name], own_events, *_span(summary))
+    return SessionView(
+        summary=summary,
+        title=_title(part(summary, "video"), folder, root),
+        people=people,
+        tables=tables,
+        lanes=lanes,
+        moments=moments.find_moments(part(summary, "class"), _wide(summary)),
+        best_quality=sentences.number(timeline["quality"].max()),
+    )
+
+
+def on_every_page(view: SessionView) -> dict[str, Any]:
+    """What the pages of the session and of its persons have in common."""
+    models = part(view.summary, "models")
+    return {
+        "summary": view.summary,
+        "video": part(view.summary, "video"),
+        "title": view.title,
+        "limits": part(view.summary, "limits"),
+        "length": _span(view.summary)[0],
+        "models": {name: model for name, model in models.items() if isinstance(model, Mapping)},
+        "trust": trust.trust(models),
+        "edits": sentences.edits(view.summary),
+        "sampled": sentences.sampled(view.summary),
+    }
+
+
+def of_session(view: SessionView) -> dict[str, Any]:
+    """What the session's page shows besides."""
+    summary, curves, wide = view.summary, view.curves, _wide(view.summary)
+    length_s = _span(summary)[0]
+    intro, told = moment_sentences.stood_out(view.moments)
+    return {
+        "people": view.people,
+        "stood_out": intro,
+        "told": [(m.time_s, stretch(m.start_s, m.end_s), text) for m, text in told],
+        "who": who.who_is_who(view.people, view.title),
+        "sentence": sentences.session_sentence(summary),
+        "empty": sentences.empty_text(summary),
+        "not_shown": sentences.not_shown(summary),
+        "warnings": sentences.warnings(summary),
+        "calibrated": sentences.calibrated(summary),
+        "moments": [
+            (m.time_s, stretch(m.start_s, m.end_s), moment_sentences.moment_text(m), _shifted(view, m))
+            for m in view.moments
+        ],
+        "no_moments": "" if view.moments else moment_sentences.nothing_stood_out(curves, wide),
+        "no_curve": sentences.no_curve(summary, "nobody's picture", view.best_quality),
+        "further": further.of_class(summary, length_s),
+        "window": moments.window_s(curves),
+        "least_change": moment_sentences.least_told(wide),
+        "class_figure": figures.session_figure(curves, length_s, [m.time_s for m in view.moments]),
+        "page_data": _page_data(length_s, view.lanes, {p["key"]: p["href"] for p in view.people}),
+    }
+
+
+def of_person(view: SessionView, place: int) -> dict[str, Any]:
+    """What the page of the person at this place of ``view.people`` shows besides."""
+    person, span = view.people[place], _span(view.summary)
+    own, limits = view.tables[person["id"]], part(view.summary, "limits")
+    named = view.summary.get("expressions") or list(theme.EXPRESSION_COLORS)
+    best = sentences.number(own["quality"].max())
+    return {
+        "person": person,
+        "before": view.people[place - 1] if place else None,
+        "after": view.people[place + 1] if place + 1 < len(view.people) else None,
+        "sentence": person_sentences.person_sentence(person, limits, span[0]),
+        "calibrated": person_sentences.calibrated_person(view.summary, person["id"]),
+        "no_curve": sentences.no_curve(view.summary, f"no picture of {person['label']}", best),
+        "states": figures.states_figure(own, *span),
+        "expressions": figures.expressions_figure(own, named, *span),
+        "named": len(named),
+        "further": further.of_person(view.summary, own, *span),
+        "head": figures.head_figure(own, *span),
+        "page_data": _page_data(span[0], {person["key"]: view.lanes[person["key"]]}, {}),
+    }
+
+
+def _wide(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """States that are told little better than chance."""
+    return tuple(map(str, part(summary, "limits").get("wide_margin") or ()))
+
+
+def _span(summary: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Length of the session and step between samples, seconds; the least quality that counts."""
+    step_s = sentences.number(part(summary, "sampling").get("step_s")) or 0.2
+    return (
+        sentences.session_length(summary),
+        step_s,
+        sentences.number(part(summary, "limits").get("min_quality")) or 0.0,
+    )
+
+
+def _people(
+    persons: pd.DataFrame, thumbnails: Mapping[str, Sequence[Thumbnail]], length: float
+) -> list[dict[str, Any]]:
+    """Rows of persons.csv with what pages add: links, pictures; in order of first appearance."""
+    people: list[dict[str, Any]] = []
+    for place, row in enumerate(persons.sort_values("first_s", kind="stable").to_dict("records"), 1):
+        name = str(row["person_id"])
+        stem = name if _SAFE_NAME.fullmatch(name) else f"person-{place:02d}"
+        pictures = [
+            {
+                "src": "data:image/jpeg;base64," + base64.b64encode(t.jpeg).decode("ascii"),
+                "time_s": t.time_s,
+                "source": t.source or name,
+                "range": stretch(t.time_s - 15, t.time_s + 15),
+            }
+            for t in thumbnails.get(name, ())
+        ]
+        called = row.get("name")
+        people.append(
+            {
+                **{str(key): value for key, value in row.items()},
+                "id": name,
+                "label": str(called) if isinstance(called, str) and called else name,
+                "key": f"lane-{place}",
+                "file": f"{stem}.html",
+                "href": f"persons/{url(stem)}.html",
+                "pictures": pictures,
+                "seen": person_sentences.seen_text(row, length),
+                "readable": person_sentences.readable_share({str(key): value for key, value in row.items()}),
+            }
+        )
+    return people
+
+
+def _shifted(view: SessionView, moment: Moment) -> list[dict[str, str]]:
+    """People whose own estimates shifted at a moment: name, link to that time, and the picture nearest to it if any."""
+    person_of = {person["id"]: person for person in view.people if len(view.tables[person["id"]])}
+    tables = {name: view.tables[name] for name in person_of}
+    shown = []
+    for name in who_shifted(moment, tables, _span(view.summary)[1]):
+        person = person_of[name]
+        nearest = min(person["pictures"], key=lambda p: abs(p["time_s"] - moment.time_s), default={"src": ""})
+        href = f"{person['href']}{stretch(moment.start_s, moment.end_s)}"
+        shown.append({"label": person["label"], "href": href, "src": nearest["src"]})
+    return shown
+
+
+def _title(video: Mapping[str, Any], folder: Path, root: Path) -> str:
+    """The video's file, with the folder where it lies within the run: others may be called alike."""
+    name = str(video.get("file") or "Session")
+    within = PurePath(os.path.relpath(folder.resolve(), root.resolve())).parent
+    return name if within in (PurePath(), PurePath("..")) else f"{within.as_posix()}/{name}"
+
+
+def _page_data(length: float, lanes: Mapping[str, Any], hrefs: Mapping[str, str]) -> str:
+    states = [theme.STATES[name].noun if name in theme.STATES else name for name in theme.BAND_ORDER]
+    data = {"duration": length, "states": states, "lanes": lanes, "hrefs": hrefs}
+    return json.dumps(data, separators=(",", ":"))
