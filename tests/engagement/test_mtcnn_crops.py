@@ -30,7 +30,20 @@ def test_a_small_square_is_cut_from_its_exact_place(detector: MtcnnDetector, x: 
 def test_squares_outside_the_picture_are_left_out_and_those_across_its_edge_are_filled(
     detector: MtcnnDetector,
 ) -> None:
-    boxes = np.array([[200, 10, 219, 29], [90, 10, 109, 29], [-9, 10, 50, 69]], np.float32)
+    boxes = np.array(
+        [[200, 10, 219, 29], [90, 10, 109, 29], [-9, 10, 50, 69], [61, 50, 160, 149]], np.float32
+    )
     crops, kept = detector._crops(ramp(), boxes, 24)
-    assert kept.tolist() == [1, 2]
-    assert crops[0, :, -1].min() == 198  # beyond the edge the edge goes on
+    assert kept.tolist() == [1, 2]  # of the last one an eighth is to be seen
+    assert crops[0, :, -1].tolist() == [[127] * 3] * 24
+    assert crops[1, :, 0].tolist() == [[127] * 3] * 24
+
+
+def test_what_the_edge_leaves_of_a_square_is_not_stretched(detector: MtcnnDetector) -> None:
+    picture = ramp()
+    crops, _ = detector._crops(picture, np.array([[-9, 11, 50, 70]], np.float32), 30)
+    # 60 px of which the first ten are beyond the edge, two to a pixel of the network.
+    whole, _ = detector._crops(
+        np.pad(picture, ((0, 0), (10, 0), (0, 0))), np.array([[1, 11, 60, 70]], np.float32), 30
+    )
+    assert (crops[0, :, 5:] == whole[0, :, 5:]).all()
