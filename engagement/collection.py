@@ -24,6 +24,8 @@ from engagement.video.reader import FrameTicket
 
 _COLUMNS = ("video", "start", "end", "label", "person")
 _SHOWN = 5
+#: A stretch may end so much after the last frame, which stays for a while: longer, and its times are another video's.
+_LAST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,9 @@ def capture(
         late = [s for s in recording.scenes if s.start_s > ended.last_time_s and ended.frames_decoded]
         if late:
             say(f"{source}: ends at {ended.last_time_s:.1f} s, before {len(late)} of its stretches begin")
+        cut = [s for s in recording.scenes if s not in late and (s.end_s or 0) > ended.last_time_s + _LAST_S]
+        if cut and ended.complete and ended.frames_decoded:
+            say(f"{source}: ends at {ended.last_time_s:.1f} s, before {len(cut)} of its stretches end")
     return failed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from engagement.weights.store import LoadedWeights
     from temporal.base import TemporalSmoother
 
-METHODS = ("none", "box", "lstm", "cnn3d")
+METHODS = ("none", "box", "hmm", "lstm", "cnn3d")
+#: Those of them that have weights.
+NETWORKS = ("lstm", "cnn3d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,12 @@ class SmoothingConfig:
     Attributes:
         method: one of METHODS.
         weights: file of a network that ``engagement train temporal`` wrote; empty for the shipped one.
-        window_s, state_window_s: width of the box for expressions and for learner states; chosen on
-            validation sequences (docs/temporal.md).
+        window_s, state_window_s: width of the box for expressions and for learner states; the former also of the one
+            for scores of further heads. Chosen on validation sequences (docs/temporal.md).
         max_gap_s: a person not seen for longer is not smoothed over, unless samples lie that far apart.
     """
 
-    method: str = "box"
+    method: str = "hmm"
     weights: str = ""
     window_s: float = 3.0
     state_window_s: float = 5.0
@@ -44,7 +46,7 @@ class SmoothingConfig:
             raise ConfigError(
                 f"--temporal '{self.method}' is unknown", f"Choose one of: {', '.join(METHODS)}"
             )
-        if self.weights and self.method not in ("lstm", "cnn3d"):
+        if self.weights and self.method not in NETWORKS:
             raise ConfigError(
                 f"--temporal-weights {self.weights} cannot be used with --temporal {self.method}",
                 "Add --temporal lstm or --temporal cnn3d.",
@@ -57,7 +59,7 @@ class SmoothingConfig:
 
     @property
     def further_window_s(self) -> float:
-        """Width of the box for scores of further heads, of which the networks know nothing; 0 for no smoothing."""
+        """Width of the box for scores of further heads, which only ``none`` leaves alone; 0 for no smoothing."""
         return 0.0 if self.method == "none" else self.window_s
 
     def gap_s(self, step_s: float) -> float:
@@ -74,9 +76,10 @@ def load_smoother(config: SmoothingConfig) -> tuple[TemporalSmoother, LoadedWeig
     check_sibling("temporal")
     from temporal import build_smoother
 
-    if config.method in ("none", "box"):
-        options: dict[str, Any] = {"window_s": config.window_s, "state_window_s": config.state_window_s}
-        return build_smoother(config.method, **(options if config.method == "box" else {})), None
+    if config.method == "box":
+        return build_smoother("box", window_s=config.window_s, state_window_s=config.state_window_s), None
+    if config.method not in NETWORKS:
+        return build_smoother(config.method), None
     from engagement.weights.store import load_weights
 
     weights = load_weights(config.weights or config.method, config.method)

@@ -10,6 +10,7 @@
   const help = () => at("keys").showModal();
   // action: from the name of a key to what it does; undefined where it does nothing. "?" is the help of every page.
   const onKeys = (action) => addEventListener("keydown", (event) => {
+    if (event.key === "?" && at("keys").open) return at("keys").close();
     if (event.ctrlKey || event.metaKey || event.altKey || at("keys").open || event.target.closest?.("select")) return;
     // Caps lock changes nothing.
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;

@@ -8,8 +8,11 @@
   // Heights are known before the library is read, so that nothing jumps when it is.
   const figures = new Map(plots.map((p) => [p, JSON.parse(document.getElementById(p.dataset.figure).textContent)]));
   for (const [plot, figure] of figures) plot.style.minHeight = figure.layout.height + "px";
+  // A phone has no room for all that hovering says; what is left out stands beside the plot or in another line of it.
+  const hovers = new Map([...figures.values()].flatMap((f) => f.data).map((trace) => [trace, trace.hovertemplate]));
+  const brief = (text) => text.replace("apparent ", "").replace(/, n = [^<]*/, "");
   const drawn = new Set();
-  const LEFT = 46, NARROW_RIGHT = 10, PAPER = 680;
+  const LEFT = 46, NARROW_RIGHT = 10, PAPER = 680, APART = 0.085;
   const ORIGIN = 864e6; // time zero of the figures, ms
   const SVG = "http://www.w3.org/2000/svg";
   const touch = matchMedia("(pointer: coarse)").matches;
@@ -56,13 +59,47 @@
     Object.assign(layout.xaxis, { range: view.map(position), tickmode: "array", ...ticks(widthOf(plot)) });
     if (printing) layout.width = PAPER;
     layout.dragmode = touch ? false : "zoom";
-    layout.annotations = (layout.annotations || []).filter((note) => note.name !== "end" || !narrow());
+    layout.annotations = notes(plot);
+    layout.hoverdistance = reach(plot);
     return layout;
+  }
+
+  // Hovering tells of the point that is there: half a step away at most, or else two lines speak of different times.
+  function reach(plot) {
+    const xs = (plot.calcdata || []).filter((line) => line[0].trace.hovertemplate).map((line) => line.map((p) => p.x));
+    const steps = xs.flatMap((x) => x.slice(1).map((v, i) => v - x[i])).filter((d) => d > 0).sort((a, b) => a - b);
+    if (!steps.length) return 20;
+    const width = widthOf(plot) - LEFT - rightMargin();
+    return Math.max(2, Math.ceil((steps[steps.length >> 1] / 2000 / (view[1] - view[0])) * width));
+  }
+
+  // Labels at the ends of lines stand where the lines end in the stretch that is shown.
+  function notes(plot) {
+    const all = structuredClone(figures.get(plot).layout.annotations || []).filter((note) => note.name !== "end" || !narrow());
+    if (whole() || !plot.calcdata) return all;
+    const [from, to] = view.map(position), ends = [];
+    for (const note of all.filter((n) => n.name === "end" && n.yref === "y")) {
+      const name = note.text.split("</span> ")[1];
+      const points = plot.calcdata.filter((line) => line[0].trace.meta === name).flat()
+        .filter((p) => Number.isFinite(p.y) && p.x >= from && p.x <= to);
+      note.visible = points.length > 0;
+      if (!points.length) continue;
+      note.y = points.reduce((last, p) => (p.x > last.x ? p : last)).y;
+      ends.push(note);
+    }
+    ends.sort((a, b) => a.y - b.y);
+    for (let i = 1; i < ends.length; i += 1) ends[i].y = Math.max(ends[i].y, ends[i - 1].y + APART);
+    const excess = ends.length ? Math.max(0, ends[ends.length - 1].y - 0.97) : 0;
+    for (const note of ends) note.y -= excess;
+    return all;
   }
 
   function draw(plot) {
     const figure = figures.get(plot);
-    for (const trace of figure.data) if (trace.mode === "markers") trace.marker.size = narrow() ? 1.4 : 2.6;
+    for (const trace of figure.data) {
+      if (trace.mode === "markers") trace.marker.size = narrow() ? 1.4 : 2.6;
+      if (trace.hovertemplate) trace.hovertemplate = narrow() ? brief(hovers.get(trace)) : hovers.get(trace);
+    }
     // No buttons of the library: one of them offers to put the chart on a server.
     const config = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: false, scrollZoom: false };
     return Plotly.react(plot, figure.data, fitted(plot, figure), config);
@@ -71,6 +108,7 @@
   function start(plot) {
     drawn.add(plot);
     draw(plot);
+    Plotly.relayout(plot, { annotations: notes(plot), hoverdistance: reach(plot) });
     plot.on("plotly_relayout", (change) => {
       const range = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
       if (range[0] !== undefined && !busy) moveTo(seconds(range[0]), seconds(range[1]));
@@ -143,7 +181,7 @@
     busy = true;
     const changes = [...drawn].map((p) => {
       const { tickvals, ticktext } = ticks(widthOf(p));
-      return Plotly.relayout(p, { "xaxis.range": view.map(position), "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext });
+      return Plotly.relayout(p, { "xaxis.range": view.map(position), "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext, annotations: notes(p), hoverdistance: reach(p) });
     });
     Promise.all(changes)
       .finally(() => { busy = false; });
@@ -183,12 +221,13 @@
     else moveTo(...(kind === "back" ? [a - half, b - half] : [a + half, b + half]));
   }
 
-  function followHash() {
+  function followHash(clicked) {
     const found = /^#t=(\d+)-(\d+)$/.exec(location.hash);
     if (!found) return false;
     show(Number(found[1]), Number(found[2]));
-    const target = document.querySelector(".toolbar");
-    if (target && target.getBoundingClientRect().top < 0) target.scrollIntoView();
+    // The first plot comes into view; the bar above it is sticky and always is.
+    const first = document.querySelector("main > section"), top = first.getBoundingClientRect().top;
+    if (clicked && (top < document.querySelector(".toolbar").offsetHeight || top > innerHeight * 0.7)) first.scrollIntoView();
     return true;
   }
 
@@ -210,11 +249,11 @@
     let text = "not seen";
     const at = inside(lane.events, tenths, 4);
     if (inside(lane.poor, tenths, 2) >= 0) text = "picture too poor to use";
-    else if (at >= 0 && lane.events[at + 2] === 3) text = `uncertain: none leads (highest about ${lane.events[at + 3]} %)`;
+    else if (at >= 0 && lane.events[at + 2] === 3) text = `uncertain: none leads clearly (highest about ${lane.events[at + 3]} %)`;
     else if (at >= 0) text = `apparent ${page.states[lane.events[at + 2]]} leads, about ${lane.events[at + 3]} %`;
     else if (inside(lane.seen, tenths, 2) >= 0) text = "seen, nothing estimated";
     else if (inside(lane.followed, tenths, 2) >= 0) text = "there, but no face to read: the head was followed";
-    tip.textContent = `${clock(t)}  ${text}`;
+    tip.textContent = `${clock(Math.floor(t))}  ${text}`; // as the plots write a time
     tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + "px";
     const below = box.bottom + 6, room = innerHeight - tip.offsetHeight - 4;
     tip.style.top = (below <= room ? below : Math.max(4, box.top - tip.offsetHeight - 6)) + "px";
@@ -237,7 +276,10 @@
   let waiting = 0;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(refit, 120); });
   // Without one it was the whole session: what Back returns to after a click on a moment.
-  addEventListener("hashchange", () => { if (!followHash() && !location.hash) show(0, page.duration); });
+  addEventListener("hashchange", () => { if (!followHash(true) && !location.hash) show(0, page.duration); });
+  document.querySelectorAll('a[href^="#t="]').forEach((link) => link.addEventListener("click", () => {
+    if (link.hash === location.hash) followHash(true); // no change of the address, and yet a wish to go there
+  }));
   addEventListener("beforeprint", () => {
     printing = true;
     document.querySelectorAll("details").forEach((d) => { d.open = true; });

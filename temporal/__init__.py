@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 OWNER = "engagement"
 
 #: Name -> whether it needs weights. In order of simplicity.
-SMOOTHERS: Mapping[str, bool] = {"none": False, "box": False, "lstm": True, "cnn3d": True}
+SMOOTHERS: Mapping[str, bool] = {"none": False, "box": False, "hmm": False, "lstm": True, "cnn3d": True}
+
+_MAKERS = {
+    "none": ("temporal.box", "NoSmoother"),
+    "box": ("temporal.box", "BoxSmoother"),
+    "hmm": ("temporal.hmm", "HmmSmoother"),
+    "lstm": ("temporal.lstm", "load_lstm"),
+    "cnn3d": ("temporal.conv3d", "load_conv3d"),
+}
 
 Weights = tuple[Mapping[str, Any], Mapping[str, "Tensor"]]
 
@@ -29,7 +38,8 @@ def build_smoother(name: str, weights: Weights | None = None, **options: Any) ->
     Args:
         name: a key of SMOOTHERS.
         weights: for ``lstm`` and ``cnn3d``: how the network is built, and its tensors.
-        options: ``box``: ``window_s``, ``state_window_s`` (seconds). Networks: ``device``.
+        options: ``box``: ``window_s``, ``state_window_s`` (seconds). ``hmm``: see :class:`temporal.hmm.HmmSmoother`.
+            Networks: ``device``.
 
     Raises:
         ValueError: unknown name or option, weights missing, unasked for, or of another network.
@@ -40,20 +50,9 @@ def build_smoother(name: str, weights: Weights | None = None, **options: Any) ->
         raise ValueError(f"the smoother '{name}' needs weights")
     if not SMOOTHERS[name] and weights is not None:
         raise ValueError(f"the smoother '{name}' takes no weights")
-    make: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    if weights is None:
-        from temporal.box import BoxSmoother, NoSmoother
-
-        make, arguments = (BoxSmoother if name == "box" else NoSmoother), ()
-    elif name == "lstm":
-        from temporal.lstm import load_lstm
-
-        make, arguments = load_lstm, weights
-    else:
-        from temporal.conv3d import load_conv3d
-
-        make, arguments = load_conv3d, weights
+    module, attribute = _MAKERS[name]
+    make: Callable[..., TemporalSmoother] = getattr(import_module(module), attribute)
+    arguments = weights or ()
     try:
         inspect.signature(make).bind(*arguments, **options)
     except TypeError as error:

@@ -13,18 +13,20 @@ from typing import Any
 import numpy as np
 
 from engagement.errors import ConfigError, EngagementError, WeightsError
+from engagement.provenance import learned_from_scores_of
 from engagement.smoothing import SmoothingConfig
 from engagement.weights.store import load_weights
 from temporal import SMOOTHERS, build_smoother
 from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig
+from temporal.hmm import HmmSmoother
 from training.frame_outputs import load_frame_model, pool
 from training.metrics import interval
 from training.plain import to_json
 from training.temporal import read_material
 from training.temporal_figures import Tally, figures, overall, resample
-from training.temporal_fit import SCHEDULES, choose_windows, held_out_runs, judge, validation_runs
+from training.temporal_fit import SCHEDULES, choose_hmm, choose_windows, held_out_runs, judge, validation_runs
 from training.temporal_items import Material
 from training.temporal_report import report
 from training.temporal_sequences import LabelledRun, Pool, ordered_runs
@@ -70,8 +72,8 @@ def evaluate_temporal(
     }
     model = load_frame_model(frame_weights)
     for kind, loaded in networks.items():
-        made_for = loaded.record.origin.get("frame_weights_sha256")
-        if made_for != model.opened.sha256:
+        if not learned_from_scores_of(loaded, [load_weights(str(frame_weights), "face_state")]):
+            made_for = loaded.record.origin.get("frame_weights_sha256")
             raise WeightsError(
                 f"{kind} '{loaded.name}' was trained for another frame model (sha256 {str(made_for)[:12]}), "
                 f"not for '{model.opened.name}' ({model.opened.sha256[:12]})",
@@ -90,6 +92,10 @@ def evaluate_temporal(
     }
     if (window_s, state_window_s) != (usual.window_s, usual.state_window_s):
         smoothers["box, chosen"] = BoxSmoother(window_s, state_window_s)
+    smoothers["hmm"] = build_smoother("hmm")
+    times_s = choose_hmm(validate, SCHEDULES["lstm"].validation_runs, 1)
+    if times_s != HmmSmoother.USUAL_S:
+        smoothers["hmm, chosen"] = HmmSmoother(*times_s)
     files: dict[str, Any] = {}
     for kind, loaded in networks.items():
         own = loaded.record.network["box_s"], loaded.record.network["state_box_s"]
@@ -108,6 +114,8 @@ def evaluate_temporal(
     tasks = {
         "made": held_out_runs(test, sequences, TEST_SEED),
         "shifted": held_out_runs(test, sequences, TEST_SEED + 1, shifted=True),
+        "steady": held_out_runs(test, sequences, TEST_SEED + 2, steady=True),
+        "steady_shifted": held_out_runs(test, sequences, TEST_SEED + 3, shifted=True, steady=True),
         "wacv2016": ordered_runs(test.ordered),
     }
     result = {
@@ -119,6 +127,8 @@ def evaluate_temporal(
         "weights": files,
         "box_s": [usual.window_s, usual.state_window_s],
         "chosen_s": [window_s, state_window_s],
+        "hmm_s": list(HmmSmoother.USUAL_S),
+        "hmm_chosen_s": list(times_s),
         "sequences": sequences,
         "draws": draws,
         **compare(smoothers, tasks, draws, say),

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother, NoSmoother
 from temporal.conv3d import Conv3dConfig, Conv3dNet
+from temporal.hmm import HmmSmoother
 from temporal.lstm import LstmConfig, LstmNet
 from training.going_on import Checkpoint
 from training.history import History
@@ -33,6 +34,9 @@ Kind = Literal["lstm", "cnn3d"]
 #: window for states would be chosen for the made-up durations alone.
 WINDOWS_S = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 STATE_WINDOWS_S = (2.0, 5.0, 10.0)
+
+#: Holding times of the HMM that validation chooses from, seconds.
+HOLDS_S, STATE_HOLDS_S = (0.3, 0.4, 0.5, 0.7, 1.0, 1.5), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 
 #: Length of a held-out sequence, seconds.
 HELD_OUT_S = 30.0
@@ -64,15 +68,23 @@ SCHEDULES: Mapping[Kind, Schedule] = {
 }
 
 
-def held_out_runs(material: Material, count: int, seed: int, shifted: bool = False) -> list[LabelledRun]:
-    """``count`` sequences of expressions and as many of states at 5 Hz; fixed by the seed."""
+def held_out_runs(
+    material: Material, count: int, seed: int, *, shifted: bool = False, steady: bool = False
+) -> list[LabelledRun]:
+    """``count`` sequences of expressions and as many of states at 5 Hz; fixed by the seed.
+
+    Args:
+        shifted: with other habits than training's.
+        steady: one picture stands for a whole stretch, so that what is misread once stays misread.
+    """
     runs: list[LabelledRun] = []
     chain = EXPRESSION_CHAIN_SHIFTED if shifted else EXPRESSION_CHAIN
+    how = replace(AT_5_HZ, hold_s=(HELD_OUT_S, HELD_OUT_S)) if steady else AT_5_HZ
     for i in range(count):
         rngs = [np.random.default_rng((seed, i, kind)) for kind in (0, 1)]
         made = (
-            expression_run(material.expression, HELD_OUT_S, AT_5_HZ, rngs[0], chain),
-            state_run(material.state, HELD_OUT_S, AT_5_HZ, rngs[1], shifted),
+            expression_run(material.expression, HELD_OUT_S, how, rngs[0], chain),
+            state_run(material.state, HELD_OUT_S, how, rngs[1], shifted),
         )
         runs += [replace(run, group=f"{run.source} {run.group or i}") for run in made]
     return runs
@@ -102,6 +114,29 @@ def choose_windows(runs: Sequence[LabelledRun]) -> tuple[float, float]:
     state = [figures(judge(BoxSmoother(2.0, w), runs).total())["state_auc"] for w in STATE_WINDOWS_S]
     good = [w for w, area in zip(STATE_WINDOWS_S, state, strict=True) if area >= max(state) - 0.005]
     return WINDOWS_S[int(np.argmax(expression))], (good or [STATE_WINDOWS_S[0]])[0]
+
+
+def choose_hmm(material: Material, count: int, seed: int) -> tuple[float, float]:
+    """The HMM's holding times (expressions, states), seconds, with the best figures on validation sequences.
+
+    Of either habits, and both with errors that come and go and with errors that last. Expressions: by the mean of
+    macro-F1 and event-F1. States: by AUC.
+    """
+    kinds = [
+        held_out_runs(material, count, seed + 100 + 2 * steady + shifted, shifted=shifted, steady=steady)
+        for shifted in (False, True)
+        for steady in (False, True)
+    ]
+
+    def mean(smoother: HmmSmoother, *names: str) -> float:
+        every = [figures(judge(smoother, runs).total()) for runs in kinds]
+        return float(np.mean([[figure[name] for name in names] for figure in every]))
+
+    hold, state_hold = HmmSmoother.USUAL_S
+    return (
+        max(HOLDS_S, key=lambda s: mean(HmmSmoother(s, state_hold), "macro_f1", "event_f1")),
+        max(STATE_HOLDS_S, key=lambda s: mean(HmmSmoother(hold, s), "state_auc")),
+    )
 
 
 def fit_network(

@@ -11,6 +11,8 @@ from training.figure_text import UNKNOWN
 _TASKS = {
     "made": "Made-up sequences of test pictures, with habits around which training varied",
     "shifted": "The same with habits outside training's (every expression equally often, gamma durations)",
+    "steady": "Errors that last: one picture for a whole stretch, habits of training",
+    "steady_shifted": "Errors that last, habits outside training's",
     "wacv2016": "WACV-2016 test persons: real frames in order, apparent engagement",
 }
 _COLUMNS = {
@@ -30,7 +32,6 @@ _COLUMNS = {
         "state_brier": "Brier",
     },
 }
-_COLUMNS["shifted"] = _COLUMNS["made"]
 
 
 def _cell(entry: Sequence[float] | None) -> str:
@@ -73,11 +74,17 @@ def _windows(result: Mapping[str, Any]) -> str:
     usual, chosen = result["box_s"], result["chosen_s"]
     text = f"`box` has the windows of `analyze`: {usual[0]:g} s for expressions and {usual[1]:g} s for learner states.\n"
     if usual == chosen:
-        return text + "Validation sequences chose the same."
-    return text + (
-        f"On validation sequences with training's habits {chosen[0]:g} s and {chosen[1]:g} s did best (`box, chosen`); "
-        "the networks correct\nboxes of those widths."
-    )
+        text += "Validation sequences chose the same.\n"
+    else:
+        text += (
+            f"On validation sequences with training's habits {chosen[0]:g} s and {chosen[1]:g} s did best (`box, chosen`); "
+            "the networks correct\nboxes of those widths.\n"
+        )
+    usual, chosen = result["hmm_s"], result["hmm_chosen_s"]
+    text += f"`hmm` holds an expression for {usual[0]:g} s and a learner state for {usual[1]:g} s on average"
+    if usual == chosen:
+        return text + ", which validation\nsequences of all four kinds below chose."
+    return text + f"; validation\nsequences chose {chosen[0]:g} s and {chosen[1]:g} s (`hmm, chosen`)."
 
 
 def _known(result: Mapping[str, Any]) -> str:
@@ -106,7 +113,7 @@ def report(result: Mapping[str, Any]) -> str:
     return f"""# Smoothing over time
 
 **Default: `{result["default"]}`**, the simplest smoother that is not beaten. A smoother beats a simpler one
-if the 95 % interval of the paired difference in the overall figure lies above 0 on both made-up tasks and,
+if the 95 % interval of the paired difference in the overall figure lies above 0 on every made-up task and,
 between two that smooth, does not lie below 0 on real people (against `none` they have no say: the time
 between their frames is unknown). The overall figure is the mean of expression macro-F1, expression event-F1
 and state AUC, as far as a task has them.
@@ -126,17 +133,20 @@ and state AUC, as far as a task has them.
 - Events are stretches of one leading expression; a predicted one counts when it overlaps a true one of the
   same label with an IoU of at least 0.5.
 - State figures give both answers the same weight, as the scores' balanced prior does.
-- No set of ours labels a face frame by frame. The first two tasks are put together from single test pictures
-  ({result["sequences"]} sequences of 30 s each of expressions and states), held for 0.5–1.5 s, with
-  durations and transitions that are assumptions (`training/semi_markov.py`). A network can learn those
-  assumptions. Training therefore varies them from sequence to sequence (`varied_chain`), and the second
-  task has habits that training does not. Neither shows how real faces move.
+- No set of ours labels a face frame by frame. The made-up tasks are put together from single test pictures
+  ({result["sequences"]} sequences of 30 s each of expressions and states), with durations and transitions that are
+  assumptions (`training/semi_markov.py`). A network can learn those assumptions. Training therefore varies them
+  from sequence to sequence (`varied_chain`), and the tasks called shifted have habits that training does not.
+- A picture is held for 0.5–1.5 s, so that whoever waits sees another one: errors come and go. On a real face they may
+  last. So two tasks keep one picture for a whole stretch: what is misread stays misread, and a smoother that believes
+  in looking longer becomes sure of it. Real faces lie in between. None of these tasks shows how they move.
+- `hmm` is made so that it cannot do that: a face that looks the same all the time comes out as sure as a single look.
 {_real(result["tasks"].get("wacv2016") or {})}- That WACV-2016's ordered frames have no say between `none` and `box` was decided after
   validation figures had been seen (before the test ones). With `--temporal none` nothing is smoothed, and raw scores
   always stand beside smoothed ones in the tables.
 - WACV-2016 has few test persons, so its intervals are wide. The interval of its frames is not published; one
   second is assumed. Its middle level counts as neither engaged nor not. The networks saw its training
-  persons, the box saw nothing.
+  persons, `box` and `hmm` saw nothing.
 
 ## Commands
 

@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 @click.option(
     "--min-quality", type=float, help="Crops below this (0-1) are left out of claims.  [default: 0.3]"
 )
-@click.option("--temporal", type=str, help="Smoothing: none, box, lstm or cnn3d.  [default: box]")
+@click.option("--temporal", type=str, help="Smoothing: none, box, hmm, lstm or cnn3d.  [default: hmm]")
 @click.option("--temporal-weights", type=str, help="Weights of lstm or cnn3d instead of the shipped ones.")
-@click.option("--window", type=float, help="Width of the box, seconds.  [default: 3; states 5]")
+@click.option(
+    "--window", type=float, help="Width of the box, seconds; takes the box.  [default: 3; states 5]"
+)
 @click.option(
     "--margin",
     type=float,
@@ -157,11 +159,14 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
         )
     if given["detector"] is not None:
         check_name(given["detector"])
-    if given["window"] is not None and given["temporal"] not in (None, "box"):
-        raise ConfigError(
-            f"--window {given['window']:g} cannot be used with --temporal {given['temporal']}",
-            "Leave it out: only the box has a width that can be chosen.",
-        )
+    temporal = given["temporal"]
+    if given["window"] is not None:
+        temporal = temporal or "box"
+        if temporal != "box":
+            raise ConfigError(
+                f"--window {given['window']:g} cannot be used with --temporal {temporal}",
+                "Leave it out: only the box has a width that can be chosen.",
+            )
     return resolve(
         {
             "sampling": (SamplingConfig, {"rate_hz": given["sample_rate"]}),
@@ -175,7 +180,7 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
             "smoothing": (
                 SmoothingConfig,
                 {
-                    "method": given["temporal"],
+                    "method": temporal,
                     "weights": _absolute(given["temporal_weights"]),
                     "window_s": given["window"],
                     "state_window_s": given["window"],

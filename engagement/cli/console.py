@@ -104,7 +104,9 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
             f"{status.duration_s / status.elapsed_s:.1f}x" if status.duration_s and status.elapsed_s else ""
         )
         redone = f"redone ({status.redone})" if status.redone else ""
-        told = ". ".join(part for part in (redone, status.reason, status.hint) if part)
+        nobody = "nobody in it: its page says why" if status.n_persons == 0 else ""
+        reason = status.reason.removeprefix(f"{status.input} ")  # which stands in the first column
+        told = ". ".join(part for part in (redone, reason, status.hint, nobody) if part)
         table.add_row(
             Text(status.input),
             _MARKS[status.status],

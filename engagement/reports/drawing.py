@@ -43,6 +43,12 @@ def rounded(values: Floats) -> NDArray[np.float32]:
     return (np.floor(values * 20 + 0.5) * 5).astype(np.float32)
 
 
+def rounded_outwards(low: Floats, high: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Ends of an interval in the same steps: never narrower than it is, within a trifle."""
+    down, up = np.floor(low * 20 + 0.01), np.ceil(high * 20 - 0.01)
+    return (down * 5).astype(np.float32), (up * 5).astype(np.float32)
+
+
 def line(times_s: Floats, values: Floats, color: str, width: float, axis: str = "y") -> dict[str, Any]:
     return {
         "type": "scatter",

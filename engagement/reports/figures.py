@@ -25,6 +25,7 @@ from engagement.reports.drawing import (
     positions,
     pushed_apart,
     rounded,
+    rounded_outwards,
     row_axis,
     row_title,
     rows_layout,
@@ -72,8 +73,11 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
                 continue
             curve = line(middle, values, with_alpha(look.color, 1.0), width)
             curve["line"]["dash"] = look.dash
+            curve["meta"] = name  # whose label the script moves to where the line ends
             if hover:
-                curve["customdata"] = np.stack([rounded(values), rounded(low), rounded(high), n_used], axis=1)
+                curve["customdata"] = np.stack(
+                    [rounded(values), *rounded_outwards(low, high), n_used], axis=1
+                )
                 curve["hovertemplate"] = hover.format(name=name)
             else:
                 curve["hoverinfo"] = "skip"
@@ -251,11 +255,11 @@ def head_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quali
         return None
     columns = ("yaw_deg", "pitch_deg", "quality")
     times, values = view.thinned(np.stack([view.column(c) for c in columns], axis=1))
-    words = ("turned", "raised")
+    words = ("turned (+: to the right of the picture)", "raised (+) or lowered (−)")
     traces: list[dict[str, Any]] = []
     for k, dash in ((0, "solid"), (1, "3px,2px")):
         curve = line(times, values[:, k], GREY if k else "#5B6470", 1.5, row_axis(k))
-        curve["hovertemplate"] = f"head {words[k]} by %{{y:.0f}}°<extra></extra>"
+        curve["hovertemplate"] = f"head {words[k]}: %{{y:+.0f}}°<extra></extra>"
         curve["line"]["dash"] = dash
         traces.append(curve)
     quality = line(times, values[:, 2], "#5B6470", 1.2, "y3")
@@ -326,11 +330,12 @@ class _View:
     def dots(self, raw: Floats, color: str, axis: str) -> list[dict[str, Any]]:
         """Raw estimates, faint; grey where the picture was poor."""
         out = []
+        known = np.flatnonzero(np.isfinite(raw))
+        known = known[pick(len(known))]  # of both kinds together, so that neither looks denser than it is
         for poor in (True, False):
-            rows = np.flatnonzero(np.isfinite(raw) & (self._poor == poor))
+            rows = known[self._poor[known] == poor]
             if not len(rows):
                 continue
-            rows = rows[pick(len(rows))]
             dot = {"size": 2.6, "color": with_alpha(GREY if poor else color, 0.32)}
             points = line(self.times[rows], raw[rows], color, 0, axis)
             out.append({**points, "mode": "markers", "marker": dot, "hoverinfo": "skip"})

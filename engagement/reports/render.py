@@ -120,7 +120,9 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
             "after": people[place + 1] if place + 1 < len(people) else None,
             "sentence": sentences.person_sentence(person, limits, length),
             "calibrated": sentences.calibrated_person(summary, person["id"]),
-            "no_curve": sentences.no_curve(summary, f"no picture of {person['label']}"),
+            "no_curve": sentences.no_curve(
+                summary, f"no picture of {person['label']}", sentences.number(own["quality"].max())
+            ),
             "states": figures.states_figure(own, length, step, min_quality),
             "expressions": figures.expressions_figure(own, named, length, step, min_quality),
             "named": len(named),
@@ -142,7 +144,9 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "calibrated": sentences.calibrated(summary),
         "moments": [(m.time_s, _hash(m.start_s, m.end_s), sentences.moment_text(m)) for m in found],
         "no_moments": "" if found else sentences.nothing_stood_out(_part(summary, "class")),
-        "no_curve": sentences.no_curve(summary, "nobody's picture"),
+        "no_curve": sentences.no_curve(
+            summary, "nobody's picture", sentences.number(timeline["quality"].max())
+        ),
         "further": further.of_class(summary, length),
         "window": moments.window_s(_part(summary, "class")),
         "least_change": round(moments.MIN_CHANGE * 100),
@@ -189,7 +193,9 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
             summary = _read_json(page.with_name("summary.json"))
         except DataError:
             summary = {}
-    name, reason = Path(str(video.get("input") or "unnamed")).name, str(video.get("reason") or "")
+    place = str(video.get("input") or "unnamed")
+    name = Path(place).name
+    reason = str(video.get("reason") or "").replace(place, name)
     return {
         "name": name,
         "place": folder if folder and Path(folder).name != folder else "",

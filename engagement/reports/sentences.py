@@ -54,7 +54,7 @@ def session_sentence(summary: Mapping[str, Any]) -> str:
     visible = number(summary.get("mean_visible"))
     if not people:
         return f"Nobody was found in {length} of video."
-    start = f"In {length} of video, {count(people, 'person was', 'people were')} told apart"
+    start = f"In {length} of video, {count(people, 'person was found', 'people were told apart')}"
     if shown < people:
         start += f"; {count(shown, 'is', 'are')} shown here"
     if visible is not None and shown > 1:
@@ -201,19 +201,23 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     if readable_at_once < min(FEW_PEOPLE, shown):
         return f"At most {readable_at_once} of {shown} could be read at a time, too few to speak of the class ({figures})."
     steps = number(curves.get("step_s")) or 1.0
-    readable = (
-        "" if np.mean(enough) >= 0.9 else f", in the {duration(steps * enough.sum())} that could be read"
-    )
+    need = min(FEW_PEOPLE, readable_at_once)
+    some = "that" if need == 1 else f"in which {need} people or more"
+    read = f"n the {duration(steps * enough.sum())} {some} could be read"
+    partly = np.mean(enough) < 0.9
     # Of one person alone no spread is known; the margin has to do.
     halfwidth = 0.0 if readable_at_once == 1 else halves[first]
     if not lead >= np.maximum(_margin(summary.get("limits") or {}, first), halfwidth):
-        return f"No apparent state clearly led over the whole session{readable} ({figures})."
+        return (
+            f"No apparent state clearly led {'i' + read if partly else 'over the whole session'} ({figures})."
+        )
     who = "people" if shown > 1 else "the person"
-    text = f"Over the whole session{readable and readable + ','} {who} looked more {STATES[first].word} than anything else ({figures})"
+    when = f"I{read}," if partly else "Over the whole session"
+    text = f"{when} {who} looked more {STATES[first].word} than anything else ({figures})"
     change = _thirds(curve_of(curves, first), enough)
     if change is None:
         return f"{text}."
-    return f"{text}, from {about_percent(change[0])} in its first third to {about_percent(change[1])} in its last."
+    return f"{text}, from {about_percent(change[0])} in the session's first third to {about_percent(change[1])} in its last."
 
 
 def _margin(limits: Mapping[str, Any], state: str) -> float:
@@ -372,14 +376,15 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     )
 
 
-def no_curve(summary: Mapping[str, Any], whose: str) -> str:
+def no_curve(summary: Mapping[str, Any], whose: str, best: float | None = None) -> str:
     """Why there is no curve where somebody was seen, and what to do.
 
     Args:
-        whose: "nobody's picture" or "no picture of Ana".
+        whose: "nobody's picture" or "no picture of Ana". best: quality of the best of these pictures, if known.
     """
     least = number((summary.get("limits") or {}).get("min_quality"))
-    lower = "" if least is None or least <= LOW_QUALITY else f"--min-quality {LOW_QUALITY:g}, or "
+    vain = least is None or least <= LOW_QUALITY or (best is not None and best < LOW_QUALITY)
+    lower = "" if vain else f"--min-quality {LOW_QUALITY:g}, or "
     return f"No curve: {whose} was good enough. Try {lower}a recording nearer to the faces."
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from engagement.reports import theme
-from engagement.reports.drawing import ORIGIN_MS
+from engagement.reports.drawing import ORIGIN_MS, rounded_outwards
 from engagement.reports.figures import session_figure
 from tests.engagement.test_reports import numbers
 
@@ -28,5 +28,12 @@ def test_the_class_curve_is_thin_where_few_people_are() -> None:
     joined = next(t for t in figure["data"] if t["line"]["width"] == 1.4)
     assert np.isfinite(numbers(joined["y"])).tolist() == [False] * 9 + [True] * 11
     assert joined["hoverinfo"] == "skip" and full["line"]["width"] == 2.6
+    assert {t["meta"] for t in told} == {"engagement"}  # the script moves the label of that name on zooming
     (band, *_) = [t for t in figure["data"] if t.get("fill") == "toself"]
     assert np.nanmax((numbers(band["x"]) - ORIGIN_MS) / 1000) < 10.5
+
+
+def test_an_interval_is_never_told_narrower_than_it_is() -> None:
+    low, high = rounded_outwards(np.array([0.594, 0.6, 0.0, np.nan]), np.array([0.606, 0.65, 1.0, np.nan]))
+    assert np.nan_to_num(low, nan=-1).tolist() == [55, 60, 0, -1]
+    assert np.nan_to_num(high, nan=-1).tolist() == [65, 65, 100, -1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def test_a_box_treats_them_as_it_treats_expressions() -> None:
     times, _, rows, person = observations({"P01": [(0, 20), (22, 30)], "P02": [(5, 9)]}, 30.0)
     rows["extra"] = rows["prob"][:, :2]
     person = np.where(np.arange(len(rows)) % 17 == 0, -1, person)
-    smoother, _ = load_smoother(SMOOTHING)
+    smoother, _ = load_smoother(replace(SMOOTHING, method="box"))
     limits = SMOOTHING.max_gap_s, OPTIONS.min_quality
     ten = smooth_persons(smoother, times, rows, person, *limits)
     further = smooth_further(times, rows, person, *limits, SMOOTHING.further_window_s)

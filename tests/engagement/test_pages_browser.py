@@ -147,6 +147,61 @@ def test_the_same_link_works_again_and_the_keyboard_keeps_its_place(output: Path
     ]
 
 
+#: Follows a link from the end of the page, and the same one again from there: the first plot comes below the bar.
+SCROLLED = """<script>addEventListener("load", () => setTimeout(async () => {
+  document.documentElement.style.scrollBehavior = "auto";
+  const said = [];
+  for (const time of [1, 2]) {
+    scrollTo(0, 1e5);
+    if (time === 1) location.hash = "#t=20-40"; else document.querySelector(".moments a").click();
+    await new Promise((done) => setTimeout(done, 300));
+    const top = document.querySelector("main > section").getBoundingClientRect().top;
+    said.push(String(top >= document.querySelector(".toolbar").offsetHeight && top < innerHeight / 2));
+  }
+  document.title = said.join(" | ");
+}, 1500));</script>"""
+
+
+def test_a_link_to_a_time_brings_the_plot_into_view(output: Path, tmp_path: Path) -> None:
+    original = page(output, "session")
+    copy = original.with_name("scrolled.html")
+    link = '<ol class="moments"><li><a href="#t=20-40">0:30</a></li></ol><div style="height:2000px"></div>'
+    text = original.read_text(encoding="utf-8").replace("</main>", f"{link}</main>")
+    copy.write_text(text.replace("</body>", f"{SCROLLED}</body>"), encoding="utf-8")
+    try:
+        dom, console = browse(copy, tmp_path)
+    finally:
+        copy.unlink()
+    assert console == []
+    assert "<title>true | true</title>" in dom
+
+
+#: Names beside the curves of the class, from below, once by where they stand and once by where their curves end.
+LABELS = """<script>addEventListener("load", () => setTimeout(() => {
+  const plot = document.getElementById("plot-class"), end = 864e6 + 40000;
+  const name = (note) => note.text.split("</span> ")[1];
+  const labels = plot.layout.annotations.filter((note) => note.name === "end" && note.yref === "y");
+  const last = (note) => plot.calcdata.filter((line) => line[0].trace.meta === name(note)).flat()
+    .filter((p) => Number.isFinite(p.y) && p.x <= end).reduce((a, b) => (b.x > a.x ? b : a)).y;
+  const sorted = (of) => [...labels].sort((a, b) => of(a) - of(b)).map(name).join();
+  document.title = [sorted((note) => note.y) === sorted(last), labels.length, plot.layout.hoverdistance > 1].join(" | ");
+}, 1500));</script>"""
+
+
+def test_names_of_curves_stand_where_the_curves_end_in_the_part_shown(output: Path, tmp_path: Path) -> None:
+    original = page(output, "session")
+    copy = original.with_name("labels.html")
+    copy.write_text(
+        original.read_text(encoding="utf-8").replace("</body>", f"{LABELS}</body>"), encoding="utf-8"
+    )
+    try:
+        dom, console = browse(copy, tmp_path, "#t=20-40")
+    finally:
+        copy.unlink()
+    assert console == []
+    assert "<title>true | 3 | true</title>" in dom
+
+
 @pytest.mark.parametrize("name", ["session", "P02", "index"])
 def test_nothing_scrolls_sideways_on_a_phone(output: Path, tmp_path: Path, name: str) -> None:
     original = page(output, name)

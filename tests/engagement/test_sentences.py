@@ -46,10 +46,14 @@ def test_one_readable_person_does_not_speak_for_the_class() -> None:
 def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
     some = _few(4, 4)
     some["class"]["n_used"] = [4] * 20 + [2] * 20
-    assert "Over the whole session, in the 20 s that could be read, people looked" in session_sentence(some)
+    assert "In the 20 s in which 3 people or more could be read, people looked" in session_sentence(some)
     some["class"] |= {f"confusion{end}": some["class"][f"engagement{end}"] for end in ("", "_lo", "_hi")}
     said = session_sentence(some)
-    assert "clearly led over the whole session, in the 20 s that could be read (" in said
+    assert "No apparent state clearly led in the 20 s in which 3 people or more could be read (" in said
+    alone = _few(1, 1)
+    alone["class"]["n_used"] = [1] * 20 + [0] * 20
+    assert "1 person was found" in session_sentence(alone)
+    assert "In the 20 s that could be read, the person looked" in session_sentence(alone)
 
 
 def test_says_why_no_moments_are_listed() -> None:
@@ -72,10 +76,10 @@ def test_a_third_is_told_of_as_a_whole_only() -> None:
     session["class"] |= {f"confusion{end}": [0.1] * n for end in ("", "_lo", "_hi")}
     session["class"] |= {"engagement": rising.tolist(), "engagement_lo": (rising - 0.05).tolist()}
     session["class"] |= {"engagement_hi": (rising + 0.05).tolist()}
-    assert "in its first third to" in session_sentence(session)
+    assert "in the session's first third to" in session_sentence(session)
     for at in range(1, n // 3):
         session["class"]["n_used"][at] = 0
-    assert "in its first third" not in session_sentence(session)
+    assert "first third" not in session_sentence(session)
 
 
 def test_labels_are_counted_of_those_who_are_shown() -> None:
@@ -112,6 +116,9 @@ def test_advice_can_be_followed() -> None:
     assert "--min-face" not in empty_text({"limits": {"min_face_px": 12}})
     assert "--min-quality 0.2" in no_curve({"limits": {"min_quality": 0.35}}, "nobody's picture")
     assert "--min-quality" not in no_curve({"limits": {"min_quality": 0.15}}, "nobody's picture")
+    for best, helps in ((0.13, False), (0.24, True)):
+        said = no_curve({"limits": {"min_quality": 0.3}}, "no picture of P10", best)
+        assert ("--min-quality" in said) is helps
 
 
 def test_figures_of_models_are_explained_as_what_they_are() -> None:

@@ -151,7 +151,7 @@ def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, engagement: C
     [
         (("--sample-rate", 0), "--sample-rate"),
         (("--min-face", 3), "--min-face 3"),
-        (("--temporal", "magic"), "none, box, lstm, cnn3d"),
+        (("--temporal", "magic"), "none, box, hmm, lstm, cnn3d"),
         (("--temporal", "lstm", "--window", 4), "--window 4 cannot be used with --temporal lstm"),
         (("--margin", 2, "--min-face", 3), "--min-face 3"),
         (("--margin", 2, "--min-face", 3), "--margin 2"),

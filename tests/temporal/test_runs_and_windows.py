@@ -100,12 +100,12 @@ def test_the_door_names_what_is_wrong() -> None:
 
 def test_the_door_loads_no_torch_for_the_plain_smoothers() -> None:
     code = (
-        "import sys, temporal; [temporal.build_smoother(n) for n in ('none', 'box')];"
+        "import sys, temporal; [temporal.build_smoother(n) for n in ('none', 'box', 'hmm')];"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-    assert list(SMOOTHERS) == ["none", "box", "lstm", "cnn3d"]
+    assert list(SMOOTHERS) == ["none", "box", "hmm", "lstm", "cnn3d"]
 
 
 def test_padding_does_not_reach_the_lstm() -> None:

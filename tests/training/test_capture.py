@@ -360,6 +360,20 @@ def test_a_video_that_is_not_read_to_its_end_is_said(tmp_path: Path, clip: str, 
     assert all(line.partition("end: ")[2] for line in lines)
 
 
+def test_stretches_that_the_video_has_no_time_for_are_said(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", range(0, 4000, 40))
+    said: list[str] = []
+    work = FaceCapture(tmp_path / "out", CaptureConfig(), Placed([], []))
+    scenes = tuple(Scene("happy", *span) for span in ((0, 1), (1, 4.5), (4.5, 9), (4.9, 5)))
+    assert collection.capture([collection.Recording(path, scenes[:2])], 25, work, said.append) == []
+    assert not [line for line in said if "stretches" in line]
+    collection.capture(
+        [collection.Recording(path, (Scene("happy", 3, 9), *scenes[3:]))], 25, work, said.append
+    )
+    told = [line.partition("before ")[2] for line in said if "stretches" in line]
+    assert told == ["1 of its stretches begin", "1 of its stretches end"]
+
+
 def test_a_video_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("no video")
     result = CliRunner().invoke(

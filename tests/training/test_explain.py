@@ -167,6 +167,17 @@ def test_mistakes_are_named(
     assert message in said
 
 
+def test_damaged_files_are_left_out_on_demand(model: Path, pictures: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("no picture")
+    words = ("explain", bad, pictures, "--cropped", "--checkpoint", model, "-o", tmp_path / "out")
+    assert "bad.png" in error(*words)
+    printed = ok(*words, "--skip-bad").output
+    assert "skipped: " in printed and "bad.png" in printed
+    with (tmp_path / "out/faces.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 5
+
+
 def test_an_ensemble_names_its_members(model: Path, pictures: Path, tmp_path: Path) -> None:
     other = write_model(tmp_path / "other.safetensors", "cnn_bn", 48, 5)
     ok("ensemble", model, other, "-o", tmp_path / "e.safetensors")

@@ -32,7 +32,7 @@ from training.plain import to_json
 from training.temporal import train_temporal
 from training.temporal_card import write_card
 from training.temporal_evaluation import beats, compare, evaluate_temporal
-from training.temporal_fit import Schedule, choose_windows, fit_network, held_out_runs
+from training.temporal_fit import Schedule, choose_hmm, choose_windows, fit_network, held_out_runs
 from training.temporal_module import TemporalTrainer, smoother_of
 from training.temporal_report import report
 from training.temporal_sequences import (
@@ -64,6 +64,8 @@ def test_the_box_beats_nothing_where_frames_are_noisy(tmp_path: Path) -> None:
             "weights": {},
             "box_s": [3.0, 5.0],
             "chosen_s": list(windows),
+            "hmm_s": [0.5, 3.0],
+            "hmm_chosen_s": [0.5, 3.0],
             "sequences": 12,
             "draws": 60,
         }
@@ -72,6 +74,24 @@ def test_the_box_beats_nothing_where_frames_are_noisy(tmp_path: Path) -> None:
     assert f"{windows[0]:g} s and {windows[1]:g} s did best" in page
     assert f"{value:.3f}" not in page  # the overall figure stands in the comparison alone
     assert f"{result['tasks']['made']['box']['macro_f1'][0]:.3f}" in page
+
+
+def test_errors_that_last_last() -> None:
+    """What separates the steady tasks from the others: one picture, so one error, for a whole stretch."""
+
+    def turns(steady: bool) -> int:
+        runs = held_out_runs(made_up_material(3), 8, 1, steady=steady)
+        wrong = [r.run.prob[:, :7].argmax(axis=1) != r.expression for r in runs if (r.expression >= 0).any()]
+        return sum(int(np.diff(w).sum()) for w in wrong)
+
+    assert turns(True) < turns(False)
+
+
+def test_holding_times_come_from_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.temporal_fit.HOLDS_S", (0.05, 0.5))
+    monkeypatch.setattr("training.temporal_fit.STATE_HOLDS_S", (3.0, 0.05))
+    # The made-up pictures are so noisy that hardly holding anything is the worse of two.
+    assert choose_hmm(made_up_material(3), 4, 1) == (0.5, 3.0)
 
 
 def test_a_single_person_has_no_interval(tmp_path: Path) -> None:
@@ -86,7 +106,9 @@ def test_a_single_person_has_no_interval(tmp_path: Path) -> None:
     assert result["default"] == "none"
     assert json.loads(to_json(result))["steps"][0]["difference"]["made"][1:] == [None, None]
     about = {"frame_weights": {"name": "f", "sha256": "0"}, "weights": {}, "sequences": 1, "draws": 50}
+    about |= {"hmm_s": [0.5, 3.0], "hmm_chosen_s": [0.7, 2.0]}
     page = report({**result, **about, "box_s": [3.0, 5.0], "chosen_s": [3.0, 5.0]})
+    assert "validation\nsequences chose 0.7 s and 2 s (`hmm, chosen`)" in page
     assert f"| box | {result['tasks']['wacv2016']['box']['auc_engagement'][0]:.3f} |" in page
     assert "nan" not in page
 

@@ -34,6 +34,7 @@ from training.cli import options
     help="Stage of the backbone whose map is shown; by default the last that is 6 x 6 or finer.",
 )
 @options.mirror_option
+@options.skip_option
 def explain(
     inputs: tuple[Path, ...],
     checkpoint: str,
@@ -45,6 +46,7 @@ def explain(
     max_faces: int,
     stage: int | None,
     mirror: bool,
+    skip_bad: bool,
 ) -> None:
     """Show where in a face a model looked for the class that it says (Grad-CAM).
 
@@ -54,6 +56,8 @@ def explain(
     from training.explain.run import ExplainRun
     from training.explain.run import explain as work
 
-    run = ExplainRun(inputs, out, checkpoint, head, stage, cropped, min_face, every, max_faces, mirror)
+    run = ExplainRun(
+        inputs, out, checkpoint, head, stage, cropped, min_face, every, max_faces, mirror, skip_bad
+    )
     for name, count in work(run, options.say).items():
         click.echo(f"{count:5d}  {name}")

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -134,36 +134,8 @@ def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Count
     faces.require_originals("review")
     rows = {row["file"]: row for row in faces.rows}
     dropped = {row["file"]: row for row in read_manifest(folder / DROPPED, own=False)}
-    counts: Counter[str] = Counter()
-    due: list[Change] = []
-    unknown: list[str] = []
-    becoming: dict[str, str] = {}
-    for change in changes:
-        target = _target(change)
-        if change.file in rows:
-            if target in rows and target != change.file:
-                raise DataError(
-                    f"{target} is there already, so {change.file} cannot become it", "Rename one."
-                )
-            if (other := becoming.setdefault(target, change.file)) != change.file:
-                raise DataError(
-                    f"{other} and {change.file} would both become {target}; nothing was changed",
-                    "Rename one.",
-                )
-            if change.label is None:
-                _require_same(folder / DROPPED / change.file, folder / change.file)
-            due += [change] if change.label != rows[change.file]["label"] else []
-        elif target in rows or (change.label is None and change.file in dropped):
-            counts["done before"] += 1
-        else:
-            unknown.append(change.file)
-    if unknown:
-        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
-        command = shlex.join(["engagement", "faces", "review", str(folder)])
-        raise DataError(
-            f"{answer} is about faces that {folder} does not hold: {', '.join(unknown[:_SHOWN])}{more}",
-            f"Was it saved for another folder? Nothing was changed; `{command}` writes a page of what is there.",
-        )
+    due, done = _due(folder, answer, changes, rows, dropped)
+    counts = Counter({"done before": done} if done else {})
     # Rows for where faces are going to be, before any is: killed in the midst of it, none has lost what is known of it.
     coming = [_relabelled(rows[change.file], change) for change in due if change.label is not None]
     leaving = [rows[change.file] for change in due if change.label is None]
@@ -184,6 +156,50 @@ def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Count
     finally:  # what moved is written down, also when the next could not
         _write(faces, list(rows.values()), list(dropped.values()), len(due), len(leaving))
     return counts
+
+
+def _due(
+    folder: Path, answer: Path, changes: Sequence[Change], rows: Mapping[str, Any], dropped: Mapping[str, Any]
+) -> tuple[list[Change], int]:
+    """What is to be moved, and how many changes were made before.
+
+    Args:
+        rows, dropped: of the manifests, by file.
+
+    Raises:
+        DataError: see :func:`apply_review`.
+    """
+    due: list[Change] = []
+    done = 0
+    unknown: list[str] = []
+    becoming: dict[str, str] = {}
+    for change in changes:
+        target = _target(change)
+        if change.file in rows:
+            if target in rows and target != change.file:
+                raise DataError(
+                    f"{target} is there already, so {change.file} cannot become it", "Rename one."
+                )
+            if (other := becoming.setdefault(target, change.file)) != change.file:
+                raise DataError(
+                    f"{other} and {change.file} would both become {target}; nothing was changed",
+                    "Rename one.",
+                )
+            if change.label is None:
+                _require_same(folder / DROPPED / change.file, folder / change.file)
+            due += [change] if change.label != rows[change.file]["label"] else []
+        elif target in rows or (change.label is None and change.file in dropped):
+            done += 1
+        else:
+            unknown.append(change.file)
+    if unknown:
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        command = shlex.join(["engagement", "faces", "review", str(folder)])
+        raise DataError(
+            f"{answer} is about faces that {folder} does not hold: {', '.join(unknown[:_SHOWN])}{more}",
+            f"Was it saved for another folder? Nothing was changed; `{command}` writes a page of what is there.",
+        )
+    return due, done
 
 
 def _require_same(dropped: Path, face: Path) -> None:

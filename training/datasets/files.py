@@ -84,25 +84,18 @@ def class_folders(
     """
     numbers = numbered or _NUMBERED.get(name or "", {})
     roots = split_folders(folder)
-    divided = bool(roots)
-    if divided:
+    if roots:
         _require_splits_alone(folder, [root for _, root in roots])
     listed: list[Labelled] = []
-    for split, root in roots or [("train", folder)]:
-        classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-        if divided and not classes:
+    for split, root in roots:
+        inside = _in_classes(root, split, name, numbers)
+        if not inside:
             raise DataError(
                 f"the split folder {root} holds no class folder", "Expected class/picture.jpg in it."
             )
-        for child in classes:
-            found = pictures(child)
-            if not found:
-                raise DataError(f"the class folder {child} holds no picture", "Fill it, or remove it.")
-            if numbers and child.name.isdigit() and child.name not in numbers:
-                known = ", ".join(f"{number} {label}" for number, label in numbers.items())
-                raise DataError(f"{child} is no class of '{name}'", f"Its numbers are {known}.")
-            label = numbers.get(child.name, child.name).lower()
-            listed += [Labelled(picture, label, split) for picture in found]
+        listed += inside
+    if not roots:
+        listed = _in_classes(folder, "train", name, numbers)
     if not listed:
         raise DataError(f"{folder} holds no pictures in class folders", "Expected class/picture.jpg.")
     manifest = folder / "manifest.csv"
@@ -115,9 +108,24 @@ def class_folders(
             _require_one_label(manifest, row, item.label, numbers)
         if not item.group and (original := original_of(file)):
             item.group = known[original].group if original in known else original
-    if splits and not divided and any(row.split for row in known.values()):
+    if splits and not roots and any(row.split for row in known.values()):
         _take_splits(folder, listed, known)
     return _labelled(name or folder.absolute().name, folder, listed, labels)
+
+
+def _in_classes(root: Path, split: str, name: str | None, numbers: Mapping[str, str]) -> list[Labelled]:
+    """The pictures of the class folders in a folder, with what the folders are called or their numbers stand for."""
+    listed: list[Labelled] = []
+    for child in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        found = pictures(child)
+        if not found:
+            raise DataError(f"the class folder {child} holds no picture", "Fill it, or remove it.")
+        if numbers and child.name.isdigit() and child.name not in numbers:
+            known = ", ".join(f"{number} {label}" for number, label in numbers.items())
+            raise DataError(f"{child} is no class of '{name}'", f"Its numbers are {known}.")
+        label = numbers.get(child.name, child.name).lower()
+        listed += [Labelled(picture, label, split) for picture in found]
+    return listed
 
 
 def _require_splits_alone(folder: Path, roots: Sequence[Path]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engagement.errors import DataError
+from engagement.errors import DataError, EngagementError
 from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
@@ -74,6 +74,7 @@ def faces_of(
     cropped: bool,
     min_face_px: int,
     every_s: float,
+    skip_bad: bool = False,
     say: Say = lambda _: None,
 ) -> Iterator[Face]:
     """All faces of all files, in order.
@@ -83,6 +84,7 @@ def faces_of(
             faces says, else what class folders are taken for.
         min_face_px: smallest face that is looked for.
         every_s: seconds between the looked-at pictures of a video.
+        skip_bad: name files that cannot be read, and go on with the next.
 
     Raises:
         DataError, VideoError: a file can be read neither as a picture nor as a video.
@@ -96,22 +98,28 @@ def faces_of(
     known: dict[Path, FloatArray] = _boxes(files) if cropped else {}
     for path in files:
         count = 0
-        for time_s, rgb in _pictures(path, every_s):
-            if detector is None:
-                height, width = rgb.shape[:2]
-                sides = np.array([width, height, width, height], np.float32)
-                boxes = (known[path][None] if path in known else usual) * sides
-                roll = np.zeros(1, np.float32)
-            else:
-                found = detector.detect(rgb)
-                boxes = found.boxes_xyxy
-                roll = head_pose(found.landmarks_xy)[:, 2] if len(found) else np.zeros(0, np.float32)
-            order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")
-            for number, own in enumerate(cut_chips(rgb, boxes[order], roll[order], chip), 1):
-                count += 1
-                yield Face(path.name, time_s, number, own)
-        if not count:
-            say(f"{path.name}: no face of at least {min_face_px} px was found")
+        try:
+            for time_s, rgb in _pictures(path, every_s):
+                if detector is None:
+                    height, width = rgb.shape[:2]
+                    sides = np.array([width, height, width, height], np.float32)
+                    boxes = (known[path][None] if path in known else usual) * sides
+                    roll = np.zeros(1, np.float32)
+                else:
+                    found = detector.detect(rgb)
+                    boxes = found.boxes_xyxy
+                    roll = head_pose(found.landmarks_xy)[:, 2] if len(found) else np.zeros(0, np.float32)
+                order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")
+                for number, own in enumerate(cut_chips(rgb, boxes[order], roll[order], chip), 1):
+                    count += 1
+                    yield Face(path.name, time_s, number, own)
+        except EngagementError as error:
+            if not skip_bad:
+                raise
+            say(f"skipped: {error}")
+        else:
+            if not count:
+                say(f"{path.name}: no face of at least {min_face_px} px was found")
 
 
 def _boxes(files: Sequence[Path]) -> dict[Path, FloatArray]:

@@ -43,6 +43,8 @@ class ExplainRun:
         cropped: the pictures are faces already.
         min_face_px, every_s: smallest face; seconds between pictures of a video.
         max_faces: how many faces are explained at most.
+        mirror: look twice, as `analyze` does.
+        skip_bad: name files that cannot be read, and go on without them.
 
     Raises:
         ConfigError: a number is out of range. BackendUnavailable: captum is not installed.
@@ -58,6 +60,7 @@ class ExplainRun:
     every_s: float = 2.0
     max_faces: int = 200
     mirror: bool = True
+    skip_bad: bool = False
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.every_s <= 3600:
@@ -95,6 +98,7 @@ def explain(run: ExplainRun, say: Say = lambda _: None) -> dict[str, int]:
         cropped=run.cropped,
         min_face_px=run.min_face_px,
         every_s=run.every_s,
+        skip_bad=run.skip_bad,
         say=say,
     )
     faces = list(itertools.islice(found, run.max_faces))
