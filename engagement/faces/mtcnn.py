@@ -32,7 +32,7 @@ _ROWS = 64
 #: An expected face that O-Net is this sure of needs no search.
 _SURE = 0.9
 #: Beyond the picture is what the networks take for nothing (their pixels go from -1 to 1). Of all fillings tried it
-#: leaves boxes and face features most like those of the whole face (docs/results.md).
+#: leaves boxes and face features most like those of the whole face (docs/tried.md).
 _BEYOND = (127, 127, 127)
 #: Share of a square that must lie in the picture: of less than a quarter of a face nothing is ever claimed.
 _LEAST_INSIDE = 0.25
