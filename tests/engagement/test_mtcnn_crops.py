@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from engagement.faces.mtcnn import MtcnnDetector
+from engagement.geometry import iou_matrix
+from engagement.video import open_video
+from engagement.video.sampling import select
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +52,17 @@ def test_what_the_edge_leaves_of_a_square_is_not_stretched(detector: MtcnnDetect
         np.pad(picture, ((0, 0), (10, 0), (0, 0))), np.array([[1, 11, 60, 70]], np.float32), 30
     )
     assert (crops[0, :, 5:] == whole[0, :, 5:]).all()
+
+
+@pytest.mark.parametrize("side", ["chin", "forehead"])
+def test_a_face_that_the_edge_cuts_is_where_it_was(
+    detector: MtcnnDetector, sample_videos: Path, side: str
+) -> None:
+    with open_video(sorted(sample_videos.glob("*.mp4"))[0]) as reader:
+        rgb = next(iter(select(reader.tickets(), 1))).rgb
+    whole = detector.detect(rgb).boxes_xyxy
+    box = whole[np.argmax(whole[:, 3] - whole[:, 1])]
+    share = 0.25 * (box[3] - box[1])
+    top, bottom = (0, int(box[3] - share)) if side == "chin" else (int(box[1] + share), len(rgb))
+    found = detector.detect(np.ascontiguousarray(rgb[top:bottom])).boxes_xyxy + np.array([0, top, 0, top])
+    assert iou_matrix(box[None], found.astype(np.float32)).max() > 0.8
