@@ -12,7 +12,7 @@ The data flow, one way::
     timelines               tables, events, figures of the session
     reports                 tables -> offline pages
 
-``pipeline.analyze_video`` is the only place that joins them. Importing this package loads nothing.
+``pipeline.Analyzer`` is the only place that joins them. Importing this package loads nothing.
 """
 
 __version__ = "0.1.0"

@@ -19,7 +19,7 @@ from engagement.tracking.appearance import head_colours
 from engagement.tracking.tracker import FaceLook, FaceTracker
 from engagement.types import FaceDetections, Frame, IndexArray
 from engagement.video import open_video
-from engagement.video.discover import is_video
+from engagement.video.discover import videos_in
 from engagement.video.reader import FrameTicket
 
 _COLUMNS = ("video", "start", "end", "label", "person")
@@ -79,11 +79,12 @@ def recordings(inputs: Sequence[Path], label: str | None = None, person: str = "
 
 
 def _in_folder(folder: Path, label: str | None) -> list[Recording]:
+    def refuse(closed: Path, why: str) -> None:
+        raise ConfigError(f"{closed} cannot be searched ({why})", "Check your rights.")
+
     out: list[Recording] = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in videos_in(folder, complain=refuse):
         inside = path.relative_to(folder)
-        if any(part.startswith(".") for part in inside.parts) or not is_video(inside, ()):
-            continue
         # The first folder below is the class; a video beside them is called as its class is.
         own = inside.parts[0] if len(inside.parts) > 1 else re.sub(r"[\s_.-]*\d*$", "", path.stem)
         if label is None:

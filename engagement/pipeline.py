@@ -22,9 +22,10 @@ from engagement.faces.plugins import make_detector
 from engagement.faces.search import FaceFinder
 from engagement.followed import FOLLOWED, settle
 from engagement.records import FaceRecords
+from engagement.runs import ROUNDING_S
 from engagement.smoothing import load_smoother, smooth_further, smooth_persons
 from engagement.stopwatch import Stopwatch
-from engagement.thumbnails import ThumbnailKeeper
+from engagement.thumbnails import UNKNOWN, ThumbnailKeeper
 from engagement.tracking.facenet import FacenetEmbedder
 from engagement.tracking.following import FaceFollower
 from engagement.tracking.persons import TrackSummary
@@ -39,7 +40,7 @@ from engagement.weights.store import LoadedWeights
 
 T = TypeVar("T")
 
-#: For which a last picture is shown if its container does not allow for more.
+#: For which a last picture is shown if its container allows for no time.
 _MOMENT_S = 0.04
 #: Items that may wait between two stages: hides slow ones, holds few pictures.
 _AHEAD = 6
@@ -79,11 +80,13 @@ class SessionResult:
 
     @property
     def end_s(self) -> float:
-        """Where the video ends: as its container says, if all of it is there, else a step after its last picture,
-        which is shown for a moment at least."""
+        """Where the video ends: as its container says, or a moment after the last picture where it says no later; a
+        step after that picture where it says nothing, or not all of it is there."""
         last_s = self.outcome.last_time_s
         declared_s = self.info.duration_s if self.outcome.complete else None
-        return last_s + self.step_s if declared_s is None else max(declared_s, last_s + _MOMENT_S)
+        if declared_s is None:
+            return last_s + self.step_s
+        return declared_s if declared_s > last_s + ROUNDING_S else last_s + _MOMENT_S
 
 
 @dataclass(slots=True, eq=False)
@@ -119,7 +122,7 @@ class Analyzer:
 
     Args:
         config: all options.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        device: one of ``device.CHOICES``.
         detector: another detector than the options name.
         decode_threads: threads that decode, 0 for as many as there are cores. Results are the same.
     """
@@ -225,18 +228,18 @@ class Analyzer:
         followed["owner"] = [found.person.get(int(t), -1) for t in tracks]
         followed = settle(followed, rows["sample"], person, rows["box"])
         return SessionResult(
-            segment.info,
-            segment.outcome,
-            times,
-            np.asarray(segment.frames, np.int64),
-            segment.records,
-            person,
-            np.concatenate(smoothed, axis=1),
-            step_s,
-            followed,
-            segment.thumbnails,
-            found.person,
-            segment.seconds,
+            info=segment.info,
+            outcome=segment.outcome,
+            sample_time_s=times,
+            sample_frame=np.asarray(segment.frames, np.int64),
+            records=segment.records,
+            person=person,
+            smoothed=np.concatenate(smoothed, axis=1),
+            step_s=step_s,
+            followed=followed,
+            thumbnails=segment.thumbnails,
+            person_of_track=found.person,
+            seconds=segment.seconds,
         )
 
     def _tracked(
@@ -289,8 +292,15 @@ class Analyzer:
             item.colours[row],
         )
         if self.config.thumbnails:
+            readable = quality >= self.config.quality.min_quality
             segment.thumbnails.offer(
-                track, frame.time_s, frame.rgb, faces.boxes_xyxy[row], quality, item.pose[row]
+                track,
+                frame.time_s,
+                frame.rgb,
+                faces.boxes_xyxy[row],
+                quality,
+                item.pose[row],
+                int(item.scores.expression_prob[row].argmax()) if readable else UNKNOWN,
             )
 
 

@@ -69,7 +69,7 @@ def join_segments(segments: Sequence[Segment], rate_hz: float) -> Segment:
     before, tracks_before, n_tracks, frames_decoded = first, dict[int, int](), 0, 0
     for segment in segments:
         shared = [i for i, time_s in enumerate(segment.times) if time_s in frame_of]
-        shift = len(frame_of) and max(frame_of.values()) + 1  # nothing shared: both ends are damaged
+        shift = max(frame_of.values(), default=-1) + 1  # where nothing is shared: both ends are damaged
         if shared:
             shift = frame_of[segment.times[shared[0]]] - segment.frames[shared[0]]
         tracks = _matched(before, segment, tracks_before) if segment is not first else {}
@@ -147,10 +147,10 @@ def _outcome(parts: Sequence[DecodeOutcome], frames_decoded: int) -> DecodeOutco
     reasons = dict.fromkeys(part.reason for part in seen if part.reason)
     reasons = reasons or dict.fromkeys(part.reason for part in parts if part.reason)
     return DecodeOutcome(
-        frames_decoded,
-        max(part.last_time_s for part in parts),
-        all(part.complete for part in parts),
-        "; ".join(reasons),
-        sum(part.frames_dropped for part in parts),
-        sum(part.packets_damaged for part in parts),
+        frames_decoded=frames_decoded,
+        last_time_s=max(part.last_time_s for part in parts),
+        complete=all(part.complete for part in parts),
+        reason="; ".join(reasons),
+        frames_dropped=sum(part.frames_dropped for part in parts),
+        packets_damaged=sum(part.packets_damaged for part in parts),
     )

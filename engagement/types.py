@@ -39,6 +39,8 @@ class VideoInfo:
         duration_s: what the container declares, None when it does not.
         codec: name of the video codec.
         backend: which reader decodes it.
+        pixel_aspect: width of a displayed pixel over its height; pictures are given as they are stored. 1 where the
+            container, or the reader, does not say.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class VideoInfo:
     duration_s: float | None
     codec: str
     backend: str
+    pixel_aspect: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

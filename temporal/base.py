@@ -83,8 +83,9 @@ class TemporalSmoother(Protocol):
         name: as the command line has it.
         needs_chips: whether ``run.chips`` must be there.
         chip_px: side of those chips, pixels; 0 where none are needed.
-        context_s: an output at time t depends on samples within t +- context_s, and of the rest only on when the run
-            begins: networks cut it into windows from there, which moves a score by some hundredths at most.
+        context_s: an output at time t depends on samples within t +- context_s (the HMM's next to nothing on others), and
+            of the rest only on when the run begins: networks cut it into windows from there, which moves a score by some
+            hundredths at most.
     """
 
     @property

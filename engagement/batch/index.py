@@ -89,11 +89,9 @@ def _unlisted(root: Path, known: Collection[str]) -> Iterator[dict[str, Any]]:
         summary = read_summary(folder)
         try:
             video = summary["video"] if summary else {}
-            whole = video.get("complete", True)
-            status = status_of(
-                *(str(video["file"]), output, "ok" if whole else "partial", summary or {}),
-                str(video.get("reason") or ""),
-            )
+            how = "ok" if video.get("complete", True) else "partial"
+            reason = str(video.get("reason") or "")
+            status = status_of(str(video["file"]), output, how, summary or {}, reason)
         except (KeyError, TypeError, AttributeError):  # damaged, or of another version
             continue
         yield asdict(status)

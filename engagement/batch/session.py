@@ -13,7 +13,6 @@ import pandas as pd
 from engagement import __version__
 from engagement.batch.results import SUMMARY, is_of_another, read_summary, write_json
 from engagement.calibration.store import Calibration
-from engagement.config import AnalysisConfig
 from engagement.corrections.analysis import Corrections
 from engagement.corrections.carry import Carried
 from engagement.corrections.file import Video
@@ -32,6 +31,8 @@ from engagement.types import TimeArray
 
 #: A recording without a picture for longer has a gap that is worth telling.
 _PAUSE_S = 2.0
+#: Pixels so oblong squeeze faces beyond what detector and classifier know: camcorders' 4:3 and wide PAL, not plain PAL.
+_SQUEEZED = 1.25
 
 
 def write_session(
@@ -78,7 +79,7 @@ def write_session(
     write_tables(tables, folder)
     samples = pd.DataFrame({"time_s": times, "frame_index": result.sample_frame})
     write_parquet(conform(samples, SAMPLES), folder / "samples.parquet")
-    summary = summarise(analyzer, result, tables, config)
+    summary = summarise(analyzer, result, tables)
     summary["video"]["source"] = source
     summary["fingerprint"] = fingerprint
     write_json(folder / SUMMARY, summary)
@@ -109,33 +110,37 @@ def _pauses(times_s: TimeArray, step_s: float) -> str:
     return f"The video has no pictures between {clock(begins_s)} and {clock(ends_s)}{more}."
 
 
-def summarise(
-    analyzer: Analyzer, result: SessionResult, tables: SessionTables, config: AnalysisConfig
-) -> dict[str, Any]:
-    """The content of summary.json, schema 1."""
-    info, outcome, times = result.info, result.outcome, result.sample_time_s
-    nobody = result.person < 0
-    known = set(analyzer.classifier.expression_classes)
-    warnings: list[str] = []
+def _warnings(analyzer: Analyzer, result: SessionResult) -> list[str]:
+    """What a reader of the results must know, a sentence each."""
+    outcome, out = result.outcome, list[str]()
     if not outcome.complete:
-        warnings.append(f"Not all of the video could be read: {outcome.reason}.")
+        out.append(f"Not all of the video could be read: {outcome.reason}.")
     elif outcome.reason:
-        warnings.append(f"Times after such a place may be off: {outcome.reason}.")
-    if pause := _pauses(times, result.step_s):
-        warnings.append(pause)
-    if missing := [
-        c for c in tables.timeline.columns if c.startswith("p_") and c[2:] not in known and c in _EXPRESSION
-    ]:
-        names = ", ".join(c[2:] for c in missing)
-        warnings.append(f"The model in use cannot name: {names}; their probability is 0 throughout.")
-    network: Mapping[str, Any] = {}
-    if analyzer.smoother_weights is not None:
-        network = analyzer.smoother_weights.record.network
-        if not learned_from_scores_of(analyzer.smoother_weights, analyzer.classifier.weights):
-            warnings.append(
-                f"The smoother {config.smoothing.method} learned from the scores of another model than the one in use; "
-                "where their scores mean different things, it is wrong by that."
-            )
+        out.append(f"Times after such a place may be off: {outcome.reason}.")
+    if pause := _pauses(result.sample_time_s, result.step_s):
+        out.append(pause)
+    aspect = result.info.pixel_aspect
+    if max(aspect, 1 / aspect) > _SQUEEZED:
+        out.append(
+            f"The video's pixels are {aspect:.2f} times as wide as high, and pictures are taken as they are stored: faces "
+            "look squeezed and are read less well. `ffmpeg -i VIDEO -vf scale=iw*sar:ih,setsar=1 OUT.mp4` evens them out."
+        )
+    if missing := [c for c in EXPRESSIONS.classes if c not in analyzer.classifier.expression_classes]:
+        out.append(f"The model in use cannot name: {', '.join(missing)}; their probability is 0 throughout.")
+    smoother = analyzer.smoother_weights
+    if smoother is not None and not learned_from_scores_of(smoother, analyzer.classifier.weights):
+        out.append(
+            f"The smoother {analyzer.config.smoothing.method} learned from the scores of another model than the one "
+            "in use; where their scores mean different things, it is wrong by that."
+        )
+    return out
+
+
+def summarise(analyzer: Analyzer, result: SessionResult, tables: SessionTables) -> dict[str, Any]:
+    """The content of summary.json, schema 1."""
+    config, info, outcome, times = analyzer.config, result.info, result.outcome, result.sample_time_s
+    smoother = analyzer.smoother_weights
+    network: Mapping[str, Any] = smoother.record.network if smoother else {}
     return {
         "schema": 1,
         "engagement_version": __version__,
@@ -164,7 +169,7 @@ def summarise(
         **visibility(tables.timeline, len(times)),
         "left_out": {
             "tracks": sum(1 for index in result.person_of_track.values() if index < 0),
-            "samples": int(nobody.sum()),
+            "samples": int((result.person < 0).sum()),
         },
         "limits": {
             "min_face_px": config.detection.min_face_px,
@@ -188,8 +193,5 @@ def summarise(
             for name, head in further_heads(tables.timeline, times, analyzer.classifier.extra_heads).items()
         },
         "models": weights_record(analyzer.weights),
-        "warnings": warnings,
+        "warnings": _warnings(analyzer, result),
     }
-
-
-_EXPRESSION = frozenset(f"p_{c}" for c in EXPRESSIONS.classes)

@@ -18,7 +18,11 @@ class VideoStatus:
         status: ``partial`` when only a part of the video could be decoded.
         reason, hint: what went wrong, and what to do.
         redone: why an earlier result was not kept; empty where there was none.
+        duration_s: length of what was analysed: of a video that could be read in part, of that part.
+        n_persons: who was told apart, shown or not.
+        coverage: share of the samples with a face, 0-1.
         elapsed_s: seconds from beginning to end, 0 for a skipped video.
+        seconds: work by stage; stages overlap in time.
     """
 
     input: str
@@ -44,12 +48,15 @@ def status_of(
     seconds: dict[str, float] | None = None,
 ) -> VideoStatus:
     """The status of a video with results, from their summary."""
+    sampling = summary["sampling"]
+    # Earlier versions did not say where the video ends.
+    length_s = sampling.get("end_s") or summary["video"]["duration_s"] or sampling["last_s"]
     return VideoStatus(
         input,
         output,
         status,
         reason,
-        duration_s=summary["video"]["duration_s"] or summary["sampling"]["last_s"],
+        duration_s=length_s,
         n_persons=summary["n_persons"],
         coverage=summary["coverage"],
         elapsed_s=elapsed_s,

@@ -70,39 +70,48 @@ class VideoWorker:
         begun = time.monotonic()
         config = self.setup.config
         self.place.fetch(video.relative)
-        target = self.place.root / video.relative
-        stored(target)  # a damaged one is said before hours of work
-        calibration = self._calibration(video)
-        before = read_summary(target)
-        redone = ""
-        if before is not None:
-            now = self._fingerprint(facts)
-            self._require_same(video, now, before)
-            changed = differences(before.get("fingerprint"), now)
-            changed += [f"{name} was removed" for name in _NEEDED if not (target / name).is_file()]
-            redone = "--overwrite" if self.setup.overwrite else "; ".join(changed)
-            if not redone:
-                known = self.setup.known
-                summary = bring_up_to_date(target, self.place.root, config.presence, calibration, known)
-                if summary is not None:
-                    news = "nothing changed"
-                    if summary != before:
-                        self.place.publish(video.relative)
-                        news = "names, calibration or who is shown brought up to date"
-                    told = summary["video"]
-                    names = (video.name, video.relative.as_posix())
-                    status, reason = ("skipped", f"finished before, {news}")
-                    if not told.get("complete", True):
-                        status, reason = ("partial", f"{told.get('reason')}; read before, {news}")
-                    return Ended(status_of(*names, status, summary, reason), self._facts)
-                redone = "an opt-out was taken back"
+        stored(self.place.root / video.relative)  # a damaged calibration is said before hours of work
+        kept = self._kept(video, facts)
+        if isinstance(kept, Ended):
+            return kept
         self.place.require_room(video.relative)  # said before hours of work
         with self.place.at_hand(video) as path:
             spans = plan_split(path, config.backend, config.split_s, config.sampling.rate_hz)
             if len(spans) > 1:
-                return Split(tuple(spans), redone, facts)
+                return Split(tuple(spans), kept, facts)
             segment = self.analyzer.read(path, say)
-        return self._finish(video, facts, segment, redone, begun)
+        return self._finish(video, facts, segment, kept, begun)
+
+    def _kept(self, video: FoundVideo, facts: FileFacts) -> Ended | str:
+        """The earlier result, brought up to date; or why it is made again, empty where there is none.
+
+        Raises:
+            OutputError: it is of another video.
+        """
+        target = self.place.root / video.relative
+        before = read_summary(target)
+        if before is None:
+            return ""
+        now = self._fingerprint(facts)
+        self._require_same(video, now, before)
+        if self.setup.overwrite:
+            return "--overwrite"
+        changed = differences(before.get("fingerprint"), now)
+        changed += [f"{name} was removed" for name in _NEEDED if not (target / name).is_file()]
+        if changed:
+            return "; ".join(changed)
+        presence, known = self.setup.config.presence, self.setup.known
+        summary = bring_up_to_date(target, self.place.root, presence, self._calibration(video), known)
+        if summary is None:
+            return "an opt-out was taken back"
+        news = "nothing changed"
+        if summary != before:
+            self.place.publish(video.relative)
+            news = "names, calibration or who is shown brought up to date"
+        status, reason = "skipped", f"finished before, {news}"
+        if not summary["video"].get("complete", True):
+            status, reason = "partial", f"{summary['video'].get('reason')}; read before, {news}"
+        return Ended(status_of(video.name, video.relative.as_posix(), status, summary, reason), self._facts)
 
     def _finish(
         self, video: FoundVideo, facts: FileFacts, segment: Segment, redone: str, begun: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,13 +101,14 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
         raise ConfigError(f"{empty[0]} is empty", "Perhaps a variable that it comes from is not set.")
     crew = parse_crew(given["workers"], given["scheduler"])
     config = _config(given)
+    from engagement.batch.inputs import find_videos
     from engagement.batch.places import is_url, local_path
     from engagement.batch.results import writable
 
     output = local_path(output)
+    videos, unreachable = find_videos(inputs, globs, output)
     if not is_url(output):
         writable(Path(output))
-    videos, unreachable = _find(inputs, globs, output)
     known = _checked_names(output, videos)
     from engagement.batch.index import NotListed
     from engagement.batch.processes import interrupted_when_terminated
@@ -256,70 +256,6 @@ def _say_calibrated(statuses: list[VideoStatus], output: str, quiet: bool) -> No
         if status.status != "failed" and not is_url(output) and not quiet:
             for line in described(read_summary(Path(output) / status.output) or {}):
                 click.echo(f"{status.output}: {line}", err=True)
-
-
-def _find(
-    inputs: tuple[str, ...], globs: tuple[str, ...], output: str
-) -> tuple[list[FoundVideo], list[VideoStatus]]:
-    """Videos that are there, and a failed status for each input, and folder within one, that gives none.
-
-    Raises:
-        ConfigError: nothing is found at all, which is wrong usage; otherwise the others are analysed.
-    """
-    from engagement.batch.places import discover_remote, is_url, local_path
-    from engagement.batch.status import VideoStatus
-    from engagement.video.discover import discover, without_video
-
-    failed: list[VideoStatus] = []
-
-    def fails(given: Path | str, reason: str, hint: str) -> None:
-        failed.append(VideoStatus(str(given), "", "failed", reason, hint))
-
-    given = [local_path(text) for text in inputs]
-    paths = [Path(text) for text in given if not is_url(text)]
-    there = [path for path in paths if path.exists()]
-    for path in paths:
-        if path not in there:
-            fails(path, "does not exist", "Check the path.")
-    exclude = None if is_url(output) else Path(output)
-    found: list[FoundVideo] = []
-    nothing: list[ConfigError] = []
-    try:
-        if there:
-            found = discover(
-                there,
-                globs,
-                exclude,
-                lambda folder, why: fails(folder, f"cannot be searched ({why})", "Check your rights."),
-            )
-    except ConfigError as error:
-        nothing.append(error)
-    # Only what no video is known of is searched again: a folder may hold but links to what was met before.
-    told = {status.input for status in failed}
-    bare = [path for path in there if not any(video.path.is_relative_to(path) for video in found)]
-    for path in without_video([path for path in bare if str(path) not in told], globs, exclude):
-        fails(path, "holds no video", "Take files of other kinds with --glob.")
-    for url in (text for text in given if is_url(text)):
-        try:
-            found += _beside(discover_remote(url, globs), found)
-        except ConfigError as error:
-            nothing.append(error)
-            fails(url, error.message, error.hint)
-    if not found and nothing:
-        raise nothing[0]
-    if not found:
-        raise ConfigError(f"{', '.join(given)} does not exist", "Check the path of the video or folder.")
-    return found, failed
-
-
-def _beside(more: list[FoundVideo], found: list[FoundVideo]) -> list[FoundVideo]:
-    """Videos of a further address, in a numbered folder where their names are taken."""
-    number, top = 2, {video.relative.parts[0].casefold() for video in found}
-    if not any(video.relative.parts[0].casefold() in top for video in more):
-        return more
-    while f"input {number}" in top:
-        number += 1
-    return [replace(video, relative=f"input {number}" / video.relative) for video in more]
 
 
 def _say_where(statuses: list[VideoStatus], output: str, quiet: bool) -> None:

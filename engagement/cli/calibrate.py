@@ -212,7 +212,7 @@ def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: Ma
         click.echo("No label, nothing was written.")
         return
     command = shlex.join(["engagement", "report", str(root)])
-    click.echo(f"Shifts are in logits. Put them into effect: {command}")
+    click.echo(f"Put this into effect: {command}")
 
 
 def _fit(shown: Session, answers: list[Answer], prior: Mapping[str, float]) -> bool:
@@ -224,7 +224,7 @@ def _fit(shown: Session, answers: list[Answer], prior: Mapping[str, float]) -> b
     from engagement.calibration.fit import PriorConfig
     from engagement.calibration.session import fit_session, open_session
     from engagement.calibration.store import FILE, write_calibration
-    from engagement.reports.theme import count
+    from engagement.reports.theme import count, moved
 
     session = open_session(shown.folder, shown.root)
     still = [answer for answer in answers if answer.person in session.people]
@@ -248,7 +248,8 @@ def _fit(shown: Session, answers: list[Answer], prior: Mapping[str, float]) -> b
     write_calibration(calibration, session.folder / FILE)
     for person, own in calibration.persons.items():
         parts = [
-            f"{state} {shift:+.2f} ({count(own.count(state), 'label')})" for state, shift in own.shift.items()
+            f"{state} {moved(shift)} ({shift:+.2f} in logits, by {count(own.count(state), 'label')})"
+            for state, shift in own.shift.items()
         ]
         click.echo(f"{session.video} {person}: {', '.join(parts)}")
     without = [person for person in session.people if person not in calibration.persons]

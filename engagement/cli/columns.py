@@ -6,13 +6,13 @@ import click
 
 
 @click.command()
-@click.argument("table", required=False, type=click.Choice(["timeline", "persons", "events"]))
+@click.argument("table", required=False, type=click.Choice(["timeline", "persons", "events", "samples"]))
 @click.option("--markdown", is_flag=True, help="As a Markdown document.")
 def columns(table: str | None, markdown: bool) -> None:
     """Explain every column of the tables: type, unit, meaning."""
-    from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE
+    from engagement.timelines.columns import EVENTS, PERSONS, SAMPLES, TIMELINE
 
-    tables = {"timeline": TIMELINE, "persons": PERSONS, "events": EVENTS}
+    tables = {"timeline": TIMELINE, "persons": PERSONS, "events": EVENTS, "samples": SAMPLES}
     for name, listed in tables.items():
         if table not in (None, name):
             continue

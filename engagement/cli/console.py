@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
+from itertools import takewhile
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -99,7 +101,7 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
         table.add_column(
             heading, overflow="fold", justify="right" if heading in ("persons", "length", "speed") else "left"
         )
-    for status in statuses:
+    for status, name in zip(statuses, below_common([s.input for s in statuses]), strict=True):
         speed = (
             f"{status.duration_s / status.elapsed_s:.1f}x" if status.duration_s and status.elapsed_s else ""
         )
@@ -108,7 +110,7 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
         reason = status.reason.removeprefix(f"{status.input} ")  # which stands in the first column
         told = ". ".join(part for part in (redone, reason, status.hint, nobody) if part)
         table.add_row(
-            Text(status.input),
+            Text(name),
             _MARKS[status.status],
             "" if status.n_persons is None else str(status.n_persons),
             clock(status.duration_s) if status.duration_s else "",
@@ -116,6 +118,14 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
             Text(told),
         )
     console.print(table)
+
+
+def below_common(paths: Sequence[str]) -> list[str]:
+    """Paths without the folders that all of them share: at 80 columns there is no room for what tells nothing."""
+    split = [path.replace(os.sep, "/").split("/") for path in paths]
+    levels = zip(*(parts[:-1] for parts in split), strict=False)
+    shared = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
+    return ["/".join(parts[shared:]) for parts in split]
 
 
 def _short(name: str, width: int = 32) -> str:

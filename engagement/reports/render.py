@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from engagement.errors import DataError
-from engagement.reports import sentences, theme
+from engagement.reports import moment_sentences, person_sentences, sentences, theme, trust, who
 
 if TYPE_CHECKING:
     import jinja2
     import pandas as pd
+
+    from engagement.timelines.moments import Moment
 
 _ASSETS = "report_assets"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -87,7 +89,8 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         for name, states in recorded(summary).items()
     }
     named = summary.get("expressions") or list(theme.EXPRESSION_COLORS)
-    found = moments.find_moments(_part(summary, "class"))
+    wide = tuple(map(str, limits.get("wide_margin") or ()))
+    found = moments.find_moments(_part(summary, "class"), wide)
     shared = {
         "summary": summary,
         "video": _part(summary, "video"),
@@ -97,7 +100,7 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
         "models": {
             name: model for name, model in _part(summary, "models").items() if isinstance(model, Mapping)
         },
-        "trust": sentences.trust(_part(summary, "models")),
+        "trust": trust.trust(_part(summary, "models")),
         "edits": sentences.edits(summary),
         "sampled": sentences.sampled(summary),
         "css": _resource("report.css"),
@@ -118,8 +121,8 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
             "person": person,
             "before": people[place - 1] if place else None,
             "after": people[place + 1] if place + 1 < len(people) else None,
-            "sentence": sentences.person_sentence(person, limits, length),
-            "calibrated": sentences.calibrated_person(summary, person["id"]),
+            "sentence": person_sentences.person_sentence(person, limits, length),
+            "calibrated": person_sentences.calibrated_person(summary, person["id"]),
             "no_curve": sentences.no_curve(
                 summary, f"no picture of {person['label']}", sentences.number(own["quality"].max())
             ),
@@ -135,21 +138,33 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     for stale in sorted((folder / "persons").glob("*.html")):
         if stale not in pages:
             stale.unlink()
+    intro, told = moment_sentences.stood_out(found)
     context = {
         "people": people,
+        "stood_out": intro,
+        "told": [(m.time_s, _hash(m.start_s, m.end_s), text) for m, text in told],
+        "who": who.who_is_who(people, shared["title"]),
         "sentence": sentences.session_sentence(summary),
         "empty": sentences.empty_text(summary),
         "not_shown": sentences.not_shown(summary),
         "warnings": sentences.warnings(summary),
         "calibrated": sentences.calibrated(summary),
-        "moments": [(m.time_s, _hash(m.start_s, m.end_s), sentences.moment_text(m)) for m in found],
-        "no_moments": "" if found else sentences.nothing_stood_out(_part(summary, "class")),
+        "moments": [
+            (
+                m.time_s,
+                _hash(m.start_s, m.end_s),
+                moment_sentences.moment_text(m),
+                _shifted(m, people, tables, step),
+            )
+            for m in found
+        ],
+        "no_moments": "" if found else moment_sentences.nothing_stood_out(_part(summary, "class"), wide),
         "no_curve": sentences.no_curve(
             summary, "nobody's picture", sentences.number(timeline["quality"].max())
         ),
         "further": further.of_class(summary, length),
         "window": moments.window_s(_part(summary, "class")),
-        "least_change": round(moments.MIN_CHANGE * 100),
+        "least_change": moment_sentences.least_told(wide),
         "class_figure": figures.session_figure(_part(summary, "class"), length, [m.time_s for m in found]),
         "page_data": _page_data(length, lanes, {p["key"]: p["href"] for p in people}),
         **_paths(folder, root),
@@ -248,10 +263,27 @@ def _people(
                 "file": f"{stem}.html",
                 "href": f"persons/{_url(stem)}.html",
                 "pictures": pictures,
-                "seen": sentences.seen_text(row, length),
+                "seen": person_sentences.seen_text(row, length),
+                "readable": person_sentences.readable_share({str(key): value for key, value in row.items()}),
             }
         )
     return people
+
+
+def _shifted(
+    moment: Moment, people: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame], step: float
+) -> list[dict[str, str]]:
+    """People whose own estimates shifted at a moment: name, link to that time, and the picture nearest to it if any."""
+    from engagement.timelines.moments import who_shifted
+
+    known = {person["id"]: person for person in people if person["id"] in tables}
+    shown = []
+    for name in who_shifted(moment, {name: tables[name] for name in known}, step):
+        person = known[name]
+        nearest = min(person["pictures"], key=lambda p: abs(p["time_s"] - moment.time_s), default={"src": ""})
+        href = f"{person['href']}{_hash(moment.start_s, moment.end_s)}"
+        shown.append({"label": person["label"], "href": href, "src": nearest["src"]})
+    return shown
 
 
 def _hash(start_s: float, end_s: float) -> str:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from engagement.labels import WEAK_AUC, WIDE_MARGIN
+from engagement.labels import WIDE_MARGIN
 from engagement.reports.theme import (
     FEW_PEOPLE,
     STATES,
-    about,
     about_percent,
-    clock,
     count,
     duration,
-    share,
 )
-from engagement.timelines.moments import MIN_CHANGE, MIN_PEOPLE, Moment, why_none, window_s
 from engagement.timelines.presence import PresenceConfig
 from engagement.timelines.shifts import record_of, recorded
 from engagement.timelines.summary import band_halfwidth, curve_of
 from engagement.types import SMALLEST_PX
+
+#: Half a band of this width leaves no lead that could count.
+_BEYOND_TELLING = 0.5
 
 
 def session_length(summary: Mapping[str, Any]) -> float:
@@ -132,28 +130,6 @@ def calibrated(summary: Mapping[str, Any]) -> str:
     return f"{text}{others}."
 
 
-def calibrated_person(summary: Mapping[str, Any], person: str) -> str:
-    """By how many labels a person's estimates are calibrated, and whereto; empty for none."""
-    parts = [
-        f"{STATES[state].noun} by {count(int(part.get('labels', 0)), 'label')} "
-        f"({_way(number(part.get('shift')) or 0.0)})"
-        for state, part in recorded(summary).get(person, {}).items()
-        if state in STATES
-    ]
-    if not parts:
-        return ""
-    return (
-        f"Calibrated to this person by labels of this session: {_and(parts)}. The curves are shifted as a whole; when "
-        "they rise and fall is what the model says."
-    )
-
-
-def _way(shift: float) -> str:
-    if abs(shift) < 0.005:
-        return "not moved"
-    return "upwards" if shift > 0 else "downwards"
-
-
 def _shown(summary: Mapping[str, Any]) -> int:
     return int(number(summary.get("n_shown", summary.get("n_persons"))) or 0)
 
@@ -176,18 +152,19 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     n_used = curve_of(curves, "n_used")
     enough = n_used >= min(FEW_PEOPLE, n_used.max(initial=0.0)) if len(n_used) else np.zeros(0, bool)
     enough &= n_used > 0
+    held = _held(summary, len(n_used))
     means: dict[str, float] = {}
     halves: dict[str, float] = {}
     for name in STATES:
         mean = curve_of(curves, name)
         if len(mean) != len(enough) or not np.isfinite(mean[enough]).any():
             continue
-        means[name] = float(np.nanmean(mean[enough]))
+        means[name] = _mean(mean[enough], held[enough])
         low, high = curve_of(curves, f"{name}_lo"), curve_of(curves, f"{name}_hi")
         whole = len(low) == len(high) == len(enough)
         half = band_halfwidth(mean, low, high)[enough] if whole else np.zeros(0)
         # One that is cut off on both sides may reach as far as the scale.
-        halves[name] = float(np.nan_to_num(half, nan=1.0).mean()) if len(half) else math.nan
+        halves[name] = _mean(np.nan_to_num(half, nan=1.0), held[enough]) if len(half) else math.nan
     if not means:
         return "No picture of a face was good enough to estimate anything from."
     order = sorted(means, key=lambda name: -means[name])
@@ -200,34 +177,67 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     shown, readable_at_once = _shown(summary), int(n_used.max())
     if readable_at_once < min(FEW_PEOPLE, shown):
         return f"At most {readable_at_once} of {shown} could be read at a time, too few to speak of the class ({figures})."
-    steps = number(curves.get("step_s")) or 1.0
     need = min(FEW_PEOPLE, readable_at_once)
     some = "that" if need == 1 else f"in which {need} people or more"
-    read = f"n the {duration(steps * enough.sum())} {some} could be read"
-    partly = np.mean(enough) < 0.9
+    read = f"n the {duration(held[enough].sum())} {some} could be read"
+    partly = held[enough].sum() < 0.9 * held.sum()
     # Of one person alone no spread is known; the margin has to do.
     halfwidth = 0.0 if readable_at_once == 1 else halves[first]
-    if not lead >= np.maximum(_margin(summary.get("limits") or {}, first), halfwidth):
-        return (
-            f"No apparent state clearly led {'i' + read if partly else 'over the whole session'} ({figures})."
-        )
+    if not lead >= np.maximum(margin(summary.get("limits") or {}, first), halfwidth):
+        lacking = short_of(lead, summary.get("limits") or {}, first, halfwidth) if len(order) > 1 else ""
+        where = "i" + read if partly else "over the whole session"
+        return f"No apparent state clearly led {where} ({figures}){lacking}."
     who = "people" if shown > 1 else "the person"
     when = f"I{read}," if partly else "Over the whole session"
     text = f"{when} {who} looked more {STATES[first].word} than anything else ({figures})"
-    change = _thirds(curve_of(curves, first), enough)
+    change = _thirds(curve_of(curves, first), enough, held)
     if change is None:
         return f"{text}."
     return f"{text}, from {about_percent(change[0])} in the session's first third to {about_percent(change[1])} in its last."
 
 
-def _margin(limits: Mapping[str, Any], state: str) -> float:
+def margin(limits: Mapping[str, Any], state: str) -> float:
     """By how much a state must lead before it is claimed."""
     told = number(limits.get("state_margin"))
     usual = 0.1 if told is None else told
     return usual * (WIDE_MARGIN if state in (limits.get("wide_margin") or ()) else 1.0)
 
 
-def _thirds(mean: np.ndarray, enough: np.ndarray) -> tuple[float, float] | None:
+def short_of(lead: float, limits: Mapping[str, Any], state: str, spread: float = 0.0) -> str:
+    """By how much a state was ahead, and what would suffice: the end of a sentence that says that none led.
+
+    Args:
+        spread: by how much the lead may be off since people differ, NaN where that is not known.
+    """
+    need = margin(limits, state)
+    if not spread <= _BEYOND_TELLING:
+        return ": people differ too much to say which"
+    why = ", since people differ" if spread > need else ""
+    if not why and need > margin({**limits, "wide_margin": ()}, state):
+        why = " where estimates are this weak"
+    # Rounded apart, so that what fell short does not read as if it had sufficed.
+    ahead, asked = math.floor(lead * 100 + 1e-9), math.ceil(max(need, spread) * 100 - 1e-9)
+    return f": {STATES[state].noun} is {count(ahead, 'point')} ahead, and {asked} are needed{why}"
+
+
+def _held(summary: Mapping[str, Any], n: int) -> np.ndarray:
+    """Seconds that each of the n steps of the class holds: the last one may be shorter than the others."""
+    curves, sampling = summary.get("class") or {}, summary.get("sampling") or {}
+    step = number(curves.get("step_s")) or 1.0
+    last, each = number(sampling.get("last_s")), number(sampling.get("step_s"))
+    held = np.full(n, step)
+    if n and last is not None and each is not None and 0 < last + each - (n - 1) * step < step:
+        held[-1] = last + each - (n - 1) * step
+    return held
+
+
+def _mean(values: np.ndarray, held: np.ndarray) -> float:
+    """Mean of what is known, each value for as long as it holds."""
+    known = np.isfinite(values)
+    return float(np.average(values[known], weights=held[known]))
+
+
+def _thirds(mean: np.ndarray, enough: np.ndarray, held: np.ndarray) -> tuple[float, float] | None:
     """Mean of the first and the last third, when they differ by more than is read into a score."""
     third = len(mean) // 3
     if third < 5:
@@ -235,86 +245,8 @@ def _thirds(mean: np.ndarray, enough: np.ndarray) -> tuple[float, float] | None:
     first, last = mean[:third][enough[:third]], mean[-third:][enough[-third:]]
     if not all(np.isfinite(part).sum() * 2 >= third for part in (first, last)):
         return None  # of a few seconds alone, a third is not known
-    ends = float(np.nanmean(first)), float(np.nanmean(last))
+    ends = _mean(first, held[:third][enough[:third]]), _mean(last, held[-third:][enough[-third:]])
     return ends if abs(ends[1] - ends[0]) >= 0.1 else None
-
-
-def nothing_stood_out(curves: Mapping[str, Any]) -> str:
-    """Why no moments are listed."""
-    why, stretch = why_none(curves), window_s(curves)
-    if why == "short":
-        return f"Too short: two stretches of {duration(stretch)} are compared, which takes {duration(2 * stretch)}."
-    if why == "few":
-        return f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at a time, for long enough."
-    if why == "unlike":
-        return "Nothing could be compared: people differed too much for a mean of the class to say anything."
-    return (
-        f"Nothing stood out: no shift of {MIN_CHANGE * 100:.0f} points or more between neighbouring stretches of "
-        f"{duration(stretch)} exceeded its uncertainty. Slower ones are not listed."
-    )
-
-
-def moment_text(moment: Moment) -> str:
-    """What shifted, by how much, on how many people, how certain."""
-    parts = []
-    for shift in moment.shifts:
-        way = "rose" if shift.after > shift.before else "fell"
-        certain = "far" if shift.clear else "just"
-        parts.append(
-            f"apparent {STATES[shift.state].noun} {way} from about {about(shift.before)} to about "
-            f"{about(shift.after)}\u202f% ({certain} beyond its uncertainty)"
-        )
-    text = f"{_and(parts)}; n\u202f=\u202f{moment.n_people}"
-    if moment.other_people:
-        text += ". Other people were visible before and after, which alone may explain it"
-    return f"{text}."
-
-
-def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length_s: float) -> str:
-    """What is known of one person, and what is not."""
-    seen = share(number(person.get("session_share")))
-    text = f"Seen between {seen_text(person, length_s, ' and ')}, in {seen} of the session"
-    followed = number(person.get("followed_s"))
-    if followed is not None and followed >= 1:
-        text += f" (for a further {followed:.0f}\u202fs the head was followed without a face to read)"
-    pixels = number(person.get("median_face_px"))
-    if pixels is not None:
-        text += f", the face typically {round(pixels)}\u202fpx large"
-    poor = number(person.get("low_quality_share"))
-    if poor is not None and poor >= 0.005:
-        text += f"; {share(poor)} of the pictures were too poor to use"
-    means = {name: number(person.get(f"mean_{name}")) for name in STATES}
-    known = {name: value for name, value in means.items() if value is not None}
-    if not known:
-        return f"{text}. No picture was good enough to estimate anything from."
-    order = sorted(known, key=lambda name: -known[name])
-    figures = ", ".join(f"{STATES[n].noun} {about_percent(known[n])}" for n in order)
-    if len(order) > 1 and known[order[0]] - known[order[1]] < _margin(limits, order[0]):
-        return f"{text}. On average no apparent state clearly led ({figures})."
-    return f"{text}. On average the estimates lean towards {STATES[order[0]].word} ({figures})."
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """What was measured of the models: figures for the folded part, and a note that always shows."""
-
-    figures: Sequence[tuple[str, str, str]]
-    weak: Sequence[tuple[str, float]]
-    unmeasured: Sequence[str]
-
-    @property
-    def note(self) -> str:
-        """Which states are barely better than chance, or were never measured; empty when none."""
-        parts = []
-        if self.weak:
-            named = _and([f"apparent {name} (AUC {value:.2f})" for name, value in self.weak])
-            parts.append(
-                f"Barely better than chance on unseen people: {named}. An AUC of 0.5 is a coin, 1 is never wrong."
-            )
-        if self.unmeasured:
-            named = _and([f"apparent {name}" for name in self.unmeasured])
-            parts.append(f"Not measured on unseen people: {named}. Treat it as a guess.")
-        return " ".join(parts)
 
 
 #: Pictures of faces that belong to nobody: as few come of having looked too seldom.
@@ -322,35 +254,6 @@ _SCRAPS = 10
 
 #: Below the usual limit crops say little, and still something.
 LOW_QUALITY = 0.2
-
-_MEANINGS = {
-    "mean_class_accuracy": "mean over the classes of the share found",
-    "accuracy": "share of pictures named rightly",
-    "auc": "chance that of two people it finds the one who shows the state; 0.5 is a coin",
-    "recall": "mean over the classes of the share found",
-    "macro_f1": "mean over the classes of precision and recall together",
-    "ece": "by how much a stated probability misses on average",
-}
-
-
-def trust(models: Mapping[str, Any]) -> Trust:
-    """Measured figures of the models in use, from ``summary["models"]``."""
-    figures: list[tuple[str, str, str]] = []
-    measured: dict[str, float] = {}
-    for model, record in models.items():
-        metrics = record.get("metrics") if isinstance(record, Mapping) else None
-        for key, value in (metrics or {}).items():
-            found = number(value)
-            if found is None:
-                continue
-            meaning = next((text for part, text in _MEANINGS.items() if part in key.lower()), "")
-            shown = f"{found:.2f}" if abs(found) < 10 else f"{found:.4g}"
-            figures.append((f"{model}: {key.replace('_', ' ')}", shown, meaning))
-            for state in STATES:
-                if key.lower() in (f"daisee_{state}_auc", f"daisee_test_{state}_auc"):
-                    measured[state] = found
-    weak = [(name, measured[name]) for name in STATES if measured.get(name, 1.0) < WEAK_AUC]
-    return Trust(figures, weak, [name for name in STATES if name not in measured])
 
 
 def empty_text(summary: Mapping[str, Any]) -> str:
@@ -386,12 +289,3 @@ def no_curve(summary: Mapping[str, Any], whose: str, best: float | None = None) 
     vain = least is None or least <= LOW_QUALITY or (best is not None and best < LOW_QUALITY)
     lower = "" if vain else f"--min-quality {LOW_QUALITY:g}, or "
     return f"No curve: {whose} was good enough. Try {lower}a recording nearer to the faces."
-
-
-def seen_text(person: Mapping[str, Any], length_s: float, joint: str = "–") -> str:
-    """From when to when somebody was seen."""
-    return joint.join(clock(number(person.get(key)), length_s) for key in ("first_s", "last_s"))
-
-
-def _and(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engagement.labels import UNCERTAIN
@@ -113,3 +113,15 @@ def share(value: float | None) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """1 person, 2 people"""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def moved(shift: float) -> str:
+    """raised, lowered, or left as it is: what a shift of logits did, as far as its two decimals tell"""
+    if abs(shift) < 0.005:
+        return "left as it is"
+    return "raised" if shift > 0 else "lowered"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """one, two and three"""
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -58,28 +58,23 @@ def find_episodes(
         step_s: that a sample stands for; the last one of an episode reaches to the next sample, at most twice as far.
         end_s: of the video, beyond which nothing reaches.
     """
+    n = len(times_s)
+    if not n:
+        return []
     known: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1))
     states = leading(scores, config)
+    goes_on = known[1:] & known[:-1] & (run[1:] == run[:-1]) & (states[1:] == states[:-1])
+    firsts = np.flatnonzero(known & ~np.concatenate([[False], goes_on]))
+    lasts = np.flatnonzero(known & ~np.concatenate([goes_on, [False]]))
     episodes: list[Episode] = []
-    start = -1
-    n = len(times_s)
-    for i in range(n + 1):
-        goes_on = i < n and start >= 0 and known[i] and run[i] == run[start] and states[i] == states[start]
-        if goes_on and known[i - 1]:
-            continue
-        if start >= 0:
-            last = i - 1
-            rows = slice(start, last + 1)
-            follows = i < n and run[i] == run[last]
-            end = (
-                min(float(times_s[i]), float(times_s[last]) + LONGEST_STEPS * step_s)
-                if follows
-                else times_s[last] + step_s
-            )
-            best = float(np.mean(scores[rows].max(axis=1)))
-            end = max(min(float(end), end_s), float(times_s[last]))
-            episodes.append(Episode(float(times_s[start]), end, str(states[start]), best))
-        start = i if i < n and known[i] else -1
+    for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
+        last_s = float(times_s[last])
+        until_s = last_s + step_s
+        if last + 1 < n and run[last + 1] == run[last]:
+            until_s = min(float(times_s[last + 1]), last_s + LONGEST_STEPS * step_s)
+        mean_prob = float(np.mean(scores[first : last + 1].max(axis=1)))
+        until_s = max(min(until_s, end_s), last_s)
+        episodes.append(Episode(float(times_s[first]), until_s, str(states[first]), mean_prob))
     return episodes
 
 

@@ -1,21 +1,21 @@
 """Moments to look at: where the class's estimates shifted, and stayed, by more than their uncertainty.
 
 The rule is meant to be explained in two sentences. At every time, the mean of the stretch before is
-compared with the mean of the stretch after. A shift counts when it is large (``MIN_CHANGE``) and
-exceeds what people differ by (``MIN_RATIO`` standard errors); the largest come first, and within one
-stretch only one time is kept.
+compared with the mean of the stretch after. A shift counts when it is large (``MIN_CHANGE``, twice as much for
+states that are told little better than chance) and exceeds what differences between people explain (``MIN_RATIO``
+standard errors); the largest come first, and within one stretch only one time is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.labels import LEARNER_STATES
+from engagement.labels import LEARNER_STATES, WIDE_MARGIN
 from engagement.timelines.summary import band_halfwidth, curve_of, halfwidths
 
 MAX_MOMENTS = 8
@@ -24,19 +24,29 @@ MIN_CHANGE = 0.1
 MIN_RATIO = 2.5
 _CLEAR_RATIO = 4.0
 _SHORTEST_S, _LONGEST_S, _PARTS = 10.0, 240.0, 20
+MAX_PEOPLE = 5  # named with a moment
+_KNOWN = 0.5  # of a stretch, of one person
 _PRESENT = 0.75  # of a stretch; half-empty ones would compare different people
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One state's shift: means before and after, 0-1; ``clear`` when far beyond its uncertainty."""
+    """One state's shift: means before and after, 0-1.
+
+    Attributes:
+        clear: far beyond what differences between people explain. weak: of a state told little better than chance.
+    """
 
     state: str
     before: float
     after: float
     clear: bool
+    weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +75,19 @@ def window_s(curves: Mapping[str, Any]) -> float:
     return width * step
 
 
-def find_moments(curves: Mapping[str, Any]) -> list[Moment]:
+def find_moments(curves: Mapping[str, Any], wide: Collection[str] = ()) -> list[Moment]:
     """The largest sustained shifts, at most eight, in order of time; often none.
 
     Args:
         curves: the ``class`` part of summary.json: ``step_s``, ``time_s``, ``n_used`` and for every
             state its mean, ``_lo`` and ``_hi``, of equal length, None where nothing is known.
+        wide: states that need twice the change, as they need twice the lead (``EpisodesConfig.wide``).
     """
     times, n_used, step, width = _axis(curves)
     found: dict[int, list[Shift]] = {}
     for state, mean, error in _usable(curves, len(times), n_used):
         for i in _comparable(mean, width):
-            shift = _shift(state, mean, error, i, width)
+            shift = _shift(state, mean, error, i, width, state in wide)
             if shift is not None:
                 found.setdefault(i, []).append(shift)
     best = sorted(found, key=lambda i: (-max(_size(s) for s in found[i]), i))
@@ -85,6 +96,36 @@ def find_moments(curves: Mapping[str, Any]) -> list[Moment]:
         if len(kept) < MAX_MOMENTS and all(abs(i - other) >= width for other in kept):
             kept.append(i)
     return [_moment(times, n_used, step, i, width, found[i]) for i in sorted(kept)]
+
+
+def least_change(weak: bool) -> float:
+    """By how much a mean must shift, 0-1."""
+    return MIN_CHANGE * (WIDE_MARGIN if weak else 1.0)
+
+
+def who_shifted(
+    moment: Moment, tables: Mapping[str, pd.DataFrame], step_s: float, most: int = MAX_PEOPLE
+) -> list[str]:
+    """Of whom the estimates themselves shifted as the class's did, by as much as is asked of it: the clearest, at most so
+    many, in the order of ``tables``.
+
+    Args:
+        tables: rows of the timeline of each person who is asked about. step_s: that a sample stands for.
+    """
+    shift = moment.shifts[0]
+    sign = 1 if shift.after > shift.before else -1
+    changes: dict[str, float] = {}
+    for person, rows in tables.items():
+        times, scores = rows["time_s"].to_numpy(np.float64), rows[f"s_{shift.state}"].to_numpy(np.float64)
+        means = []
+        for begin, end in ((moment.start_s, moment.time_s), (moment.time_s, moment.end_s)):
+            known = scores[(times >= begin) & (times < end) & np.isfinite(scores)]
+            if len(known) and len(known) * step_s >= _KNOWN * (end - begin):
+                means.append(float(known.mean()))
+        if len(means) == 2 and sign * (means[1] - means[0]) >= least_change(shift.weak):
+            changes[person] = sign * (means[1] - means[0])
+    clearest = sorted(changes, key=lambda person: -changes[person])[:most]
+    return [person for person in tables if person in clearest]
 
 
 def why_none(curves: Mapping[str, Any]) -> Literal["short", "few", "unlike", "calm"]:
@@ -130,16 +171,16 @@ def _comparable(mean: Floats, width: int) -> Iterator[int]:
             yield i
 
 
-def _shift(state: str, mean: Floats, error: Floats, i: int, width: int) -> Shift | None:
+def _shift(state: str, mean: Floats, error: Floats, i: int, width: int, weak: bool) -> Shift | None:
     """What shifted at a position, if it was more than chance."""
     before, after = slice(i - width, i), slice(i, i + width)
     ends = float(np.nanmean(mean[before])), float(np.nanmean(mean[after]))
     # The same people lie behind neighbouring points: averaging over time removes no error.
     spread = float(np.hypot(np.nanmean(error[before]), np.nanmean(error[after])))
     ratio = abs(ends[1] - ends[0]) / max(spread, 0.01)
-    if abs(ends[1] - ends[0]) < MIN_CHANGE or ratio < MIN_RATIO:
+    if abs(ends[1] - ends[0]) < least_change(weak) or ratio < MIN_RATIO:
         return None
-    return Shift(state, ends[0], ends[1], ratio >= _CLEAR_RATIO)
+    return Shift(state, ends[0], ends[1], ratio >= _CLEAR_RATIO, weak)
 
 
 def _size(shift: Shift) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +58,24 @@ class TableOptions:
         return len(sample) * self.step_s - (beyond if len(times_s) - 1 in sample else 0.0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Own:
+    """What there is of one person.
+
+    Attributes:
+        rows: the records of the face, in order of time.
+        followed: rows of FOLLOWED between the first of them and the last.
+        scores: (len(rows), 10) smoothed; NaN where nothing is claimed.
+        further: (len(rows), k) smoothed scores of further classes.
+    """
+
+    name: str
+    rows: NDArray[np.void]
+    followed: NDArray[np.void]
+    scores: FloatArray
+    further: FloatArray
+
+
 def person_name(index: int) -> str:
     """P01, P02, …"""
     return f"P{index + 1:02d}"
@@ -89,38 +107,23 @@ def build_tables(
     if followed is None:
         followed = np.zeros(0, FOLLOWED)
 
-    timelines: list[pd.DataFrame] = []
-    persons: list[dict[str, Any]] = []
-    events: list[dict[str, Any]] = []
+    people: list[_Own] = []
     for index in range(int(person.max(initial=-1)) + 1):
         own = rows[person == index]
-        name = names[index] if names else person_name(index)
-        seen = own["sample"]
-        times = times_s[seen]
-        run = find_runs(times, options.max_gap_s)
-        valid = own["quality"] >= options.min_quality
-        curves, own_classes = np.split(smoothed[person == index], [len(smoothed_scores())], axis=1)
+        scores, further_scores = np.split(smoothed[person == index], [len(smoothed_scores())], axis=1)
         between = followed[followed["owner"] == index]
-        between = between[(between["sample"] > seen[0]) & (between["sample"] < seen[-1])]
-        timelines.append(_timeline(name, times_s, frames, own, between, curves, own_classes, options))
-        persons.append(_person(name, times_s, own, len(between), valid, curves, own_classes, options))
-        for episode in find_episodes(
-            times, curves[:, _E:], run, options.step_s, options.episodes, options.end_s
-        ):
-            events.append(
-                {
-                    "person_id": name,
-                    "start_s": episode.start_s,
-                    "end_s": episode.end_s,
-                    "state": episode.state,
-                    "mean_prob": episode.mean_prob,
-                }
-            )
+        first, last = own["sample"][[0, -1]]
+        between = between[(between["sample"] > first) & (between["sample"] < last)]
+        name = names[index] if names else person_name(index)
+        people.append(_Own(name, own, between, scores, further_scores))
+    timelines = [_timeline(own, times_s, frames, options) for own in people]
     timeline = pd.concat(timelines, ignore_index=True) if timelines else pd.DataFrame()
+    persons = pd.DataFrame([_figures(own, times_s, options) for own in people])
+    events = pd.DataFrame([event for own in people for event in _events(own, times_s, options)])
     return SessionTables(
         _table(timeline, TIMELINE, options.extra),
-        _table(pd.DataFrame(persons), PERSONS, options.extra),
-        _table(pd.DataFrame(events), EVENTS),
+        _table(persons, PERSONS, options.extra),
+        _table(events, EVENTS),
     )
 
 
@@ -131,85 +134,63 @@ def _table(found: pd.DataFrame, columns: tuple[Column, ...], extra: Sequence[str
     return conform(found, columns).assign(**{name: found[name].to_numpy("float64") for name in wanted})
 
 
-def _timeline(
-    name: str,
-    times_s: TimeArray,
-    frames: IndexArray,
-    own: NDArray[np.void],
-    between: NDArray[np.void],
-    smoothed: FloatArray,
-    own_classes: FloatArray,
-    options: TableOptions,
-) -> pd.DataFrame:
+def _timeline(own: _Own, times_s: TimeArray, frames: IndexArray, options: TableOptions) -> pd.DataFrame:
     """One row per sampled time between first and last sight; what was not observed is empty."""
     import pandas as pd
 
-    first, last = int(own["sample"][0]), int(own["sample"][-1])
+    rows = own.rows
+    first, last = int(rows["sample"][0]), int(rows["sample"][-1])
     n = last - first + 1
-    at = own["sample"] - first
 
-    def spread(values: NDArray[Any]) -> NDArray[np.float64]:
+    def spread(values: NDArray[Any], sample: IndexArray) -> NDArray[np.float64]:
         out = np.full((n, *values.shape[1:]), np.nan)
-        out[at] = values
+        out[sample - first] = values
         return out
 
     observed, followed = np.zeros(n, bool), np.zeros(n, bool)
-    observed[at] = True
-    followed[between["sample"] - first] = True
-    head = np.full((n, 4), np.nan)
-    head[followed] = between["box"]
+    observed[rows["sample"] - first] = True
+    followed[own.followed["sample"] - first] = True
     columns: dict[str, Any] = {
-        "person_id": name,
+        "person_id": own.name,
         "time_s": times_s[first : last + 1],
         "frame_index": frames[first : last + 1],
         "observed": observed,
         "followed": followed,
-        **{f"head_{name}": head[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
     }
-    blocks = [
-        (("x1", "y1", "x2", "y2"), own["box"]),
-        (("detection_score",), own["score"][:, None]),
-        (("quality",), own["quality"][:, None]),
-        (("yaw_deg", "pitch_deg", "roll_deg"), own["pose"]),
-        (raw_scores(), own["prob"]),
-        (smoothed_scores(), smoothed),
-        (further(TIMELINE, options.extra), np.concatenate([own["extra"], own_classes], axis=1)),
-    ]
-    for names, values in blocks:
-        filled = spread(values)
-        for i, column in enumerate(names):
-            columns[column] = filled[:, i]
+    further_scores = np.concatenate([rows["extra"], own.further], axis=1)
+    for names, values, sample in (
+        (("head_x1", "head_y1", "head_x2", "head_y2"), own.followed["box"], own.followed["sample"]),
+        (("x1", "y1", "x2", "y2"), rows["box"], rows["sample"]),
+        (("detection_score",), rows["score"][:, None], rows["sample"]),
+        (("quality",), rows["quality"][:, None], rows["sample"]),
+        (("yaw_deg", "pitch_deg", "roll_deg"), rows["pose"], rows["sample"]),
+        (raw_scores(), rows["prob"], rows["sample"]),
+        (smoothed_scores(), own.scores, rows["sample"]),
+        (further(TIMELINE, options.extra), further_scores, rows["sample"]),
+    ):
+        columns |= zip(names, spread(values, sample).T, strict=True)
     return pd.DataFrame(columns)
 
 
-def _person(
-    name: str,
-    times_s: TimeArray,
-    own: NDArray[np.void],
-    n_followed: int,
-    valid: NDArray[np.bool_],
-    smoothed: FloatArray,
-    own_classes: FloatArray,
-    options: TableOptions,
-) -> dict[str, Any]:
-    first, last = int(own["sample"][0]), int(own["sample"][-1])
-    used = np.isfinite(smoothed).all(axis=1)
-    means = (
-        smoothed[used].mean(axis=0, dtype=np.float64) if used.any() else np.full(smoothed.shape[1], np.nan)
-    )
+def _figures(own: _Own, times_s: TimeArray, options: TableOptions) -> dict[str, Any]:
+    """The row of the table of persons."""
+    sample, scores = own.rows["sample"], own.scores
+    first, last = int(sample[0]), int(sample[-1])
+    used = np.isfinite(scores).all(axis=1)
+    means = scores[used].mean(axis=0, dtype=np.float64) if used.any() else np.full(scores.shape[1], np.nan)
     top = int(np.argmax(means[:_E])) if used.any() else -1
-    side = (own["box"][:, 2:] - own["box"][:, :2]).max(axis=1)
+    side = (own.rows["box"][:, 2:] - own.rows["box"][:, :2]).max(axis=1)
     out: dict[str, Any] = {
-        "person_id": name,
+        "person_id": own.name,
         "first_s": float(times_s[first]),
         "last_s": float(times_s[last]),
-        "observed_s": options.seconds(own["sample"], times_s),
-        "followed_s": n_followed * options.step_s,
-        "coverage": len(own) / (last - first + 1),
-        "session_share": len(own) / len(times_s),
-        "n_samples": len(own),
+        "observed_s": options.seconds(sample, times_s),
+        "followed_s": len(own.followed) * options.step_s,
+        "coverage": len(sample) / (last - first + 1),
+        "session_share": len(sample) / len(times_s),
+        "n_samples": len(sample),
         "n_used": int(used.sum()),
-        "low_quality_share": float((~valid).mean()),
+        "low_quality_share": float((own.rows["quality"] < options.min_quality).mean()),
         "median_face_px": float(np.median(side)),
         "top_expression": EXPRESSIONS.classes[top] if top >= 0 else None,
         "top_expression_prob": float(means[top]) if top >= 0 else np.nan,
@@ -218,7 +199,16 @@ def _person(
     for i, state in enumerate(LEARNER_STATES.classes):
         out[f"mean_{state}"] = float(means[_E + i])
         out[f"labels_{state}"] = 0
-    for column, values in zip(further(PERSONS, options.extra), own_classes.T, strict=True):
+    for column, values in zip(further(PERSONS, options.extra), own.further.T, strict=True):
         known = values[np.isfinite(values)]
         out[column] = float(known.mean(dtype=np.float64)) if len(known) else np.nan
     return out
+
+
+def _events(own: _Own, times_s: TimeArray, options: TableOptions) -> list[dict[str, Any]]:
+    """The person's rows of the table of events."""
+    times = times_s[own.rows["sample"]]
+    run = find_runs(times, options.max_gap_s)
+    states = own.scores[:, _E:]
+    found = find_episodes(times, states, run, options.step_s, options.episodes, options.end_s)
+    return [{"person_id": own.name, **asdict(episode)} for episode in found]

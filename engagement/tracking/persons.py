@@ -48,7 +48,8 @@ class PersonsConfig:
             ``appearance`` without any, ``off`` makes every track a person.
         identity_weights: file of facenet's weights; None for the cache where facenet-pytorch keeps it.
         identity_sha256: first 16 digits of that file's hash, see ``short_digest``.
-        min_samples: a track seen less often begins no person.
+        min_samples: a track seen less often begins no person; where tracks are joined (not ``off``), nor does one seen
+            fewer than four times.
         min_mean_score: nor does one whose mean detector score is lower; a large face needs a higher one.
         min_best_score: nor one whose best score is: chance faces in a wall or a sleeve are doubtful
             throughout, while a person is seen well at least once.

@@ -7,11 +7,10 @@ package loads no decoding library.
 from __future__ import annotations
 
 import importlib
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engagement.errors import BackendUnavailable, ConfigError, VideoError
+from engagement.errors import BackendUnavailable, ConfigError
 
 if TYPE_CHECKING:
     from engagement.video.reader import VideoReader
@@ -45,11 +44,9 @@ def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> Vid
     Raises:
         ConfigError: no backend has that name.
         BackendUnavailable: its library is not installed or does not load here.
-        VideoError: the file cannot be read as a video.
+        VideoError: it is no file (but a pipe, say), or cannot be read as a video.
     """
     path = Path(path)
-    if _waits(path):
-        raise VideoError(f"{path} is no file", "Give a video file, or a folder of some.")
     name = AUTO_BACKEND if backend == "auto" else backend
     if name not in _READERS:
         raise ConfigError(
@@ -66,12 +63,3 @@ def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> Vid
             f"Install it with 'pip install {distribution}', or choose {others}",
         ) from error
     return reader_class(path, threads)
-
-
-def _waits(path: Path) -> bool:
-    """Whether it is something like a pipe, from which nothing comes until somebody writes."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:  # the reader says what is wrong
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

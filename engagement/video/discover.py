@@ -123,17 +123,27 @@ def _candidates(
 ) -> Iterator[_Candidate]:
     if given.is_dir():
         input_name = given.resolve().name
-        matches = [
-            path
-            for path in _walk(given, exclude, complain)
-            if is_video(path.relative_to(given), globs) and _is_to_be_read(path)
-        ]
-        for path in sorted(matches, key=lambda path: _order(path.relative_to(given))):
+        for path in videos_in(given, globs, exclude, complain):
             yield _Candidate(path, path.relative_to(given), input_name)
     elif given.exists():
         yield _Candidate(given, PurePath(given.name), given.resolve().parent.name)
     else:
         raise ConfigError(f"{given} does not exist", "Check the spelling of the path")
+
+
+def videos_in(
+    folder: Path,
+    globs: Sequence[str] = (),
+    exclude: Path | None = None,
+    complain: Complain = lambda *_: None,
+) -> list[Path]:
+    """Videos in a folder and all its subfolders, sorted by name; arguments as of :func:`discover`."""
+    found = [
+        path
+        for path in _walk(folder, exclude, complain)
+        if is_video(path.relative_to(folder), globs) and _is_to_be_read(path)
+    ]
+    return sorted(found, key=lambda path: _order(path.relative_to(folder)))
 
 
 def _is_to_be_read(path: Path) -> bool:

@@ -5,6 +5,8 @@ later, but 0 or in decoding order where packets carry no presentation time (H.26
 streams). Such streams are recognised by their first frames and timed by index / mean rate, which
 is only right when their rate is constant; hence ``exact_times`` is False. OpenCV reports no duration
 of the video stream; a cut-short file is recognised by its frame count in MP4, MOV and AVI only.
+FFmpeg refuses to convert interlaced pictures, which OpenCV (4.13, 5.0) does not notice: it gives what lay in
+memory, the same for every frame. Such files are refused, and so are those in which nothing ever changes.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from engagement.video.reader import (
 )
 
 _PROBED_FRAMES = 24
+_PROBED_PLACES, _UNKNOWN_LENGTH_S = 8, 80.0
 _TIME_EPSILON_S = 1e-6
 _STAMP_EPSILON_S = 1e-4
 _STEPS_BACK_S = (0.5, 5.0, 30.0)
@@ -54,9 +57,14 @@ class OpenCvReader(VideoReader):
         self._threads = threads
         capture = self._open()
         try:
-            stamps = [_stamp(capture) for _ in range(_PROBED_FRAMES) if capture.grab()]
+            stamps, changes = _probed(capture)
             if not stamps:
                 raise nothing_decodable(self._path)
+            if len(stamps) > 1 and not changes and not _changes_later(capture):
+                raise VideoError(
+                    f"OpenCV gives one picture throughout {self._path}, as it does where they are interlaced",
+                    "Choose the pyav backend",
+                )
             self._stamped = all(earlier < later for earlier, later in pairwise(stamps))
             rate = capture.get(cv2.CAP_PROP_FPS)
             self._step_s = 1 / rate if 1e-4 < rate < 1000 else 0.04
@@ -184,6 +192,33 @@ def _open(path: Path, threads: int) -> cv2.VideoCapture:
         # OpenCV does not say why; a file with sound only is refused like one that is no video.
         raise not_a_video(path, "or it has no video stream")
     return capture
+
+
+def _probed(capture: cv2.VideoCapture) -> tuple[list[float], bool]:
+    """Stamps of the first frames, and whether their pictures differ."""
+    stamps, first, changes = list[float](), None, False
+    while len(stamps) < _PROBED_FRAMES and capture.grab():
+        stamps.append(_stamp(capture))
+        if first is None:
+            first = capture.retrieve()[1]
+        elif not changes:
+            changes = not np.array_equal(first, capture.retrieve()[1])
+    return stamps, changes
+
+
+def _changes_later(capture: cv2.VideoCapture) -> bool:
+    """Whether pictures from all over the file differ."""
+    frames, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+    length_s = frames / rate if frames > 0 and rate > 0 else _UNKNOWN_LENGTH_S
+    first = None
+    for place in range(_PROBED_PLACES):
+        capture.set(cv2.CAP_PROP_POS_MSEC, length_s * 1000 * place / _PROBED_PLACES)
+        if capture.grab():
+            picture = capture.retrieve()[1]
+            first = picture if first is None else first
+            if not np.array_equal(first, picture):
+                return True
+    return False
 
 
 def _stamp(capture: cv2.VideoCapture) -> float:

@@ -87,12 +87,13 @@ def short_digest(option: str, file: str) -> str:
     Raises:
         ConfigError: it cannot be read; ``option`` is what it was given with.
     """
+    remedy = "Give the path of the model's file."
+    if Path(file).is_fifo():  # nothing comes until somebody writes, and then only once
+        raise ConfigError(f"{option} {file} is a pipe", remedy)
     try:
         return sha256_of(Path(file))[:16]
     except OSError as error:
-        raise ConfigError(
-            f"{option} {file} cannot be read ({error.strerror})", "Give the path of the model's file."
-        ) from error
+        raise ConfigError(f"{option} {file} cannot be read ({error.strerror})", remedy) from error
 
 
 def folder() -> Path:

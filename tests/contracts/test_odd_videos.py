@@ -150,3 +150,46 @@ def test_a_wild_stamp_between_good_ones_changes_no_time(tmp_path: Path, wild_ms:
         assert reader.outcome.complete, reader.outcome.reason
         assert reader.info.duration_s == pytest.approx(4.0, abs=0.05)
         assert [media.read_code(reader.frame_at(k * 0.04).rgb) for k in (49, 50, 51, 90)] == [49, 50, 51, 90]
+
+
+@pytest.mark.parametrize("name", ["pyav", "opencv"])
+def test_random_access_into_a_stream_without_a_container(name: str, tmp_path: Path) -> None:
+    """As a Raspberry Pi's camera writes it: no packet has a time."""
+    video = media.write_video(
+        tmp_path / "clip.mp4", range(0, 2000, 40), b_frames=2, codec_options={"g": "12"}
+    )
+    path = tmp_path / "clip.h264"
+    ffmpeg("-i", video, "-c", "copy", path)
+    with open_video(path, name) as reader:
+        seen = [(t.index, t.time_s, media.read_code(t.load())) for t in reader.tickets()]
+    assert [code for _, _, code in seen] == list(range(50))
+    with open_video(path, name) as reader:
+        for index, time_s, code in (seen[30], seen[7], seen[49]):
+            frame = reader.frame_at(time_s)
+            assert (frame.index, frame.time_s, media.read_code(frame.rgb)) == (index, time_s, code)
+
+
+@pytest.mark.parametrize("options", [("-c:v", "libx264"), ("-c:v", "mpeg2video"), ("-c:v", "ffv1")])
+def test_interlaced_pictures_are_shown_or_refused(
+    options: tuple[str, ...], backend: str, tmp_path: Path
+) -> None:
+    """As camcorders and DVDs have them."""
+    video = media.write_video(tmp_path / "clip.mkv", range(0, 2000, 40))
+    path = tmp_path / "interlaced.mkv"
+    fields = () if "ffv1" in options else ("-flags", "+ilme+ildct")
+    ffmpeg("-i", video, "-vf", "setfield=tff", *options, *fields, path)
+    codes, said = list[int](), ""
+    try:
+        with open_video(path, backend) as reader:
+            codes = [media.read_code(ticket.load()) for ticket in reader.tickets()]
+    except VideoError as error:
+        said = str(error)
+    assert codes == list(range(50)) or (backend == "opencv" and "interlaced" in said and "pyav" in said)
+
+
+def test_a_still_beginning_is_no_sign_of_interlaced_pictures(tmp_path: Path) -> None:
+    source = "color=gray:size=96x64:rate=10:duration=4"
+    path = tmp_path / "still.mp4"
+    ffmpeg("-f", "lavfi", "-i", source, "-vf", "drawbox=t=fill:enable='gte(t,3)'", "-g", "10", path)
+    with open_video(path, "opencv") as reader:
+        assert len(list(reader.tickets())) == 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +82,12 @@ def labelled(out: Path, engagement: Command) -> Path:
     rows = [r for r in csv.DictReader(io.StringIO(text)) if r["person"] in ("P01", "P03")]
     lines = [f"{r['video']},{r['person']},{r['time_s']},engagement,{r['person'] == 'P01'}\n" for r in rows]
     path = label_file(out.parent / "labels.csv", "".join(lines))
-    assert engagement("calibrate", out, "--labels", path).status == 0
+    run = engagement("calibrate", out, "--labels", path)
+    assert run.status == 0
+    # What was done comes in words before its figure.
+    assert re.search(
+        r"engagement (raised|lowered|left as it is) \([+-]\d\.\d\d in logits, by \d+ labels\)", run.out
+    )
     return out
 
 
@@ -138,7 +144,7 @@ def test_the_report_smooths_shifted_scores_and_says_so(labelled: Path, engagemen
     assert persons["labels_confusion"].sum() == 0
     moved = (persons["mean_engagement"] - means).to_dict()
     assert moved["P01"] > 0.05 and moved["P03"] < -0.05 and moved["P02"] == moved["P04"] == 0
-    assert "engagement by 6 labels (upwards)" in (folder / "persons" / "P01.html").read_text(encoding="utf-8")
+    assert "engagement by 6 labels (raised)" in (folder / "persons" / "P01.html").read_text(encoding="utf-8")
     assert "alibrated" not in (folder / "persons" / "P02.html").read_text(encoding="utf-8")
     assert "2 people are calibrated" in (folder / "session.html").read_text(encoding="utf-8")
     assert (folder / FILE).is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
@@ -97,6 +98,13 @@ def test_files_that_are_no_model_give_one_clear_line(tmp_path: Path, capfd) -> N
     with pytest.raises(ConfigError, match="mtcnn brings its own"):
         DetectorConfig("mtcnn", str(junk))
     assert capfd.readouterr() == ("", "")  # OpenCV's own chatter is kept from the user
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_the_place_of_a_model_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(ConfigError, match=r"--detector-weights .*pipe\.onnx is a pipe"):
+        DetectorConfig("yunet", str(tmp_path / "pipe.onnx"))
 
 
 def test_a_changed_model_file_is_another_configuration(tmp_path: Path) -> None:

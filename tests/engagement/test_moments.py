@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from engagement.labels import LEARNER_STATES
-from engagement.timelines.moments import MAX_MOMENTS, find_moments, why_none, window_s
+from engagement.reports.moment_sentences import least_told, moment_text, stood_out
+from engagement.reports.render import render_session
+from engagement.timelines.moments import (
+    MAX_MOMENTS,
+    Moment,
+    Shift,
+    find_moments,
+    who_shifted,
+    why_none,
+    window_s,
+)
 from engagement.timelines.summary import band_halfwidth, class_curves, halfwidths
+from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder
 
 
 def curves(
@@ -39,6 +53,28 @@ def test_finds_a_lasting_shift_where_it_is() -> None:
     ]
     assert found[0].n_people == 12
     assert not found[0].other_people
+
+
+def test_a_state_told_little_better_than_chance_needs_twice_the_change() -> None:
+    """As it needs twice the lead before it is claimed."""
+    small, large = ({"boredom": step_at(400, 150, 0.3, after)} for after in (0.45, 0.55))
+    assert len(find_moments(curves(small))) == 1
+    assert find_moments(curves(small), ("boredom", "confusion")) == []
+    assert len(find_moments(curves(small), ("confusion",))) == 1
+    (moment,) = find_moments(curves(large), ("boredom", "confusion"))
+    assert moment.shifts[0].weak
+    assert (
+        "rose from about 30 to about 55\u202f% (a weak estimate): far more than differences between the 12"
+        in (moment_text(moment))
+    )
+
+
+def test_the_page_says_by_how_much_each_state_must_shift() -> None:
+    assert least_told(()) == "10 points"
+    assert least_told(("boredom", "confusion")) == (
+        "10 points (20 for boredom and confusion, told little better than chance)"
+    )
+    assert least_told(LEARNER_STATES.classes) == "20 points"
 
 
 def test_states_that_shift_together_are_one_moment() -> None:
@@ -121,6 +157,69 @@ def test_at_most_eight_apart_and_in_order() -> None:
     assert len(found) == MAX_MOMENTS
     assert times == sorted(times)
     assert np.diff(times).min() >= window_s(curves({"engagement": blocks}))
+
+
+def test_the_first_sentence_leads_to_the_largest_moments(tmp_path: Path) -> None:
+    """Of many the largest three; of none nothing."""
+    rise_and_fall = np.repeat([0.3, 0.6, 0.3], 130)
+    intro, told = stood_out(find_moments(curves({"boredom": rise_and_fall}), ("boredom",)))
+    assert intro == "Two moments stood out"
+    assert [text for _, text in told] == ["apparent boredom rose (a weak estimate)", "it fell"]
+    many = {"boredom": np.repeat([0.3, 0.6, 0.3, 0.7, 0.2], 80)}
+    intro, told = stood_out(find_moments(curves(many)))
+    assert intro == "Four moments stood out, the largest of them"
+    assert len(told) == 3
+    assert [round(m.time_s) for m, _ in told][1:] == [1200, 1600]
+    assert stood_out([]) == ("", [])
+
+    data = fabricate(3, 60)
+    summary = summary_of(data, "a.mp4") | {"class": curves({"boredom": rise_and_fall}, step=60 / 390)}
+    write_folder(tmp_path / "a", data, summary)
+    page = render_session(tmp_path / "a", tmp_path, {})[0].read_text(encoding="utf-8")
+    (lead,) = re.findall(r'<p class="lead">(.*?)</p>', page)
+    assert re.search(
+        r'Two moments stood out: <a href="#t=\d+-\d+">0:20</a> apparent boredom rose, <a href="#t=\d+-\d+">0:40</a> it fell\.$',
+        lead,
+    )
+
+
+def _timeline(changes: dict[str, tuple[float, float]]) -> dict[str, pd.DataFrame]:
+    """Boredom of people before and after 60 s of 120 s, twice a second; NaN where nobody could be read."""
+    times = np.arange(0, 120, 0.5)
+    return {
+        person: pd.DataFrame({"time_s": times, "s_boredom": np.where(times < 60, before, after)})
+        for person, (before, after) in changes.items()
+    }
+
+
+def test_those_are_named_who_shifted_themselves_in_order_of_appearance() -> None:
+    moment = Moment(60.0, 0.0, 120.0, (Shift("boredom", 0.4, 0.6, True),), 5, False)
+    tables = _timeline({"P01": (0.4, 0.55), "P02": (0.4, 0.41), "P03": (0.6, 0.3), "P04": (0.2, 0.7)})
+    tables |= _timeline({"P05": (np.nan, 0.7)})
+    assert who_shifted(moment, tables, 0.5) == ["P01", "P04"]
+    assert who_shifted(moment, tables, 0.5, most=1) == ["P04"]
+    assert who_shifted(moment, tables, 0.1) == []  # a fifth of the stretches alone is known
+    weak = Moment(60.0, 0.0, 120.0, (Shift("boredom", 0.4, 0.6, True, True),), 5, False)
+    assert who_shifted(weak, tables, 0.5) == ["P04"]
+    fell = Moment(60.0, 0.0, 120.0, (Shift("boredom", 0.6, 0.4, True),), 5, False)
+    assert who_shifted(fell, tables, 0.5) == ["P03"]
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_faces_at_a_moment_are_pictures_that_exist_and_lead_there(tmp_path: Path, pictures: bool) -> None:
+    data = fabricate(3, 60)
+    rows = data["timeline"]
+    rows["s_boredom"] = np.where(rows["time_s"] < 30, 0.2, 0.8)
+    data["persons"].loc[0, "name"] = "<b>Ana"
+    summary = summary_of(data, "a.mp4") | {"class": class_curves(rows, data["times"])}
+    write_folder(tmp_path / "a", data, summary)
+    made = portraits(["P01", "P02", "P03"], 60) if pictures else {}
+    page = render_session(tmp_path / "a", tmp_path, made)[0].read_text(encoding="utf-8")
+    (named,) = re.findall(r'(?s)<span class="shifted">(.*?)</span></span></li>', page)
+    assert set(re.findall(r'href="persons/(P\d\d)\.html#t=\d+-\d+"', named)) <= {"P01", "P02", "P03"}
+    assert "&lt;b&gt;Ana" in named and "<b>" not in named
+    assert named.count("<img") == (named.count("<a ") if pictures else 0)
+    assert named.count("<a ") >= 2
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from engagement.reports import theme
 from engagement.reports.figures import ORIGIN_MS, expressions_figure, states_figure
 from engagement.reports.lanes import person_lane
 from engagement.reports.render import render_index, render_session, write_assets
-from engagement.reports.sentences import session_sentence, trust
+from engagement.reports.sentences import session_sentence
 from engagement.reports.theme import EXPRESSION_COLORS
 from engagement.reports.thinning import fewer, spans, thin, with_gaps
+from engagement.reports.trust import trust
 from tests.engagement.corrected_sessions import write_output
 from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder, write_run
 

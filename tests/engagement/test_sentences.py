@@ -5,15 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from engagement.reports import theme
-from engagement.reports.sentences import (
-    calibrated,
-    empty_text,
-    no_curve,
-    nothing_stood_out,
-    sampled,
-    session_sentence,
-    trust,
-)
+from engagement.reports.moment_sentences import nothing_stood_out
+from engagement.reports.person_sentences import person_sentence, readable_share
+from engagement.reports.sentences import calibrated, empty_text, no_curve, sampled, session_sentence
+from engagement.reports.trust import trust
 
 
 def _few(n_used: int, n_shown: int) -> dict:
@@ -56,10 +51,46 @@ def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
     assert "In the 20 s that could be read, the person looked" in session_sentence(alone)
 
 
+def test_a_last_shorter_step_counts_for_what_it_holds() -> None:
+    """Or else the session says about 50 % of one person whose own page says about 55 %."""
+    alone = _few(1, 1)
+    alone["class"]["n_used"] = [1] * 20
+    for state in theme.STATES:
+        alone["class"] |= {
+            state: [0.53] * 19 + [0.41],
+            f"{state}_lo": [None] * 20,
+            f"{state}_hi": [None] * 20,
+        }
+    assert "confusion about 50" in session_sentence(alone)
+    alone["sampling"] = {"last_s": 19.0, "step_s": 0.2}
+    assert "confusion about 55" in session_sentence(alone)
+    assert "of video" in session_sentence({**alone, "sampling": {"last_s": 0.0, "step_s": 0.2}})
+
+
+def test_where_no_state_leads_it_says_what_would_suffice() -> None:
+    limits = {"state_margin": 0.1, "wide_margin": ["boredom", "confusion"]}
+    person = {"mean_boredom": 0.624, "mean_confusion": 0.481, "mean_engagement": 0.3}
+    said = person_sentence(person, limits, 60.0)
+    assert said.endswith("boredom is 14 points ahead, and 20 are needed where estimates are this weak.")
+    close = {"mean_boredom": 0.5, "mean_confusion": 0.3, "mean_engagement": 0.591}
+    said = person_sentence(close, limits, 60.0)
+    assert said.endswith("engagement is 9 points ahead, and 10 are needed.")
+    class_of = _few(4, 4)
+    class_of["limits"] = limits
+    for end in ("", "_lo", "_hi"):
+        class_of["class"][f"engagement{end}"] = [v - 0.15 for v in class_of["class"][f"confusion{end}"]]
+    assert "confusion is 15 points ahead, and 20 are needed where" in session_sentence(class_of)
+    class_of["class"]["confusion_lo"] = [0.6] * 40
+    assert "and 30 are needed, since people differ" in session_sentence(class_of)
+    for end, value in (("_lo", 0.0), ("_hi", 1.0)):
+        class_of["class"][f"confusion{end}"] = [value] * 40
+    assert "people differ too much to say which" in session_sentence(class_of)
+
+
 def test_says_why_no_moments_are_listed() -> None:
     assert "Too short" in nothing_stood_out(_few(4, 4)["class"] | {"time_s": []})
     assert "takes 3 people" in nothing_stood_out(_few(2, 4)["class"])
-    assert "no shift of 10 points or more between neighbouring stretches of 10" in nothing_stood_out(
+    assert "no shift of at least 10 points between neighbouring stretches of 10" in nothing_stood_out(
         _few(4, 4)["class"]
     )
     slow = _few(4, 4)["class"]
@@ -95,6 +126,19 @@ def test_labels_are_counted_of_those_who_are_shown() -> None:
         "The estimates of 1 person are calibrated by 1 label of this session"
     )
     assert "those of" not in calibrated(session)
+
+
+def test_of_whom_little_can_be_read_no_mean_is_told_first() -> None:
+    person = {"first_s": 0.0, "last_s": 31.0, "session_share": 0.98, "n_samples": 63, "n_used": 6}
+    person |= {"low_quality_share": 0.9, "mean_boredom": 0.9, "mean_engagement": 0.2, "mean_confusion": 0.2}
+    said = person_sentence(person, {}, 60.0)
+    assert said.startswith(
+        "Too little to tell: only 6 of 63 pictures were good enough to estimate anything from."
+    )
+    assert "bored" not in said and "in 98\u202f% of the session" in said
+    assert "lean towards bored" in person_sentence(person | {"n_used": 40}, {}, 60.0)
+    assert readable_share(person) == 6 / 63
+    assert readable_share({}) is None
 
 
 def test_how_often_was_looked_is_what_the_video_allowed() -> None:

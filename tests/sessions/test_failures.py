@@ -57,6 +57,14 @@ def test_nothing_but_missing_paths_is_wrong_usage(tmp_path: Path, engagement: Co
     assert "does not exist" in ended.err
 
 
+def test_wrong_usage_leaves_no_output_folder(tmp_path: Path, engagement: Command) -> None:
+    """Least of all one in the place of the video that is not there."""
+    for output in ("out", "typo.mp4"):
+        ended = engagement("analyze", tmp_path / "typo.mp4", "-o", tmp_path / output)
+        assert ended.status == 2 and "typo.mp4 does not exist" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_face_is_a_result(tmp_path: Path, engagement: Command) -> None:
     clip = media.steady(tmp_path).path
     out = tmp_path / "out"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engagement.batch import work
+from engagement.batch.inputs import find_videos
 from engagement.batch.tasks import Setup, Split, Task
-from engagement.cli.analyze import _find
 from engagement.errors import ConfigError
 from engagement.video.discover import discover
 from tests import faulty_media, media
@@ -56,7 +56,9 @@ def test_what_was_read_in_part_stays_so(tmp_path: Path, engagement: Command) -> 
     assert [engagement("analyze", cut, "-o", out, *FAST).status for _ in range(2)] == [1, 1]
     video = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"][0]
     assert video["status"] == "partial"
-    assert summary_of(out / cut.stem)["video"]["reason"] in video["reason"]
+    summary = summary_of(out / cut.stem)
+    assert summary["video"]["reason"] in video["reason"]
+    assert video["duration_s"] == summary["sampling"]["end_s"] < summary["video"]["duration_s"]
     page = (out / cut.stem / "session.html").read_text(encoding="utf-8")
     assert "Not all of the video could be read" in page
 
@@ -119,12 +121,12 @@ def test_an_empty_folder_beside_an_address_stops_nothing(tmp_path: Path) -> None
     fsspec = pytest.importorskip("fsspec", reason="needs the extra 'cluster'")
     fsspec.filesystem("memory").pipe_file("/there/a.mp4", b"x")
     (tmp_path / "empty").mkdir()
-    found, failed = _find((str(tmp_path / "empty"), "memory://there"), (), str(tmp_path / "out"))
+    found, failed = find_videos((str(tmp_path / "empty"), "memory://there"), (), str(tmp_path / "out"))
     fsspec.filesystem("memory").rm("/there", recursive=True)
     assert [video.url for video in found] == ["memory:///there/a.mp4"]
     assert [(s.input, s.reason) for s in failed] == [(str(tmp_path / "empty"), "holds no video")]
     with pytest.raises(ConfigError, match=r"No video found in .*empty"):
-        _find((str(tmp_path / "empty"), "memory://nowhere"), (), str(tmp_path / "out"))
+        find_videos((str(tmp_path / "empty"), "memory://nowhere"), (), str(tmp_path / "out"))
 
 
 def test_a_name_that_is_no_utf_8_stops_nothing(tmp_path: Path, engagement: Command) -> None:
@@ -168,7 +170,15 @@ def test_what_is_empty_is_not_the_current_folder(tmp_path: Path, engagement: Com
 def test_a_pipe_is_not_waited_for(tmp_path: Path, engagement: Command) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     ended = engagement("analyze", tmp_path / "pipe.mp4", "-o", tmp_path / "out", *FAST)
-    assert ended.status == 1 and "is no file" in (tmp_path / "out" / "run.json").read_text(encoding="utf-8")
+    said = (tmp_path / "out" / "run.json").read_text(encoding="utf-8")
+    assert ended.status == 1 and "is not a regular file" in said
+
+
+def test_squeezed_pictures_are_told_of(tmp_path: Path, engagement: Command) -> None:
+    clip, out = media.oblong_pixels(tmp_path).path, tmp_path / "out"
+    assert engagement("analyze", clip, "-o", out, "--min-face", 80).status == 0
+    told = [text for text in summary_of(out / "oblong")["warnings"] if "squeezed" in text]
+    assert len(told) == 1 and "2.00 times as wide as high" in told[0]
 
 
 def test_a_hidden_file_and_a_pause_are_told_of(tmp_path: Path, engagement: Command) -> None:

@@ -13,7 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engagement.followed import FOLLOWED
 from engagement.geometry import iou_matrix
+from engagement.pipeline import SessionResult
+from engagement.records import FaceRecords
+from engagement.thumbnails import ThumbnailKeeper
+from engagement.types import VideoInfo
+from engagement.video.reader import DecodeOutcome
 from tests.sessions.command import Run
 
 Command = Callable[..., Run]
@@ -124,3 +130,33 @@ def test_memory_does_not_grow_with_length(tmp_path: Path, sample_videos: Path) -
         )
         peaks.append(int(done.stdout.split()[-1]))
     assert peaks[1] <= 1.1 * peaks[0]
+
+
+@pytest.mark.parametrize(
+    ("declared_s", "complete", "end_s"),
+    [
+        (2.9, True, 2.9),  # of 60 pictures a second, the last is shown for less than a moment
+        (2.884, True, 2.924),  # the container ends with the last picture
+        (2.5, True, 2.924),
+        (None, True, 3.084),
+        (60.0, False, 3.084),
+    ],
+)
+def test_a_session_ends_where_its_container_does(
+    declared_s: float | None, complete: bool, end_s: float
+) -> None:
+    result = SessionResult(
+        info=VideoInfo(Path("x.mp4"), 64, 48, 0, declared_s, "h264", "pyav"),
+        outcome=DecodeOutcome(174, 2.884, complete, ""),
+        sample_time_s=np.zeros(0),
+        sample_frame=np.zeros(0, np.int64),
+        records=FaceRecords(),
+        person=np.zeros(0, np.int64),
+        smoothed=np.zeros((0, 10), np.float32),
+        step_s=0.2,
+        followed=np.zeros(0, FOLLOWED),
+        thumbnails=ThumbnailKeeper(),
+        person_of_track={},
+        seconds={},
+    )
+    assert result.end_s == pytest.approx(end_s)

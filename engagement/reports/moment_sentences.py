@@ -1,0 +1,85 @@
+"""What is said of moments, and of there being none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from engagement.reports.theme import STATES, about, duration, listed
+from engagement.timelines.moments import MIN_PEOPLE, Moment, least_change, why_none, window_s
+
+_NUMBERS = ("One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight")
+_NAMED = 3  # in a sentence; the list has them all
+
+
+def nothing_stood_out(curves: Mapping[str, Any], wide: Collection[str] = ()) -> str:
+    """Why no moments are listed."""
+    why, stretch = why_none(curves), window_s(curves)
+    if why == "short":
+        return f"Too short: two stretches of {duration(stretch)} are compared, which takes {duration(2 * stretch)}."
+    if why == "few":
+        return f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at a time, for long enough."
+    if why == "unlike":
+        return "Nothing could be compared: people differed too much for a mean of the class to say anything."
+    return (
+        f"Nothing stood out: no shift of at least {least_told(wide)} between neighbouring stretches of "
+        f"{duration(stretch)} was more than differences between people explain. Slower ones are not listed."
+    )
+
+
+def least_told(wide: Collection[str]) -> str:
+    """By how many points a mean must shift to be listed."""
+    strong, weak = (round(100 * least_change(is_weak)) for is_weak in (False, True))
+    doubled = [look.noun for state, look in STATES.items() if state in wide]
+    if not doubled:
+        return f"{strong} points"
+    if len(doubled) == len(STATES):
+        return f"{weak} points"
+    return f"{strong} points ({weak} for {listed(doubled)}, told little better than chance)"
+
+
+def stood_out(moments: Sequence[Moment]) -> tuple[str, list[tuple[Moment, str]]]:
+    """What the session's first sentence says of moments: how many, and of the largest three what shifted most.
+
+    Returns:
+        "Two moments stood out", and each moment with a few words to stand behind its time; nothing for no moments.
+    """
+    if not moments:
+        return "", []
+    n = len(moments)
+    intro = f"{_NUMBERS[n - 1] if n <= len(_NUMBERS) else n} {'moment' if n == 1 else 'moments'} stood out"
+    largest = sorted(moments, key=lambda m: -abs(m.shifts[0].after - m.shifts[0].before))[:_NAMED]
+    if n > _NAMED:
+        intro += ", the largest of them"
+    told: list[tuple[Moment, str]] = []
+    before = ""
+    for moment in sorted(largest, key=lambda m: m.time_s):
+        shift = moment.shifts[0]
+        what = "it" if shift.state == before else f"apparent {STATES[shift.state].noun}"
+        notes = ["a weak estimate"] if shift.weak and shift.state != before else []
+        notes += ["among other people than before"] if moment.other_people else []
+        way = "rose" if shift.after > shift.before else "fell"
+        told.append((moment, f"{what} {way}" + (f" ({', '.join(notes)})" if notes else "")))
+        before = shift.state
+    return intro, told
+
+
+def moment_text(moment: Moment) -> str:
+    """What shifted, by how much, on how many people, how certain."""
+    clear = [shift.clear for shift in moment.shifts]
+    than = f"than differences between the {moment.n_people} people explain"
+    parts = []
+    for shift in moment.shifts:
+        way = "rose" if shift.after > shift.before else "fell"
+        notes = ["a weak estimate"] if shift.weak else []
+        if len(set(clear)) > 1:
+            notes.append("far more" if shift.clear else "just more")
+        parts.append(
+            f"apparent {STATES[shift.state].noun} {way} from about {about(shift.before)} to about "
+            f"{about(shift.after)}\u202f%" + (f" ({', '.join(notes)})" if notes else "")
+        )
+    certain = "" if len(set(clear)) > 1 else ": far more" if clear[0] else ": just more"
+    text = f"{listed(parts)}{certain} {than}"
+    if moment.other_people:
+        text += ". Other people were visible before and after, which alone may explain it"
+    return f"{text}."

@@ -1,0 +1,64 @@
+"""What was measured of the models, and how far the pages ask to be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engagement.labels import WEAK_AUC
+from engagement.reports.sentences import number
+from engagement.reports.theme import STATES, listed
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What was measured of the models: figures for the folded part, and a note that always shows."""
+
+    figures: Sequence[tuple[str, str, str]]
+    weak: Sequence[tuple[str, float]]
+    unmeasured: Sequence[str]
+
+    @property
+    def note(self) -> str:
+        """Which states are barely better than chance, or were never measured; empty when none."""
+        parts = []
+        if self.weak:
+            named = listed([f"apparent {name} (AUC {value:.2f})" for name, value in self.weak])
+            parts.append(
+                f"Barely better than chance on unseen people: {named}. An AUC of 0.5 is a coin, 1 is never wrong."
+            )
+        if self.unmeasured:
+            named = listed([f"apparent {name}" for name in self.unmeasured])
+            parts.append(f"Not measured on unseen people: {named}. Treat it as a guess.")
+        return " ".join(parts)
+
+
+_MEANINGS = {
+    "mean_class_accuracy": "mean over the classes of the share found",
+    "accuracy": "share of pictures named rightly",
+    "auc": "chance that of two people it finds the one who shows the state; 0.5 is a coin",
+    "recall": "mean over the classes of the share found",
+    "macro_f1": "mean over the classes of precision and recall together",
+    "ece": "by how much a stated probability misses on average",
+}
+
+
+def trust(models: Mapping[str, Any]) -> Trust:
+    """Measured figures of the models in use, from ``summary["models"]``."""
+    figures: list[tuple[str, str, str]] = []
+    measured: dict[str, float] = {}
+    for model, record in models.items():
+        metrics = record.get("metrics") if isinstance(record, Mapping) else None
+        for key, value in (metrics or {}).items():
+            found = number(value)
+            if found is None:
+                continue
+            meaning = next((text for part, text in _MEANINGS.items() if part in key.lower()), "")
+            shown = f"{found:.2f}" if abs(found) < 10 else f"{found:.4g}"
+            figures.append((f"{model}: {key.replace('_', ' ')}", shown, meaning))
+            for state in STATES:
+                if key.lower() in (f"daisee_{state}_auc", f"daisee_test_{state}_auc"):
+                    measured[state] = found
+    weak = [(name, measured[name]) for name in STATES if measured.get(name, 1.0) < WEAK_AUC]
+    return Trust(figures, weak, [name for name in STATES if name not in measured])

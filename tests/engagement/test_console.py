@@ -1,0 +1,38 @@
+"""The table at the end of a run can be read in a terminal of usual width."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from engagement.batch.status import VideoStatus
+from engagement.cli.console import below_common, print_statuses
+
+FOLDER = "/home/somebody/Documents/recordings/2026/autumn term/class 8b/"
+
+
+def test_names_are_told_below_the_folder_that_all_share() -> None:
+    assert below_common(["/a/b/c.mp4"]) == ["c.mp4"]
+    assert below_common(["/a/b/c.mp4", "/a/b/d/c.mp4"]) == ["c.mp4", "d/c.mp4"]
+    assert below_common(["s3://x/week 1/c.mp4", "s3://x/week 2/c.mp4"]) == ["week 1/c.mp4", "week 2/c.mp4"]
+    assert below_common(["c.mp4", "/a/d.mp4"]) == ["c.mp4", "/a/d.mp4"]
+    assert below_common(["/a/same.mp4", "/a/same.mp4"]) == ["same.mp4", "same.mp4"]
+    assert below_common([]) == []
+
+
+def test_no_path_is_folded_in_the_middle_of_a_word() -> None:
+    written = io.StringIO()
+    statuses = [
+        VideoStatus(
+            f"{FOLDER}monday_third_lesson.mp4", "a", "ok", duration_s=90.0, n_persons=4, elapsed_s=30.0
+        ),
+        VideoStatus(
+            f"{FOLDER}broken.mp4", "b", "failed", f"{FOLDER}broken.mp4 is no video that can be read", "Look."
+        ),
+    ]
+    print_statuses(Console(file=written, width=80), statuses)
+    text = written.getvalue()
+    assert "monday_third_lesson.mp4" in text
+    assert "somebody" not in text
+    assert "is no video" in " ".join(text.split())

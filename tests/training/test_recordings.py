@@ -1,0 +1,112 @@
+"""What videos show, as folders, lists and options of ``faces capture`` say it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engagement import collection
+from engagement.errors import ConfigError, DataError
+
+
+def test_folders_and_lists_say_what_videos_show(tmp_path: Path) -> None:
+    for name in (
+        "happy/monday.mp4",
+        "happy/deep/tuesday.MOV",
+        "sad_2.mp4",
+        "sad/.hidden.mp4",
+        "sad/notes.txt",
+    ):
+        (tmp_path / "clips" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "clips" / name).write_bytes(b"x")
+    found = {r.path.name: r.scenes[0].label for r in collection.recordings([tmp_path / "clips"])}
+    assert found == {"monday.mp4": "happy", "tuesday.MOV": "happy", "sad_2.mp4": "sad"}
+    one = collection.recordings([tmp_path / "clips"], "away", "Ann")
+    assert {(r.scenes[0].label, r.scenes[0].person) for r in one} == {("away", "Ann")}
+    listing = tmp_path / "list.csv"
+    listing.write_text("video, start, end, label\na.mp4,,0:10,happy\na.mp4,1:00.5,,sad\nsub/b.mp4,,,sad\n")
+    a, b = collection.recordings([listing])
+    assert (a.path, b.path) == (tmp_path / "a.mp4", tmp_path / "sub" / "b.mp4")
+    assert [(s.label, s.start_s, s.end_s) for s in a.scenes] == [("happy", 0, 10), ("sad", 60.5, None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("video,label\na.mp4,happy\na.mp4,sad\n", "line 3: overlaps line 2"),
+        ("video,start,end,label\na.mp4,5,4,happy\n", "line 2: a stretch from 5 s to 4 s"),
+        ("video,start,end,label\na.mp4,five,,happy\n,,,sad\n", "line 2: 'five' is no time; line 3: no video"),
+        ("video,label\na.mp4,../up\n", "line 2: label '../up' cannot name a folder"),
+        ("film,label\na.mp4,x\n", "columns film, label"),
+        ("video,label\n", "no rows"),
+        ("video,start,end,label\na.mp4,0,1,5,happy\n", "line 2: more cells than columns (write 1.5, not 1,5"),
+        ("video,start,end,label\n\n\na.mp4,five,,happy\n", "line 4: 'five' is no time. Times are"),
+        ("video,label\n,,\na.mp4,happy,\nb.mp4,sad,x\n", "line 4: more cells than columns"),
+        ("video|label\na.mp4|happy\n", "columns video|label. Expected video,start,end,label"),
+    ],
+)
+def test_a_list_with_mistakes_names_its_lines(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(DataError) as caught:
+        collection.recordings([tmp_path / "list.csv"])
+    assert said in str(caught.value)
+    assert ("Times are" in str(caught.value)) == ("no time" in said)
+
+
+def test_a_list_as_a_spreadsheet_of_another_language_saves_it(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("Video;Start;End;Label\na.mp4;0:01;2,5;happy\n", encoding="utf-8-sig")
+    (found,) = collection.recordings([tmp_path / "list.csv"])
+    assert found.path.name == "a.mp4"
+    assert [(s.label, s.start_s, s.end_s) for s in found.scenes] == [("happy", 1.0, 2.5)]
+
+
+def test_rows_that_a_spreadsheet_leaves_empty_are_none(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("video,start,end,label\na.mp4,0,1,happy\n,,,\n , ,,\n")
+    (found,) = collection.recordings([tmp_path / "list.csv"])
+    assert found.path.name == "a.mp4"
+
+
+def test_a_linked_folder_is_searched_and_one_that_is_closed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "monday.mp4").write_bytes(b"x")
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "happy").symlink_to(tmp_path / "elsewhere")
+    (found,) = collection.recordings([tmp_path / "clips"])
+    assert (found.path.name, found.scenes[0].label) == ("monday.mp4", "happy")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:  # nothing is closed to root, who may run this
+        if str(path).endswith("happy"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ConfigError, match=r"happy cannot be searched \(Permission denied\)"):
+        collection.recordings([tmp_path / "clips"])
+
+
+def test_a_folder_whose_name_cannot_be_a_label_is_named(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "x.mp4").write_bytes(b"")
+    with pytest.raises(
+        ConfigError, match=r"x.mp4: label 'test' would be taken for a split.*Rename the folder"
+    ):
+        collection.recordings([tmp_path])
+
+
+def test_nothing_says_what_a_video_shows(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a.mp4 does not exist"):
+        collection.recordings([tmp_path / "a.mp4"])
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(ConfigError, match="nothing says what"):
+        collection.recordings([tmp_path / "a.mp4"])
+    (tmp_path / "a.mp4").unlink()
+    (tmp_path / "list.csv").write_text("video,label\na.mp4,happy\n")
+    with pytest.raises(ConfigError, match="has labels"):
+        collection.recordings([tmp_path / "list.csv"], "sad")
+    with pytest.raises(ConfigError, match="holds no video"):
+        collection.recordings([tmp_path])
