@@ -24,7 +24,7 @@ BACKGROUND = 30  # grey level of an empty canvas
 #: Tile sizes by the number of columns of a gallery on a canvas of 1280 x 720.
 TILES = {1: (640, 360), 2: (640, 360), 3: (426, 240), 4: (320, 180)}
 CANVAS = (1280, 720)
-CONDITIONS = ("plain", "dim", "compressed")
+CONDITIONS = ("plain", "dim", "compressed", "cropped")
 
 Span = tuple[float, float]
 
@@ -37,7 +37,7 @@ class Placement:
         person: index into the session's people.
         x, y: corner of the tile on the canvas, pixels; may lie outside.
         tile_wh: its size.
-        condition: how it is lit or coded, one of CONDITIONS.
+        condition: how it is lit, coded or framed, one of CONDITIONS.
     """
 
     person: int
@@ -85,7 +85,9 @@ def clip_pictures(
 ) -> list[ByteArray]:
     """A clip's pictures at ``rate`` per second, fitted to a tile, in a condition."""
     with open_video(path) as reader:
-        pictures = [fit(frame.rgb, tile_wh) for frame in select(reader.tickets(), rate)]
+        pictures = [
+            fit(frame.rgb, tile_wh, condition == "cropped") for frame in select(reader.tickets(), rate)
+        ]
     if condition == "dim":
         return [_dim(p) for p in pictures]
     if condition == "compressed":
@@ -93,16 +95,15 @@ def clip_pictures(
     return pictures
 
 
-def fit(rgb: ByteArray, tile_wh: tuple[int, int]) -> ByteArray:
-    """A picture scaled to fit a tile, the rest of the tile grey."""
+def fit(rgb: ByteArray, tile_wh: tuple[int, int], filled: bool = False) -> ByteArray:
+    """A picture scaled to fit a tile, the rest of the tile grey; or to fill it, what does not fit cut off."""
     width, height = tile_wh
-    scale = min(width / rgb.shape[1], height / rgb.shape[0])
+    scale = (max if filled else min)(width / rgb.shape[1], height / rgb.shape[0])
     size = (max(int(rgb.shape[1] * scale), 1), max(int(rgb.shape[0] * scale), 1))
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    tile = np.full((height, width, 3), BACKGROUND, np.uint8)
-    y, x = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
-    tile[y : y + small.shape[0], x : x + small.shape[1]] = small
-    return tile
+    scaled = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return compose(
+        [(Placement(0, (width - size[0]) // 2, (height - size[1]) // 2, tile_wh), scaled)], tile_wh
+    )
 
 
 def _dim(rgb: ByteArray) -> ByteArray:
@@ -355,6 +356,13 @@ def compressed(people: int, seconds: float, rng: np.random.Generator) -> Session
     return replace(session, name="compressed", samples=samples)
 
 
+def cropped(people: int, seconds: float, rng: np.random.Generator) -> Session:
+    """Tiles laid out anew, all of them filled: they cut faces that are close to the camera."""
+    session = relaid(people, seconds, rng)
+    samples = [[replace(at, condition="cropped") for at in row] for row in session.samples]
+    return replace(session, name="cropped", samples=samples)
+
+
 def speakers(people: int, seconds: float, rng: np.random.Generator) -> Session:
     """One person at a time in the same place, hard cuts between them every 2-7 s."""
     rate = 5
@@ -378,6 +386,7 @@ SCENARIOS: Mapping[str, Callable[[int, float, np.random.Generator], Session]] = 
     "mixed": mixed,
     "compressed": compressed,
     "relaid": relaid,
+    "cropped": cropped,
     "crossing": crossing,
     "speakers": speakers,
 }

@@ -31,6 +31,11 @@ _CHUNK, _CHUNK_GPU = 16, 256
 _ROWS = 64
 #: An expected face that O-Net is this sure of needs no search.
 _SURE = 0.9
+#: Beyond the picture is what the networks take for nothing (their pixels go from -1 to 1). Of all fillings tried it
+#: leaves boxes and face features most like those of the whole face (docs/tried.md).
+_BEYOND = (127, 127, 127)
+#: Share of a square that must lie in the picture: of less than a quarter of a face nothing is ever claimed.
+_LEAST_INSIDE = 0.25
 #: Where a face was expected, less is asked of it than where none was: the caller knows what else speaks for it.
 _EXPECTED = 0.4
 #: Window searched around an expected face, in its sides, and the face sizes looked for, in expected ones.
@@ -165,9 +170,13 @@ class MtcnnDetector:
     def _crops(self, rgb: ByteArray, boxes: FloatArray, size: int) -> tuple[ByteArray, IndexArray]:
         """Squares of the picture as a network wants them, and which of those given lie in it.
 
-        A square larger than ``size`` is cut at whole pixels and at the frame's edge, as the networks were run by
-        their authors. A smaller one is drawn from its exact place: rounded to whole pixels a face of 20 of them
-        is off by a tenth of its eyes' distance, and many are missed for it (docs/results.md).
+        A square larger than ``size`` is cut at whole pixels, as the networks were run by their authors. A smaller
+        one is drawn from its exact place: rounded to whole pixels a face of 20 of them is off by a tenth of its
+        eyes' distance, and many are missed for it (docs/results.md).
+
+        What lies beyond the picture is grey. facenet-pytorch stretches what is left of such a square to the
+        whole of it: a face that the edge cuts is then read as one that goes on far outside, and its crop and its
+        feature are another's than those of the same face a little further in.
         """
         import cv2
 
@@ -177,19 +186,22 @@ class MtcnnDetector:
         for i, box in enumerate(boxes.tolist()):
             left, top, right, bottom = map(int, box)
             x1, y1, x2, y2 = max(left, 1) - 1, max(top, 1) - 1, min(right, width), min(bottom, height)
-            if x2 <= x1 or y2 <= y1:
+            if x2 <= x1 or y2 <= y1 or (x2 - x1) * (y2 - y1) < _LEAST_INSIDE * (box[2] - box[0]) ** 2:
                 continue
             crop = crops[len(kept)]
             step = (box[2] - box[0] + 1) / size
             if step > 1:
-                cv2.resize(rgb[y1:y2, x1:x2], (size, size), dst=crop, interpolation=cv2.INTER_AREA)
+                beyond = (y1 + 1 - top, bottom - y2, x1 + 1 - left, right - x2)
+                square = rgb[y1:y2, x1:x2]
+                if any(beyond):
+                    square = cv2.copyMakeBorder(square, *beyond, cv2.BORDER_CONSTANT, value=_BEYOND)
+                cv2.resize(square, (size, size), dst=crop, interpolation=cv2.INTER_AREA)
             else:
                 corner = [edge - 1 + (step - 1) / 2 for edge in box[:2]]
                 where = np.array([[step, 0, corner[0]], [0, step, corner[1]]], np.float32)
                 flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-                cv2.warpAffine(
-                    rgb, where, (size, size), dst=crop, flags=flags, borderMode=cv2.BORDER_REPLICATE
-                )
+                border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": _BEYOND}
+                cv2.warpAffine(rgb, where, (size, size), dst=crop, flags=flags, **border)
             kept.append(i)
         return crops[: len(kept)], np.array(kept, np.int64)
 
