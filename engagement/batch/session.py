@@ -123,7 +123,8 @@ def _warnings(analyzer: Analyzer, result: SessionResult) -> list[str]:
     if max(aspect, 1 / aspect) > _SQUEEZED:
         out.append(
             f"The video's pixels are {aspect:.2f} times as wide as high, and pictures are taken as they are stored: faces "
-            "look squeezed and are read less well. `ffmpeg -i VIDEO -vf scale=iw*sar:ih,setsar=1 OUT.mp4` evens them out."
+            "look squeezed and are read less well. "
+            '`ffmpeg -i VIDEO -vf "scale=trunc(iw*sar/2)*2:ih,setsar=1" OUT.mp4` evens them out.'
         )
     if missing := [c for c in EXPRESSIONS.classes if c not in analyzer.classifier.expression_classes]:
         out.append(f"The model in use cannot name: {', '.join(missing)}; their probability is 0 throughout.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from engagement.batch import work
 from engagement.batch.inputs import find_videos
 from engagement.batch.tasks import Setup, Split, Task
 from engagement.errors import ConfigError
+from engagement.video import open_video
 from engagement.video.discover import discover
 from tests import faulty_media, media
 from tests.sessions.command import Run
@@ -179,6 +182,13 @@ def test_squeezed_pictures_are_told_of(tmp_path: Path, engagement: Command) -> N
     assert engagement("analyze", clip, "-o", out, "--min-face", 80).status == 0
     told = [text for text in summary_of(out / "oblong")["warnings"] if "squeezed" in text]
     assert len(told) == 1 and "2.00 times as wide as high" in told[0]
+    # What it advises works, also where the new width would be odd (192 px become 279).
+    wide, even = tmp_path / "wide.mp4", tmp_path / "even.mp4"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", clip, "-vf", "setsar=16/11", wide], check=True)
+    advice = shlex.split(told[0].split("`")[1])
+    subprocess.run([{"VIDEO": wide, "OUT.mp4": even}.get(word, word) for word in advice], check=True)
+    with open_video(even) as reader:
+        assert reader.info.pixel_aspect == 1 and reader.info.width == 278
 
 
 def test_a_hidden_file_and_a_pause_are_told_of(tmp_path: Path, engagement: Command) -> None:
