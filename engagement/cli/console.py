@@ -122,7 +122,7 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
 
 def below_common(paths: Sequence[str]) -> list[str]:
     """Paths without the folders that all of them share: at 80 columns there is no room for what tells nothing."""
-    split = [path.replace(os.sep, "/").split("/") for path in paths]
+    split = [path.replace(os.sep, "/").rstrip("/").split("/") for path in paths]
     levels = zip(*(parts[:-1] for parts in split), strict=False)
     shared = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
     return ["/".join(parts[shared:]) for parts in split]

@@ -18,6 +18,7 @@ def test_names_are_told_below_the_folder_that_all_share() -> None:
     assert below_common(["s3://x/week 1/c.mp4", "s3://x/week 2/c.mp4"]) == ["week 1/c.mp4", "week 2/c.mp4"]
     assert below_common(["c.mp4", "/a/d.mp4"]) == ["c.mp4", "/a/d.mp4"]
     assert below_common(["/a/same.mp4", "/a/same.mp4"]) == ["same.mp4", "same.mp4"]
+    assert below_common(["s3://x/week 1/", "s3://x/week 1/c.mp4"]) == ["week 1", "week 1/c.mp4"]
     assert below_common([]) == []
 
 
