@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from engagement.smoothing import METHODS, NETWORKS
 from engagement.weights.store import load_weights
 from temporal import SMOOTHERS, build_smoother
 from temporal.base import EXPRESSION_COUNT, SCORE_COUNT, ScoreRun, TemporalSmoother, from_logits, to_logits
@@ -94,6 +95,11 @@ def _constant(count: int = 40) -> ScoreRun:
         np.ones(count, np.bool_),
         np.repeat(chip[None], count, 0),
     )
+
+
+def test_the_options_know_the_smoothers_there_are() -> None:
+    assert tuple(SMOOTHERS) == METHODS
+    assert tuple(name for name, needs_weights in SMOOTHERS.items() if needs_weights) == NETWORKS
 
 
 def test_keeps_the_protocol(smoother: TemporalSmoother) -> None:
