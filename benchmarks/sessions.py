@@ -8,8 +8,8 @@
 Every clip shows one known person. Scenarios (benchmarks/sessions_composed.py) put them into a gallery of 4, 9
 and 16: fixed seats with absences of 10-60 s, joining late, light that goes down, seats changed with and without
 an absence, coarse coding, tiles laid out anew whenever somebody joins or leaves, tiles that cut faces, walking past
-each other, hard cuts between speakers in the same place. Thresholds were chosen on the clips at even positions of
-the list ("tuned"), the clips at odd positions ("held out") were scored afterwards; "all" is both together.
+each other, hard cuts between speakers in the same place. Thresholds were chosen on the first, third, … clip of the
+list ("tuned"), the second, fourth, … ("held out") were scored afterwards; "all" is both together.
 TrackEval is installed without its dependencies, since its opencv-python would replace the headless build.
 """
 

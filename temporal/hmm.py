@@ -45,6 +45,8 @@ _FORGOTTEN = 15.0
 class HmmSmoother:
     """The probability of each label at each sample, given all samples of the run.
 
+    An invalid sample always gets one where any is valid: far from valid ones it is the prior, 1/7 and 0.5, not NaN.
+
     Args:
         hold_s: mean time until the expression is drawn anew, seconds, above 0.
         state_hold_s: the same for learner states, which change more slowly.

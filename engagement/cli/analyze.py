@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--temporal", type=str, help="Smoothing: none, box, hmm, lstm or cnn3d.  [default: hmm]")
 @click.option("--temporal-weights", type=str, help="Weights of lstm or cnn3d instead of the shipped ones.")
 @click.option(
-    "--window", type=float, help="Width of the box, seconds; takes the box.  [default: 3; states 5]"
+    "--window", type=float, help="Width of the box, seconds; implies the box.  [default: 3; states 5]"
 )
 @click.option(
     "--margin",

@@ -87,7 +87,7 @@ def faces_of(
         skip_bad: name files that cannot be read, and go on with the next.
 
     Raises:
-        DataError, VideoError: a file can be read neither as a picture nor as a video.
+        DataError, VideoError: a file can be read neither as a picture nor as a video, and ``skip_bad`` is not set.
     """
     from engagement.faces.mtcnn import MtcnnDetector
     from engagement.faces.options import MtcnnConfig
