@@ -26,11 +26,15 @@ _BEYOND_TELLING = 0.5
 
 
 def session_length(summary: Mapping[str, Any]) -> float:
-    """Seconds of the session: what the container declares or what was sampled, whichever is longer.
+    """Seconds of the session: to where the analysis found its end, as the table of a run has it.
 
-    Of a video that could not be read as a whole: what was sampled, since nothing is known of the rest.
+    Earlier versions did not say where that is. Of theirs: what the container declares or what was sampled, whichever is
+    longer; of a video that could not be read as a whole what was sampled, since nothing is known of the rest.
     """
     video, sampling = summary.get("video") or {}, summary.get("sampling") or {}
+    end = number(sampling.get("end_s"))
+    if end is not None:
+        return max(end, 1.0)
     last = number(sampling.get("last_s")) or 0.0
     step = number(sampling.get("step_s")) or 0.0
     declared = number(video.get("duration_s")) or 0.0
@@ -225,9 +229,12 @@ def _held(summary: Mapping[str, Any], n: int) -> np.ndarray:
     curves, sampling = summary.get("class") or {}, summary.get("sampling") or {}
     step = number(curves.get("step_s")) or 1.0
     last, each = number(sampling.get("last_s")), number(sampling.get("step_s"))
+    end = number(sampling.get("end_s"))
+    if end is None and last is not None and each is not None:
+        end = last + each
     held = np.full(n, step)
-    if n and last is not None and each is not None and 0 < last + each - (n - 1) * step < step:
-        held[-1] = last + each - (n - 1) * step
+    if n and end is not None and 0 < end - (n - 1) * step < step:
+        held[-1] = end - (n - 1) * step
     return held
 
 

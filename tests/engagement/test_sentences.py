@@ -7,7 +7,14 @@ import numpy as np
 from engagement.reports import theme
 from engagement.reports.moment_sentences import nothing_stood_out
 from engagement.reports.person_sentences import person_sentence, readable_share
-from engagement.reports.sentences import calibrated, empty_text, no_curve, sampled, session_sentence
+from engagement.reports.sentences import (
+    calibrated,
+    empty_text,
+    no_curve,
+    sampled,
+    session_length,
+    session_sentence,
+)
 from engagement.reports.trust import trust
 
 
@@ -65,6 +72,20 @@ def test_a_last_shorter_step_counts_for_what_it_holds() -> None:
     alone["sampling"] = {"last_s": 19.0, "step_s": 0.2}
     assert "confusion about 55" in session_sentence(alone)
     assert "of video" in session_sentence({**alone, "sampling": {"last_s": 0.0, "step_s": 0.2}})
+    # Where the video ends decides, not how long its last sample would stand.
+    alone["sampling"] = {"last_s": 19.0, "step_s": 2.0, "end_s": 19.2}
+    assert "confusion about 55" in session_sentence(alone)
+    alone["sampling"]["end_s"] = 20.0
+    assert "confusion about 50" in session_sentence(alone)
+
+
+def test_a_session_is_as_long_as_the_table_of_the_run_says() -> None:
+    sampling = {"last_s": 9.0, "step_s": 2.0, "end_s": 10.0}
+    assert session_length({"video": {"duration_s": 10.0, "complete": True}, "sampling": sampling}) == 10.0
+    assert session_length({"video": {"duration_s": 60.0, "complete": False}, "sampling": sampling}) == 10.0
+    del sampling["end_s"]  # as earlier versions wrote it
+    assert session_length({"video": {"duration_s": 60.0, "complete": True}, "sampling": sampling}) == 60.0
+    assert session_length({"video": {"duration_s": 60.0, "complete": False}, "sampling": sampling}) == 11.0
 
 
 def test_where_no_state_leads_it_says_what_would_suffice() -> None:
