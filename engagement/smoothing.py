@@ -31,7 +31,9 @@ class SmoothingConfig:
         method: one of METHODS.
         weights: file of a network that ``engagement train temporal`` wrote; empty for the shipped one.
         window_s, state_window_s: width of the box for expressions and for learner states; the former also of the one
-            for scores of further heads. Chosen on validation sequences (docs/temporal.md).
+            for scores of further heads.
+        hold_s, state_hold_s: how long the HMM holds an expression and a state on average. All four were chosen on
+            validation sequences (docs/temporal.md).
         max_gap_s: a person not seen for longer is not smoothed over, unless samples lie that far apart.
     """
 
@@ -39,6 +41,8 @@ class SmoothingConfig:
     weights: str = ""
     window_s: float = 3.0
     state_window_s: float = 5.0
+    hold_s: float = 0.5
+    state_hold_s: float = 3.0
     max_gap_s: float = 0.6
 
     def __post_init__(self) -> None:
@@ -54,6 +58,9 @@ class SmoothingConfig:
         for width in (self.window_s, self.state_window_s):
             if not 0 < width <= 60:
                 raise ConfigError(f"--window {width} is not within 0-60 s")
+        for hold in (self.hold_s, self.state_hold_s):
+            if not 0 < hold <= 60:
+                raise ConfigError(f"smoothing.hold_s {hold} is not within 0-60 s")
         if not 0 < self.max_gap_s <= 10:
             raise ConfigError(f"smoothing.max_gap_s {self.max_gap_s} is not within 0-10 s")
 
@@ -78,8 +85,10 @@ def load_smoother(config: SmoothingConfig) -> tuple[TemporalSmoother, LoadedWeig
 
     if config.method == "box":
         return build_smoother("box", window_s=config.window_s, state_window_s=config.state_window_s), None
-    if config.method not in NETWORKS:
-        return build_smoother(config.method), None
+    if config.method == "hmm":
+        return build_smoother("hmm", hold_s=config.hold_s, state_hold_s=config.state_hold_s), None
+    if config.method == "none":
+        return build_smoother("none"), None
     from engagement.weights.store import load_weights
 
     weights = load_weights(config.weights or config.method, config.method)

@@ -155,7 +155,9 @@ class ThumbnailKeeper:
         chosen: list[Thumbnail] = []
         waiting = {p.expression for p in there}
         while len(chosen) < _PER_PERSON and waiting:
-            expression = max(waiting, key=lambda e: (*_claim(shares.get(e, 0.0), _number(chosen, e)), -e))
+            expression = max(
+                waiting, key=lambda e: (*_claim(shares.get(e, 0.0), _number(chosen, e)), e != UNKNOWN, -e)
+            )
             best = _best([p for p in there if p.expression == expression], chosen, begin, end)
             if best is None:
                 waiting.remove(expression)

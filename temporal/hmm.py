@@ -56,10 +56,7 @@ class HmmSmoother:
     needs_chips = False
     chip_px = 0
 
-    #: hold_s and state_hold_s that validation chose (docs/temporal.md).
-    USUAL_S = (0.5, 3.0)
-
-    def __init__(self, hold_s: float = USUAL_S[0], state_hold_s: float = USUAL_S[1]) -> None:
+    def __init__(self, hold_s: float, state_hold_s: float) -> None:
         if not (np.isfinite([hold_s, state_hold_s]).all() and min(hold_s, state_hold_s) > 0):
             raise ValueError(
                 f"the HMM's holding times must be above 0 s, are {hold_s} s and {state_hold_s} s"

@@ -71,8 +71,9 @@ def evaluate_temporal(
         if needed and kind in weights
     }
     model = load_frame_model(frame_weights)
+    frame = load_weights(str(frame_weights), "face_state")
     for kind, loaded in networks.items():
-        if not learned_from_scores_of(loaded, [load_weights(str(frame_weights), "face_state")]):
+        if not learned_from_scores_of(loaded, [frame]):
             made_for = loaded.record.origin.get("frame_weights_sha256")
             raise WeightsError(
                 f"{kind} '{loaded.name}' was trained for another frame model (sha256 {str(made_for)[:12]}), "
@@ -92,10 +93,10 @@ def evaluate_temporal(
     }
     if (window_s, state_window_s) != (usual.window_s, usual.state_window_s):
         smoothers["box, chosen"] = BoxSmoother(window_s, state_window_s)
-    smoothers["hmm"] = build_smoother("hmm")
-    times_s = choose_hmm(validate, SCHEDULES["lstm"].validation_runs, 1)
-    if times_s != HmmSmoother.USUAL_S:
-        smoothers["hmm, chosen"] = HmmSmoother(*times_s)
+    smoothers["hmm"] = HmmSmoother(usual.hold_s, usual.state_hold_s)
+    hold_s = choose_hmm(validate, SCHEDULES["lstm"].validation_runs, 1)
+    if hold_s != (usual.hold_s, usual.state_hold_s):
+        smoothers["hmm, chosen"] = HmmSmoother(*hold_s)
     files: dict[str, Any] = {}
     for kind, loaded in networks.items():
         own = loaded.record.network["box_s"], loaded.record.network["state_box_s"]
@@ -127,8 +128,8 @@ def evaluate_temporal(
         "weights": files,
         "box_s": [usual.window_s, usual.state_window_s],
         "chosen_s": [window_s, state_window_s],
-        "hmm_s": list(HmmSmoother.USUAL_S),
-        "hmm_chosen_s": list(times_s),
+        "hmm_s": [usual.hold_s, usual.state_hold_s],
+        "hmm_chosen_s": list(hold_s),
         "sequences": sequences,
         "draws": draws,
         **compare(smoothers, tasks, draws, say),

@@ -59,6 +59,7 @@ def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
             temporal.get("weights", ""),
             temporal["window_s"],
             temporal["state_window_s"],
+            **{key: temporal[key] for key in ("hold_s", "state_hold_s") if key in temporal},
         )
         options = TableOptions(
             summary["sampling"]["step_s"],

@@ -53,7 +53,7 @@ MAKERS: dict[str, Callable[[], TemporalSmoother]] = {
     "none": lambda: build_smoother("none"),
     "box": lambda: build_smoother("box", window_s=2.0),
     "box states 5 s": lambda: build_smoother("box", window_s=1.0, state_window_s=5.0),
-    "hmm": lambda: build_smoother("hmm"),
+    "hmm": lambda: build_smoother("hmm", hold_s=0.5, state_hold_s=3.0),
     "hmm slow": lambda: build_smoother("hmm", hold_s=2.0, state_hold_s=10.0),
     "lstm untrained": lambda: _lstm(False),
     "lstm random": lambda: _lstm(True),

@@ -19,6 +19,7 @@ from engagement.timelines import table
 from engagement.timelines.columns import PERSONS, TIMELINE
 from engagement.timelines.table import read_all
 from engagement.weights.store import LoadedWeights, WeightRecord
+from temporal.hmm import HmmSmoother
 from tests.engagement.corrected_sessions import OPTIONS, SMOOTHING, Report, observations
 
 
@@ -95,6 +96,9 @@ def test_corrections_smooth_them_as_the_analysis_did(finished: Path) -> None:
     summary = json.loads((finished / "talk" / "summary.json").read_text(encoding="utf-8"))
     summary["temporal"] |= {"method": "lstm", "window_s": 1.5, "state_window_s": 1.5}
     assert settings(summary, OPTIONS.extra).further_window_s == SMOOTHING.further_window_s
+    summary["temporal"] |= {"method": "hmm", "hold_s": 0.7, "state_hold_s": 4.0}
+    smoother, _ = load_smoother(settings(summary, OPTIONS.extra).smoothing)
+    assert isinstance(smoother, HmmSmoother) and (smoother.hold_s, smoother.state_hold_s) == (0.7, 4.0)
 
 
 def test_a_step_that_stands_alone_is_seen() -> None:

@@ -11,6 +11,7 @@ from temporal.base import EXPRESSION_COUNT, SCORE_COUNT, ScoreRun, from_logits
 from temporal.hmm import HmmSmoother
 
 E = EXPRESSION_COUNT
+USUAL_S = (0.5, 3.0)
 
 
 def _run(times: np.ndarray, seed: int = 0) -> ScoreRun:
@@ -50,13 +51,15 @@ def test_is_the_sum_over_all_paths() -> None:
 
 def test_a_sample_alone_keeps_its_scores() -> None:
     run = _run(np.array([5.0]))
-    np.testing.assert_allclose(HmmSmoother().smooth(run), run.prob, atol=1e-6)
+    np.testing.assert_allclose(HmmSmoother(*USUAL_S).smooth(run), run.prob, atol=1e-6)
 
 
 def test_looks_at_the_same_moment_count_once() -> None:
     alone = _run(np.array([1.0]))
     run = ScoreRun(1.0 + np.arange(20) * 1e-4, np.repeat(alone.prob, 20, axis=0), np.ones(20, np.bool_))
-    np.testing.assert_allclose(HmmSmoother().smooth(run), np.repeat(alone.prob, 20, axis=0), atol=1e-3)
+    np.testing.assert_allclose(
+        HmmSmoother(*USUAL_S).smooth(run), np.repeat(alone.prob, 20, axis=0), atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("rate_hz", [0.5, 1, 3, 5, 10, 30])
@@ -79,7 +82,7 @@ def test_one_sample_that_stands_out_is_outvoted() -> None:
     prob[:, 3], prob[:, E:] = 0.6, 0.7
     prob[15, [3, 4]] = prob[15, [4, 3]]
     prob[15, E] = 0.2
-    out = HmmSmoother().smooth(ScoreRun(np.arange(31) * 0.2, prob, np.ones(31, np.bool_)))
+    out = HmmSmoother(*USUAL_S).smooth(ScoreRun(np.arange(31) * 0.2, prob, np.ones(31, np.bool_)))
     assert out[15, :E].argmax() == 3
     assert 0.6 < out[15, E] < out[15, E + 1]
 
@@ -87,7 +90,9 @@ def test_one_sample_that_stands_out_is_outvoted() -> None:
 def test_knows_no_direction_of_time() -> None:
     run = _run(np.array([0.0, 0.1, 0.5, 1.9, 2.0, 2.4]))
     back = ScoreRun(-run.times_s[::-1], run.prob[::-1].copy(), run.valid)
-    np.testing.assert_allclose(HmmSmoother().smooth(back)[::-1], HmmSmoother().smooth(run), atol=1e-6)
+    np.testing.assert_allclose(
+        HmmSmoother(*USUAL_S).smooth(back)[::-1], HmmSmoother(*USUAL_S).smooth(run), atol=1e-6
+    )
 
 
 def test_an_unreadable_sample_changes_nothing_and_is_bridged() -> None:
@@ -95,22 +100,22 @@ def test_an_unreadable_sample_changes_nothing_and_is_bridged() -> None:
     more = ScoreRun(
         np.insert(run.times_s, 4, 0.7), np.insert(run.prob, 4, 0.3, axis=0), np.insert(run.valid, 4, False)
     )
-    out = HmmSmoother().smooth(more)
-    np.testing.assert_allclose(np.delete(out, 4, axis=0), HmmSmoother().smooth(run), atol=1e-6)
+    out = HmmSmoother(*USUAL_S).smooth(more)
+    np.testing.assert_allclose(np.delete(out, 4, axis=0), HmmSmoother(*USUAL_S).smooth(run), atol=1e-6)
     between = np.sort(out[[3, 5]], axis=0)
     assert (out[4] > between[0] - 0.1).all() and (out[4] < between[1] + 0.1).all()
 
 
 def test_long_pauses_forget() -> None:
     run = _run(np.array([0.0, 1e4]))
-    np.testing.assert_allclose(HmmSmoother().smooth(run), run.prob, atol=1e-5)
+    np.testing.assert_allclose(HmmSmoother(*USUAL_S).smooth(run), run.prob, atol=1e-5)
 
 
 def test_certain_scores_that_contradict_each_other_stay_finite() -> None:
     prob = np.zeros((4, SCORE_COUNT), np.float32)
     prob[np.arange(4), [0, 3, 0, 3]] = 1
     prob[:, E:] = np.array([0, 1, 0, 1])[:, None]
-    out = HmmSmoother().smooth(ScoreRun(np.arange(4) * 1e-3, prob, np.ones(4, np.bool_)))
+    out = HmmSmoother(*USUAL_S).smooth(ScoreRun(np.arange(4) * 1e-3, prob, np.ones(4, np.bool_)))
     assert np.isfinite(out).all()
     np.testing.assert_allclose(out[:, :E].sum(axis=1), 1, atol=1e-5)
 

@@ -80,7 +80,7 @@ mirror_option = click.option(
     help="Average what is said of each face and of its mirror image, as `analyze` does.",
 )
 skip_option = click.option(
-    "--skip-bad", is_flag=True, help="List and leave out damaged pictures instead of stopping."
+    "--skip-bad", is_flag=True, help="List and leave out damaged files instead of stopping."
 )
 gallery_option = click.option(
     "--gallery",
