@@ -180,7 +180,9 @@ class PyAvReader(VideoReader):
     def frame_at(self, time_s: float) -> Frame:
         if self._times is None:
             clock, unstamped = packet_clock(self._path, self._stamps)
-            self._remember(decoded_clock(self._path, self._stamps, self._threads) if unstamped else clock)
+            if unstamped > len(clock.times_s):  # a bare stream: of some packets alone the others tell enough
+                clock = decoded_clock(self._path, self._stamps, self._threads)
+            self._remember(clock)
         assert self._times is not None
         index = max(bisect_right(self._times, time_s + TIME_EPSILON_S) - 1, 0)
         target_s = self._times[index]
