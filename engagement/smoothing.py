@@ -57,12 +57,20 @@ class SmoothingConfig:
             )
         for width in (self.window_s, self.state_window_s):
             if not 0 < width <= 60:
-                raise ConfigError(f"--window {width} is not within 0-60 s")
+                raise ConfigError(
+                    f"--window {width} is not within 0-60 s", "Leave it out for the defaults, 3 and 5 s."
+                )
         for hold in (self.hold_s, self.state_hold_s):
             if not 0 < hold <= 60:
-                raise ConfigError(f"smoothing.hold_s {hold} is not within 0-60 s")
+                raise ConfigError(
+                    f"smoothing.hold_s {hold} is not within 0-60 s",
+                    "Leave it out for the defaults, 0.5 and 3 s.",
+                )
         if not 0 < self.max_gap_s <= 10:
-            raise ConfigError(f"smoothing.max_gap_s {self.max_gap_s} is not within 0-10 s")
+            raise ConfigError(
+                f"smoothing.max_gap_s {self.max_gap_s} is not within 0-10 s",
+                "Leave it out for the default, 0.6 s.",
+            )
 
     @property
     def further_window_s(self) -> float:

@@ -83,6 +83,25 @@ def browse(page: Path | str, profile: Path, fragment: str = "") -> tuple[str, li
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
+def run(script: str, page: Path, profile: Path, fragment: str = "", more: str = "") -> str:
+    """The title that a script gives to a page; nothing may complain meanwhile.
+
+    Args:
+        more: to stand at the end of the page's main part.
+    """
+    copy = page.with_name("probed.html")
+    text = page.read_text(encoding="utf-8").replace("</main>", f"{more}</main>")
+    copy.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
+    try:
+        dom, console = browse(copy, profile, fragment)
+    finally:
+        copy.unlink()
+    assert console == []
+    title = re.search(r"<title>(.*?)</title>", dom)
+    assert title
+    return title.group(1)
+
+
 @pytest.mark.parametrize(("name", "plots", "bands"), [("session", 1, 3), ("P02", 3, 1)])
 def test_plots_appear_and_nothing_complains(
     output: Path, tmp_path: Path, name: str, plots: int, bands: int
@@ -126,19 +145,7 @@ TWICE = """<script>addEventListener("load", () => setTimeout(async () => {
 
 
 def test_the_same_link_works_again_and_the_keyboard_keeps_its_place(output: Path, tmp_path: Path) -> None:
-    original = page(output, "session")
-    copy = original.with_name("twice.html")
-    copy.write_text(
-        original.read_text(encoding="utf-8").replace("</body>", f"{TWICE}</body>"), encoding="utf-8"
-    )
-    try:
-        dom, console = browse(copy, tmp_path)
-    finally:
-        copy.unlink()
-    assert console == []
-    title = re.search(r"<title>(.*?)</title>", dom)
-    assert title
-    assert title.group(1).split(" | ") == [
+    assert run(TWICE, page(output, "session"), tmp_path).split(" | ") == [
         "Shown: 0:20–0:40",
         "Whole session, 0:00–1:00",
         "true",
@@ -163,17 +170,8 @@ SCROLLED = """<script>addEventListener("load", () => setTimeout(async () => {
 
 
 def test_a_link_to_a_time_brings_the_plot_into_view(output: Path, tmp_path: Path) -> None:
-    original = page(output, "session")
-    copy = original.with_name("scrolled.html")
     link = '<ol class="moments"><li><a href="#t=20-40">0:30</a></li></ol><div style="height:2000px"></div>'
-    text = original.read_text(encoding="utf-8").replace("</main>", f"{link}</main>")
-    copy.write_text(text.replace("</body>", f"{SCROLLED}</body>"), encoding="utf-8")
-    try:
-        dom, console = browse(copy, tmp_path)
-    finally:
-        copy.unlink()
-    assert console == []
-    assert "<title>true | true</title>" in dom
+    assert run(SCROLLED, page(output, "session"), tmp_path, more=link) == "true | true"
 
 
 #: Names beside the curves of the class, from below, once by where they stand and once by where their curves end.
@@ -189,17 +187,7 @@ LABELS = """<script>addEventListener("load", () => setTimeout(() => {
 
 
 def test_names_of_curves_stand_where_the_curves_end_in_the_part_shown(output: Path, tmp_path: Path) -> None:
-    original = page(output, "session")
-    copy = original.with_name("labels.html")
-    copy.write_text(
-        original.read_text(encoding="utf-8").replace("</body>", f"{LABELS}</body>"), encoding="utf-8"
-    )
-    try:
-        dom, console = browse(copy, tmp_path, "#t=20-40")
-    finally:
-        copy.unlink()
-    assert console == []
-    assert "<title>true | 3 | true</title>" in dom
+    assert run(LABELS, page(output, "session"), tmp_path, "#t=20-40") == "true | 3 | true"
 
 
 @pytest.mark.parametrize("name", ["session", "P02", "index"])

@@ -14,6 +14,7 @@ from engagement.corrections.names import EARLIER_NAMES
 from engagement.errors import ConfigError
 from engagement.reports.templates import ASSETS
 from engagement.video.discover import RESERVED, _Candidate, _distinct_names, _key, discover
+from tests.closed_folders import close
 
 
 def fill(folder: Path, *names: str) -> None:
@@ -25,18 +26,6 @@ def fill(folder: Path, *names: str) -> None:
 
 def outputs(*inputs: Path, globs: tuple[str, ...] = (), exclude: Path | None = None) -> list[str]:
     return [found.relative.as_posix() for found in discover(inputs, globs, exclude)]
-
-
-def lock(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A folder of this name cannot be searched from now on (nothing is closed to root, who may run this)."""
-    scandir = os.scandir
-
-    def refuse(path: str) -> object:
-        if str(path).endswith(name):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
 
 
 def test_folders_are_searched_in_order_and_files_taken_as_given(tmp_path: Path) -> None:
@@ -185,7 +174,7 @@ def test_an_unreadable_folder_is_reported_and_the_rest_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(tmp_path, "a.mp4", "locked/b.mp4")
-    lock(monkeypatch, "locked")
+    close(monkeypatch, "locked")
     told: list[tuple[Path, str]] = []
     found = discover([tmp_path, tmp_path], complain=lambda folder, why: told.append((folder, why)))
     assert [each.relative for each in found] == [PurePath("a")]

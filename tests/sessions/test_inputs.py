@@ -20,6 +20,7 @@ from engagement.errors import ConfigError
 from engagement.video import open_video
 from engagement.video.discover import discover
 from tests import faulty_media, media
+from tests.closed_folders import close
 from tests.sessions.command import Run
 from tests.sessions.runs import CONFIG, DEVICE
 
@@ -100,14 +101,7 @@ def test_folders_that_cannot_be_searched_are_failures_and_the_rest_is_analysed(
     (folder / "locked").mkdir(parents=True)
     empty.mkdir()
     shutil.move(media.steady(tmp_path).path, folder / "talk.mp4")
-    scandir = os.scandir
-
-    def refuse(path: str) -> object:  # nothing is closed to root, who may run this
-        if str(path).endswith("locked"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    close(monkeypatch, "locked")
     ended = engagement("analyze", empty, folder, "made-up://x/y", "-o", tmp_path / "out", *FAST)
     assert ended.status == 1
     videos = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["videos"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from engagement import collection
 from engagement.errors import ConfigError, DataError
+from tests.closed_folders import close
 
 
 def test_folders_and_lists_say_what_videos_show(tmp_path: Path) -> None:
@@ -77,14 +77,7 @@ def test_a_linked_folder_is_searched_and_one_that_is_closed_is_said(
     (tmp_path / "clips" / "happy").symlink_to(tmp_path / "elsewhere")
     (found,) = collection.recordings([tmp_path / "clips"])
     assert (found.path.name, found.scenes[0].label) == ("monday.mp4", "happy")
-    scandir = os.scandir
-
-    def refuse(path: str) -> object:  # nothing is closed to root, who may run this
-        if str(path).endswith("happy"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    close(monkeypatch, "happy")
     with pytest.raises(ConfigError, match=r"happy cannot be searched \(Permission denied\)"):
         collection.recordings([tmp_path / "clips"])
 
