@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from engagement.calibration.session import Answer, Moment, Session, row_of
-from engagement.corrections.file import Mistake, matching, raise_mistakes
+from engagement.corrections.file import matching
+from engagement.corrections.mistakes import Mistake, raise_mistakes
 from engagement.corrections.notation import person_id, seconds
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES

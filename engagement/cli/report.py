@@ -81,14 +81,16 @@ def _write_again(
     """
     from engagement.batch.results import require_results
     from engagement.corrections.calibrated import described
-    from engagement.corrections.file import read_names
+    from engagement.corrections.file import NAMES_FILE, NamesFile, names_as_written
     from engagement.corrections.folder import correct_folder
-    from engagement.corrections.names import adopt, names_of
+    from engagement.corrections.names import adopt
     from engagement.reports.render import render_index, write_assets
     from engagement.reports.theme import count
 
     folders = require_results(output, click.echo)
-    plans = _plans(read_names(names) if names else names_of(output), folders, output)
+    written = names or output / NAMES_FILE
+    read = names_as_written(written) if names or written.is_file() else NamesFile(written)
+    plans = _plans(read, folders, output)
     calibrations = _calibrations(calibration, plans, output)
     if names:
         adopt(names, output)
@@ -107,8 +109,8 @@ def _write_again(
         for note in (_note(plan), *described(summary)):
             if note:
                 click.echo(f"{name}: {note}")
-    written = render_index(output) if (output / "run.json").is_file() else output
-    click.echo(f"{count(len(folders) - len(failed), 'session')} written again: {written}")
+    page = render_index(output) if (output / "run.json").is_file() else output
+    click.echo(f"{count(len(folders) - len(failed), 'session')} written again: {page}")
     if failed:
         raise OutputError(
             f"not written again, and as before: {', '.join(failed)}",
@@ -123,8 +125,9 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
         ConfigError: naming every mistake of the file.
         DataError: a result is damaged, or too old to be corrected like this.
     """
-    from engagement.corrections.file import matching, raise_mistakes
+    from engagement.corrections.file import matching
     from engagement.corrections.folder import plan_folder, state_of
+    from engagement.corrections.mistakes import raise_mistakes, with_causes
     from engagement.corrections.names import listed_videos, video_of
 
     videos = {video_of(folder, output): folder for folder in folders}
@@ -140,7 +143,7 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
         plan, wrong = plan_folder(folder, lines[video])
         plans[folder] = plan, state_of(lines[video])
         mistakes += wrong
-    raise_mistakes(names.path, mistakes)
+    raise_mistakes(names.path, [*names.unread, *with_causes(mistakes, names.unread, names.headings)])
     return plans
 
 

@@ -14,7 +14,7 @@ from engagement.batch.results import SUMMARY, read_summary, write_json
 from engagement.calibration.store import Calibration
 from engagement.corrections.calibrated import stored
 from engagement.corrections.carry import Carried, carry_over
-from engagement.corrections.file import Line, Video, described
+from engagement.corrections.file import Line, Video
 from engagement.corrections.folder import (
     Pictures,
     owned,
@@ -23,6 +23,7 @@ from engagement.corrections.folder import (
     state_of,
     write_corrected,
 )
+from engagement.corrections.mistakes import described
 from engagement.corrections.names import names_as_it_is
 from engagement.timelines.presence import PresenceConfig
 from engagement.types import IndexArray, TimeArray

@@ -7,15 +7,15 @@ exist is seen in ``plan``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from engagement.corrections.mistakes import Mistake, raise_mistakes, shortened
 from engagement.corrections.notation import ID as _ID
 from engagement.corrections.notation import order, person_id, seconds
 from engagement.corrections.text import text_of
-from engagement.errors import ConfigError
 
 #: In an output folder, applied by ``analyze`` and ``report`` alike.
 NAMES_FILE = "names.txt"
@@ -107,15 +107,6 @@ Line = Name | Merge | Split | Hide | OptOut
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
-    """What is wrong in a line, and what to write instead."""
-
-    line: int
-    text: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
 class Section:
     """Lines that speak of one video; ``title`` is empty for those above the first heading."""
 
@@ -137,10 +128,16 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class NamesFile:
-    """A names file whose lines are all understood."""
+    """The lines of a names file that are understood, and those that are not."""
 
     path: Path
     sections: tuple[Section, ...] = ()
+    unread: tuple[Mistake, ...] = ()
+
+    @property
+    def headings(self) -> list[int]:
+        """The lines in which headings stand."""
+        return [section.line for section in self.sections if section.title]
 
     def lines_of(self, videos: Sequence[Video]) -> tuple[dict[Video, list[Line]], list[Mistake]]:
         """The lines that speak of each video, and headings that fit none or several."""
@@ -159,15 +156,25 @@ class NamesFile:
         return self.lines_of(list({v.relative: v for v in (*known, video)}.values()))[0][video]
 
 
+def names_as_written(path: Path) -> NamesFile:
+    """Read a names file of which some lines may not be understood.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    sections, mistakes = parse(text_of(path))
+    return NamesFile(path, tuple(sections), tuple(mistakes))
+
+
 def read_names(path: Path) -> NamesFile:
     """Read a names file.
 
     Raises:
         ConfigError: it cannot be read, or lines are not understood; all of them are named.
     """
-    sections, mistakes = parse(text_of(path))
-    raise_mistakes(path, mistakes)
-    return NamesFile(path, tuple(sections))
+    names = names_as_written(path)
+    raise_mistakes(path, names.unread)
+    return names
 
 
 def parse(text: str) -> tuple[list[Section], list[Mistake]]:
@@ -186,29 +193,11 @@ def parse(text: str) -> tuple[list[Section], list[Mistake]]:
             title, began, lines = _unquoted(heading[heading.lastindex or 0]), number, []
             continue
         if isinstance(found, Mistake):
-            mistakes.append(found)
+            mistakes.append(replace(found, written=written))
         else:
             lines.append(found)
     sections.append(Section(title, began, tuple(lines)))
     return [s for s in sections if s.lines or s.title], mistakes
-
-
-def raise_mistakes(path: Path, mistakes: Sequence[Mistake]) -> None:
-    """Raise one error that names every mistake, if there is any.
-
-    Raises:
-        ConfigError: file, line, what is wrong and the remedy of each.
-    """
-    listed = [described(path, m) for m in sorted(mistakes, key=lambda m: m.line)]
-    if len(listed) == 1:
-        raise ConfigError(listed[0].removesuffix("."), "Nothing was changed.")
-    if listed:
-        raise ConfigError("\n  ".join([f"{len(listed)} mistakes in {path}, nothing was changed:", *listed]))
-
-
-def described(path: Path, mistake: Mistake) -> str:
-    """One line: file, line number, what is wrong, remedy."""
-    return f"{path.name}, line {mistake.line}: {mistake.text}. {mistake.remedy}".rstrip()
 
 
 def matching(title: str, videos: Sequence[Video]) -> list[Video]:
@@ -248,13 +237,6 @@ def _no_video(section: Section, found: Sequence[Video], videos: Sequence[Video])
     near = get_close_matches(section.title, [name for v in videos for name in (v.file, v.relative)], 1)
     meant = f"Do you mean [{near[0]}]? " if near else ""
     return Mistake(section.line, f"there is no video [{section.title}]", f"{meant}Known: {known}.")
-
-
-def shortened(names: Iterable[str], most: int = 30) -> str:
-    """A list for a message."""
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
 
 
 def _bare(raw: str) -> str:

@@ -21,7 +21,8 @@ from engagement.batch.results import SUMMARY, committed, read_summary, write_jso
 from engagement.calibration.apply import Applied
 from engagement.calibration.store import Calibration
 from engagement.corrections.calibrated import count_labels, keep, recorded_state, stored
-from engagement.corrections.file import Line, Mistake, Video, described
+from engagement.corrections.file import Line, Video
+from engagement.corrections.mistakes import Mistake, described
 from engagement.corrections.names import names_of, video_of
 from engagement.corrections.plan import Plan, make_plan
 from engagement.errors import DataError

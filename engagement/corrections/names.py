@@ -10,13 +10,11 @@ from engagement.corrections.file import (
     NAMES_FILE,
     NamesFile,
     Video,
-    described,
     matching,
-    parse,
-    raise_mistakes,
+    names_as_written,
     read_names,
 )
-from engagement.corrections.text import text_of
+from engagement.corrections.mistakes import described, raise_mistakes, with_causes
 from engagement.errors import ConfigError, OutputError
 
 #: Where an earlier names file goes when another takes its place.
@@ -39,10 +37,10 @@ def names_as_it_is(root: Path) -> tuple[NamesFile, list[str]]:
     if not path.is_file():
         return NamesFile(path), []
     try:
-        sections, mistakes = parse(text_of(path))
+        names = names_as_written(path)
     except ConfigError as error:
         return NamesFile(path), [f"{error.message}. {error.hint}"]
-    return NamesFile(path, tuple(sections)), [described(path, m) for m in mistakes]
+    return names, [described(path, m) for m in names.unread]
 
 
 def known_videos(root: Path, videos: Sequence[Video]) -> list[Video]:
@@ -76,10 +74,12 @@ def check_names(root: Path, known: Sequence[Video]) -> list[str]:
     Raises:
         ConfigError: lines are not understood, or do not say which of several videos they mean.
     """
-    names = names_of(root)
-    if not names.sections:
+    path = root / NAMES_FILE
+    if not path.is_file():
         return []
-    _, mistakes = names.lines_of(known)
+    names = names_as_written(path)
+    _, found = names.lines_of(known)
+    mistakes = [*names.unread, *with_causes(found, names.unread, names.headings)]
     titles = {section.line: section.title for section in names.sections}
     unknown = [m for m in mistakes if titles.get(m.line) and not matching(titles[m.line], known)]
     raise_mistakes(names.path, [m for m in mistakes if m not in unknown])

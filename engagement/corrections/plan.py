@@ -18,12 +18,11 @@ from engagement.corrections.file import (
     Hide,
     Line,
     Merge,
-    Mistake,
     Name,
     OptOut,
     Split,
-    shortened,
 )
+from engagement.corrections.mistakes import Mistake, shortened
 from engagement.corrections.notation import clock, order
 from engagement.types import IndexArray, TimeArray
 

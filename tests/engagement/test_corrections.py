@@ -193,6 +193,34 @@ def test_mistakes_are_reported_together_and_nothing_changes(out: Path, report: R
         assert any(f"my names.txt, line {number}: {text}" in line for line in lines), (number, done.err)
 
 
+def test_mistakes_of_form_and_of_meaning_are_reported_together(out: Path, report: Report) -> None:
+    before = everything(out)
+    done = report(
+        "what\nP12: Ben\n[talk.mp4]\nsplit P02 at 1:99 into P02 and P09\nP09: C\nhide P03\nP44: D\n"
+    )
+    assert done.status == 2
+    assert everything(out) == before
+    first, *lines = done.err.splitlines()
+    assert "5 mistakes" in first
+    known = "Known: P01, P02, P03, P04."
+    for line, (number, text) in zip(
+        lines,
+        (
+            (1, "'what' is not understood."),
+            (2, f"there is no P12. {known} It may follow from line 1."),  # 'what' may have been a heading
+            (4, "'1:99' is no time."),
+            (5, f"there is no P09. {known} It may follow from line 4."),
+            (7, f"there is no P44. {known} It may follow from line 4."),  # whom a split makes may be anybody
+        ),
+        strict=True,
+    ):
+        assert f"my names.txt, line {number}: {text}" in line, done.err
+    # A line that speaks of somebody else brings nothing about.
+    done = report("P03:\nP12: Ben")
+    assert f"line 2: there is no P12. {known}\n" in done.err
+    assert "line 1: no name follows P03" in done.err
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
@@ -369,6 +397,7 @@ def test_a_names_file_is_checked_before_the_work(out: Path) -> None:
     ]
     for text, wrong in (
         ("P01: Ana", "line 1: the folder holds 2 videos"),
+        ("P01: Ana\n[talk]\nwhat", r"2 mistakes.*\n.*line 1: the folder.*\n.*line 3: 'what'"),
         ("[talk]\nwhat", "line 2: 'what'"),
     ):
         names.write_text(text)

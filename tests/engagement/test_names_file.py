@@ -12,7 +12,6 @@ from engagement.corrections.file import (
     Hide,
     Line,
     Merge,
-    Mistake,
     Name,
     OptOut,
     Split,
@@ -21,6 +20,7 @@ from engagement.corrections.file import (
     parse,
     read_names,
 )
+from engagement.corrections.mistakes import Mistake
 from engagement.corrections.notation import person_id, seconds
 from engagement.errors import ConfigError
 
