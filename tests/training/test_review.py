@@ -50,6 +50,42 @@ def test_a_review_moves_drops_and_can_be_applied_again(tmp_path: Path) -> None:
     assert {r["captured_label"] for r in read_manifest(folder)} == {""}
 
 
+def data_of(page: Path) -> dict[str, Any]:
+    return json.loads(page.read_text(encoding="utf-8").split('id="data">')[1].split("</script>")[0])
+
+
+def test_a_page_shows_what_is_there_after_a_review(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", {"happy": {"h.mp4": 2}, "sad": {"s.mp4": 1}})
+    happy, other, sad = (row["file"] for row in read_manifest(folder))
+    review = answer(tmp_path / "r.json", {happy: {"label": "sad"}})
+    apply_review(folder, review)
+    assert not (folder / "review.html").exists()  # nobody asked for one
+    before = data_of(write_review(folder, ["away"]))
+    said: list[str] = []
+    apply_review(
+        folder, answer(tmp_path / "r.json", {other: {"label": "tired"}, sad: {"drop": True}}), said.append
+    )
+    assert said == [f"written anew: {folder / 'review.html'}"]
+    now = data_of(folder / "review.html")
+    moved = other.replace("happy", "tired")
+    assert [face["file"] for face in now["faces"]] == [happy.replace("happy", "sad"), moved]
+    assert set(now["labels"]) >= {"sad", "tired", "away"}
+    assert (now["earlier"], now["fresh"]) == ([before["state"]], [moved])
+    text = (folder / "review.html").read_text(encoding="utf-8")
+    apply_review(folder, tmp_path / "r.json")
+    assert (folder / "review.html").read_text(encoding="utf-8") == text
+    apply_review(
+        folder, answer(tmp_path / "r.json", {f["file"]: {"drop": True} for f in now["faces"]}), said.append
+    )
+    assert not (folder / "review.html").exists() and "no face is left" in said[-1]
+    (folder / "review.html").write_text("mine")
+    apply_review(
+        write_captured(folder, {"happy": {"h.mp4": 2}}),
+        answer(tmp_path / "r.json", {happy: {"label": "sad"}}),
+    )
+    assert (folder / "review.html").read_text() == "mine"
+
+
 def test_capturing_again_does_not_undo_a_review(tmp_path: Path) -> None:
     def run() -> FaceCapture:
         work = FaceCapture(tmp_path / "f", CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))

@@ -78,6 +78,20 @@ def test_keys_label_drop_move_and_undo(folder: Path, tmp_path: Path) -> None:
     assert files[1].replace("happy/", "tired/") in {row["file"] for row in read_manifest(folder)}
 
 
+def test_what_was_decided_since_is_there_when_a_review_was_applied(folder: Path, tmp_path: Path) -> None:
+    files = [row["file"] for row in read_manifest(folder)]
+    saved = pressed(folder, tmp_path / "profile", ["x", "3", "3"])["saved"]
+    assert isinstance(saved, dict)
+    assert list(saved["changes"]) == files[:3]
+    review = tmp_path / "review.json"
+    review.write_text(json.dumps({**saved, "changes": {file: saved["changes"][file] for file in files[:2]}}))
+    apply_review(folder, review)
+    dom, console = browse(folder / "review.html", tmp_path / "profile")
+    assert console == []
+    assert f'id="count">{len(files) - 1} shown; 1 relabelled, 0 dropped<' in dom
+    assert files[0] not in dom and "Your changes of last time are back" in dom
+
+
 def test_nothing_scrolls_sideways_on_a_phone(folder: Path, tmp_path: Path) -> None:
     original = write_review(folder, ["a label without a place to break it " + "x" * 40])
     copy = original.with_name("probe.html")

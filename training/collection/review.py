@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ PAGE, ANSWER = "review.html", "review.json"
 #: What every answer says, and nothing else does.
 FORMAT = "engagement-faces-review-1"
 _SHOWN = 5
+#: Pages before the present one whose unsaved changes it takes over.
+_REMEMBERED = 20
 
 
 def write_review(folder: Path, more_labels: Sequence[str] = (), say: Say = lambda _: None) -> Path:
@@ -40,7 +43,20 @@ def write_review(folder: Path, more_labels: Sequence[str] = (), say: Say = lambd
     """
     faces = read_faces(folder, say)
     faces.require_originals("review")
-    labels = list(dict.fromkeys([*faces.labels, *(checked_label(label, "--add") for label in more_labels)]))
+    return _write_page(faces, [checked_label(label, "--add") for label in more_labels])
+
+
+def _write_page(
+    faces: Faces, more_labels: Sequence[str], earlier: Sequence[str] = (), fresh: Sequence[str] = ()
+) -> Path:
+    """Write the page.
+
+    Args:
+        earlier: states of the pages before this one, latest first: what a browser remembers of them still holds.
+        fresh: files about which it does not, since a review has put another picture there.
+    """
+    folder = faces.folder
+    labels = list(dict.fromkeys([*faces.labels, *more_labels]))
     shown = [
         {
             "file": row["file"],
@@ -56,6 +72,7 @@ def write_review(folder: Path, more_labels: Sequence[str] = (), say: Say = lambd
         for row in faces.rows
     ]
     data = {"format": FORMAT, "folder": folder.resolve().name, "state": _state(faces), "labels": labels}
+    data |= {"earlier": list(earlier), "fresh": list(fresh)}
     return write_page(
         folder / PAGE,
         "review.html",
@@ -67,6 +84,30 @@ def write_review(folder: Path, more_labels: Sequence[str] = (), say: Say = lambd
         answer=ANSWER,
         data=json.dumps({**data, "faces": shown}, ensure_ascii=False, separators=(",", ":")),
     )
+
+
+def _page_again(folder: Path, changes: Sequence[Change], say: Say) -> None:
+    """Let the page, if there is one, show what is there now. What it offered, and what was not saved yet, stays."""
+    page = folder / PAGE
+    try:
+        found = re.search(r'id="data">(.*?)</script>', page.read_text(encoding="utf-8"), re.DOTALL)
+        before = json.loads(found[1]) if found else None
+    except (OSError, ValueError):
+        return
+    if not isinstance(before, dict) or before.get("format") != FORMAT:
+        return
+    try:
+        faces = read_faces(folder)
+    except DataError:  # every face was dropped
+        page.unlink()
+        say(f"{page} is removed: no face is left to show")
+        return
+    moved = [_target(change) for change in changes if change.label is not None]
+    fresh = {str(file) for file in (*before.get("fresh", ()), *moved)} & {row["file"] for row in faces.rows}
+    states = [state for state in (before.get("state"), *before.get("earlier", ())) if state]
+    earlier = [state for state in states if state != _state(faces)][:_REMEMBERED]
+    _write_page(faces, before.get("labels", ()), earlier, sorted(fresh))
+    say(f"written anew: {page}")
 
 
 def _state(faces: Faces) -> str:
@@ -120,7 +161,8 @@ def _change(path: Path, file: str, value: Any) -> Change:
 def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Counter[str]:
     """Move relabelled faces to their class, dropped ones to ``.dropped``, and write the manifests.
 
-    Everything is checked before anything moves. An answer that is applied again changes nothing.
+    Everything is checked before anything moves. An answer that is applied again changes nothing. A page that is there
+    is written anew.
 
     Returns:
         counts of ``relabelled``, ``dropped`` and ``done before``.
@@ -155,6 +197,7 @@ def apply_review(folder: Path, answer: Path, say: Say = lambda _: None) -> Count
         ) from error
     finally:  # what moved is written down, also when the next could not
         _write(faces, list(rows.values()), list(dropped.values()), len(due), len(leaving))
+    _page_again(folder, changes, say)
     return counts
 
 
