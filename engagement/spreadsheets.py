@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engagement.errors import DataError
+from engagement.given import no_file
 
 _SEPARATORS = ",;\t"
 
@@ -91,6 +92,8 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _text(path: Path, first: bool = False) -> str:
+    if what := no_file(path):
+        raise DataError(f"{path} is {what}, not a file", "Save it as a CSV file first.")
     try:
         with path.open("rb") as file:
             data = file.readline() if first else file.read()

@@ -25,6 +25,7 @@ FOUNDATIONS = {
     "compat",
     "siblings",
     "spreadsheets",
+    "given",
 }
 HEAVY = (
     "torch",

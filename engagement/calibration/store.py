@@ -18,6 +18,7 @@ from engagement import __version__
 from engagement.batch.results import write_json
 from engagement.calibration.fit import PriorConfig
 from engagement.errors import ConfigError, DataError, OutputError
+from engagement.given import no_file
 from engagement.labels import LEARNER_STATES
 
 FILE = "calibration.json"
@@ -112,6 +113,8 @@ def read_calibration(path: Path) -> Calibration:
     Raises:
         DataError: it cannot be read, or what stands in it is none; names the place and the value.
     """
+    if what := no_file(path):
+        raise DataError(f"{path} is {what}, not a file", _AGAIN)
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engagement.errors import ConfigError
+from engagement.given import no_file
 
 _MAX_BYTES = 1_000_000
 
@@ -15,6 +16,8 @@ def text_of(path: Path) -> str:
     Raises:
         ConfigError: it cannot be read, or is none.
     """
+    if what := no_file(path):
+        raise ConfigError(f"names file {path} is {what}, not a file", "Save it as plain text (.txt).")
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagement.errors import ConfigError, WeightsError
+from engagement.given import no_file
 from engagement.weights import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def short_digest(option: str, file: str) -> str:
         ConfigError: it cannot be read; ``option`` is what it was given with.
     """
     remedy = "Give the path of the model's file."
-    if Path(file).is_fifo():  # nothing comes until somebody writes, and then only once
-        raise ConfigError(f"{option} {file} is a pipe", remedy)
+    if what := no_file(Path(file)):
+        raise ConfigError(f"{option} {file} is {what}", remedy)
     try:
         return sha256_of(Path(file))[:16]
     except OSError as error:

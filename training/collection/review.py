@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.manifest import DROPPED, Rows, checked_label, read_manifest, write_manifest
+from engagement.given import no_file
 from engagement.reports.page import write_page
 from training.collection.folder import Faces, Say, read_faces
 
@@ -130,6 +131,8 @@ def read_answer(path: Path) -> list[Change]:
         DataError: it is none.
     """
     wrong = DataError(f"{path} is no review", f"Give the {ANSWER} that the page {PAGE} saved.")
+    if no_file(path):
+        raise wrong
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
