@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,14 @@ class NotListed(OutputError):
 
 def write_run(
     place: Place, setup: Setup, facts: Facts | None, statuses: Sequence[VideoStatus], started: str
-) -> None:
-    """Write run.json, the index, and what all pages share.
+) -> list[VideoStatus]:
+    """Write run.json, the index, and what all pages share; returns the statuses with what they share with other results.
 
     Raises:
         NotListed: they cannot be written.
     """
     try:
-        _write(place, setup, facts, statuses, started)
+        return _write(place, setup, facts, statuses, started)
     except (OSError, EngagementError) as error:
         told = error if isinstance(error, EngagementError) else unforeseen(error)
         failed = NotListed(f"the index of {setup.root} cannot be written ({told.message})", told.hint)
@@ -46,7 +46,7 @@ def write_run(
 
 def _write(
     place: Place, setup: Setup, facts: Facts | None, statuses: Sequence[VideoStatus], started: str
-) -> None:
+) -> list[VideoStatus]:
     place.fetch_run([status.output for status in statuses if status.output])
     before = read_json(place.root / RUN) or {}
     now = {status.output for status in statuses}
@@ -55,6 +55,14 @@ def _write(
     earlier = [v for v in listed if v["output"] not in now]
     place.fetch_run([v["output"] for v in earlier])
     known = now | {str(v["output"]) for v in listed}
+    earlier = [v for v in earlier if read_summary(place.root / v["output"])]
+    earlier += _unlisted(place.root, known)
+    there = [status.output for status in statuses if status.status != "failed"]
+    same = _of_one_file(place.root, [*(str(v["output"]) for v in earlier), *there])
+    told = [
+        status if status.status == "failed" else replace(status, same_as=same.get(status.output, ()))
+        for status in statuses
+    ]
     write_json(
         place.root / RUN,
         {
@@ -67,9 +75,8 @@ def _write(
             "versions": versions(),
             "weights": facts.weights if facts else before.get("weights", {}),
             "videos": [
-                *(v for v in earlier if read_summary(place.root / v["output"])),
-                *_unlisted(place.root, known),
-                *(asdict(status) | {"input": _absolute(status.input)} for status in statuses),
+                *(v | {"same_as": same.get(str(v["output"]), ())} for v in earlier),
+                *(asdict(status) | {"input": _absolute(status.input)} for status in told),
             ],
         },
     )
@@ -78,6 +85,17 @@ def _write(
     write_assets(place.root)
     render_index(place.root)
     place.publish_run()
+    return told
+
+
+def _of_one_file(root: Path, outputs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Of each result the others that are of the same file, known by its size and time: links, and another way to it."""
+    found: dict[tuple[Any, Any], list[str]] = {}
+    for output in outputs:
+        made = (read_summary(root / output) or {}).get("fingerprint")
+        if isinstance(made, Mapping) and made.get("file_size") and made.get("file_version"):
+            found.setdefault((made["file_size"], made["file_version"]), []).append(output)
+    return {one: tuple(o for o in group if o != one) for group in found.values() for one in group}
 
 
 def _unlisted(root: Path, known: Collection[str]) -> Iterator[dict[str, Any]]:

@@ -67,7 +67,7 @@ def run_batch(
             place.sweep()
             statuses = [*unreachable, *run.in_order()]
             if run.facts is not None or statuses:
-                write_run(place, setup, run.facts, statuses, started)
+                statuses = write_run(place, setup, run.facts, statuses, started)
     return statuses
 
 

@@ -108,7 +108,8 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
         redone = f"redone ({status.redone})" if status.redone else ""
         nobody = "nobody in it: its page says why" if status.n_persons == 0 else ""
         reason = status.reason.removeprefix(f"{status.input} ")  # which stands in the first column
-        told = ". ".join(part for part in (redone, reason, status.hint, nobody) if part)
+        same = f"the same file as {', '.join(status.same_as)}" if status.same_as else ""
+        told = ". ".join(part for part in (redone, reason, status.hint, nobody, same) if part)
         table.add_row(
             Text(name),
             _MARKS[status.status],

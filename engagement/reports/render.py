@@ -116,6 +116,9 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
     place = str(video.get("input") or "unnamed")
     name = Path(place).name
     reason = str(video.get("reason") or "").replace(place, name)
+    others = [str(other) for other in video.get("same_as") or ()]
+    # Results may have been taken away since.
+    same = [other for other in others if linked and (root / other / "session.html").is_file()]
     return {
         "name": name,
         "place": folder if folder and Path(folder).name != folder else "",
@@ -130,7 +133,14 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "coverage": sentences.number(summary.get("coverage", video.get("coverage"))),
         "names": _names_shown(part(summary, "corrections")),
-        "warnings": [text for text in sentences.warnings(summary) if not reason or reason not in text],
+        "warnings": [
+            *(text for text in sentences.warnings(summary) if not reason or reason not in text),
+            *(
+                [f"This is the same file as {', '.join(same)}: one video, listed more than once."]
+                if same
+                else ()
+            ),
+        ],
         "sparks": sparklines(part(summary, "class")),
     }
 

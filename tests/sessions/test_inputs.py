@@ -54,6 +54,33 @@ def test_another_video_of_the_same_name_does_not_replace_a_result(
     assert str(tmp_path) not in json.dumps(summary_of(out / "talk"))
 
 
+def test_two_results_of_one_file_are_told_of(tmp_path: Path, engagement: Command) -> None:
+    (tmp_path / "all" / "week1").mkdir(parents=True)
+    clip = tmp_path / "all" / "week1" / "talk.mp4"
+    shutil.move(media.steady(tmp_path).path, clip)
+    shutil.move(media.uneven_mp4(tmp_path).path, tmp_path / "all" / "other.mp4")
+    out = tmp_path / "out"
+
+    def listed() -> dict[str, list[str]]:
+        return {v["output"]: v["same_as"] for v in json.loads((out / "run.json").read_text())["videos"]}
+
+    assert engagement("analyze", clip.parent, "-o", out, *FAST).status == 0
+    assert listed() == {"talk": []}
+    ended = engagement("analyze", tmp_path / "all", "-o", out, *FAST)
+    assert ended.status == 0 and "the same file as talk" in " ".join(ended.err.split())
+    assert listed() == {"talk": ["week1/talk"], "other": [], "week1/talk": ["talk"]}
+    index = (out / "index.html").read_text(encoding="utf-8")
+    assert index.count("This is the same file as") == 2
+    os.link(clip, tmp_path / "linked.mp4")
+    assert engagement("analyze", tmp_path / "linked.mp4", "-o", out, *FAST).status == 0
+    assert listed()["linked"] == ["talk", "week1/talk"]
+    # What was taken away is not spoken of.
+    for name in ("week1", "linked"):
+        shutil.rmtree(out / name)
+    assert engagement("report", out).status == 0
+    assert "This is the same file as" not in (out / "index.html").read_text(encoding="utf-8")
+
+
 def test_what_was_read_in_part_stays_so(tmp_path: Path, engagement: Command) -> None:
     cut = faulty_media.cut_mkv(tmp_path).path
     out = tmp_path / "out"
