@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,23 @@ class SmoothingConfig:
     def further_window_s(self) -> float:
         """Width of the box for scores of further heads, which only ``none`` leaves alone; 0 for no smoothing."""
         return 0.0 if self.method == "none" else self.window_s
+
+    def in_use(self, network: Mapping[str, Any], further: bool) -> dict[str, float]:
+        """Those of the widths and lengths that have a say in the scores, by name, for the record of a result.
+
+        Args:
+            network: of the weights in use, with the widths of the box that it corrects; empty for other smoothers.
+            further: whether there are scores of further heads.
+        """
+        out: dict[str, float] = {}
+        if self.method == "box":
+            out |= {"window_s": self.window_s, "state_window_s": self.state_window_s}
+        elif self.method == "hmm":
+            out |= {"hold_s": self.hold_s, "state_hold_s": self.state_hold_s}
+        for name, ours in (("box_s", "window_s"), ("state_box_s", "state_window_s")):
+            if name in network:
+                out[ours] = network[name]
+        return out | ({"further_window_s": self.further_window_s} if further else {})
 
     def gap_s(self, step_s: float) -> float:
         """The longest pause within a stretch, of samples ``step_s`` apart: at least three of them long."""

@@ -181,11 +181,7 @@ def summarise(analyzer: Analyzer, result: SessionResult, tables: SessionTables) 
         "temporal": {
             "method": config.smoothing.method,
             "weights": config.smoothing.weights,
-            "window_s": network.get("box_s", config.smoothing.window_s),
-            "state_window_s": network.get("state_box_s", config.smoothing.state_window_s),
-            "hold_s": config.smoothing.hold_s,
-            "state_hold_s": config.smoothing.state_hold_s,
-            "further_window_s": config.smoothing.further_window_s,
+            **config.smoothing.in_use(network, further=bool(analyzer.classifier.extra_columns)),
             "max_gap_s": config.smoothing.gap_s(result.step_s),
         },
         "class": class_curves(tables.timeline, times),

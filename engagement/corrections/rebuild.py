@@ -54,13 +54,12 @@ def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
     """
     try:
         temporal, limits = summary["temporal"], summary["limits"]
-        smoothing = SmoothingConfig(
-            temporal["method"],
-            temporal.get("weights", ""),
-            temporal["window_s"],
-            temporal["state_window_s"],
-            **{key: temporal[key] for key in ("hold_s", "state_hold_s") if key in temporal},
-        )
+        # Results name those widths alone that they use; earlier ones all that there were then.
+        if temporal["method"] == "box":
+            widths = {key: temporal[key] for key in ("window_s", "state_window_s")}
+        else:
+            widths = {key: temporal[key] for key in ("hold_s", "state_hold_s") if key in temporal}
+        smoothing = SmoothingConfig(temporal["method"], temporal.get("weights", ""), **widths)
         options = TableOptions(
             summary["sampling"]["step_s"],
             limits["min_quality"],

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engagement.corrections.rebuild import settings
+from engagement.errors import DataError
 from engagement.provenance import measured
 from engagement.records import FaceRecords
 from engagement.reports.figures import heads_figure
@@ -99,6 +100,31 @@ def test_corrections_smooth_them_as_the_analysis_did(finished: Path) -> None:
     summary["temporal"] |= {"method": "hmm", "hold_s": 0.7, "state_hold_s": 4.0}
     smoother, _ = load_smoother(settings(summary, OPTIONS.extra).smoothing)
     assert isinstance(smoother, HmmSmoother) and (smoother.hold_s, smoother.state_hold_s) == (0.7, 4.0)
+
+
+def test_a_result_names_only_what_its_smoother_uses(finished: Path) -> None:
+    network = {"hidden": 8, "box_s": 1.5, "state_box_s": 2.5}
+    assert SmoothingConfig("hmm").in_use({}, further=False) == {"hold_s": 0.5, "state_hold_s": 3.0}
+    assert SmoothingConfig("box").in_use({}, further=False) == {"window_s": 3.0, "state_window_s": 5.0}
+    assert SmoothingConfig("lstm").in_use(network, further=True) == {
+        "window_s": 1.5,
+        "state_window_s": 2.5,
+        "further_window_s": 3.0,
+    }
+    assert SmoothingConfig("none").in_use({}, further=True) == {"further_window_s": 0.0}
+    # Corrections find again what decides, in such a record as in those of earlier versions, which named all.
+    summary = json.loads((finished / "talk" / "summary.json").read_text(encoding="utf-8"))
+    everything = {"window_s": 1.0, "state_window_s": 2.0, "hold_s": 0.7, "state_hold_s": 4.0}
+    for method in ("none", "box", "hmm"):
+        summary["temporal"] = {"method": method, "weights": "", "max_gap_s": 0.6, **everything}
+        before = settings(summary, ()).smoothing
+        summary["temporal"] = {"method": method, "weights": "", "max_gap_s": 0.6} | before.in_use({}, False)
+        after = settings(summary, ()).smoothing
+        assert after.method == method and after.in_use({}, False) == before.in_use({}, False)
+        assert before.in_use({}, False).items() <= everything.items()
+    summary["temporal"] = {"method": "box", "max_gap_s": 0.6}
+    with pytest.raises(DataError, match="does not say 'window_s'"):
+        settings(summary, ())
 
 
 def test_a_step_that_stands_alone_is_seen() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -44,6 +45,21 @@ def test_results_that_no_run_lived_to_list_are_listed_by_the_next(
     assert page.stat().st_mtime_ns == before
     above = engagement("report", tmp_path)
     assert above.status == 1 and "holds output folders (out" in above.err
+
+
+def test_a_result_that_names_all_widths_is_finished_as_well(tmp_path: Path, engagement: Command) -> None:
+    clip, out = media.steady(tmp_path).path, tmp_path / "out"
+    assert engagement("analyze", clip, "-o", out, *FAST, "--temporal", "hmm").status == 0
+    summary = out / clip.stem / "summary.json"
+    found = json.loads(summary.read_text(encoding="utf-8"))
+    used = found["temporal"]
+    assert set(used) == {"method", "weights", "hold_s", "state_hold_s", "max_gap_s"}
+    # As earlier versions wrote it.
+    found["temporal"] = {**used, "window_s": 3.0, "state_window_s": 5.0, "further_window_s": 3.0}
+    summary.write_text(json.dumps(found), encoding="utf-8")
+    assert engagement("analyze", clip, "-o", out, *FAST, "--temporal", "hmm").status == 0
+    assert statuses(out)[clip.name]["status"] == "skipped"
+    assert engagement("report", out).status == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are not there")
