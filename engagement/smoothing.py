@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +19,18 @@ if TYPE_CHECKING:
     from engagement.weights.store import LoadedWeights
     from temporal.base import TemporalSmoother
 
-METHODS = ("none", "box", "hmm", "lstm", "cnn3d")
-#: Those of them that have weights.
-NETWORKS = ("lstm", "cnn3d")
+
+@cache
+def smoothers() -> Mapping[str, bool]:
+    """Name -> whether it needs weights, of every smoother that ``temporal`` has, in order of simplicity.
+
+    Raises:
+        EngagementError: ``temporal`` is missing, or somebody else's.
+    """
+    check_sibling("temporal")
+    from temporal import SMOOTHERS
+
+    return SMOOTHERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,7 @@ class SmoothingConfig:
     """Options of smoothing.
 
     Attributes:
-        method: one of METHODS.
+        method: a key of :func:`smoothers`.
         weights: file of a network that ``engagement train temporal`` wrote; empty for the shipped one.
         window_s, state_window_s: width of the box for expressions and for learner states; the former also of the one
             for scores of further heads.
@@ -46,14 +56,13 @@ class SmoothingConfig:
     max_gap_s: float = 0.6
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ConfigError(
-                f"--temporal '{self.method}' is unknown", f"Choose one of: {', '.join(METHODS)}"
-            )
-        if self.weights and self.method not in NETWORKS:
+        known = smoothers()
+        if self.method not in known:
+            raise ConfigError(f"--temporal '{self.method}' is unknown", f"Choose one of: {', '.join(known)}")
+        if self.weights and not known[self.method]:
             raise ConfigError(
                 f"--temporal-weights {self.weights} cannot be used with --temporal {self.method}",
-                "Add --temporal lstm or --temporal cnn3d.",
+                f"Add {' or '.join(f'--temporal {name}' for name, needed in known.items() if needed)}.",
             )
         for width in (self.window_s, self.state_window_s):
             if not 0 < width <= 60:
@@ -105,15 +114,14 @@ def load_smoother(config: SmoothingConfig) -> tuple[TemporalSmoother, LoadedWeig
     Raises:
         WeightsError: the file is missing, damaged, or of a network that another version built.
     """
-    check_sibling("temporal")
     from temporal import build_smoother
 
     if config.method == "box":
         return build_smoother("box", window_s=config.window_s, state_window_s=config.state_window_s), None
     if config.method == "hmm":
         return build_smoother("hmm", hold_s=config.hold_s, state_hold_s=config.state_hold_s), None
-    if config.method == "none":
-        return build_smoother("none"), None
+    if not smoothers()[config.method]:
+        return build_smoother(config.method), None
     from engagement.weights.store import load_weights
 
     weights = load_weights(config.weights or config.method, config.method)

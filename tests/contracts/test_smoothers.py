@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from engagement.smoothing import METHODS, NETWORKS
+from engagement.errors import ConfigError
+from engagement.smoothing import SmoothingConfig, load_smoother
 from engagement.weights.store import load_weights
 from temporal import SMOOTHERS, build_smoother
 from temporal.base import EXPRESSION_COUNT, SCORE_COUNT, ScoreRun, TemporalSmoother, from_logits, to_logits
@@ -98,8 +99,16 @@ def _constant(count: int = 40) -> ScoreRun:
 
 
 def test_the_options_know_the_smoothers_there_are() -> None:
-    assert tuple(SMOOTHERS) == METHODS
-    assert tuple(name for name, needs_weights in SMOOTHERS.items() if needs_weights) == NETWORKS
+    for name, needs_weights in SMOOTHERS.items():
+        assert SmoothingConfig(name).method == name
+        if needs_weights:
+            assert SmoothingConfig(name, "own.safetensors").weights
+            continue
+        assert load_smoother(SmoothingConfig(name))[0].name == name
+        with pytest.raises(ConfigError, match=r"Add --temporal lstm or --temporal cnn3d\."):
+            SmoothingConfig(name, "own.safetensors")
+    with pytest.raises(ConfigError, match="Choose one of: none, box, hmm, lstm, cnn3d"):
+        SmoothingConfig("kalman")
 
 
 def test_keeps_the_protocol(smoother: TemporalSmoother) -> None:
