@@ -16,12 +16,18 @@ from scipy.stats import spearmanr
 from sklearn.metrics import cohen_kappa_score, f1_score
 
 from engagement.errors import ConfigError, DataError
-from engagement.labels import LEARNER_STATES
+from engagement.labels import LEARNER_STATES, LabelSet
 from engagement.types import FloatArray, IndexArray
 from tests import media
 from training.datasets.daisee import PRESENT, present
 from training.datasets.registry import load
-from training.metrics import auc, balanced_accuracy, balanced_ece, expected_calibration_error
+from training.metrics import (
+    auc,
+    balanced_accuracy,
+    balanced_ece,
+    exclusive_figures,
+    expected_calibration_error,
+)
 from training.plain import plain
 from training.samples import SampleTable, one_hot
 from training.states_evaluation.__main__ import main
@@ -121,6 +127,21 @@ def test_figures_of_a_perfect_score() -> None:
     }.items():
         assert found[name] == {"value": value, "low": value, "high": value}
     assert found["majority_brier"]["value"] == pytest.approx(yes.mean() * (1 - yes.mean()))
+
+
+def test_a_class_that_a_resampling_lacks_does_not_count() -> None:
+    truth, guess = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 0, 2])
+    weights = np.array([[1, 1, 1, 1, 1, 1], [1, 2, 0, 1, 0, 0], [0, 0, 0, 0, 0, 3]], np.float32)
+    found = macro_f1(guess, truth, weights, 3)
+    for row, figure in zip(weights, found, strict=True):
+        drawn = np.repeat(np.arange(6), row.astype(int))
+        plain = exclusive_figures(
+            np.eye(3, dtype=np.float32)[guess[drawn]],
+            truth[drawn],
+            LabelSet("x", ("a", "b", "c"), "exclusive"),
+        )
+        assert figure == pytest.approx(plain["macro_f1"])
+    assert found[2] == 1
 
 
 def test_figures_are_those_of_the_plain_definitions() -> None:

@@ -136,11 +136,11 @@ def weighted_spearman(score: FloatArray, level: IndexArray, weights: FloatArray)
 
 
 def macro_f1(guess: IndexArray, truth: IndexArray, weights: FloatArray, classes: int) -> Values:
-    """Mean F1 of the classes for each row of weights; a class that is neither said nor true counts 0."""
+    """Mean F1 of the classes that occur, for each row of weights: as ``training.metrics``, a resampling may lack some."""
     table = _confusion(guess, truth, weights, classes)
-    hits = np.einsum("dcc->dc", table)
-    both = table.sum(axis=1) + table.sum(axis=2)
-    return (2 * hits / np.maximum(both, 1e-9)).mean(axis=1)
+    hits, support = np.einsum("dcc->dc", table), table.sum(axis=2)
+    f1 = 2 * hits / np.maximum(table.sum(axis=1) + support, 1e-9)
+    return f1.mean(axis=1, where=support > 0)
 
 
 def quadratic_kappa(guess: IndexArray, truth: IndexArray, weights: FloatArray, classes: int) -> Values:
