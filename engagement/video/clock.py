@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import TypeVar
@@ -21,43 +21,66 @@ LEAP_S = 12 * 3600.0
 for one whose clock of 33 bits ran over, 26.5 hours on, where it begins well before the first."""
 
 WILD_S = 0.5
-"""A stamp that lies farther from its neighbours, which follow each other, is wrong and not theirs."""
+"""One or two stamps that lie farther from their neighbours, which follow each other, are wrong and not theirs."""
 
 END_TOLERANCE_S = 0.5
 END_TOLERANCE_SHARE = 0.02
 _RECENT = 25
+#: In a row. More of them are rather a piece of another clock.
+_MOST_WILD = 2
 
 
 def without_wild(
     stamped: Iterable[tuple[T, float | None]], wild: list[float] | None = None
 ) -> Iterator[tuple[T, float | None]]:
-    """The same, one later, without the stamps that the next one takes back: cameras write one now and then.
+    """The same without the stamps that the next one, or the one after it, takes back: cameras write such now and then.
+
+    What follows a step of more than WILD_S comes up to two later, everything else at once.
 
     Args:
         stamped: things in presentation order with their stamps in seconds, None where missing.
         wild: gets the stamps that were left out.
     """
     before: float | None = None
-    held: tuple[T, float | None] | None = None
-    for item in stamped:
-        if held is not None:
-            kept = held[1]
-            if kept is not None and _wild(before, kept, item[1]):
+    held: list[tuple[T, float | None]] = []
+    source, ended = iter(stamped), False
+    while held or not ended:
+        item = None if ended else next(source, None)
+        if item is not None:
+            held.append(item)
+        ended |= item is None
+        while held:
+            thing, stamp = held[0]
+            number = _wild(before, [each for _, each in held])
+            if number:
                 if wild is not None:
-                    wild.append(kept)
-                kept = None
-            yield held[0], kept
-            before = before if kept is None else kept
-        held = item
-    if held is not None:
-        yield held
+                    wild += [each for _, each in held[:number] if each is not None]
+                yield from ((each, None) for each, _ in held[:number])
+                del held[:number]
+                continue
+            if not ended and len(held) <= _MOST_WILD and _steps(before, stamp):
+                break  # those that follow will tell
+            yield thing, stamp
+            before = before if stamp is None else stamp
+            del held[0]
 
 
-def _wild(before: float | None, stamp: float, after: float | None) -> bool:
-    """Whether a stamp lies far from both its neighbours, which lie close together."""
-    if before is None or after is None or not before < after <= before + RESTART_S:
-        return False
-    return stamp - after > WILD_S or before - stamp > WILD_S
+def _steps(before: float | None, stamp: float | None) -> bool:
+    """Whether a stamp lies so far from the one before that it may be wrong."""
+    return before is not None and stamp is not None and abs(stamp - before) > WILD_S
+
+
+def _wild(before: float | None, stamps: Sequence[float | None]) -> int:
+    """How many stamps lie far from where the stream was, and from where it goes on right afterwards."""
+    for number in range(1, min(_MOST_WILD + 1, len(stamps))):
+        after = stamps[number]
+        if before is None or after is None or not before < after <= before + RESTART_S:
+            continue
+        if all(
+            one is not None and (one - after > WILD_S or before - one > WILD_S) for one in stamps[:number]
+        ):
+            return number
+    return 0
 
 
 class PresentationClock:
@@ -71,7 +94,7 @@ class PresentationClock:
         times_s: the times given out, 8 bytes for each frame.
         dropped: frames refused because their time did not lie after the previous one.
         restarts: how often the stream's clock started anew.
-        wild: stamps that were left out because the next one took them back (see :func:`without_wild`).
+        wild: stamps that were left out because a later one took them back (see :func:`without_wild`).
     """
 
     def __init__(self, default_step_s: float = 0.04, origin_s: float | None = None) -> None:

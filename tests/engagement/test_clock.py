@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,6 +52,37 @@ def test_a_stamp_that_the_next_one_takes_back_is_none(wild: float) -> None:
 
 
 @pytest.mark.parametrize(
+    "wild", [(5000.0, 5000.04), (5000.0, 300.0), (5000.0, -3000.0), (-3000.0, 2.9), (-5.0, -4.96)]
+)
+@pytest.mark.parametrize("at", [1, 50, 97])
+def test_two_that_the_next_one_takes_back_are_none(wild: tuple[float, float], at: int) -> None:
+    stamps = [k * STEP for k in range(100)]
+    with_it = [*stamps[:at], *(w + at * STEP for w in wild), *stamps[at + 2 :]]
+    assert kept(list(with_it)) == [*stamps[:at], None, None, *stamps[at + 2 :]]
+    np.testing.assert_allclose(ticked(kept(list(with_it))).times_s, stamps, atol=1e-6)
+
+
+def test_wild_stamps_are_counted() -> None:
+    wild: list[float] = []
+    stamps = [0.0, 0.04, 900.0, 900.04, 0.16, 0.2, 700.0, 0.28, 0.32]
+    assert [s for _, s in without_wild(enumerate(stamps), wild)].count(None) == 3
+    assert wild == [900.0, 900.04, 700.0]
+
+
+def test_steady_stamps_do_not_wait() -> None:
+    """Pictures that are held back take memory."""
+    asked: list[int] = []
+
+    def counted(stamps: list[float]) -> Iterator[tuple[int, float]]:
+        for i, stamp in enumerate(stamps):
+            asked.append(i)
+            yield i, stamp
+
+    for i, _ in without_wild(counted([0.0, 0.04, 0.08, 60.0, 60.04, 60.08, 60.12])):
+        assert len(asked) - 1 == (5 if i in (3, 4, 5) else i)
+
+
+@pytest.mark.parametrize(
     "stamps",
     [
         [*(k * STEP for k in range(50)), *(60 + k * STEP for k in range(50))],  # a pause
@@ -57,9 +90,24 @@ def test_a_stamp_that_the_next_one_takes_back_is_none(wild: float) -> None:
         [*(k * STEP for k in range(50)), 48 * STEP, *(k * STEP for k in range(50, 60))],  # repeated
         [None, 0.0, None, 7.0, 7.04, None],
         [10.0 * k for k in range(9)],  # slides
+        [*(k * STEP for k in range(50)), 60.0, 60.04, 60.08, *(k * STEP for k in range(53, 60))],
+        [*(k * STEP for k in range(50)), 60.0, 60.04],
+        [*(k * STEP for k in range(50)), 2.2, 2.24, *(k * STEP for k in range(52, 60))],
+        [*(k * STEP for k in range(50)), *(k * 0.4 for k in range(20))],
         [],
     ],
-    ids=["pause", "joined", "backward", "some without", "slides", "none"],
+    ids=[
+        "pause",
+        "joined",
+        "backward",
+        "some without",
+        "slides",
+        "three",
+        "end",
+        "near",
+        "joined slower",
+        "none",
+    ],
 )
 def test_other_stamps_stay(stamps: list[float | None]) -> None:
     assert kept(stamps) == stamps
