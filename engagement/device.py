@@ -72,6 +72,17 @@ def one_thread_each() -> None:
     cv2.setNumThreads(1)
 
 
+def wait_asleep() -> None:
+    """Have the threads within an operation sleep while they wait for each other, unless the environment says otherwise.
+
+    GNU's OpenMP lets them spin. Where something else keeps the cores busy, a thread then spins while the one that it
+    waits for is kept from running, for each of thousands of small operations: two trainings beside each other took five
+    times as long as they should (``python -m benchmarks.side_by_side``). Read when torch is loaded, and by child
+    processes: to be called before.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def give_way() -> None:
     """Let this thread yield the processor to those that have not called this, whenever both could run.
 

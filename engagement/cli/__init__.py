@@ -8,6 +8,7 @@ import click
 
 from engagement import __version__
 from engagement.cli.lazy_group import LazyGroup
+from engagement.device import wait_asleep
 from engagement.errors import ConfigError, EngagementError, unforeseen
 
 #: Command -> (module:attribute, one line of help). The help stands here so that listing loads no module.
@@ -50,6 +51,7 @@ def cli(context: click.Context, debug: bool) -> None:
 def main() -> None:
     """Entry point: one clear line for each error, and exit status 0, 1 (failed), 2 (usage) or 130."""
     debug = "--debug" in sys.argv
+    wait_asleep()
     try:
         status = cli.main(prog_name="engagement", standalone_mode=False)
     except click.Abort:

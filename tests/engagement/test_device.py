@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 
@@ -28,6 +29,21 @@ def test_giving_way_concerns_the_calling_thread_alone_and_never_raises_it() -> N
     thread.join()
     assert seen == [max(before, 15), 19]
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+@pytest.mark.parametrize(("said", "policy"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_the_command_has_waiting_threads_sleep_before_torch_is_there(said: str | None, policy: str) -> None:
+    asked = (
+        "import atexit, os, sys\n"
+        "from engagement.cli import main\n"
+        "atexit.register(lambda: print(os.environ.get('OMP_WAIT_POLICY'), 'torch' in sys.modules))\n"
+        "sys.argv = ['engagement', '--version']\n"
+        "main()\n"
+    )
+    own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    own |= {"OMP_WAIT_POLICY": said} if said else {}
+    done = subprocess.run([sys.executable, "-c", asked], env=own, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"{policy} False"
 
 
 @pytest.mark.parametrize(
