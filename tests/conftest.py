@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from engagement.device import wait_asleep
 from tests.sessions.command import Run, run_command
+
+wait_asleep()  # as the command does, before torch is there
 
 ROOT = Path(__file__).resolve().parent.parent
 

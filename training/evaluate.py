@@ -343,7 +343,9 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
     if run.mirror:
         model.look_twice()
     table = prepared(
-        *(run.data, run.limit, run.skip_bad, say), lambda whole: chosen_split(whole, run.split, model, say)
+        *(run.data, run.limit, run.skip_bad, say),
+        lambda whole: chosen_split(whole, run.split, model, say),
+        frame=not run.detect,
     )
     head = run.head or head_for(model, table)
     table = aligned(table, model.head(head).labels)

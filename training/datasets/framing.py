@@ -7,11 +7,24 @@ pictures padded by edge repetition: ``python -m training.datasets.framing DATA``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engagement.types import FloatArray
+from engagement.errors import DataError
+from engagement.types import ByteArray, FloatArray
+from training.samples import ImageSource, SampleTable, read_rgb
+
+if TYPE_CHECKING:
+    from engagement.faces.mtcnn import MtcnnDetector
+
+#: Pictures of unknown framing that are looked at; in how many of the first there must be a face; fewest with one.
+_MOST, _GIVEN_UP, _FEWEST = 60, 10, 3
+_LONGEST, _MIN_FACE_PX = 320, 20  # pixels
+#: From which spread of their sizes faces are not framed alike.
+_EVEN = 1.5
 
 #: Data set -> x1, y1, x2, y2 in fractions of width and height.
 FRAMINGS: Mapping[str, tuple[float, float, float, float]] = {
@@ -21,7 +34,8 @@ FRAMINGS: Mapping[str, tuple[float, float, float, float]] = {
     "ferplus": (0.11, 0.00, 0.89, 1.04),
     "daisee": (0.01, 0.01, 1.03, 1.00),
     "wacv2016": (0.06, 0.02, 0.87, 1.01),
-    # Crops of unknown origin: a face box as high as the picture and as wide as faces are.
+    # Crops of unknown origin, until they are looked at (with_measured_framing): a face box as high as the picture and
+    # as wide as faces are.
     "folder": (0.11, 0.00, 0.89, 1.00),
 }
 
@@ -48,34 +62,111 @@ def framed(name: str, given: Sequence[FloatArray | None]) -> tuple[FloatArray, t
     without = sum(own is None for own in given)
     if not 0 < without < len(given):
         return box, ()
-    return box, (f"{without} of {len(given)} pictures have no box: their whole picture is taken as the face",)
+    return box, (f"{without} of {len(given)} pictures have no box of their own",)
 
 
-def measure(data: str, n: int = 300) -> FloatArray:
-    """Median MTCNN box over n training pictures of a data set, in fractions; float32 (4,)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Framing:
+    """How pictures frame their faces, as the detector sees it.
+
+    Attributes:
+        box: float32 (4,), medians in fractions of width and height.
+        looked, found: pictures that were looked at, and those in which a face was found.
+        spread: the faces' longer sides, largest to smallest of the middle half, as a factor.
+    """
+
+    box: FloatArray
+    looked: int
+    found: int
+    spread: float
+
+    @property
+    def even(self) -> bool:
+        """Whether one framing does for all."""
+        return self.spread <= _EVEN
+
+
+def measured(images: Sequence[ImageSource], most: int = _MOST) -> Framing | None:
+    """The framing of pictures, told from at most so many of them, evenly chosen. The largest face counts.
+
+    Returns:
+        None where faces are found in too few.
+    """
+    from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+
+    detector = MtcnnDetector(MtcnnConfig(min_face_px=_MIN_FACE_PX))
+    rows = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(np.int64))
+    boxes: list[FloatArray] = []
+    for looked, row in enumerate(rows.tolist(), 1):
+        try:
+            own = _found(detector, read_rgb(images[row]))
+        except DataError:  # damaged, which is said where it is used
+            continue
+        if own is not None:
+            boxes.append(own)
+        elif looked == _GIVEN_UP and not boxes:  # pictures of something else
+            return None
+    if len(boxes) < max(_FEWEST, len(rows) / 2):
+        return None
+    sides = np.array([max(box[2:] - box[:2]) for box in boxes])
+    low, high = np.quantile(sides, (0.25, 0.75))
+    return Framing(
+        np.median(np.stack(boxes), axis=0).astype(np.float32), len(rows), len(boxes), float(high / low)
+    )
+
+
+def with_measured_framing(table: SampleTable, say: Callable[[str], None] = lambda _: None) -> SampleTable:
+    """A table whose pictures of unknown framing have the box that the detector sees in them, one for all.
+
+    Pictures whose set is known, or that came with boxes, keep them.
+
+    Args:
+        say: gets what was found, and a warning where one framing does not do for all.
+    """
+    rows = np.flatnonzero((table.box == boxes_for("folder", 1)).all(axis=1))
+    if not len(rows):
+        return table
+    found = measured([table.images[row] for row in rows.tolist()])
+    if found is None:
+        say(
+            f"{table.name}: a face was found in too few pictures to tell how they are framed; each is taken as a face "
+            "from top to bottom"
+        )
+        return table
+    height, middle = found.box[3] - found.box[1], (found.box[1] + found.box[3]) / 2
+    say(
+        f"{table.name}: a face is {height:.2f} times as high as its picture, its middle {middle:.2f} from the top (median "
+        f"of {found.found} found in {found.looked}); chips are cut accordingly"
+    )
+    if not found.even:
+        say(
+            f"warning: {table.name}: faces differ in size by {found.spread:.1f} times within the middle half, so one framing "
+            "does not suit them all. They are rather photographs than crops: evaluate --detect, faces capture"
+        )
+    box = table.box.copy()
+    box[rows] = found.box
+    return replace(table, box=box)
+
+
+def _found(detector: MtcnnDetector, rgb: ByteArray) -> FloatArray | None:
+    """The largest face of a picture, its edge repeated around it: (4,) in fractions of the picture."""
     import cv2
 
-    from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
-    from training.datasets.registry import load
-    from training.samples import read_rgb
-
-    detector = MtcnnDetector(MtcnnConfig(min_face_px=20))
-    boxes: list[FloatArray] = []
-    table = load(data).part("train")
-    for i in np.random.default_rng(0).permutation(len(table))[:n]:
-        rgb = read_rgb(table.images[i])
-        height, width = rgb.shape[:2]
-        pad = max(height, width) // 2
-        padded = cv2.copyMakeBorder(rgb, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-        found = detector.detect(np.asarray(padded, np.uint8))
-        if len(found.score):
-            area = np.prod(found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2], axis=1)
-            box = found.boxes_xyxy[int(np.argmax(area))] - pad
-            boxes.append(box / np.array([width, height, width, height], np.float32))
-    return np.median(np.stack(boxes), axis=0).astype(np.float32)
+    scale = min(1.0, _LONGEST / max(rgb.shape[:2]))
+    small = rgb if scale == 1 else cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = small.shape[:2]
+    pad = max(height, width) // 2
+    padded = cv2.copyMakeBorder(small, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+    faces = detector.detect(np.asarray(padded, np.uint8))
+    if not len(faces):
+        return None
+    largest = int(np.prod(faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2], axis=1).argmax())
+    return (faces.boxes_xyxy[largest] - pad) / np.array([width, height, width, height], np.float32)
 
 
 if __name__ == "__main__":
     import sys
 
-    print(measure(sys.argv[1]).round(3))  # noqa: T201
+    from training.datasets.registry import load
+
+    print(measured(load(sys.argv[1]).part("train").images, 300))  # noqa: T201

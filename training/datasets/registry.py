@@ -13,6 +13,7 @@ from engagement.errors import ConfigError, DataError
 from engagement.labels import LabelSet
 from engagement.spreadsheets import columns_of
 from training.datasets import affectnet, daisee, fer2013, files, graded, parquet, wacv2016
+from training.datasets.framing import with_measured_framing
 from training.samples import SampleTable
 
 
@@ -192,6 +193,7 @@ def prepared(
     skip_bad: bool,
     say: Callable[[str], None],
     choose: Callable[[SampleTable], SampleTable] = lambda whole: whole,
+    frame: bool = True,
 ) -> SampleTable:
     """A data set, reduced for a trial where asked, with every picture known to be readable.
 
@@ -202,6 +204,7 @@ def prepared(
         say: gets one line for each of them, and what should be known of how the set was read.
         choose: what of the whole set is wanted; the rest is not decoded. A limit comes after it, or it would be
             decided anew what was held out from training.
+        frame: find out how pictures of unknown framing show their faces; not needed where each face is looked for.
 
     Raises:
         ConfigError: the limit is below 1.
@@ -214,7 +217,8 @@ def prepared(
     whole = load(data)
     for note in whole.notes:
         say(f"{whole.name}: {note}")
-    table = choose(whole)
+    # Told from the whole set, so that it is the same for each of its parts.
+    table = choose(with_measured_framing(whole, say) if frame else whole)
     if limit is not None:
         table = table.limited(limit)
     return table.readable(skip_bad, say)

@@ -1,0 +1,109 @@
+"""How pictures of unknown origin frame their faces is seen before anything is cut from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from engagement.faces.mtcnn import MtcnnDetector
+from engagement.faces.options import MtcnnConfig
+from engagement.video import open_video
+from engagement.video.sampling import select
+from tests.training.invoking import ok
+from training.datasets.framing import FRAMINGS, measured, with_measured_framing
+from training.datasets.registry import load, prepared
+
+Write = Callable[[Path, float], Path]
+
+
+@pytest.fixture(scope="module")
+def write(sample_videos: Path) -> Write:
+    """Writes squares around the faces of a clip, of so many times their boxes' longer side, into two class folders."""
+    detector = MtcnnDetector(MtcnnConfig(min_face_px=40))
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    with open_video(sample_videos / "crossing.mp4") as reader:
+        for frame in select(reader.tickets(), 2):
+            faces = detector.detect(frame.rgb)
+            found += [(frame.rgb, box) for box in faces.boxes_xyxy]
+    assert len(found) >= 8
+
+    def written(folder: Path, sides: float) -> Path:
+        for number, (rgb, box) in enumerate(found[:16]):
+            side = sides * float(max(box[2:] - box[:2]))
+            pad = int(side)
+            wide = cv2.copyMakeBorder(rgb, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+            x, y = ((box[:2] + box[2:]) / 2 + pad - side / 2).round().astype(int)
+            square = wide[y : y + round(side), x : x + round(side)]
+            place = folder / ("happy" if number % 2 else "sad") / f"{number:02d}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(place), cv2.cvtColor(square, cv2.COLOR_RGB2BGR))
+        return folder
+
+    return written
+
+
+@pytest.mark.parametrize("sides", [0.9, 1.2, 2.0])
+def test_the_framing_of_a_folder_is_told_from_its_pictures(
+    write: Write, sides: float, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    table = prepared(str(write(tmp_path / "faces", sides)), None, False, said.append)
+    assert len({tuple(row) for row in table.box.tolist()}) == 1
+    x1, y1, x2, y2 = table.box[0].tolist()
+    assert max(x2 - x1, y2 - y1) == pytest.approx(1 / sides, rel=0.12)
+    assert ((x1 + x2) / 2, (y1 + y2) / 2) == pytest.approx((0.5, 0.5), abs=0.06)
+    assert any("times as high as its picture" in line for line in said)
+
+
+def test_boxes_that_are_known_stay(write: Write, tmp_path: Path) -> None:
+    whole = load(str(write(tmp_path / "faces", 1.5)))
+    own = whole.box.copy()
+    own[::2] = (0.2, 0.2, 0.8, 0.8)
+    found = with_measured_framing(replace(whole, box=own)).box
+    assert (found[::2] == own[::2]).all()
+    assert not (found[1::2] == own[1::2]).any(axis=1).all()
+
+
+def test_pictures_without_faces_keep_the_usual_framing_and_this_is_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        place = tmp_path / "set" / "ab"[number % 2] / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(place), rng.integers(0, 255, (60, 60, 3)).astype(np.uint8))
+    said: list[str] = []
+    table = prepared(str(tmp_path / "set"), None, False, said.append)
+    assert (table.box == np.float32(FRAMINGS["folder"])).all()
+    assert any("too few pictures" in line for line in said)
+
+
+def test_faces_of_very_different_sizes_are_warned_of(write: Write, tmp_path: Path) -> None:
+    write(tmp_path / "faces" / "train", 1.2)
+    write(tmp_path / "faces" / "test", 2.8)
+    said: list[str] = []
+    prepared(str(tmp_path / "faces"), None, False, said.append)
+    assert any(line.startswith("warning") and "--detect" in line for line in said)
+
+
+def test_damaged_pictures_are_left_to_who_reads_them_all(write: Write, tmp_path: Path) -> None:
+    folder = write(tmp_path / "faces", 1.2)
+    (folder / "sad" / "00.png").write_bytes(b"no picture")
+    found = measured(load(str(folder)).images)
+    assert found is not None
+    assert found.found < found.looked
+
+
+def test_evaluate_cuts_loosely_framed_faces_as_it_would_cut_tight_ones(write: Write, tmp_path: Path) -> None:
+    said = {}
+    for sides in (1.1, 2.2):
+        folder, out = write(tmp_path / str(sides), sides), tmp_path / f"{sides}.json"
+        result = ok("evaluate", folder, "--json", out)
+        assert "times as high as its picture" in result.output
+        said[sides] = json.loads(out.read_text())["confusion"]
+    moved = np.abs(np.array(said[1.1]) - np.array(said[2.2])).sum() / 2
+    assert moved <= 2
