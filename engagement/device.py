@@ -7,7 +7,6 @@ import sys
 import threading
 
 from engagement.errors import ConfigError
-from engagement.inference import openvino_there
 
 #: Niceness of threads that give way; 19 is the most.
 _GIVING_WAY = 15
@@ -46,7 +45,11 @@ def _works(device: str) -> bool:
         return torch.cuda.is_available()
     if device == "mps":
         return torch.backends.mps.is_available()
-    return device == "cpu" or openvino_there()
+    if device == "cpu":
+        return True
+    from engagement.inference import openvino_there
+
+    return openvino_there()
 
 
 def of_torch(device: str) -> str:

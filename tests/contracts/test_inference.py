@@ -164,6 +164,6 @@ def test_openvino_that_does_not_load_leaves_the_work_to_torch(monkeypatch: pytes
 
 
 def test_openvino_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engagement.device, "openvino_there", lambda: False)
+    monkeypatch.setattr("engagement.inference.openvino_there", lambda: False)
     with pytest.raises(ConfigError, match="--device openvino: OpenVINO is not installed"):
         engagement.device.choose("openvino")

@@ -292,7 +292,8 @@ def test_damaged_pictures_stop_or_are_left_out_by_name(own_folders: Path, tmp_pa
     said: list[str] = []
     table = prepared(str(folder), None, True, said.append)
     assert len(table) == 22
-    assert [Path(line.split(": ")[1]).name for line in said] == ["0.png", "1.png"]
+    damaged = [line for line in said if "too few pictures" not in line]
+    assert [Path(line.split(": ")[1]).name for line in damaged] == ["0.png", "1.png"]
 
 
 def table_of(groups: list[str], classes: list[int], count: int = 2) -> SampleTable:
