@@ -18,6 +18,7 @@ from engagement.video.sampling import select
 from tests.training.invoking import ok
 from training.datasets.framing import FRAMINGS, measured, with_measured_framing
 from training.datasets.registry import load, prepared
+from training.samples import read_rgb
 
 Write = Callable[[Path, float], Path]
 
@@ -88,6 +89,26 @@ def test_faces_of_very_different_sizes_are_warned_of(write: Write, tmp_path: Pat
     said: list[str] = []
     prepared(str(tmp_path / "faces"), None, False, said.append)
     assert any(line.startswith("warning") and "--detect" in line for line in said)
+
+
+def test_photographs_whose_faces_are_of_one_size_are_warned_of(write: Write, tmp_path: Path) -> None:
+    """A face in one corner or another: the middle of them all shows nobody."""
+    for number, path in enumerate(sorted(write(tmp_path / "faces", 1.2).rglob("*.png"))):
+        face = cv2.resize(read_rgb(path), (80, 80))[..., ::-1]
+        x, y = [(0, 0), (240, 20), (30, 230), (220, 240)][number // 2 % 4]
+        page = np.full((320, 320, 3), 127, np.uint8)
+        page[y : y + 80, x : x + 80] = face
+        cv2.imwrite(str(path), page)
+    said: list[str] = []
+    prepared(str(tmp_path / "faces"), None, False, said.append)
+    assert any("different places" in line and "--detect" in line for line in said)
+
+
+def test_the_framing_is_the_same_on_other_processors(write: Write, tmp_path: Path) -> None:
+    """It is part of what names a set, by which a run goes on and features are found again."""
+    found = measured(load(str(write(tmp_path / "faces", 1.2))).images)
+    assert found is not None and not found.uneven
+    np.testing.assert_array_equal(found.box, found.box.round(3))
 
 
 def test_damaged_pictures_are_left_to_who_reads_them_all(write: Write, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 #: Pictures of unknown framing that are looked at; in how many of the first there must be a face; fewest with one.
 _MOST, _GIVEN_UP, _FEWEST = 60, 10, 3
 _LONGEST, _MIN_FACE_PX = 320, 20  # pixels
-#: From which spread of their sizes faces are not framed alike.
-_EVEN = 1.5
+#: From which spread of their sizes, and of their places in units of their sides, faces are not framed alike.
+_EVEN, _APART = 1.5, 0.3
 
 #: Data set -> x1, y1, x2, y2 in fractions of width and height.
 FRAMINGS: Mapping[str, tuple[float, float, float, float]] = {
@@ -73,17 +73,21 @@ class Framing:
         box: float32 (4,), medians in fractions of width and height.
         looked, found: pictures that were looked at, and those in which a face was found.
         spread: the faces' longer sides, largest to smallest of the middle half, as a factor.
+        apart: so far, in sides of the box, the middles of three quarters of the faces lie from the box's at most.
     """
 
     box: FloatArray
     looked: int
     found: int
     spread: float
+    apart: float
 
     @property
-    def even(self) -> bool:
-        """Whether one framing does for all."""
-        return self.spread <= _EVEN
+    def uneven(self) -> str:
+        """In what faces differ too much for one framing, in words; empty where it does for all."""
+        if self.spread > _EVEN:
+            return f"faces differ in size by {self.spread:.1f} times within the middle half"
+        return "faces lie in different places of their pictures" if self.apart > _APART else ""
 
 
 def measured(images: Sequence[ImageSource], most: int = _MOST) -> Framing | None:
@@ -108,11 +112,45 @@ def measured(images: Sequence[ImageSource], most: int = _MOST) -> Framing | None
             return None
     if len(boxes) < max(_FEWEST, len(rows) / 2):
         return None
-    sides = np.array([max(box[2:] - box[:2]) for box in boxes])
-    low, high = np.quantile(sides, (0.25, 0.75))
-    return Framing(
-        np.median(np.stack(boxes), axis=0).astype(np.float32), len(rows), len(boxes), float(high / low)
+    every = np.stack(boxes)
+    # Rounded, so that another processor does not take the same pictures for others.
+    box = np.median(every, axis=0).round(3).astype(np.float32)
+    low, high = np.quantile((every[:, 2:] - every[:, :2]).max(axis=1), (0.25, 0.75))
+    moved = np.abs((every[:, :2] + every[:, 2:]) - (box[:2] + box[2:])) / 2 / (box[2:] - box[:2])
+    apart = np.quantile(moved.max(axis=1), 0.75)
+    return Framing(box, len(rows), len(boxes), float(high / low), float(apart))
+
+
+def framing_of(
+    images: Sequence[ImageSource],
+    name: str,
+    say: Callable[[str], None],
+    remedy: str = "evaluate --detect, faces capture",
+) -> FloatArray:
+    """The box (4,) of faces in pictures that nothing is known of: what the detector sees in them, or the usual one.
+
+    Args:
+        say: gets what was found about the pictures ``name``, and a warning where one framing does not do for all.
+        remedy: what then does.
+    """
+    found = measured(images)
+    if found is None:
+        say(
+            f"{name}: a face was found in too few pictures to tell how they are framed; each is taken as a face "
+            "from top to bottom"
+        )
+        return boxes_for("folder", 1)[0]
+    height, middle = found.box[3] - found.box[1], (found.box[1] + found.box[3]) / 2
+    say(
+        f"{name}: a face is {height:.2f} times as high as its picture, its middle {middle:.2f} from the top (median "
+        f"of {found.found} found in {found.looked}); chips are cut accordingly"
     )
+    if found.uneven:
+        say(
+            f"warning: {name}: {found.uneven}, so one framing does not suit them all. They are rather photographs than "
+            f"crops: {remedy}"
+        )
+    return found.box
 
 
 def with_measured_framing(table: SampleTable, say: Callable[[str], None] = lambda _: None) -> SampleTable:
@@ -126,25 +164,8 @@ def with_measured_framing(table: SampleTable, say: Callable[[str], None] = lambd
     rows = np.flatnonzero((table.box == boxes_for("folder", 1)).all(axis=1))
     if not len(rows):
         return table
-    found = measured([table.images[row] for row in rows.tolist()])
-    if found is None:
-        say(
-            f"{table.name}: a face was found in too few pictures to tell how they are framed; each is taken as a face "
-            "from top to bottom"
-        )
-        return table
-    height, middle = found.box[3] - found.box[1], (found.box[1] + found.box[3]) / 2
-    say(
-        f"{table.name}: a face is {height:.2f} times as high as its picture, its middle {middle:.2f} from the top (median "
-        f"of {found.found} found in {found.looked}); chips are cut accordingly"
-    )
-    if not found.even:
-        say(
-            f"warning: {table.name}: faces differ in size by {found.spread:.1f} times within the middle half, so one framing "
-            "does not suit them all. They are rather photographs than crops: evaluate --detect, faces capture"
-        )
     box = table.box.copy()
-    box[rows] = found.box
+    box[rows] = framing_of([table.images[row] for row in rows.tolist()], table.name, say)
     return replace(table, box=box)
 
 
