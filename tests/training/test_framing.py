@@ -13,11 +13,14 @@ import pytest
 
 from engagement.faces.mtcnn import MtcnnDetector
 from engagement.faces.options import MtcnnConfig
+from engagement.types import ChipSpec
 from engagement.video import open_video
 from engagement.video.sampling import select
 from tests.training.invoking import ok
+from training.chip_dataset import ChipDataset
 from training.datasets.framing import FRAMINGS, measured, with_measured_framing
 from training.datasets.registry import load, prepared
+from training.explain.faces import faces_of
 from training.samples import read_rgb
 
 Write = Callable[[Path, float], Path]
@@ -109,6 +112,29 @@ def test_the_framing_is_the_same_on_other_processors(write: Write, tmp_path: Pat
     found = measured(load(str(write(tmp_path / "faces", 1.2))).images)
     assert found is not None and not found.uneven
     np.testing.assert_array_equal(found.box, found.box.round(3))
+
+
+def test_explained_crops_are_framed_as_they_show(write: Write, tmp_path: Path) -> None:
+    folder = write(tmp_path / "faces", 2.0)
+    chip = ChipSpec(48, 0.9, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    (tmp_path / "faces" / "sad" / "long.mp4").write_bytes(b"no picture, and never read as one")
+    table = prepared(str(folder), None, False, lambda _: None)
+    said: list[str] = []
+    files = [Path(str(image)) for image in table.images]
+    faces = faces_of(
+        [*files, folder / "sad" / "long.mp4"],
+        chip,
+        cropped=True,
+        min_face_px=24,
+        every_s=1.0,
+        skip_bad=True,
+        say=said.append,
+    )
+    found = list(faces)
+    for i, face in enumerate(found):
+        np.testing.assert_array_equal(face.chip, ChipDataset(table, chip).chip(i))
+    assert len(found) == len(files)
+    assert f"found in {len(files)})" in said[0] and "times as high as its picture" in said[0]
 
 
 def test_damaged_pictures_are_left_to_who_reads_them_all(write: Write, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from engagement.video.discover import VIDEO_SUFFIXES
 from training.datasets.files import PICTURE_SUFFIXES
-from training.datasets.framing import boxes_for, measured
+from training.datasets.framing import boxes_for, framing_of
 from training.datasets.manifest import read_rows
 
 Say = Callable[[str], None]
@@ -95,7 +95,7 @@ def faces_of(
 
     detector = None if cropped else MtcnnDetector(MtcnnConfig(min_face_px=min_face_px))
     known: dict[Path, FloatArray] = _boxes(files) if cropped else {}
-    usual = _usual([path for path in files if path not in known]) if cropped else boxes_for("folder", 1)
+    usual = _usual([path for path in files if cropped and path not in known], say)
     for path in files:
         count = 0
         try:
@@ -103,7 +103,7 @@ def faces_of(
                 if detector is None:
                     height, width = rgb.shape[:2]
                     sides = np.array([width, height, width, height], np.float32)
-                    boxes = (known[path][None] if path in known else usual) * sides
+                    boxes = known.get(path, usual)[None] * sides
                     roll = np.zeros(1, np.float32)
                 else:
                     found = detector.detect(rgb)
@@ -122,10 +122,12 @@ def faces_of(
                 say(f"{path.name}: no face of at least {min_face_px} px was found")
 
 
-def _usual(files: Sequence[Path]) -> FloatArray:
-    """The box (1, 4) of faces in crops that nobody says anything of."""
-    found = measured(files) if files else None
-    return boxes_for("folder", 1) if found is None else found.box[None]
+def _usual(files: Sequence[Path], say: Say) -> FloatArray:
+    """The box (4,) of faces in crops that nobody says anything of; those of videos are taken for framed alike."""
+    pictures = [path for path in files if path.suffix.lower() not in VIDEO_SUFFIXES]
+    if not pictures:
+        return boxes_for("folder", 1)[0]
+    return framing_of(pictures, "crops", say, "leave out --cropped")
 
 
 def _boxes(files: Sequence[Path]) -> dict[Path, FloatArray]:
