@@ -26,6 +26,18 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_links_to_headings_lead_somewhere(path: Path) -> None:
+    for file, heading in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        there = path.parent / file if file else path
+        if there.suffix == ".md":
+            headings = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            # As GitHub makes them.
+            assert heading in {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}, (
+                heading
+            )
+
+
 def test_the_readmes_first_screen_has_two_commands() -> None:
     first = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1].strip().splitlines()
     assert [line.split("#")[0].strip() for line in first] == ["make demo", "make test"]
