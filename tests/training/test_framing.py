@@ -107,6 +107,18 @@ def test_photographs_whose_faces_are_of_one_size_are_warned_of(write: Write, tmp
     assert any("different places" in line and "--detect" in line for line in said)
 
 
+def test_pictures_of_different_shapes_are_warned_of(write: Write, tmp_path: Path) -> None:
+    folder = write(tmp_path / "faces", 1.3)
+    for picture in sorted(folder.rglob("*.png"))[::2]:
+        square = cv2.imread(str(picture))
+        assert square is not None
+        aside = round(0.4 * square.shape[1])
+        cv2.imwrite(str(picture), cv2.copyMakeBorder(square, 0, 0, aside, aside, cv2.BORDER_REPLICATE))
+    said: list[str] = []
+    prepared(str(folder), None, False, said.append)
+    assert any("different shapes" in line and "--detect" in line for line in said)
+
+
 def test_the_framing_is_the_same_on_other_processors(write: Write, tmp_path: Path) -> None:
     """It is part of what names a set, by which a run goes on and features are found again."""
     found = measured(load(str(write(tmp_path / "faces", 1.2))).images)

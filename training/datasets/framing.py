@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 #: Pictures of unknown framing that are looked at; in how many of the first there must be a face; fewest with one.
 _MOST, _GIVEN_UP, _FEWEST = 60, 10, 3
 _LONGEST, _MIN_FACE_PX = 320, 20  # pixels
-#: From which spread of their sizes, and of their places in units of their sides, faces are not framed alike.
-_EVEN, _APART = 1.5, 0.3
+#: From which spread of their sizes, of their pictures' shapes, and of their places in units of their sides, faces are not
+#: framed alike.
+_EVEN, _ALIKE, _APART = 1.5, 1.5, 0.3
 
 #: Data set -> x1, y1, x2, y2 in fractions of width and height.
 FRAMINGS: Mapping[str, tuple[float, float, float, float]] = {
@@ -73,6 +74,7 @@ class Framing:
         box: float32 (4,), medians in fractions of width and height.
         looked, found: pictures that were looked at, and those in which a face was found.
         spread: the faces' longer sides, largest to smallest of the middle half, as a factor.
+        shapes: width over height of the pictures, widest to narrowest of the middle 80 %, as a factor.
         apart: so far, in sides of the box, the middles of three quarters of the faces lie from the box's at most.
     """
 
@@ -80,6 +82,7 @@ class Framing:
     looked: int
     found: int
     spread: float
+    shapes: float
     apart: float
 
     @property
@@ -87,6 +90,8 @@ class Framing:
         """In what faces differ too much for one framing, in words; empty where it does for all."""
         if self.spread > _EVEN:
             return f"faces differ in size by {self.spread:.1f} times within the middle half"
+        if self.shapes > _ALIKE:
+            return "pictures are of different shapes"
         return "faces lie in different places of their pictures" if self.apart > _APART else ""
 
 
@@ -101,13 +106,16 @@ def measured(images: Sequence[ImageSource], most: int = _MOST) -> Framing | None
     detector = MtcnnDetector(MtcnnConfig(min_face_px=_MIN_FACE_PX))
     rows = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(np.int64))
     boxes: list[FloatArray] = []
+    shapes: list[float] = []
     for looked, row in enumerate(rows.tolist(), 1):
         try:
-            own = _found(detector, read_rgb(images[row]))
+            rgb = read_rgb(images[row])
         except DataError:  # damaged, which is said where it is used
             continue
+        own = _found(detector, rgb)
         if own is not None:
             boxes.append(own)
+            shapes.append(rgb.shape[1] / rgb.shape[0])
         elif looked == _GIVEN_UP and not boxes:  # pictures of something else
             return None
     if len(boxes) < max(_FEWEST, len(rows) / 2):
@@ -118,7 +126,8 @@ def measured(images: Sequence[ImageSource], most: int = _MOST) -> Framing | None
     low, high = np.quantile((every[:, 2:] - every[:, :2]).max(axis=1), (0.25, 0.75))
     moved = np.abs((every[:, :2] + every[:, 2:]) - (box[:2] + box[2:])) / 2 / (box[2:] - box[:2])
     apart = np.quantile(moved.max(axis=1), 0.75)
-    return Framing(box, len(rows), len(boxes), float(high / low), float(apart))
+    narrow, wide = np.quantile(shapes, (0.1, 0.9))
+    return Framing(box, len(rows), len(boxes), float(high / low), float(wide / narrow), float(apart))
 
 
 def framing_of(
