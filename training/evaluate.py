@@ -300,6 +300,11 @@ def with_detected_faces(table: SampleTable, min_face_px: int = 24, say: Say = la
     return replace(table, box=boxes, roll_deg=rolls).rows(found)
 
 
+def _one_box(box: FloatArray) -> list[float] | None:
+    """The box that all pictures have, in fractions of their sides; None where they have their own."""
+    return [round(v, 3) for v in box[0].tolist()] if (box == box[0]).all() else None
+
+
 @dataclass(frozen=True, slots=True)
 class EvaluateRun:
     """What ``engagement evaluate`` was asked to do; attributes are its options.
@@ -361,6 +366,7 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
         "mirror": run.mirror and not model.head(head).once,
         "pictures": pictures,
         "without_face": pictures - len(table),
+        "face_box": _one_box(table.box),
         **outcome.figures(DRAWS),
     }
     if run.report is not None:

@@ -163,6 +163,9 @@ def test_evaluate_cuts_loosely_framed_faces_as_it_would_cut_tight_ones(write: Wr
         folder, out = write(tmp_path / str(sides), sides), tmp_path / f"{sides}.json"
         result = ok("evaluate", folder, "--json", out)
         assert "times as high as its picture" in result.output
-        said[sides] = json.loads(out.read_text())["confusion"]
+        found = json.loads(out.read_text())
+        x1, y1, x2, y2 = found["face_box"]
+        assert max(x2 - x1, y2 - y1) == pytest.approx(1 / sides, rel=0.12)
+        said[sides] = found["confusion"]
     moved = np.abs(np.array(said[1.1]) - np.array(said[2.2])).sum() / 2
     assert moved <= 2
