@@ -79,8 +79,8 @@ def wait_asleep() -> None:
     """Have the threads within an operation sleep while they wait for each other, unless the environment says otherwise.
 
     GNU's OpenMP lets them spin. Where something else keeps the cores busy, a thread then spins while the one that it
-    waits for is kept from running, for each of thousands of small operations: two trainings beside each other took five
-    times as long as they should (``python -m benchmarks.side_by_side``). Read when torch is loaded, and by child
+    waits for is kept from running, for each of thousands of small operations: two evaluations at once took four and a half times
+    as long as one (``python -m benchmarks.side_by_side``). Read when torch is loaded, and by child
     processes: to be called before.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -55,10 +55,12 @@ def _write(
     earlier = [v for v in listed if v["output"] not in now]
     place.fetch_run([v["output"] for v in earlier])
     known = now | {str(v["output"]) for v in listed}
-    earlier = [v for v in earlier if read_summary(place.root / v["output"])]
     earlier += _unlisted(place.root, known)
-    there = [status.output for status in statuses if status.status != "failed"]
-    same = _of_one_file(place.root, [*(str(v["output"]) for v in earlier), *there])
+    there = [str(v["output"]) for v in earlier]
+    there += [status.output for status in statuses if status.status != "failed"]
+    summaries = {output: read_summary(place.root / output) for output in there}
+    earlier = [v for v in earlier if summaries[str(v["output"])]]
+    same = _of_one_file(summaries)
     told = [
         status if status.status == "failed" else replace(status, same_as=same.get(status.output, ()))
         for status in statuses
@@ -88,11 +90,11 @@ def _write(
     return told
 
 
-def _of_one_file(root: Path, outputs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _of_one_file(summaries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, tuple[str, ...]]:
     """Of each result the others that are of the same file, known by its size and time: links, and another way to it."""
     found: dict[tuple[Any, Any], list[str]] = {}
-    for output in outputs:
-        made = (read_summary(root / output) or {}).get("fingerprint")
+    for output, summary in summaries.items():
+        made = (summary or {}).get("fingerprint")
         if isinstance(made, Mapping) and made.get("file_size") and made.get("file_version"):
             found.setdefault((made["file_size"], made["file_version"]), []).append(output)
     return {one: tuple(o for o in group if o != one) for group in found.values() for one in group}

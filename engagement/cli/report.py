@@ -81,16 +81,14 @@ def _write_again(
     """
     from engagement.batch.results import require_results
     from engagement.corrections.calibrated import described
-    from engagement.corrections.file import NAMES_FILE, NamesFile, names_as_written
+    from engagement.corrections.file import names_as_written
     from engagement.corrections.folder import correct_folder
-    from engagement.corrections.names import adopt
+    from engagement.corrections.names import adopt, names_written
     from engagement.reports.render import render_index, write_assets
     from engagement.reports.theme import count
 
     folders = require_results(output, click.echo)
-    written = names or output / NAMES_FILE
-    read = names_as_written(written) if names or written.is_file() else NamesFile(written)
-    plans = _plans(read, folders, output)
+    plans = _plans(names_as_written(names) if names else names_written(output), folders, output)
     calibrations = _calibrations(calibration, plans, output)
     if names:
         adopt(names, output)
@@ -127,7 +125,7 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
     """
     from engagement.corrections.file import matching
     from engagement.corrections.folder import plan_folder, state_of
-    from engagement.corrections.mistakes import raise_mistakes, with_causes
+    from engagement.corrections.mistakes import raise_mistakes
     from engagement.corrections.names import listed_videos, video_of
 
     videos = {video_of(folder, output): folder for folder in folders}
@@ -143,7 +141,7 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
         plan, wrong = plan_folder(folder, lines[video])
         plans[folder] = plan, state_of(lines[video])
         mistakes += wrong
-    raise_mistakes(names.path, [*names.unread, *with_causes(mistakes, names.unread, names.headings)])
+    raise_mistakes(names.path, names.mistakes(mistakes))
     return plans
 
 

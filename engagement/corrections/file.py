@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from engagement.corrections.mistakes import Mistake, raise_mistakes, shortened
+from engagement.corrections.mistakes import Mistake, raise_mistakes, shortened, with_causes
 from engagement.corrections.notation import ID as _ID
 from engagement.corrections.notation import order, person_id, seconds
 from engagement.corrections.text import text_of
@@ -134,10 +134,10 @@ class NamesFile:
     sections: tuple[Section, ...] = ()
     unread: tuple[Mistake, ...] = ()
 
-    @property
-    def headings(self) -> list[int]:
-        """The lines in which headings stand."""
-        return [section.line for section in self.sections if section.title]
+    def mistakes(self, of_meaning: Sequence[Mistake]) -> list[Mistake]:
+        """All there are: lines that are not understood, and those of meaning, with what may have caused them."""
+        headings = [section.line for section in self.sections if section.title]
+        return [*self.unread, *with_causes(of_meaning, self.unread, headings)]
 
     def lines_of(self, videos: Sequence[Video]) -> tuple[dict[Video, list[Line]], list[Mistake]]:
         """The lines that speak of each video, and headings that fit none or several."""

@@ -12,13 +12,22 @@ from engagement.corrections.file import (
     Video,
     matching,
     names_as_written,
-    read_names,
 )
-from engagement.corrections.mistakes import described, raise_mistakes, with_causes
+from engagement.corrections.mistakes import described, raise_mistakes
 from engagement.errors import ConfigError, OutputError
 
 #: Where an earlier names file goes when another takes its place.
 EARLIER_NAMES = "names-before.txt"
+
+
+def names_written(root: Path) -> NamesFile:
+    """The names file of an output folder, of which some lines may not be understood; empty when there is none.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    path = root / NAMES_FILE
+    return names_as_written(path) if path.is_file() else NamesFile(path)
 
 
 def names_of(root: Path) -> NamesFile:
@@ -27,20 +36,18 @@ def names_of(root: Path) -> NamesFile:
     Raises:
         ConfigError: it has lines that are not understood.
     """
-    path = root / NAMES_FILE
-    return read_names(path) if path.is_file() else NamesFile(path)
+    names = names_written(root)
+    raise_mistakes(names.path, names.unread)
+    return names
 
 
 def names_as_it_is(root: Path) -> tuple[NamesFile, list[str]]:
     """The lines of the names file that are understood, and what is wrong with the others, in words."""
-    path = root / NAMES_FILE
-    if not path.is_file():
-        return NamesFile(path), []
     try:
-        names = names_as_written(path)
+        names = names_written(root)
     except ConfigError as error:
-        return NamesFile(path), [f"{error.message}. {error.hint}"]
-    return names, [described(path, m) for m in names.unread]
+        return NamesFile(root / NAMES_FILE), [f"{error.message}. {error.hint}"]
+    return names, [described(names.path, m) for m in names.unread]
 
 
 def known_videos(root: Path, videos: Sequence[Video]) -> list[Video]:
@@ -74,12 +81,8 @@ def check_names(root: Path, known: Sequence[Video]) -> list[str]:
     Raises:
         ConfigError: lines are not understood, or do not say which of several videos they mean.
     """
-    path = root / NAMES_FILE
-    if not path.is_file():
-        return []
-    names = names_as_written(path)
-    _, found = names.lines_of(known)
-    mistakes = [*names.unread, *with_causes(found, names.unread, names.headings)]
+    names = names_written(root)
+    mistakes = names.mistakes(names.lines_of(known)[1])
     titles = {section.line: section.title for section in names.sections}
     unknown = [m for m in mistakes if titles.get(m.line) and not matching(titles[m.line], known)]
     raise_mistakes(names.path, [m for m in mistakes if m not in unknown])

@@ -72,6 +72,12 @@ def test_names_change_no_number(out: Path, finished: Path, report: Report) -> No
     assert pd.read_csv(out / "talk" / "persons.csv", dtype=str, keep_default_na=False).equals(persons)
 
 
+def test_lines_are_applied_from_top_to_bottom(out: Path, report: Report) -> None:
+    assert report("P03: Ana\nmerge P03 into P02\nsplit P02 at 0:32 into P02 and P09\nP09: Ben").status == 0
+    persons = pd.read_csv(out / "talk" / "persons.csv").set_index("person_id")["name"].dropna()
+    assert persons.to_dict() == {"P02": "Ana", "P09": "Ben"}
+
+
 CASES: dict[str, tuple[str, Callable[[str, float], str]]] = {
     "merge": ("merge P03 into P02", lambda p, t: "P02" if p == "P03" else p),
     "merge into the later": ("P02 = P03", lambda p, t: "P03" if p == "P02" else p),
@@ -168,81 +174,6 @@ def test_an_opt_out_cannot_be_taken_back_and_says_so(out: Path, report: Report) 
     assert "P02 opted out earlier and was deleted: `engagement analyze` brings them back" in done.out
     assert "P02" not in (out / "talk" / "persons.csv").read_text()
     assert bring_up_to_date(out / "talk", out, None) is None
-
-
-# ---- mistakes ----
-
-
-def test_mistakes_are_reported_together_and_nothing_changes(out: Path, report: Report) -> None:
-    before = everything(out)
-    done = report(
-        "P01: Ana\nP12: Ben\nmerge P04 into P03\nsplit P02 at 0:45\nmerge P03 into P02\nP03: C\nP01: D\n[x]\nhide P01"
-    )
-    assert done.status == 2
-    assert everything(out) == before
-    lines = done.err.splitlines()
-    assert "6 mistakes" in lines[0] and "nothing was changed" in lines[0]
-    for number, text in (
-        (2, "there is no P12. Known: P01 (Ana), P02, P03, P04."),
-        (3, "P04 and P03 cannot be one person: both are seen at 0:40 and in 9 further pictures."),
-        (4, "P02 is seen from 0:00 to 0:29.8, not on both sides of 0:45. Write a time in between."),
-        (6, "P03 was merged into P02 in line 5."),
-        (7, "P01 is called 'Ana' in line 1 already."),
-        (8, "there is no video [x]. Known: talk.mp4."),
-    ):
-        assert any(f"my names.txt, line {number}: {text}" in line for line in lines), (number, done.err)
-
-
-def test_mistakes_of_form_and_of_meaning_are_reported_together(out: Path, report: Report) -> None:
-    before = everything(out)
-    done = report(
-        "what\nP12: Ben\n[talk.mp4]\nsplit P02 at 1:99 into P02 and P09\nP09: C\nhide P03\nP44: D\n"
-    )
-    assert done.status == 2
-    assert everything(out) == before
-    first, *lines = done.err.splitlines()
-    assert "5 mistakes" in first
-    known = "Known: P01, P02, P03, P04."
-    for line, (number, text) in zip(
-        lines,
-        (
-            (1, "'what' is not understood."),
-            (2, f"there is no P12. {known} It may follow from line 1."),  # 'what' may have been a heading
-            (4, "'1:99' is no time."),
-            (5, f"there is no P09. {known} It may follow from line 4."),
-            (7, f"there is no P44. {known} It may follow from line 4."),  # whom a split makes may be anybody
-        ),
-        strict=True,
-    ):
-        assert f"my names.txt, line {number}: {text}" in line, done.err
-    # A line that speaks of somebody else brings nothing about.
-    done = report("P03:\nP12: Ben")
-    assert f"line 2: there is no P12. {known}\n" in done.err
-    assert "line 1: no name follows P03" in done.err
-
-
-@pytest.mark.parametrize(
-    ("text", "wrong"),
-    [
-        (
-            "split P01 at 0:10 into P01 and P02",
-            "P02 exists already. Give the new person a free id, such as P05",
-        ),
-        ("P02: A\nP03: B\nmerge P03 into P02", "P03 is called 'B' (line 2) and P02 'A' (line 1)"),
-        ("opt out P02\nmerge P03 into P02", "P02 opts out in line 1"),
-        ("split P01 at 0:10 into P06 and P07\nhide P01", "P01 was split into P06 and P07 in line 1"),
-    ],
-)
-def test_other_mistakes(report: Report, text: str, wrong: str) -> None:
-    done = report(text)
-    assert done.status == 2
-    assert wrong in done.err
-
-
-def test_lines_are_applied_from_top_to_bottom(out: Path, report: Report) -> None:
-    assert report("P03: Ana\nmerge P03 into P02\nsplit P02 at 0:32 into P02 and P09\nP09: Ben").status == 0
-    persons = pd.read_csv(out / "talk" / "persons.csv").set_index("person_id")["name"].dropna()
-    assert persons.to_dict() == {"P02": "Ana", "P09": "Ben"}
 
 
 # ---- who is shown ----
