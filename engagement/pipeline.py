@@ -28,6 +28,7 @@ from engagement.stopwatch import Stopwatch
 from engagement.thumbnails import UNKNOWN, ThumbnailKeeper
 from engagement.tracking.facenet import FacenetEmbedder
 from engagement.tracking.following import FaceFollower
+from engagement.tracking.frozen import FrozenFaces, lasting
 from engagement.tracking.persons import TrackSummary
 from engagement.tracking.splitting import find_persons
 from engagement.tracking.tracker import FaceLook, FaceTracker
@@ -175,6 +176,7 @@ class Analyzer:
         """
         tracker = FaceTracker(self.config.tracking)
         follower = FaceFollower(self.config.tracking.follow_s)
+        pictures = FrozenFaces()
         clips = ClipScores(self.smoother, self.config.smoothing.gap_s, self.config.sampling.rate_hz)
         finder = FaceFinder(self.detector, self.config.search)
         describer = FaceDescriber(self.classifier, self.embed)
@@ -197,7 +199,7 @@ class Analyzer:
             sightings = stage("find", finder.find(watch.waiting(scans)))
             described = stage("describe", describer.describe(watch.waiting(sightings)))
             for item in watch.over(
-                "track", self._tracked(watch.waiting(described), tracker, follower, clips, segment)
+                "track", self._tracked(watch.waiting(described), tracker, follower, pictures, clips, segment)
             ):
                 progress(item.sighting.frame.time_s, reader.info.duration_s)
             segment.info, segment.outcome = reader.info, reader.outcome  # what reading it all has shown
@@ -215,6 +217,7 @@ class Analyzer:
         segment.seconds["persons"] = time.perf_counter() - started
         person = np.array([found.person.get(int(t), -1) for t in rows["track"]], np.int64)
         times = np.asarray(segment.times, np.float64)
+        rows["frozen"] = lasting(times[rows["sample"]], rows["track"], rows["frozen"])
         step_s = typical_step_s(times, self.config.sampling.rate_hz)
         gap_s = self.config.smoothing.gap_s(step_s)
         least = self.config.quality.min_quality
@@ -247,6 +250,7 @@ class Analyzer:
         described: Iterable[Described],
         tracker: FaceTracker,
         follower: FaceFollower,
+        pictures: FrozenFaces,
         clips: ClipScores,
         segment: Segment,
     ) -> Iterator[Described]:
@@ -275,6 +279,7 @@ class Analyzer:
                 item.quality[kept],
                 item.pose[kept],
                 item.scores.take(kept),
+                pictures.take(frame.rgb, faces.boxes_xyxy[kept], tracks[kept]),
             )
             valid = item.quality[kept] >= self.config.quality.min_quality
             clips.take(frame.time_s, item.chips[kept], tracks[kept], rows, valid, segment.records)

@@ -1,6 +1,6 @@
 """What the pipeline keeps of every face it saw: numbers alone, in arrays that grow by doubling.
 
-A face costs 132 bytes, twice that while the arrays grow; pictures and frames are not kept. An hour of 20 faces, five
+A face costs 133 bytes, twice that while the arrays grow; pictures and frames are not kept. An hour of 20 faces, five
 times a second, is 48 MB. What else grows with the length of a video are its tracks (docs/scale.md, Memory).
 """
 
@@ -16,7 +16,10 @@ _SCORES = len(EXPRESSIONS) + len(LEARNER_STATES)
 
 
 class FaceRecords:
-    """Rows of (sample, track, box, score, quality, pose, raw scores, smoothed scores).
+    """Rows of (sample, track, box, score, quality, pose, raw scores, smoothed scores, frozen).
+
+    ``frozen``: the face shows the picture that its track showed before; once a session is read, that it did so for long
+    (``tracking.frozen``).
 
     Args:
         extra: further classes that the checkpoint scores, in order.
@@ -35,6 +38,7 @@ class FaceRecords:
                 ("prob", np.float32, (_SCORES,)),
                 ("extra", np.float32, (len(extra),)),
                 ("clip", np.float32, (_SCORES,)),
+                ("frozen", np.bool_),
             ]
         )
         self._rows = np.zeros(256, self._dtype)
@@ -69,6 +73,7 @@ class FaceRecords:
         quality: FloatArray,
         pose: FloatArray,
         scores: FaceScores,
+        frozen: NDArray[np.bool_],
     ) -> IndexArray:
         """Add the faces of one frame; returns their row numbers."""
         self._reserve(len(faces))
@@ -79,5 +84,5 @@ class FaceRecords:
         new["prob"] = np.concatenate([scores.expression_prob, scores.state_prob], axis=1)
         if self.extra:
             new["extra"] = np.concatenate(list(scores.extra.values()), axis=1)
-        new["clip"] = np.nan
+        new["clip"], new["frozen"] = np.nan, frozen
         return np.arange(at.start, at.stop, dtype=np.int64)

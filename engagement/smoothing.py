@@ -147,15 +147,15 @@ def smooth_persons(
     Args:
         times_s: (n_samples,). rows: the records of the faces (see FaceRecords). person: (len(rows),).
         max_gap_s: a longer pause ends a stretch (see ``SmoothingConfig.gap_s``).
-        min_quality: poorer crops have no say and get no smoothed score: nothing is claimed of them.
+        min_quality: poorer crops, and frozen ones, have no say and get no smoothed score: nothing is claimed of them.
 
     Returns:
-        float32 (len(rows), 10); NaN for poor crops and for nobody's.
+        float32 (len(rows), 10); NaN for poor crops, frozen ones and nobody's.
     """
     from temporal.base import ScoreRun
 
     out = np.full(rows["prob"].shape, np.nan, np.float32)
-    valid = rows["quality"] >= min_quality
+    valid = _usable(rows, min_quality)
     if smoother.needs_chips:
         out[:] = rows["clip"]
     else:
@@ -181,18 +181,23 @@ def smooth_further(
         window_s: see ``SmoothingConfig.further_window_s``. The others as for :func:`smooth_persons`.
 
     Returns:
-        float32 (len(rows), k), NaN for poor crops and for nobody's.
+        float32 (len(rows), k), NaN for poor crops, frozen ones and nobody's.
     """
     from temporal.box import window_mean
 
     out = rows["extra"].copy()
-    valid = rows["quality"] >= min_quality
+    valid = _usable(rows, min_quality)
     if window_s and out.shape[1]:
         for part in _stretches(times_s[rows["sample"]], person, max_gap_s):
             times = times_s[rows["sample"][part]]
             out[part] = window_mean(times, rows["extra"][part], valid[part], window_s)
     out[~valid | (person < 0)] = np.nan
     return out
+
+
+def _usable(rows: NDArray[np.void], min_quality: float) -> NDArray[np.bool_]:
+    """Rows of which something can be claimed."""
+    return (rows["quality"] >= min_quality) & ~rows["frozen"]
 
 
 def _stretches(time_s: TimeArray, person: IndexArray, max_gap_s: float) -> Iterator[IndexArray]:

@@ -140,13 +140,15 @@
       if (state === 3) add("3/1", from, to, middle - 3, 6);
       else add(`${state}/${level}`, from, to, 2, height - 4);
     }
-    for (let i = 0; i < lane.poor.length; i += 2) add("poor", lane.poor[i], lane.poor[i + 1], 2, height - 4);
+    for (const list of [lane.poor, lane.frozen]) {
+      for (let i = 0; i < list.length; i += 2) add("unusable", list[i], list[i + 1], 2, height - 4);
+    }
     svg.replaceChildren();
     const line = document.createElementNS(SVG, "path");
     line.setAttribute("d", `M${left} ${middle}H${right}`);
     line.setAttribute("stroke", "var(--grid)");
     svg.append(line);
-    const order = ["followed", "seen", "under", "3/1", "0/0.42", "0/0.7", "0/1", "1/0.42", "1/0.7", "1/1", "2/0.42", "2/0.7", "2/1", "poor"];
+    const order = ["followed", "seen", "under", "3/1", "0/0.42", "0/0.7", "0/1", "1/0.42", "1/0.7", "1/1", "2/0.42", "2/0.7", "2/1", "unusable"];
     const plain = { seen: "var(--uncertain)", under: "var(--paper)" };
     for (const name of order.filter((key) => parts.has(key))) {
       const [fill, opacity] = name.split("/");
@@ -248,7 +250,8 @@
     const tenths = t * 10;
     let text = "not seen";
     const at = inside(lane.events, tenths, 4);
-    if (inside(lane.poor, tenths, 2) >= 0) text = "picture too poor to use";
+    if (inside(lane.frozen, tenths, 2) >= 0) text = "the picture stands still: a photograph, a video that hangs?";
+    else if (inside(lane.poor, tenths, 2) >= 0) text = "picture too poor to use";
     else if (at >= 0 && lane.events[at + 2] === 3) text = `uncertain: none leads clearly (highest about ${lane.events[at + 3]} %)`;
     else if (at >= 0) text = `apparent ${page.states[lane.events[at + 2]]} leads, about ${lane.events[at + 3]} %`;
     else if (inside(lane.seen, tenths, 2) >= 0) text = "seen, nothing estimated";

@@ -60,7 +60,7 @@ class Session:
         root: the output folder. folder: of the results. video: how it is called. summary: of the results.
         people: id -> name on pages, of those who are shown. everybody: ids of the tables, also of who is hidden or
             seldom there. seen: observed rows of the timeline that have scores, in order of person and time.
-        good: (len(seen),) whether the picture is good enough to be asked about. earlier: the calibration there.
+        good: (len(seen),) whether the picture is good enough to be asked about, and of somebody alive. earlier: the calibration there.
     """
 
     root: Path
@@ -117,7 +117,7 @@ def open_session(folder: Path, root: Path) -> Session:
     least = float((summary.get("limits") or {}).get("min_quality") or 0.0)
     scored = timeline[[f"p_{state}" for state in LEARNER_STATES.classes]].notna().all(axis=1)
     seen = timeline[timeline["observed"] & scored].reset_index(drop=True)
-    good = (seen["quality"] >= least).to_numpy(bool)
+    good = ((seen["quality"] >= least) & ~seen["frozen"]).to_numpy(bool)
     video, earlier = video_of(folder, root), stored(folder)
     if earlier is not None and earlier.video != video.file:
         earlier = None  # of another video: nothing that was said there holds here

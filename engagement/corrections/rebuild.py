@@ -205,6 +205,7 @@ def _records(seen: pd.DataFrame, samples: Samples, extra: tuple[str, ...]) -> ND
     rows["score"], rows["quality"] = block(["detection_score", "quality"]).T
     rows["pose"] = block(["yaw_deg", "pitch_deg", "roll_deg"])
     rows["prob"], rows["clip"] = block(raw_scores()), block(smoothed_scores())
+    rows["frozen"] = seen["frozen"].to_numpy(bool)
     if extra:
         rows["extra"] = block([f"p_{c}" for c in extra])
     return rows

@@ -143,7 +143,7 @@ def states_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_qua
         raw, smooth = view.column(f"p_{name}"), view.column(f"s_{name}")
         spread = _local_spread(raw - smooth, max(3, round(10 / step_s)))
         times, values = view.thinned(np.stack([smooth, smooth - spread, smooth + spread], axis=1))
-        traces += view.poor_traces(axis, duration_s)
+        traces += view.unusable_traces(axis, duration_s)
         traces += view.dots(raw, look.color, axis)
         edges = np.clip(values[:, 1:], 0, 1)
         traces += band(times, edges[:, 0], edges[:, 1], with_alpha(look.color, BAND_OPACITY), axis)
@@ -192,7 +192,7 @@ def _areas(view: _View, shown: Sequence[tuple[str, str, str]], duration_s: float
         area["customdata"] = rounded(values[:, row])
         area["hovertemplate"] = f"apparent {_plain(name)}: about %{{customdata}}\u202f%<extra></extra>"
         fill = band(times, np.zeros(len(times)), values[:, row], lighter(color), axis)
-        traces += [*view.poor_traces(axis, duration_s), *fill, area]
+        traces += [*view.unusable_traces(axis, duration_s), *fill, area]
         rows.append((axis, 34, _scale(row)))
         notes.append(row_title(axis, _plain(name), color))
     return _json(traces, {**rows_layout(rows, duration_s), "annotations": notes})
@@ -265,7 +265,7 @@ def head_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quali
     quality = line(times, values[:, 2], "#5B6470", 1.2, "y3")
     quality["hovertemplate"] = "quality %{y:.1f}<extra></extra>"
     below = band(times, np.zeros(len(times)), values[:, 2], with_alpha(GREY, 0.25), "y3")
-    traces += [*view.poor_traces("y3", duration_s), *below, quality]
+    traces += [*view.unusable_traces("y3", duration_s), *below, quality]
     degrees = {"range": [-80, 80], "tickvals": [-45, 0, 45], "ticktext": ["−45°", "0°", "45°"]}
     rows = [
         ("y", 62, dict(degrees)),
@@ -298,7 +298,8 @@ class _View:
         self._step_s = step_s
         self.times: Floats = table["time_s"].to_numpy(np.float64)
         self._quality = self.column("quality")
-        self._poor: NDArray[np.bool_] = table["observed"].to_numpy(bool) & ~(self._quality >= min_quality)
+        self._unusable: NDArray[np.bool_] = table["observed"].to_numpy(bool) & ~(self._quality >= min_quality)
+        self._unusable |= table["frozen"].to_numpy(bool)
         self.usable = bool(np.isfinite(self.column("s_engagement")).any())
 
     def column(self, name: str) -> Floats:
@@ -308,9 +309,9 @@ class _View:
         """Few enough points for a screen; an empty one wherever rows are missing."""
         return thin(*with_gaps(self.times, values, LONGEST_STEPS * self._step_s))
 
-    def poor_traces(self, axis: str, duration_s: float) -> list[dict[str, Any]]:
-        """Hatched grey where the picture was too poor to use."""
-        parts = fewer(spans(self.times, self._poor, self._step_s), duration_s)
+    def unusable_traces(self, axis: str, duration_s: float) -> list[dict[str, Any]]:
+        """Hatched grey where the picture was too poor to use, or stood still."""
+        parts = fewer(spans(self.times, self._unusable, self._step_s), duration_s)
         if not parts:
             return []
         x = np.array([[a, a, b, b, np.nan] for a, b in parts]).ravel()
@@ -328,15 +329,15 @@ class _View:
         ]
 
     def dots(self, raw: Floats, color: str, axis: str) -> list[dict[str, Any]]:
-        """Raw estimates, faint; grey where the picture was poor."""
+        """Raw estimates, faint; grey where nothing is claimed of them."""
         out = []
         known = np.flatnonzero(np.isfinite(raw))
         known = known[pick(len(known))]  # of both kinds together, so that neither looks denser than it is
-        for poor in (True, False):
-            rows = known[self._poor[known] == poor]
+        for unusable in (True, False):
+            rows = known[self._unusable[known] == unusable]
             if not len(rows):
                 continue
-            dot = {"size": 2.6, "color": with_alpha(GREY if poor else color, 0.32)}
+            dot = {"size": 2.6, "color": with_alpha(GREY if unusable else color, 0.32)}
             points = line(self.times[rows], raw[rows], color, 0, axis)
             out.append({**points, "mode": "markers", "marker": dot, "hoverinfo": "skip"})
         return out

@@ -23,7 +23,7 @@ def person_lane(
     """One person's band.
 
     Returns:
-        ``seen``, ``followed`` and ``poor``: start, end, start, end …; ``events``: start, end, state (position in
+        ``seen``, ``followed``, ``poor`` and ``frozen``: start, end, start, end …; ``events``: start, end, state (position in
         BAND_ORDER), per cent …; times in tenths of a second.
     """
     times = table["time_s"].to_numpy(np.float64)
@@ -33,6 +33,7 @@ def person_lane(
         "seen": observed,
         "followed": table["followed"].to_numpy(bool),
         "poor": observed & ~(quality >= min_quality),
+        "frozen": table["frozen"].to_numpy(bool),
     }
     return {
         **{name: _flat(fewer(spans(times, on, step_s), duration_s)) for name, on in bands.items()},

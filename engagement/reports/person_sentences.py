@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engagement.reports.sentences import margin, number, short_of
-from engagement.reports.theme import STATES, about_percent, clock, count, listed, moved, share
+from engagement.reports.theme import STATES, about_percent, clock, count, duration, listed, moved, share
 from engagement.timelines.shifts import recorded
 
 #: Of a person's pictures must be readable before means are told of first.
 _ENOUGH = 0.25
+_MOST_LISTED = 6
 
 
 def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length_s: float) -> str:
@@ -28,14 +29,18 @@ def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length
     poor = number(person.get("low_quality_share"))
     if not little and poor is not None and poor >= 0.005:
         text += f"; {share(poor)} of the pictures were too poor to use"
+    still = number(person.get("frozen_s")) or 0.0
+    if still:
+        text += f"; for {duration(still)} the picture stood still, as a photograph or a video that hangs does"
+    good = "fit" if still else "good enough"
     means = {name: number(person.get(f"mean_{name}")) for name in STATES}
     known = {name: value for name, value in means.items() if value is not None}
     if not known:
-        return f"Too little to tell: no picture was good enough to estimate anything from. {text}."
+        return f"Too little to tell: no picture was {good} to estimate anything from. {text}."
     if little:
         n, used = (int(number(person.get(key)) or 0) for key in ("n_samples", "n_used"))
         return (
-            f"Too little to tell: only {used} of {n} pictures {'was' if used == 1 else 'were'} good enough to estimate "
+            f"Too little to tell: only {used} of {n} pictures {'was' if used == 1 else 'were'} {good} to estimate "
             f"anything from. {text}."
         )
     order = sorted(known, key=lambda name: -known[name])
@@ -45,6 +50,18 @@ def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length
         lacking = short_of(lead, limits, order[0])
         return f"{text}. On average no apparent state clearly led ({figures}){lacking}."
     return f"{text}. On average the estimates lean towards {STATES[order[0]].word} ({figures})."
+
+
+def stood_still(people: Sequence[Mapping[str, Any]]) -> str:
+    """Whose pictures stood still for a while, if anybody's."""
+    named = [str(person["label"]) for person in people if number(person.get("frozen_s"))]
+    if not named:
+        return ""
+    whose = listed(named) if len(named) <= _MOST_LISTED else count(len(named), "person", "people")
+    return (
+        f"For a while the picture of {whose} stood still, as a photograph or a video that hangs does: nothing is claimed of "
+        "it there."
+    )
 
 
 def readable_share(person: Mapping[str, Any]) -> float | None:

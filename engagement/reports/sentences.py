@@ -170,7 +170,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
         # One that is cut off on both sides may reach as far as the scale.
         halves[name] = _mean(np.nan_to_num(half, nan=1.0), held[enough]) if len(half) else math.nan
     if not means:
-        return "No picture of a face was good enough to estimate anything from."
+        return "No picture of a face was fit to estimate anything from."
     order = sorted(means, key=lambda name: -means[name])
     first = order[0]
     others = ", ".join(f"{STATES[n].noun} {about_percent(means[n])}" for n in order[1:])
@@ -286,13 +286,16 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     )
 
 
-def no_curve(summary: Mapping[str, Any], whose: str, best: float | None = None) -> str:
+def no_curve(summary: Mapping[str, Any], whose: str, best: float | None) -> str:
     """Why there is no curve where somebody was seen, and what to do.
 
     Args:
-        whose: "nobody's picture" or "no picture of Ana". best: quality of the best of these pictures, if known.
+        whose: "nobody's picture" or "no picture of Ana". best: quality of the best of these pictures, of which none stood
+            still; None where all did.
     """
+    if best is None:
+        return f"No curve: {whose} moved. Of photographs, and of videos that hang, nothing is estimated."
     least = number((summary.get("limits") or {}).get("min_quality"))
-    vain = least is None or least <= LOW_QUALITY or (best is not None and best < LOW_QUALITY)
+    vain = least is None or least <= LOW_QUALITY or best < LOW_QUALITY
     lower = "" if vain else f"--min-quality {LOW_QUALITY:g}, or "
     return f"No curve: {whose} was good enough. Try {lower}a recording nearer to the faces."

@@ -45,7 +45,7 @@ class SessionView:
         people: those who are shown, in order of first appearance: rows of persons.csv with links and pictures.
         tables: person -> rows of the timeline, raw scores shifted as the smoothed ones are.
         lanes: person's ``key`` -> the band over time.
-        moments: to look at. best_quality: of the best picture of anybody, None where there is none.
+        moments: to look at. best_quality: of the best picture of anybody that moved, None where there is none.
     """
 
     summary: Mapping[str, Any]
@@ -98,7 +98,7 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
         tables=tables,
         lanes=lanes,
         moments=moments.find_moments(part(summary, "class"), _wide(summary)),
-        best_quality=sentences.number(timeline["quality"].max()),
+        best_quality=_best_quality(timeline),
     )
 
 
@@ -131,6 +131,7 @@ def of_session(view: SessionView) -> dict[str, Any]:
         "sentence": sentences.session_sentence(summary),
         "empty": sentences.empty_text(summary),
         "not_shown": sentences.not_shown(summary),
+        "stood_still": person_sentences.stood_still(view.people),
         "warnings": sentences.warnings(summary),
         "calibrated": sentences.calibrated(summary),
         "moments": [
@@ -152,7 +153,7 @@ def of_person(view: SessionView, place: int) -> dict[str, Any]:
     person, span = view.people[place], _span(view.summary)
     own, limits = view.tables[person["id"]], part(view.summary, "limits")
     named = view.summary.get("expressions") or list(theme.EXPRESSION_COLORS)
-    best = sentences.number(own["quality"].max())
+    best = _best_quality(own)
     return {
         "person": person,
         "before": view.people[place - 1] if place else None,
@@ -167,6 +168,10 @@ def of_person(view: SessionView, place: int) -> dict[str, Any]:
         "head": figures.head_figure(own, *span),
         "page_data": _page_data(span[0], {person["key"]: view.lanes[person["key"]]}, {}),
     }
+
+
+def _best_quality(rows: pd.DataFrame) -> float | None:
+    return sentences.number(rows["quality"][~rows["frozen"]].max())
 
 
 def _wide(summary: Mapping[str, Any]) -> tuple[str, ...]:

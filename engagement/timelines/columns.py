@@ -84,6 +84,14 @@ TIMELINE: tuple[Column, ...] = (
         Column(f"head_{corner}", "float", "px", f"{edge} edge of the followed head", True, float("nan"))
         for corner, edge in (("x1", "left"), ("y1", "top"), ("x2", "right"), ("y2", "bottom"))
     ),
+    Column(
+        "frozen",
+        "bool",
+        "",
+        "whether this is one of 20 s or more in which the picture of the face stands still, as of a photograph or a "
+        "video that hangs; nothing is claimed of it",
+        default=False,
+    ),
 )
 
 PERSONS: tuple[Column, ...] = (
@@ -104,10 +112,13 @@ PERSONS: tuple[Column, ...] = (
         "further time in which no face was found but the head was followed; nothing is estimated there",
         default=0,
     ),
+    Column("frozen_s", "float", "s", "time observed in which the picture of the face stood still", default=0),
     Column("coverage", "float", "share 0-1", "samples observed between first and last time seen"),
     Column("session_share", "float", "share 0-1", "samples observed of all samples of the video"),
     Column("n_samples", "int", "samples", "samples in which the face was found"),
-    Column("n_used", "int", "samples", "samples of sufficient quality, on which the means rest"),
+    Column(
+        "n_used", "int", "samples", "samples of sufficient quality and not frozen, on which the means rest"
+    ),
     Column("low_quality_share", "float", "share 0-1", "found samples that were too poor to use"),
     Column("median_face_px", "float", "px", "median of the longer side of the face box"),
     *(
@@ -151,7 +162,7 @@ EVENTS: tuple[Column, ...] = (
 )
 
 
-_FURTHER = {TIMELINE: ("p", "s"), PERSONS: ("mean",)}
+_FURTHER: dict[tuple[Column, ...], tuple[str, ...]] = {TIMELINE: ("p", "s"), PERSONS: ("mean",)}
 
 
 def names(columns: tuple[Column, ...]) -> list[str]:

@@ -147,15 +147,17 @@ def _timeline(own: _Own, times_s: TimeArray, frames: IndexArray, options: TableO
         out[sample - first] = values
         return out
 
-    observed, followed = np.zeros(n, bool), np.zeros(n, bool)
+    observed, followed, frozen = np.zeros((3, n), bool)
     observed[rows["sample"] - first] = True
     followed[own.followed["sample"] - first] = True
+    frozen[rows["sample"] - first] = rows["frozen"]
     columns: dict[str, Any] = {
         "person_id": own.name,
         "time_s": times_s[first : last + 1],
         "frame_index": frames[first : last + 1],
         "observed": observed,
         "followed": followed,
+        "frozen": frozen,
     }
     further_scores = np.concatenate([rows["extra"], own.further], axis=1)
     for names, values, sample in (
@@ -186,6 +188,7 @@ def _figures(own: _Own, times_s: TimeArray, options: TableOptions) -> dict[str, 
         "last_s": float(times_s[last]),
         "observed_s": options.seconds(sample, times_s),
         "followed_s": len(own.followed) * options.step_s,
+        "frozen_s": options.seconds(sample[own.rows["frozen"]], times_s),
         "coverage": len(sample) / (last - first + 1),
         "session_share": len(sample) / len(times_s),
         "n_samples": len(sample),

@@ -121,6 +121,7 @@ def fabricate(n_persons: int, duration_s: float, rate_hz: float = 5.0, seed: int
         # Who is lost is followed for a while.
         lost = ~observed & (np.arange(len(times)) > first) & (np.arange(len(times)) < last)
         table["followed"] = lost & (np.arange(len(times)) % 40 < 20)
+        table["frozen"] = False
         for corner in ("x1", "y1", "x2", "y2"):
             table[f"head_{corner}"] = np.where(table["followed"], 100.0, np.nan)
         timelines.append(table.iloc[first : last + 1])
@@ -132,6 +133,7 @@ def fabricate(n_persons: int, duration_s: float, rate_hz: float = 5.0, seed: int
                 "last_s": times[last],
                 "observed_s": observed.sum() * step,
                 "followed_s": table["followed"].sum() * step,
+                "frozen_s": 0.0,
                 "coverage": observed[first : last + 1].mean(),
                 "session_share": observed.mean(),
                 "n_samples": int(observed.sum()),

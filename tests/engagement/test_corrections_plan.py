@@ -100,7 +100,7 @@ def test_a_merger_holds_the_rows_of_both(people: dict[str, list[tuple[int, int]]
     value = np.array([order(p)[0] / 10 for p in source])
     rows = pd.DataFrame(dict.fromkeys((*figures, *raw_scores(), *smoothed_scores()), value))
     rows["frame_index"], rows["time_s"], rows["person_id"] = frames, times, source
-    rows["observed"], rows["followed"] = True, False
+    rows["observed"], rows["followed"], rows["frozen"] = True, False, False
     rows[["head_x1", "head_y1", "head_x2", "head_y2"]] = np.nan
     samples = Samples(np.arange(60) * 0.2, np.arange(60) * 5)
     tables = rebuild(rows, plan.label, {"P01"}, samples, settings_of(SUMMARY, ()))

@@ -179,8 +179,8 @@ def test_advice_can_be_followed() -> None:
     """Nothing is proposed that is in use already, or stricter."""
     assert "--min-face 16" in empty_text({"limits": {"min_face_px": 24}})
     assert "--min-face" not in empty_text({"limits": {"min_face_px": 12}})
-    assert "--min-quality 0.2" in no_curve({"limits": {"min_quality": 0.35}}, "nobody's picture")
-    assert "--min-quality" not in no_curve({"limits": {"min_quality": 0.15}}, "nobody's picture")
+    assert "--min-quality 0.2" in no_curve({"limits": {"min_quality": 0.35}}, "nobody's picture", 0.3)
+    assert "--min-quality" not in no_curve({"limits": {"min_quality": 0.15}}, "nobody's picture", 0.1)
     for best, helps in ((0.13, False), (0.24, True)):
         said = no_curve({"limits": {"min_quality": 0.3}}, "no picture of P10", best)
         assert ("--min-quality" in said) is helps

@@ -175,6 +175,7 @@ def add(out: FaceRecords, samples: list[int], track: int, quality: float = 1.0) 
             np.array([quality], np.float32),
             np.zeros((1, 3), np.float32),
             found,
+            np.zeros(1, bool),
         )
 
 
