@@ -37,7 +37,7 @@ class Trust:
 _MEANINGS = {
     "mean_class_accuracy": "mean over the classes of the share found",
     "accuracy": "share of pictures named rightly",
-    "auc": "chance that of two people it finds the one who shows the state; 0.5 is a coin",
+    "auc": "chance that of two pictures it finds the one that was labelled with the state; 0.5 is a coin",
     "recall": "mean over the classes of the share found",
     "macro_f1": "mean over the classes of precision and recall together",
     "ece": "by how much a stated probability misses on average",
