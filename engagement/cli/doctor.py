@@ -64,10 +64,10 @@ def _operators() -> str:
 def _readers() -> str:
     import importlib
 
-    from engagement.video import AUTO_BACKEND
+    from engagement.video import AUTO_BACKEND, LIBRARIES
 
     found: list[str] = []
-    for name, module in (("pyav", "av"), ("decord", "decord"), ("opencv", "cv2")):
+    for name, module in LIBRARIES.items():
         try:
             importlib.import_module(module)
             found.append(name)

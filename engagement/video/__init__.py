@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from engagement.video.reader import VideoReader
 
 _READERS = {
-    "pyav": ("engagement.video.pyav_reader", "PyAvReader", "av"),
-    "decord": ("engagement.video.decord_reader", "DecordReader", "decord"),
-    "opencv": ("engagement.video.opencv_reader", "OpenCvReader", "opencv-python-headless"),
+    "pyav": ("engagement.video.pyav_reader", "PyAvReader", "av", "av"),
+    "decord": ("engagement.video.decord_reader", "DecordReader", "decord", "decord"),
+    "opencv": ("engagement.video.opencv_reader", "OpenCvReader", "opencv-python-headless", "cv2"),
 }
+
+LIBRARIES = {name: library for name, (_, _, _, library) in _READERS.items()}
+"""Backend -> the module that it imports."""
 
 BACKENDS = tuple(_READERS)
 """Names a user may give."""
@@ -27,7 +30,7 @@ BACKENDS = tuple(_READERS)
 AUTO_BACKEND = "pyav"
 """What "auto" stands for; docs/decoding.md has the measurements behind it."""
 
-__all__ = ["AUTO_BACKEND", "BACKENDS", "open_video"]
+__all__ = ["AUTO_BACKEND", "BACKENDS", "LIBRARIES", "open_video"]
 
 
 def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> VideoReader:
@@ -52,7 +55,7 @@ def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> Vid
         raise ConfigError(
             f"Unknown video backend {backend!r}", f"Choose auto or one of {', '.join(BACKENDS)}"
         )
-    module, class_name, distribution = _READERS[name]
+    module, class_name, distribution, _ = _READERS[name]
     try:
         reader_class = getattr(importlib.import_module(module), class_name)
     except (ImportError, OSError) as error:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from engagement import video
 from engagement.cli.doctor import doctor
 from engagement.errors import BackendUnavailable, ConfigError, WeightsError
 from engagement.faces import plugins
@@ -229,6 +230,12 @@ def test_doctor_says_what_an_analysis_lacks(monkeypatch: pytest.MonkeyPatch, mod
         assert result.return_value == 1 and len(problems) == 1 and said in problems[0]
     else:
         assert "decord (not installed, optional)" in result.output and not problems
+
+
+def test_doctor_knows_every_video_reader_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "LIBRARIES", {**video.LIBRARIES, "another": "no_such_library"})
+    said = CliRunner().invoke(doctor, standalone_mode=False).output
+    assert all(name in said for name in video.BACKENDS) and "another (missing)" in said
 
 
 def test_doctor_goes_on_after_a_package_that_breaks_in_a_way_of_its_own(

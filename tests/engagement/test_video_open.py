@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engagement.errors import BackendUnavailable, ConfigError, VideoError
-from engagement.video import BACKENDS, open_video
+from engagement.video import BACKENDS, LIBRARIES, open_video
 from tests import media
 
 
@@ -22,9 +22,8 @@ def test_a_named_backend_is_never_replaced(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = media.steady(tmp_path).path  # before the library is away: it is made with one
-    library = {"pyav": "av", "decord": "decord", "opencv": "cv2"}[name]
     monkeypatch.delitem(sys.modules, f"engagement.video.{name}_reader", raising=False)
-    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setitem(sys.modules, LIBRARIES[name], None)
     with pytest.raises(BackendUnavailable, match=name) as caught:
         open_video(clip, name)
     assert "pip install" in caught.value.hint
