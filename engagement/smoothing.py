@@ -1,4 +1,4 @@
-"""Persons' scores to smoothed scores: the only place that imports ``temporal``."""
+"""Persons' scores to smoothed scores. Only this and ``clips`` import ``temporal``."""
 
 from __future__ import annotations
 

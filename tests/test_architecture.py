@@ -91,6 +91,26 @@ def test_temporal_imports_nothing_of_ours_and_engagement_never_training() -> Non
             assert path.relative_to(ROOT).as_posix() == "training/lightning.py", path
 
 
+def test_foundations_load_no_heavy_library_but_numpy() -> None:
+    modules = sorted(f"engagement.{name}" for name in FOUNDATIONS)
+    code = (
+        f"import importlib, sys\nfor name in {modules!r}:\n    importlib.import_module(name)\n"
+        f"print('LOADED', [m for m in {HEAVY!r} if m in sys.modules and m != 'numpy'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("LOADED []"), done.stdout[-300:]
+
+
+def test_training_knows_what_the_architecture_says() -> None:
+    stages = FOUNDATIONS | {"provenance", "video", "faces", "classification", "weights", "__version__"}
+    for path in sorted((ROOT / "training").rglob("*.py")):
+        for name in imported(path):
+            if name.startswith("engagement."):
+                named = name in ("engagement.smoothing", "engagement.smoothing.SmoothingConfig")
+                named |= name.startswith("engagement.reports.page")
+                assert named or name.split(".")[1] in stages, f"{path} imports {name}"
+
+
 @pytest.mark.parametrize(
     "args", [["--help"], ["analyze", "--help"], ["train", "--help"], ["evaluate", "--help"]]
 )
