@@ -45,12 +45,15 @@ if TYPE_CHECKING:
 @click.option("--identity", type=str, help="Who is who by auto, appearance, facenet or off.  [default: auto]")
 @click.option("--identity-weights", type=str, help="facenet-pytorch's weights, for --identity facenet.")
 @click.option(
-    "--checkpoint", "--weights", type=str, help="Weights to score faces with: default, open, or a file."
+    "--checkpoint",
+    "--weights",
+    type=str,
+    help="Weights to score faces with: default, open, or a file.  [default: default]",
 )
 @click.option(
     "--mirror/--no-mirror",
     default=None,
-    help="Score each face and its mirror image: steadier, and people are known again more surely.  [default: yes]",
+    help="Score each face and its mirror image: steadier, and people are known again more surely.  [default: mirror]",
 )
 @click.option("--backend", type=str, help="Video reader: auto, pyav, decord or opencv.  [default: auto]")
 @click.option(
@@ -58,7 +61,9 @@ if TYPE_CHECKING:
 )
 @click.option("--glob", "globs", multiple=True, help="Other files to take from folders, such as '*.ts'.")
 @click.option(
-    "--thumbnails/--no-thumbnails", default=True, help="Pictures of faces in the pages.  [default: on]"
+    "--thumbnails/--no-thumbnails",
+    default=True,
+    help="Pictures of faces in the pages.  [default: thumbnails]",
 )
 @click.option(
     "--min-presence",

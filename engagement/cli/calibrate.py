@@ -57,7 +57,12 @@ _STATES = LEARNER_STATES.classes
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Of the page.  [default: any free one]"
 )
-@click.option("--browser/--no-browser", default=True, help="Open the page, or print its address only.")
+@click.option(
+    "--browser/--no-browser",
+    default=True,
+    show_default=True,
+    help="Open the page, or print its address only.",
+)
 def calibrate(output: Path, **given: Any) -> None:
     """Label a few moments per person of OUTPUT (a folder that `engagement analyze` wrote), and fit to them.
 

@@ -41,7 +41,7 @@ BACKBONE_NAMES = (
 @options.test_option
 @options.steps_option
 @options.limit_option
-@options.seed_option
+@options.recipe_seed_option
 @click.option(
     "--resume/--no-resume", default=True, show_default=True, help="Go on with a run found in the folder."
 )
@@ -102,10 +102,16 @@ def base(
 @options.limit_option
 @options.seed_option
 @options.skip_option
-@click.option("--views", type=click.IntRange(min=1), help="Augmented versions of each face to learn from.")
-@click.option("--hidden", type=click.IntRange(min=0), help="Hidden units of the head; 0 for a linear one.")
 @click.option(
-    "--weight-decay", type=click.FloatRange(min=0, min_open=True), help="Strength of the regularisation."
+    "--views", type=click.IntRange(min=1), help="Augmented versions of each face to learn from.  [default: 3]"
+)
+@click.option(
+    "--hidden", type=click.IntRange(min=0), help="Hidden units of the head; 0 for a linear one.  [default: 0]"
+)
+@click.option(
+    "--weight-decay",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Strength of the regularisation.  [default: 0.3]",
 )
 @click.option(
     "--stages",
@@ -114,7 +120,9 @@ def base(
     help="Stages of the backbone that the head reads, such as 5,6.  [default: what suits the backbone]",
 )
 @click.option(
-    "--grid", type=click.IntRange(1, 4), help="They are averaged over each of N x N parts of the face."
+    "--grid",
+    type=click.IntRange(1, 4),
+    help="They are averaged over each of N x N parts of the face.  [default: 3]",
 )
 @click.option(
     "--fit",

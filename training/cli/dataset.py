@@ -16,7 +16,7 @@ def dataset() -> None:
     """Look at data sets before training on them."""
 
 
-@dataset.command()
+@dataset.command(short_help="Count pictures, find copies, warn of leaks between splits.")
 @click.argument("data", nargs=-1, required=True)
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with pictures here."

@@ -9,7 +9,7 @@ import click
 from training.cli import options
 
 
-@click.command()
+@click.command(short_help="Train backbones x data sets, and an ablation of augmentation.")
 @click.option(
     "--data",
     required=True,
@@ -49,7 +49,7 @@ from training.cli import options
 @options.test_option
 @options.limit_option
 @options.steps_option
-@options.seed_option
+@options.recipe_seed_option
 @options.skip_option
 @click.option("--accelerator", default="auto", show_default=True, help="cpu, gpu, mps or auto.")
 def matrix(

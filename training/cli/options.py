@@ -72,7 +72,11 @@ limit_option = click.option(
 steps_option = click.option(
     "--max-steps", type=click.IntRange(min=1), help="Stop after this many optimiser steps: for trials."
 )
-seed_option = click.option("--seed", type=click.IntRange(min=0), help="Of weights, order and augmentation.")
+_SEED = "Of weights, order and augmentation."
+seed_option = click.option("--seed", type=click.IntRange(min=0), help=f"{_SEED}  [default: 1]")
+recipe_seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), help=f"{_SEED}  [default: the recipe's]"
+)
 mirror_option = click.option(
     "--mirror/--no-mirror",
     default=True,

@@ -60,7 +60,7 @@ def temporal(
     )
 
 
-@click.command()
+@click.command(short_help="Teach a base model the feature by which people are followed.")
 @click.option(
     "--teacher",
     required=True,

@@ -22,7 +22,7 @@ _sided_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Adapt a model to your own class folders.")
 @options.data_option
 @options.base_option
 @options.out_option
@@ -72,7 +72,7 @@ def personal(
         show(split, found)
 
 
-@click.command()
+@click.command(short_help="Add new classes as a further head.")
 @click.option(
     "--data",
     required=True,
