@@ -84,7 +84,8 @@ def render_index(root: Path) -> Path:
         DataError: run.json is missing or damaged.
     """
     run = read_json(root / "run.json")
-    rows = [_index_row(root, video) for video in run.get("videos") or [] if isinstance(video, Mapping)]
+    videos = [video for video in run.get("videos") or [] if isinstance(video, Mapping)]
+    rows = [_index_row(root, video) for video in videos if not _taken_away(root, video)]
     counts = {
         status: sum(row["status"] == status for row in rows)
         for status in ("ok", "partial", "failed", "skipped")
@@ -99,6 +100,12 @@ def render_index(root: Path) -> Path:
         js="",
     )
     return write(root / "index.html", text)
+
+
+def _taken_away(root: Path, video: Mapping[str, Any]) -> bool:
+    """Whether a video had a result that somebody deleted since."""
+    folder = str(video.get("output") or "")
+    return bool(folder) and video.get("status") != "failed" and not (root / folder / "session.html").is_file()
 
 
 def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,15 @@ def test_several_videos(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     said = capfd.readouterr().err
     assert "line 1: the folder holds 2 videos" in said
     assert "line 2: [talk.mp4] may be week1/talk, week2/talk" in said
+
+
+def test_a_deleted_result_leaves_the_index(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_output(out, "week1/talk", "week2/talk")
+    shutil.rmtree(out / "week1")
+    assert run_command("report", out) == 0
+    listed = (out / "index.html").read_text(encoding="utf-8")
+    assert "week1/talk" not in listed and "week2/talk" in listed and "1 video: 1 analysed." in listed
 
 
 def test_a_failure_leaves_the_earlier_result(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
