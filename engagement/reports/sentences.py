@@ -185,10 +185,10 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     some = "that" if need == 1 else f"in which {need} people or more"
     read = f"n the {duration(held[enough].sum())} {some} could be read"
     partly = held[enough].sum() < 0.9 * held.sum()
-    # Of one person alone no spread is known; the margin has to do.
-    halfwidth = 0.0 if readable_at_once == 1 else halves[first]
-    if not lead >= np.maximum(margin(summary.get("limits") or {}, first), halfwidth):
-        lacking = short_of(lead, summary.get("limits") or {}, first, halfwidth) if len(order) > 1 else ""
+    # Of one person alone no spread is known; the margin has to do. A lead is off by what both states are off.
+    spread = 0.0 if readable_at_once == 1 else math.hypot(*(halves[name] for name in order[:2]))
+    if not lead >= np.maximum(margin(summary.get("limits") or {}, first), spread):
+        lacking = short_of(lead, summary.get("limits") or {}, first, spread) if len(order) > 1 else ""
         where = "i" + read if partly else "over the whole session"
         return f"No apparent state clearly led {where} ({figures}){lacking}."
     who = "people" if shown > 1 else "the person"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from engagement.reports import theme
 from engagement.reports.moment_sentences import nothing_stood_out
@@ -16,6 +17,7 @@ from engagement.reports.sentences import (
     session_sentence,
 )
 from engagement.reports.trust import trust
+from engagement.timelines.summary import class_curves
 
 
 def _few(n_used: int, n_shown: int) -> dict:
@@ -102,7 +104,7 @@ def test_where_no_state_leads_it_says_what_would_suffice() -> None:
         class_of["class"][f"engagement{end}"] = [v - 0.15 for v in class_of["class"][f"confusion{end}"]]
     assert "confusion is 15 points ahead, and 20 are needed where" in session_sentence(class_of)
     class_of["class"]["confusion_lo"] = [0.6] * 40
-    assert "and 30 are needed, since people differ" in session_sentence(class_of)
+    assert "and 31 are needed, since people differ" in session_sentence(class_of)
     for end, value in (("_lo", 0.0), ("_hi", 1.0)):
         class_of["class"][f"confusion{end}"] = [value] * 40
     assert "people differ too much to say which" in session_sentence(class_of)
@@ -184,6 +186,25 @@ def test_advice_can_be_followed() -> None:
     for best, helps in ((0.13, False), (0.24, True)):
         said = no_curve({"limits": {"min_quality": 0.3}}, "no picture of P10", best)
         assert ("--min-quality" in said) is helps
+
+
+def test_a_lead_counts_how_far_people_differ_in_both_states() -> None:
+    """Two of four look more confused than engaged: the class does not look more engaged than anything else."""
+    looks = {
+        "engagement": (0.70, 0.72, 0.68, 0.70),
+        "confusion": (0.95, 0.90, 0.10, 0.05),
+        "boredom": (0.2,) * 4,
+    }
+    times = np.arange(0.0, 60.0, 0.2)
+    people = [
+        pd.DataFrame({"person_id": f"P0{k + 1}", "time_s": times, "observed": True}).assign(
+            **{f"s_{state}": each[k] for state, each in looks.items()}
+        )
+        for k in range(4)
+    ]
+    session = _few(4, 4) | {"class": class_curves(pd.concat(people), times)}
+    assert "engagement about 70" in session_sentence(session)
+    assert "people differ too much to say which" in session_sentence(session)
 
 
 def test_figures_of_models_are_explained_as_what_they_are() -> None:
