@@ -98,6 +98,10 @@ def _constant(count: int = 40) -> ScoreRun:
     )
 
 
+def test_every_smoother_is_held_to_the_contract() -> None:
+    assert {kind.split()[0] for kind in MAKERS} == set(SMOOTHERS)
+
+
 def test_the_options_know_the_smoothers_there_are() -> None:
     for name, needs_weights in SMOOTHERS.items():
         assert SmoothingConfig(name).method == name
