@@ -276,6 +276,10 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     if left:
         few = count(int(left), "picture of a face was", "pictures of faces were")
         text = f"{few[0].upper()}{few[1:]} found, none long and clear enough to make a person of"
+        frames = number((summary.get("video") or {}).get("frames_decoded"))
+        looked = number((summary.get("sampling") or {}).get("n_samples"))
+        if frames and looked and frames <= looked <= _SCRAPS:  # a still, or a moment: nothing more to look at
+            return f"{text}: the video has no more than {count(int(frames), 'picture')}."
         if left <= _SCRAPS and not _slow(summary):
             return f"{text}. A higher --sample-rate looks more often."
     smaller = max(SMALLEST_PX, round(smallest * 2 / 3))

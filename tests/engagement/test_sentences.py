@@ -179,6 +179,10 @@ def test_how_often_was_looked_is_what_the_video_allowed() -> None:
 
 def test_advice_can_be_followed() -> None:
     """Nothing is proposed that is in use already, or stricter."""
+    still = {"left_out": {"samples": 5}, "video": {"frames_decoded": 1}, "sampling": {"n_samples": 1}}
+    assert empty_text(still).endswith("to make a person of: the video has no more than 1 picture.")
+    still["video"] = {"frames_decoded": 30}
+    assert "A higher --sample-rate" in empty_text(still)
     assert "--min-face 16" in empty_text({"limits": {"min_face_px": 24}})
     assert "--min-face" not in empty_text({"limits": {"min_face_px": 12}})
     assert "--min-quality 0.2" in no_curve({"limits": {"min_quality": 0.35}}, "nobody's picture", 0.3)
