@@ -58,9 +58,10 @@ def stood_still(people: Sequence[Mapping[str, Any]]) -> str:
     if not named:
         return ""
     whose = listed(named) if len(named) <= _MOST_LISTED else count(len(named), "person", "people")
+    which = "picture" if len(named) == 1 else "pictures"
     return (
-        f"For a while the picture of {whose} stood still, as a photograph or a video that hangs does: nothing is claimed of "
-        "it there."
+        f"The {which} of {whose} stood still for 20\u202fs or more, as photographs and videos that hang do: nothing is claimed "
+        "there."
     )
 
 

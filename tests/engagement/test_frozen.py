@@ -137,7 +137,7 @@ def test_pages_say_whose_picture_stood_still() -> None:
         {"label": "Ben", "frozen_s": 0.0},
         {"label": "P07", "frozen_s": 25.0},
     ]
-    assert "the picture of Ana and P07 stood still" in stood_still(people)
+    assert "The pictures of Ana and P07 stood still" in stood_still(people)
     assert not stood_still(people[1:2])
     assert no_curve({}, "no picture of Ana", None).startswith("No curve: no picture of Ana moved.")
 
