@@ -15,7 +15,7 @@ from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONY
 from engagement.types import FloatArray
 from training.datasets.framing import boxes_for, framed
 from training.datasets.lists import open_list
-from training.datasets.manifest import PARTS, Listed, part_of, picture_of, read_rows
+from training.datasets.manifest import PARTS, Listed, box_notes, part_of, picture_of, read_rows
 from training.samples import SampleTable, one_hot
 
 #: What pictures are called; the last three cannot be read here and are named as damaged, not passed over in silence.
@@ -99,7 +99,8 @@ def class_folders(
     if not listed:
         raise DataError(f"{folder} holds no pictures in class folders", "Expected class/picture.jpg.")
     manifest = folder / "manifest.csv"
-    known = {row.file: row for row in read_rows(manifest)} if manifest.is_file() else {}
+    rows = read_rows(manifest) if manifest.is_file() else []
+    known = {row.file: row for row in rows}
     for item in listed:
         file = item.picture.relative_to(folder).as_posix()
         row = known.get(file)
@@ -110,7 +111,7 @@ def class_folders(
             item.group = known[original].group if original in known else original
     if splits and not roots and any(row.split for row in known.values()):
         _take_splits(folder, listed, known)
-    return _labelled(name or folder.absolute().name, folder, listed, labels)
+    return _labelled(name or folder.absolute().name, folder, listed, labels, box_notes(rows))
 
 
 def _in_classes(root: Path, split: str, name: str | None, numbers: Mapping[str, str]) -> list[Labelled]:
@@ -178,14 +179,15 @@ def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:
         DataError: naming the line without label or the file that is missing.
     """
     listed: list[Labelled] = []
-    for row in read_rows(path):
+    rows = read_rows(path)
+    for row in rows:
         if not row.label:
             raise DataError(f"{path}, line {row.line}: no label", "Fill the column 'label'.")
         picture, part = picture_of(path, row), part_of(path, row) or "train"
         listed.append(Labelled(picture, row.label.lower(), part, row.group, row.box, row.blocks))
     if not listed:
         raise DataError(f"{path} has no rows", "Expected a line for each picture: file, label.")
-    return _labelled(path.stem, path.parent, listed, labels)
+    return _labelled(path.stem, path.parent, listed, labels, box_notes(rows))
 
 
 @dataclass(slots=True, eq=False)
@@ -211,7 +213,9 @@ def told_apart(labels: Sequence[str]) -> list[str]:
     return [SYNONYMS[label] for label in small] if all(label in SYNONYMS for label in small) else small
 
 
-def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet | None) -> SampleTable:
+def _labelled(
+    name: str, folder: Path, listed: list[Labelled], labels: LabelSet | None, said: tuple[str, ...]
+) -> SampleTable:
     for item, label in zip(listed, told_apart([item.label for item in listed]), strict=True):
         item.label = label
     there = {item.label for item in listed}
@@ -243,7 +247,7 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
         box=box,
         sample_id=np.array(ids, dtype=np.str_),
         blocks=any(item.blocks for item in listed),
-        notes=notes,
+        notes=notes + said,
     )
 
 
