@@ -129,15 +129,27 @@ def unread_box(rows: Sequence[Listed]) -> tuple[str, ...]:
     return next((tuple(plain[c] for c in box) for box in _OTHER_BOXES if set(box) <= set(plain)), ())
 
 
-def box_notes(rows: Sequence[Listed]) -> tuple[str, ...]:
-    """What to say of :func:`unread_box`: a sentence or none."""
-    unread = unread_box(rows)
-    if not unread:
-        return ()
-    return (
-        f"columns {', '.join(unread)} look like a face box but are not read: boxes are {', '.join(_BOX)}, "
-        "the upper left and the lower right corner in fractions of the picture's width and height",
-    )
+def notes_on(rows: Sequence[Listed]) -> tuple[str, ...]:
+    """What should be known of a table: columns that are not read, and faces that are listed more than once."""
+    notes: list[str] = []
+    if unread := unread_box(rows):
+        notes.append(
+            f"columns {', '.join(unread)} look like a face box but are not read: boxes are {', '.join(_BOX)}, "
+            "the upper left and the lower right corner in fractions of the picture's width and height"
+        )
+    faces: set[tuple[str, bytes]] = set()
+    again: list[Listed] = []
+    for row in rows:
+        face = (row.file, b"" if row.box is None else row.box.tobytes())
+        if face in faces:
+            again.append(row)
+        faces.add(face)
+    if again:
+        notes.append(
+            f"{len(again)} of {len(rows)} lines list a face that an earlier line lists, first line {again[0].line} "
+            f"({again[0].file}): it counts each time"
+        )
+    return tuple(notes)
 
 
 def part_of(path: Path, row: Listed) -> str:
