@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 from engagement.errors import DataError
@@ -92,3 +93,9 @@ SYNONYMS: Mapping[str, str] = {
     "surprise": "surprise",
     "surprised": "surprise",
 }
+
+
+def perhaps(names: Iterable[str], known: Iterable[str] = tuple(SYNONYMS)) -> dict[str, str]:
+    """Names that may be misspelled -> the known one that they resemble; those that resemble none are left out."""
+    near = {name: get_close_matches(name.lower(), known, 1) for name in names}
+    return {name: found[0] for name, found in near.items() if found}

@@ -45,11 +45,15 @@ def read_sheet(path: Path, known: Collection[str] = ()) -> Sheet:
             others of its name stay as they are.
 
     Raises:
-        DataError: it cannot be read, is no text in UTF-8 (or UTF-16), or no CSV.
+        DataError: it cannot be read, is no text in UTF-8 (or UTF-16), no CSV, or has two columns of one name.
     """
     lines = _lines(path, _text(path))
     _, names = next(lines, (1, []))
     columns, rows = tuple(_folded(names, known)), list[Row]()
+    if twice := [name for n, name in enumerate(columns) if name and name in columns[:n]]:
+        raise DataError(
+            f"{path} has two columns '{twice[0]}'", "Remove one, or call it otherwise in the first line."
+        )
     for line, cells in lines:
         if any(cells):
             own = dict(zip(columns, [*cells, *[""] * len(columns)], strict=False))

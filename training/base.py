@@ -15,7 +15,7 @@ from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import deliver
 from training.evaluate import aligned
-from training.held_out import record_of, require_disjoint, shared_videos
+from training.held_out import flattering, record_of, require_disjoint
 from training.initial import chip_of, initial_file, refuse_replacing
 from training.opened import Opened, open_network, resting
 from training.recipe import Recipe, read_recipe
@@ -76,7 +76,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     labels = expression_labels(tables[0])
     head = labels.name  # `analyze` shows a head of AffectNet's eight beside the documented columns
     tables = [aligned(table, labels) for table in tables]
-    beware = shared_videos(tables[0])
+    beware = flattering(tables[0])
     for text in beware:
         say(f"{tables[0].name}: {text}")
     table = joined([tables[0], *(other.part("train") for other in tables[1:])])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.errors import ConfigError, DataError
-from engagement.labels import SYNONYMS, LabelSet
+from engagement.labels import SYNONYMS, LabelSet, perhaps
 from engagement.types import FloatArray, IndexArray
 from training.calibration import as_often
 from training.datasets.registry import prepared
@@ -229,8 +228,7 @@ def head_for(model: Model, table: SampleTable) -> str:
     else:
         every = set().union(*known.values())
         names = [*every, *(written for written, meant in SYNONYMS.items() if meant in every)]
-        near = [(c, get_close_matches(c.lower(), names, 1)) for c in lacking]
-        if meant := ", ".join(f"'{c}' is '{found[0]}'" for c, found in near if found):
+        if meant := ", ".join(f"'{c}' is '{name}'" for c, name in perhaps(lacking, names).items()):
             remedy = f"Perhaps {meant}: rename it. "
     what = (
         f"it does not know {', '.join(lacking)}" if lacking else "its own of these names are of another kind"

@@ -13,12 +13,14 @@ from engagement.errors import DataError
 from training.collection.split import by_unit
 from training.opened import Opened
 from training.recipe import Recipe
-from training.samples import SampleTable
+from training.samples import ImageSource, SampleTable
 
 #: Of the training faces, where own faces have no validation split.
 TRANSFER_SHARE = 0.2
 #: So many of the faces that were held out are recorded one by one.
 _SOME = 40
+#: Share of the validation pictures: fewer copies than that change no figure that is shown.
+_FEW_COPIES = 0.01
 
 
 def with_transfer_validation(table: SampleTable) -> SampleTable:
@@ -59,8 +61,30 @@ def require_disjoint(table: SampleTable) -> None:
         )
 
 
-def shared_videos(table: SampleTable) -> list[str]:
-    """Why figures of the validation split may be too good: it holds other seconds of what is learned from; else nothing."""
+def flattering(table: SampleTable) -> list[str]:
+    """Why figures of the validation split may be too good: it holds what is learned from, or other seconds of it; else
+    nothing."""
+    return [*_copies(table), *_shared_videos(table)]
+
+
+def _copies(table: SampleTable) -> list[str]:
+    learned = {_content(image) for image in table.part("train").images}
+    validating = table.part("val").images
+    n = sum(_content(image) in learned for image in validating)
+    if n < _FEW_COPIES * len(validating):
+        return []
+    return [
+        f"{n} of {len(validating)} pictures that validate are learned from as well, under this or another name: the "
+        "figures flatter. `engagement dataset inspect --json` names them"
+    ]
+
+
+def _content(image: ImageSource) -> bytes:
+    """Equal for files that are the same byte by byte."""
+    return hashlib.sha256(image if isinstance(image, bytes) else image.read_bytes()).digest()
+
+
+def _shared_videos(table: SampleTable) -> list[str]:
     said, learned = (set(table.part(split).source.tolist()) for split in ("val", "train"))
     if said & learned and len(np.unique(table.group)) < len(table):
         return [

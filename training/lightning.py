@@ -1,12 +1,15 @@
 """The door to Lightning. Its metrics library imports torchvision, so ours comes first (see compat)."""
 
+import errno
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from torch.utils.data import DataLoader
 
 from engagement.compat import load_torchvision
+from engagement.errors import OutputError
 
 load_torchvision()
 
@@ -60,10 +63,19 @@ def fit_module(
 
     Raises:
         KeyboardInterrupt: somebody pressed Ctrl-C.
+        OutputError: there is no space for a checkpoint.
     """
     before = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # Lightning drafts checkpoints elsewhere, and the error names the draft.
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror})",
+            f"Make space there and in {tempfile.gettempdir()} (TMPDIR), where checkpoints are drafted.",
+        ) from error
     except SystemExit as ended:
         if not isinstance(ended.__context__, KeyboardInterrupt):  # told to end otherwise, as by SIGTERM
             raise

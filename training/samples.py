@@ -160,7 +160,11 @@ class SampleTable:
             return self
         rows = np.flatnonzero(self.split == "train")
         if not len(rows):
-            raise DataError(f"data set '{self.name}' has no 'train' split to take a validation split from")
+            have = ", ".join(sorted(set(self.split.tolist())))
+            raise DataError(
+                f"data set '{self.name}' has no 'train' split to take a validation split from",
+                f"It has: {have}. Give what is to be learned from the split train.",
+            )
         names = self.group[rows]
         if len(set(names.tolist())) == len(rows) and not stratified:
             held = np.array([_fraction(name) < share for name in names])

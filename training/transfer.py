@@ -21,10 +21,10 @@ from training.delivery import deliver
 from training.distillation import teacher_probabilities
 from training.frozen import HeadFit, features_of, fit_head, install_head, require_varying
 from training.held_out import (
+    flattering,
     knows,
     record_of,
     require_disjoint,
-    shared_videos,
     with_transfer_validation,
 )
 from training.initial import refuse_replacing
@@ -180,15 +180,15 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
             "Add a folder with pictures of another class.",
         )
     beware: list[str] = []
-    if len(np.unique(table.group)) == len(table) and not (table.split == "val").any():
+    if len(np.unique(table.group)) == len(np.unique(table.sample_id)) and not (table.split == "val").any():
         beware.append(
             "no manifest.csv tells which pictures belong together, so near copies may be on "
             "both sides of the validation split and make its figures too good"
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
         table = with_transfer_validation(table)
-    # Also where it has: `--by time` divides each video.
-    beware += shared_videos(table)
+    # Also where it has: `--by time` divides each video, and somebody may have copied pictures.
+    beware += flattering(table)
     require_disjoint(table)
     unseen = [c for c, n in _counts(table.part("val")).items() if not n]
     if unseen:

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engagement.errors import ConfigError, WeightsError
+from engagement.errors import ConfigError, OutputError, WeightsError
 from engagement.given import no_file
 from engagement.weights import DEFAULT_WEIGHTS
 
@@ -210,6 +210,7 @@ def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]
 
     Raises:
         WeightsError: a tensor holds values that are no finite numbers, or get none in half precision.
+        OutputError: the file cannot be written; an earlier one is as it was.
     """
     import torch
     from safetensors.torch import save
@@ -232,6 +233,12 @@ def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
-    temporary.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
+        ) from error
     return sha256_of(path)

@@ -71,3 +71,10 @@ def test_known_columns_may_be_written_in_capitals(tmp_path: Path) -> None:
     # The one that is written right is meant; the other is the user's own.
     assert sheet.rows == (Row(2, {"file": "a", "Split": "b", "split": "c", "Note": "d"}, ()),)
     assert read_sheet(tmp_path / "s.csv").columns == ("File", "Split", "split", "Note")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "faces.csv"
+    path.write_text("file,Label,label,Label,,\na.png,x,y,z,,\n")
+    with pytest.raises(DataError, match="two columns 'Label'"):
+        read_sheet(path, ("label",))

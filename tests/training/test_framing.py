@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from engagement.cli import cli
 from engagement.faces.mtcnn import MtcnnDetector
 from engagement.faces.options import MtcnnConfig
 from engagement.types import ChipSpec
@@ -82,7 +85,7 @@ def test_pictures_without_faces_keep_the_usual_framing_and_this_is_said(tmp_path
         cv2.imwrite(str(place), rng.integers(0, 255, (60, 60, 3)).astype(np.uint8))
     said: list[str] = []
     table = prepared(str(tmp_path / "set"), None, False, said.append)
-    assert (table.box == np.float32(FRAMINGS["folder"])).all()
+    assert (table.box == np.array(FRAMINGS["folder"], np.float32)).all()
     assert any("too few pictures" in line for line in said)
 
 
@@ -169,3 +172,46 @@ def test_evaluate_cuts_loosely_framed_faces_as_it_would_cut_tight_ones(write: Wr
         said[sides] = found["confusion"]
     moved = np.abs(np.array(said[1.1]) - np.array(said[2.2])).sum() / 2
     assert moved <= 2
+
+
+def test_inspection_says_how_faces_are_framed_and_warns_of_photographs(write: Write, tmp_path: Path) -> None:
+    write(tmp_path / "faces" / "train", 1.2)
+    write(tmp_path / "faces" / "test", 2.8)
+    page, figures = tmp_path / "page.html", tmp_path / "figures.json"
+    words = ["dataset", "inspect", tmp_path / "faces", "--html", page, "--json", figures]
+    result = CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+    found = json.loads(figures.read_text())
+    (note,) = found["sets"][0]["notes"]
+    (warning,) = [text for text in found["warnings"] if "--detect" in text]
+    assert "times as high as its picture" in note and "warning" not in note + warning
+    for text in (note, warning):
+        assert text in result.output and text in html.unescape(page.read_text())
+
+
+@pytest.mark.parametrize(
+    ("columns", "unread"),
+    [
+        ("x1,y1,x2,y2", "x1, y1, x2, y2"),
+        ("Left,Top,Right,Bottom", "Left, Top, Right, Bottom"),
+        ("face_x,face_y,face_width,face_height", "face_x, face_y, face_width, face_height"),
+        ("h,w,x,y", "x, y, w, h"),
+        ("bbox_xmin,bbox_ymin,bbox_xmax,bbox_ymax", "bbox_xmin, bbox_ymin, bbox_xmax, bbox_ymax"),
+        ("box_x1,box_y1,box_x2,box_y2", ""),
+    ],
+)
+@pytest.mark.parametrize(("given", "classes"), [("label", ("0", "1")), ("bored", ("bored_1",))])
+def test_columns_that_look_like_a_box_and_are_not_read_are_named(
+    tmp_path: Path, given: str, classes: tuple[str, ...], columns: str, unread: str
+) -> None:
+    """Neither passed over in silence nor taken for grades."""
+    lines = [f"file,{given},{columns}"]
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((8, 8, 3), np.uint8))
+        lines.append(f"{number}.png,{number},0.1,0.1,0.8,0.9")
+    (tmp_path / "faces.csv").write_text("\n".join(lines))
+    table = load(str(tmp_path / "faces.csv"))
+    assert table.labels.classes == classes
+    assert len(table.notes) == bool(unread)
+    assert not unread or (
+        f"columns {unread} look like a face box" in table.notes[0] and "box_x1" in table.notes[0]
+    )

@@ -129,6 +129,8 @@ def _show(found: Mapping[str, Any]) -> None:
         groups = f", {entry['groups']} persons or sources" if entry["groups"] else ""
         title = f"{entry['name']}: {entry['pictures']} pictures{groups}, {sizes}"
         console.print(title, highlight=False, markup=False, soft_wrap=True, style="bold")
+        for note in entry["notes"]:
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
         table = Table()
         table.add_column("class")
         for split in entry["counts"]:

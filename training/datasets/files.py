@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from engagement.errors import DataError
-from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONYMS, LabelSet
+from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONYMS, LabelSet, perhaps
 from engagement.types import FloatArray
 from training.datasets.framing import boxes_for, framed
 from training.datasets.lists import open_list
-from training.datasets.manifest import PARTS, Listed, part_of, picture_of, read_rows
+from training.datasets.manifest import PARTS, Listed, notes_on, part_of, picture_of, read_rows
 from training.samples import SampleTable, one_hot
 
 #: What pictures are called; the last three cannot be read here and are named as damaged, not passed over in silence.
@@ -24,6 +24,8 @@ PICTURE_SUFFIXES = (
     *(".png", ".webp", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff"),
     *(".heic", ".heif", ".avif"),
 )
+#: How many folders a sentence names.
+_NAMED = 5
 _RAF_CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
 #: Sets whose class folders may be numbered -> names of the numbers.
 _NUMBERED: Mapping[str, Mapping[str, str]] = {
@@ -45,8 +47,12 @@ def _pictures(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         # Hidden files are none of the user's: macOS leaves ._x.jpg beside x.jpg, which is no picture.
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+        if not hidden and _is_picture(path):
             yield path
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
 
 
 def split_folders(folder: Path) -> list[tuple[str, Path]]:
@@ -99,7 +105,8 @@ def class_folders(
     if not listed:
         raise DataError(f"{folder} holds no pictures in class folders", "Expected class/picture.jpg.")
     manifest = folder / "manifest.csv"
-    known = {row.file: row for row in read_rows(manifest)} if manifest.is_file() else {}
+    rows = read_rows(manifest) if manifest.is_file() else []
+    known = {row.file: row for row in rows}
     for item in listed:
         file = item.picture.relative_to(folder).as_posix()
         row = known.get(file)
@@ -110,7 +117,34 @@ def class_folders(
             item.group = known[original].group if original in known else original
     if splits and not roots and any(row.split for row in known.values()):
         _take_splits(folder, listed, known)
-    return _labelled(name or folder.absolute().name, folder, listed, labels)
+    said = (*notes_on(rows), *_doubts(folder, [root for _, root in roots], listed))
+    return _labelled(name or folder.absolute().name, folder, listed, labels, said)
+
+
+def _doubts(folder: Path, roots: Sequence[Path], listed: Sequence[Labelled]) -> list[str]:
+    """What looks as if somebody meant otherwise: pictures beside the class folders, and class folders further in."""
+    beside = sorted(
+        p for root in (folder, *roots) for p in root.iterdir() if p.name[0] != "." and _is_picture(p)
+    )
+    notes = (
+        [f"{len(beside)} pictures beside the class folders are passed over, first {beside[0]}"]
+        if beside
+        else []
+    )
+    parts = [item.picture.relative_to(folder).parts for item in listed]
+    inner = {p[1].lower() if len(p) > 2 else "" for p in parts}
+    outer = {p[0] for p in parts}
+    meant = len(outer) == 1 < len(inner) or all(name in SYNONYMS or name in PARTS for name in inner)
+    if not roots and "" not in inner and meant:
+        notes.append(
+            f"the classes are the folders at the top ({_some(outer)}); those inside them ({_some(inner)}) count for "
+            "nothing. Where they are meant, give the folder that holds them, or a CSV (file, label, split, person)"
+        )
+    return notes
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:_NAMED]) + (" …" if len(names) > _NAMED else "")
 
 
 def _in_classes(root: Path, split: str, name: str | None, numbers: Mapping[str, str]) -> list[Labelled]:
@@ -178,14 +212,15 @@ def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:
         DataError: naming the line without label or the file that is missing.
     """
     listed: list[Labelled] = []
-    for row in read_rows(path):
+    rows = read_rows(path)
+    for row in rows:
         if not row.label:
             raise DataError(f"{path}, line {row.line}: no label", "Fill the column 'label'.")
         picture, part = picture_of(path, row), part_of(path, row) or "train"
         listed.append(Labelled(picture, row.label.lower(), part, row.group, row.box, row.blocks))
     if not listed:
         raise DataError(f"{path} has no rows", "Expected a line for each picture: file, label.")
-    return _labelled(path.stem, path.parent, listed, labels)
+    return _labelled(path.stem, path.parent, listed, labels, notes_on(rows))
 
 
 @dataclass(slots=True, eq=False)
@@ -211,7 +246,9 @@ def told_apart(labels: Sequence[str]) -> list[str]:
     return [SYNONYMS[label] for label in small] if all(label in SYNONYMS for label in small) else small
 
 
-def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet | None) -> SampleTable:
+def _labelled(
+    name: str, folder: Path, listed: list[Labelled], labels: LabelSet | None, said: tuple[str, ...]
+) -> SampleTable:
     for item, label in zip(listed, told_apart([item.label for item in listed]), strict=True):
         item.label = label
     there = {item.label for item in listed}
@@ -221,6 +258,10 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
         found_set = LabelSet(whole.name, ordered, "exclusive")
     else:
         found_set = LabelSet(own_name(name), tuple(sorted(there)), "exclusive")
+        odd = sorted(there - set(SYNONYMS))
+        if labels is None and (near := perhaps(odd)).keys() == set(odd):
+            meant = ", ".join(f"'{written}' is '{known}'" for written, known in near.items())
+            said += (f"classes of its own, not the expressions. Where {meant}, call it so",)
     labels = labels or found_set
     unknown = sorted(there - set(labels.classes))
     if unknown:
@@ -243,7 +284,7 @@ def _labelled(name: str, folder: Path, listed: list[Labelled], labels: LabelSet 
         box=box,
         sample_id=np.array(ids, dtype=np.str_),
         blocks=any(item.blocks for item in listed),
-        notes=notes,
+        notes=notes + said,
     )
 
 

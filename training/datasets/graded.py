@@ -16,7 +16,7 @@ from engagement.labels import LabelSet
 from engagement.types import FloatArray
 from training.datasets.files import own_name
 from training.datasets.framing import framed
-from training.datasets.manifest import KNOWN_COLUMNS, part_of, picture_of, read_rows
+from training.datasets.manifest import KNOWN_COLUMNS, notes_on, part_of, picture_of, read_rows, unread_box
 from training.samples import SampleTable
 
 _MOST = 10
@@ -41,7 +41,7 @@ def graded_csv(path: Path) -> SampleTable:
                 f"{path}, line {row.line}: more cells than the first line names columns",
                 "Put cells that hold a separator in quotation marks.",
             )
-    grades = sorted(set(rows[0].cells) - set(KNOWN_COLUMNS)) if rows else []
+    grades = sorted(set(rows[0].cells) - {*KNOWN_COLUMNS, *unread_box(rows)}) if rows else []
     if not grades:
         raise DataError(
             f"{path} has no rows or no grades", "Give a column for each grade, such as 'boredom'."
@@ -76,7 +76,7 @@ def graded_csv(path: Path) -> SampleTable:
         box=box,
         sample_id=np.array([row.file for row in rows], dtype=np.str_),
         blocks=any(row.blocks for row in rows),
-        notes=notes,
+        notes=notes + notes_on(rows),
     )
 
 
@@ -98,6 +98,6 @@ def _level(path: Path, line: int, name: str, text: str) -> float:
     if not text.isdecimal() or int(text) > _MOST:
         raise DataError(
             f"{path}, line {line}: '{text}' is no grade of '{name}'",
-            f"Write a whole number from 0 to {_MOST}, or nothing where it is not known.",
+            f"Write a whole number from 0 to {_MOST}, or nothing where it is not known. A column of classes is called 'label'.",
         )
     return float(text)

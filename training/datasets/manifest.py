@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,18 @@ from engagement.types import FloatArray
 _GROUPS = ("group", "person", "person_id", "subject", "subject_id", "source", "recording", "clip")
 _PEOPLE = ("person", "person_id", "subject", "subject_id")
 _BOX = ("box_x1", "box_y1", "box_x2", "box_y2")
+#: What others call the four of them, without "box", "face" and the like around it.
+_OTHER_BOXES = (
+    ("x1", "y1", "x2", "y2"),
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("left", "top", "right", "bottom"),
+    *(
+        (x, y, *sides)
+        for x, y in (("x", "y"), ("left", "top"))
+        for sides in (("w", "h"), ("width", "height"))
+    ),
+)
+_AROUND = re.compile(r"face|b?box|[\s_.-]")
 _FLIPPED = "box_x1 and box_y1 are the upper left corner, box_x2 and box_y2 the lower right."
 #: Names of splits -> ours.
 PARTS = dict(zip(SPLIT_NAMES, ("train", "train", "val", "val", "val", "test"), strict=True))
@@ -105,6 +118,38 @@ def read_rows(path: Path) -> list[Listed]:
             )
         )
     return rows
+
+
+def unread_box(rows: Sequence[Listed]) -> tuple[str, ...]:
+    """Columns that look like a face box but are called otherwise than one is read; empty where boxes are, or none is."""
+    columns = rows[0].cells if rows else {}
+    plain = {_AROUND.sub("", name.casefold()): name for name in columns}
+    if set(_BOX) & set(columns):
+        return ()
+    return next((tuple(plain[c] for c in box) for box in _OTHER_BOXES if set(box) <= set(plain)), ())
+
+
+def notes_on(rows: Sequence[Listed]) -> tuple[str, ...]:
+    """What should be known of a table: columns that are not read, and faces that are listed more than once."""
+    notes: list[str] = []
+    if unread := unread_box(rows):
+        notes.append(
+            f"columns {', '.join(unread)} look like a face box but are not read: boxes are {', '.join(_BOX)}, "
+            "the upper left and the lower right corner in fractions of the picture's width and height"
+        )
+    faces: set[tuple[str, bytes]] = set()
+    again: list[Listed] = []
+    for row in rows:
+        face = (row.file, b"" if row.box is None else row.box.tobytes())
+        if face in faces:
+            again.append(row)
+        faces.add(face)
+    if again:
+        notes.append(
+            f"{len(again)} of {len(rows)} lines list a face that an earlier line lists, first line {again[0].line} "
+            f"({again[0].file}): it counts each time"
+        )
+    return tuple(notes)
 
 
 def part_of(path: Path, row: Listed) -> str:

@@ -187,6 +187,17 @@ def _recognised(folder: Path, labels: LabelSet | None) -> SampleTable:
     return files.class_folders(folder, labels)
 
 
+def told(whole: SampleTable, say: Callable[[str], None], frame: bool = True) -> SampleTable:
+    """A whole set as it is used, and what should be known of how it was read, and of how its faces are framed.
+
+    Args:
+        frame: find out how pictures of unknown framing show their faces.
+    """
+    for note in whole.notes:
+        say(f"{whole.name}: {note}")
+    return with_measured_framing(whole, say) if frame else whole
+
+
 def prepared(
     data: str,
     limit: int | None,
@@ -214,11 +225,8 @@ def prepared(
         raise ConfigError(
             f"--limit {limit} is below 1", "Give the number of pictures per split, or leave it out."
         )
-    whole = load(data)
-    for note in whole.notes:
-        say(f"{whole.name}: {note}")
     # Told from the whole set, so that it is the same for each of its parts.
-    table = choose(with_measured_framing(whole, say) if frame else whole)
+    table = choose(told(load(data), say, frame))
     if limit is not None:
         table = table.limited(limit)
     return table.readable(skip_bad, say)

@@ -125,5 +125,5 @@ def _states(row: FloatArray, classes: Sequence[str]) -> str:
 
 def _groups(table: SampleTable) -> list[str]:
     """Groups, where they say more than the picture's own name."""
-    known = len(set(table.group.tolist())) < len(table)
+    known = len(set(table.group.tolist())) < len(set(table.sample_id.tolist()))
     return [str(g) if known else "" for g in table.group]

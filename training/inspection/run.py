@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.datasets.registry import load
+from training.datasets.registry import load, told
 from training.inspection import page
 from training.inspection.leaks import relations
 from training.inspection.pictures import collect
 from training.inspection.similar import SimilarOptions
 from training.inspection.summary import summary
+from training.samples import SampleTable
 
 Say = Callable[[str], None]
 
@@ -45,10 +46,17 @@ def inspect(
     pictures = collect([t if limit is None else t.limited(limit) for t in tables], say)
     say("looking for copies")
     found = relations(pictures, options)
-    figures = summary(pictures, found)
+    figures = summary(pictures, found, [_said_of(table) for table in tables])
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if html is not None:
         page.write(html, pictures, found, figures, options)
     return figures
+
+
+def _said_of(table: SampleTable) -> list[str]:
+    """What a training would say of how a set was read, and of how its faces are framed."""
+    said: list[str] = []
+    told(table, said.append)
+    return said

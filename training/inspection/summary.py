@@ -22,6 +22,7 @@ _REMEDIES = {
     KINDS[3]: "Split by recording or person, not by frame.",
     KINDS[4]: "Figures then hold for people already seen; for new people, split by person.",
 }
+_WARNING = "warning: "
 #: The same where one of the pictures is called as an augmented copy.
 _AUGMENTED = "Split first and augment afterwards, and only the train split."
 
@@ -52,11 +53,14 @@ def conflicts(pictures: Pictures, found: Relations) -> list[Conflict]:
     return out + [Conflict(KINDS[1], np.array(pair)) for pair in zip(a[different], b[different], strict=True)]
 
 
-def summary(pictures: Pictures, found: Relations) -> dict[str, Any]:
+def summary(pictures: Pictures, found: Relations, said: Sequence[Sequence[str]] = ()) -> dict[str, Any]:
     """Everything as plain values.
 
+    Args:
+        said: of each set, what is to be known of how it was read; sentences that begin with "warning: " are warnings.
+
     Returns:
-        ``sets`` (counts per split and class, sizes), ``damaged``, ``copies`` within and across splits,
+        ``sets`` (counts per split and class, sizes, notes), ``damaged``, ``copies`` within and across splits,
         ``conflicts``, ``leaks`` with the pictures, ``affected`` per split, ``shared_groups``, ``warnings``.
     """
     differing = conflicts(pictures, found)
@@ -82,7 +86,13 @@ def summary(pictures: Pictures, found: Relations) -> dict[str, Any]:
             if (pictures.split == split).any()
         },
     }
+    sentences = said or [()] * len(pictures.sets)
+    for entry, own in zip(result["sets"], sentences, strict=True):
+        entry["notes"] = [text for text in own if not text.startswith(_WARNING)]
     result["warnings"] = _warnings(pictures, found, result)
+    result["warnings"] += [
+        text.removeprefix(_WARNING) for own in sentences for text in own if text.startswith(_WARNING)
+    ]
     return result
 
 

@@ -1,0 +1,107 @@
+"""Data that look as if somebody meant otherwise: said in a sentence, and read as they are."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from engagement.errors import DataError
+from tests.training.invoking import error
+from tests.training.made_up_faces import write_face
+from training.datasets.registry import load
+from training.held_out import flattering
+
+
+def folders(root: Path, *names: str) -> Path:
+    """Two pictures in each of the folders, all of them different."""
+    for kind, name in enumerate(names):
+        for i in range(2):
+            write_face(root / name / f"{i}.png", kind, i)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("names", "top", "inside"),
+    [
+        (("unpacked/happy", "unpacked/sad"), "unpacked", "happy, sad"),
+        (("unpacked/train", "unpacked/test"), "unpacked", "test, train"),
+        (("ann/Happy", "ann/sad", "bo/happy"), "ann, bo", "happy, sad"),
+    ],
+)
+def test_class_folders_further_in_are_named(
+    tmp_path: Path, names: tuple[str, ...], top: str, inside: str
+) -> None:
+    (note,) = load(str(folders(tmp_path, *names))).notes
+    assert f"folders at the top ({top}); those inside them ({inside}) count for nothing" in note
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("happy/monday", "happy/tuesday", "sad/monday"),
+        ("happy", "sad/ann"),
+        ("train/happy", "train/sad", "val/happy"),
+        ("writing", "away", "happy"),
+    ],
+)
+def test_folders_as_they_should_be_are_passed_over_in_silence(tmp_path: Path, names: tuple[str, ...]) -> None:
+    assert load(str(folders(tmp_path, *names))).notes == ()
+
+
+@pytest.mark.parametrize("split", ["", "train"])
+def test_pictures_beside_the_class_folders_are_counted(tmp_path: Path, split: str) -> None:
+    root = folders(tmp_path / "set", *(f"{split}/{name}".strip("/") for name in ("happy", "sad")))
+    for name in ("a.png", "b.png", ".c.png"):
+        write_face(root / split / name, 0, 9)
+    (root / "notes.txt").write_text("")
+    (note,) = load(str(root)).notes
+    assert note.startswith("2 pictures beside the class folders are passed over") and "a.png" in note
+
+
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        (("happy", "suprise"), "'suprise' is 'surprise'"),
+        (("sads", "neutrals"), "'neutrals' is 'neutral', 'sads' is 'sad'"),
+    ],
+)
+def test_expressions_that_may_be_misspelled_are_named(
+    tmp_path: Path, names: tuple[str, ...], meant: str
+) -> None:
+    table = load(str(folders(tmp_path, *names)))
+    assert table.labels.classes == tuple(sorted(names))
+    (note,) = table.notes
+    assert meant in note
+
+
+def test_faces_listed_more_than_once_are_counted_and_are_no_groups(tmp_path: Path) -> None:
+    folders(tmp_path, "happy", "sad")
+    lines = ["file,label,box_x1,box_y1,box_x2,box_y2", "happy/0.png,happy,,,,", "sad/0.png,sad,0,0,.5,.5"]
+    lines += ["sad/0.png,sad,.5,.5,1,1", "sad/1.png,sad,,,,", "happy/1.png,happy,,,,"]
+    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n")
+    assert not any("earlier line" in note for note in load(str(tmp_path / "faces.csv")).notes)
+    (tmp_path / "faces.csv").write_text("\n".join([*lines, "happy/0.png,sad,,,,"]) + "\n")
+    (note,) = [note for note in load(str(tmp_path / "faces.csv")).notes if "earlier line" in note]
+    assert "1 of 6 lines" in note and "line 7 (happy/0.png)" in note
+
+
+def test_pictures_that_are_learned_from_and_validate_make_figures_doubtful(tmp_path: Path) -> None:
+    root = folders(tmp_path, "train/happy", "train/sad", "val/happy", "val/sad")
+    assert flattering(load(str(root))) == []
+    shutil.copy(root / "train" / "sad" / "0.png", root / "val" / "sad" / "again.png")
+    (said,) = flattering(load(str(root)))
+    assert said.startswith("1 of 5 pictures that validate are learned from as well")
+
+
+def test_a_set_without_train_split_says_what_it_has(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no 'train' split .* It has: test"):
+        load(str(folders(tmp_path, "Test/happy", "Test/sad"))).with_validation(0.1)
+
+
+def test_class_names_in_another_column_than_label_are_no_bad_grades_alone(tmp_path: Path) -> None:
+    folders(tmp_path, "happy")
+    (tmp_path / "faces.csv").write_text("file,emotion\nhappy/0.png,happy\n")
+    said = error("personal", "--data", tmp_path / "faces.csv", "-o", tmp_path / "out")
+    assert "'happy' is no grade of 'emotion'" in said and "A column of classes is called 'label'" in said
