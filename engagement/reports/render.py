@@ -148,7 +148,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
                 else ()
             ),
         ],
-        "sparks": sparklines(part(summary, "class")),
+        "sparks": sparklines(part(summary, "class"), alone=sentences.n_shown(summary) == 1),
     }
 
 

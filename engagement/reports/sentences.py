@@ -52,7 +52,7 @@ def session_sentence(summary: Mapping[str, Any]) -> str:
     """How the session went, in two or three sentences."""
     length = duration(session_length(summary))
     people = int(number(summary.get("n_persons")) or 0)
-    shown = _shown(summary)
+    shown = n_shown(summary)
     visible = number(summary.get("mean_visible"))
     if not people:
         return f"Nobody was found in {length} of video."
@@ -99,7 +99,7 @@ def warnings(summary: Mapping[str, Any]) -> list[str]:
 
 def not_shown(summary: Mapping[str, Any]) -> str:
     """How many people the page leaves out, and why; empty for none."""
-    left = int(number(summary.get("n_persons")) or 0) - _shown(summary)
+    left = int(number(summary.get("n_persons")) or 0) - n_shown(summary)
     if left <= 0:
         return ""
     hidden = len((summary.get("corrections") or {}).get("hidden") or [])
@@ -134,7 +134,8 @@ def calibrated(summary: Mapping[str, Any]) -> str:
     return f"{text}{others}."
 
 
-def _shown(summary: Mapping[str, Any]) -> int:
+def n_shown(summary: Mapping[str, Any]) -> int:
+    """How many people the pages show."""
     return int(number(summary.get("n_shown", summary.get("n_persons"))) or 0)
 
 
@@ -178,7 +179,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     figures = f"apparent {STATES[first].noun} {about_percent(means[first])}" + (
         f", {others}" if others else ""
     )
-    shown, readable_at_once = _shown(summary), int(n_used.max())
+    shown, readable_at_once = n_shown(summary), int(n_used.max())
     if readable_at_once < min(FEW_PEOPLE, shown):
         return f"At most {readable_at_once} of {shown} could be read at a time, too few to speak of the class ({figures})."
     need = min(FEW_PEOPLE, readable_at_once)

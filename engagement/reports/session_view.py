@@ -61,6 +61,11 @@ class SessionView:
         """Of the class."""
         return part(self.summary, "class")
 
+    @property
+    def alone(self) -> bool:
+        """Whether one person is all that is shown."""
+        return len(self.people) == 1
+
 
 def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thumbnail]]) -> SessionView:
     """A session from the files in its folder.
@@ -97,7 +102,7 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
         people=people,
         tables=tables,
         lanes=lanes,
-        moments=moments.find_moments(part(summary, "class"), _wide(summary)),
+        moments=moments.find_moments(part(summary, "class"), _wide(summary), alone=len(people) == 1),
         best_quality=_best_quality(timeline),
     )
 
@@ -125,6 +130,7 @@ def of_session(view: SessionView) -> dict[str, Any]:
     intro, told = moment_sentences.stood_out(view.moments)
     return {
         "people": view.people,
+        "alone": view.alone,
         "stood_out": intro,
         "told": [(m.time_s, stretch(m.start_s, m.end_s), text) for m, text in told],
         "who": who.who_is_who(view.people, view.title),
@@ -138,10 +144,11 @@ def of_session(view: SessionView) -> dict[str, Any]:
             (m.time_s, stretch(m.start_s, m.end_s), moment_sentences.moment_text(m), _shifted(view, m))
             for m in view.moments
         ],
-        "no_moments": "" if view.moments else moment_sentences.nothing_stood_out(curves, wide),
+        "no_moments": "" if view.moments else moment_sentences.nothing_stood_out(curves, wide, view.alone),
         "no_curve": sentences.no_curve(summary, "nobody's picture", view.best_quality),
         "further": further.of_class(summary, length_s),
         "window": moments.window_s(curves),
+        "clear_ratio": moments.CLEAR_RATIO,
         "least_change": moment_sentences.least_told(wide),
         "class_figure": figures.session_figure(curves, length_s, [m.time_s for m in view.moments]),
         "page_data": _page_data(length_s, view.lanes, {p["key"]: p["href"] for p in view.people}),
