@@ -23,7 +23,7 @@ class VideoStatus:
         coverage: share of the samples with a face, 0-1.
         elapsed_s: seconds from beginning to end, 0 for a skipped video.
         seconds: work by stage; stages overlap in time.
-        same_as: folders of further results of the same file, which was reached in several ways.
+        same_as: folders of further results of the same file, which was reached in several ways or copied.
     """
 
     input: str
