@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engagement.reports.sentences import margin, number, short_of
+from engagement.reports.reading import number
+from engagement.reports.sentences import margin, short_of
 from engagement.reports.theme import STATES, about_percent, clock, count, duration, listed, moved, share
 from engagement.timelines.shifts import recorded
 

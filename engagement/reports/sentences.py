@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engagement.labels import WIDE_MARGIN
+from engagement.reports.reading import length_of, number
 from engagement.reports.theme import (
     FEW_PEOPLE,
     STATES,
@@ -26,26 +27,8 @@ _BEYOND_TELLING = 0.5
 
 
 def session_length(summary: Mapping[str, Any]) -> float:
-    """Seconds of the session: to where the analysis found its end, as the table of a run has it.
-
-    Earlier versions did not say where that is. Of theirs: what the container declares or what was sampled, whichever is
-    longer; of a video that could not be read as a whole what was sampled, since nothing is known of the rest.
-    """
-    video, sampling = summary.get("video") or {}, summary.get("sampling") or {}
-    end = number(sampling.get("end_s"))
-    if end is not None:
-        return max(end, 1.0)
-    last = number(sampling.get("last_s")) or 0.0
-    step = number(sampling.get("step_s")) or 0.0
-    declared = number(video.get("duration_s")) or 0.0
-    return max(declared if video.get("complete") is not False else 0.0, last + step, 1.0)
-
-
-def number(value: object) -> float | None:
-    """A finite number or None, whatever another version wrote."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
+    """Seconds of the session that the axis of its pages shows, one at least."""
+    return max(length_of(summary), 1.0)
 
 
 def session_sentence(summary: Mapping[str, Any]) -> str:

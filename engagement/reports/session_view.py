@@ -22,7 +22,7 @@ from engagement.reports import (
     who,
 )
 from engagement.reports.lanes import person_lane
-from engagement.reports.reading import part, read_json
+from engagement.reports.reading import number, part, read_json
 from engagement.reports.templates import stretch, url
 from engagement.timelines import columns, moments, table
 from engagement.timelines.moments import Moment, who_shifted
@@ -85,7 +85,7 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
     people = _people(shown, thumbnails, sentences.session_length(summary))
     rows_of = {str(name): rows for name, rows in timeline.groupby("person_id", sort=False)}
     shifts = {
-        name: {state: sentences.number(own.get("shift")) or 0.0 for state, own in states.items()}
+        name: {state: number(own.get("shift")) or 0.0 for state, own in states.items()}
         for name, states in recorded(summary).items()
     }
     tables: dict[str, pd.DataFrame] = {}
@@ -178,7 +178,7 @@ def of_person(view: SessionView, place: int) -> dict[str, Any]:
 
 
 def _best_quality(rows: pd.DataFrame) -> float | None:
-    return sentences.number(rows["quality"][~rows["frozen"]].max())
+    return number(rows["quality"][~rows["frozen"]].max())
 
 
 def _wide(summary: Mapping[str, Any]) -> tuple[str, ...]:
@@ -188,11 +188,11 @@ def _wide(summary: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _span(summary: Mapping[str, Any]) -> tuple[float, float, float]:
     """Length of the session and step between samples, seconds; the least quality that counts."""
-    step_s = sentences.number(part(summary, "sampling").get("step_s")) or 0.2
+    step_s = number(part(summary, "sampling").get("step_s")) or 0.2
     return (
         sentences.session_length(summary),
         step_s,
-        sentences.number(part(summary, "limits").get("min_quality")) or 0.0,
+        number(part(summary, "limits").get("min_quality")) or 0.0,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from engagement.batch.status import status_of
 from engagement.reports import theme
 from engagement.reports.moment_sentences import nothing_stood_out
 from engagement.reports.person_sentences import person_sentence, readable_share
@@ -88,6 +89,10 @@ def test_a_session_is_as_long_as_the_table_of_the_run_says() -> None:
     del sampling["end_s"]  # as earlier versions wrote it
     assert session_length({"video": {"duration_s": 60.0, "complete": True}, "sampling": sampling}) == 60.0
     assert session_length({"video": {"duration_s": 60.0, "complete": False}, "sampling": sampling}) == 11.0
+    for complete, declared in ((True, 60.0), (False, 60.0), (True, None)):
+        video = {"duration_s": declared, "complete": complete}
+        summary = {"video": video, "sampling": sampling, "n_persons": 1, "coverage": 1.0}
+        assert status_of("a", "a", "ok", summary, "").duration_s == session_length(summary)
 
 
 def test_where_no_state_leads_it_says_what_would_suffice() -> None:
