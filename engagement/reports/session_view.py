@@ -42,7 +42,8 @@ class SessionView:
 
     Attributes:
         summary: of summary.json. title: the video's file, with its folder within the run.
-        people: those who are shown, in order of first appearance: rows of persons.csv with links and pictures.
+        people: those who are shown, in order of first appearance: rows of persons.csv with links and pictures. Their
+            labels differ.
         tables: person -> rows of the timeline, raw scores shifted as the smoothed ones are.
         lanes: person's ``key`` -> the band over time.
         moments: to look at. best_quality: of the best picture of anybody that moved, None where there is none.
@@ -201,6 +202,8 @@ def _people(
 ) -> list[dict[str, Any]]:
     """Rows of persons.csv with what pages add: links, pictures; in order of first appearance."""
     people: list[dict[str, Any]] = []
+    given: Any = persons["name"].dropna()
+    shared = set(given[given.duplicated()])
     for place, row in enumerate(persons.sort_values("first_s", kind="stable").to_dict("records"), 1):
         name = str(row["person_id"])
         stem = name if _SAFE_NAME.fullmatch(name) else f"person-{place:02d}"
@@ -214,11 +217,12 @@ def _people(
             for t in thumbnails.get(name, ())
         ]
         called = row.get("name")
+        label = called if isinstance(called, str) and called else name
         people.append(
             {
                 **{str(key): value for key, value in row.items()},
                 "id": name,
-                "label": str(called) if isinstance(called, str) and called else name,
+                "label": label if label not in shared else f"{label} ({name})",
                 "key": f"lane-{place}",
                 "file": f"{stem}.html",
                 "href": f"persons/{url(stem)}.html",
