@@ -48,6 +48,20 @@ def test_one_readable_person_does_not_speak_for_the_class() -> None:
     assert "No apparent state clearly led" in session_sentence(unknown)
 
 
+def test_who_walks_through_does_not_set_what_is_said_of_the_session() -> None:
+    """A second with a third person is no ground to speak of a session of two."""
+    two = _few(2, 3)
+    two["class"]["n_used"] = [3] * 2 + [2] * 38
+    two["class"]["engagement"] = [0.9] * 2 + [0.3] * 38
+    said = session_sentence(two)
+    assert "Hardly ever more than 2 of 3 could be read at a time, too few to speak of the class" in said
+    assert "engagement about 35" in said
+    two["class"]["n_used"] = [3] * 5 + [2] * 35
+    assert "the 5 s in which 3 people or more could be read" in session_sentence(two)
+    person = {"session_share": 0.002, "first_s": 61.0, "last_s": 61.4}
+    assert "Seen at 1:01, in < 1" in person_sentence(person, {}, 300.0)
+
+
 def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
     some = _few(4, 4)
     some["class"]["n_used"] = [4] * 20 + [2] * 20
