@@ -191,6 +191,26 @@ def test_names_of_curves_stand_where_the_curves_end_in_the_part_shown(output: Pa
     assert run(LABELS, page(output, "session"), tmp_path, "#t=20-40") == "true | 3 | true"
 
 
+PRINTED = """<script>addEventListener("load", () => setTimeout(() => {
+  const folds = [...document.querySelectorAll("details")], open = () => folds.filter((d) => d.open).length;
+  folds[0].open = true;
+  const said = [open()];
+  dispatchEvent(new Event("beforeprint"));
+  said.push(open());
+  dispatchEvent(new Event("afterprint"));
+  said.push(open(), folds[0].open);
+  const lines = document.querySelector(".copy");
+  lines.focus();
+  document.title = `${said} ${getSelection().toString().trim() === lines.textContent.trim()}`;
+}, 500));</script>"""
+
+
+def test_printing_leaves_the_page_as_it_was_and_the_keyboard_selects_what_is_to_be_copied(
+    output: Path, tmp_path: Path
+) -> None:
+    assert run(PRINTED, page(output, "session"), tmp_path) == "1,2,1,true true"
+
+
 WORDS = """<script>addEventListener("load", () => {
   const text = document.querySelector(".who strong bdi").firstChild, word = document.createRange();
   text.data = "Maximiliane-Alexandra de la Fontaine";
