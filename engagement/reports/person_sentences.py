@@ -24,7 +24,7 @@ def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length
     text = f"Seen {'between' if ' and ' in when else 'at'} {when}, in {seen} of the session"
     followed = number(person.get("followed_s"))
     if followed is not None and followed >= 1:
-        text += f" (for a further {followed:.0f}\u202fs the head was followed without a face to read)"
+        text += f" (for a further {duration(followed)} the head was followed without a face to read)"
     pixels = number(person.get("median_face_px"))
     if pixels is not None:
         text += f", the face typically {round(pixels)}\u202fpx large"

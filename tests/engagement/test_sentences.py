@@ -60,6 +60,7 @@ def test_who_walks_through_does_not_set_what_is_said_of_the_session() -> None:
     assert "the 5 s in which 3 people or more could be read" in session_sentence(two)
     person = {"session_share": 0.002, "first_s": 61.0, "last_s": 61.4}
     assert "Seen at 1:01, in < 1" in person_sentence(person, {}, 300.0)
+    assert "(for a further 11 min the head" in person_sentence({**person, "followed_s": 656.0}, {}, 9000.0)
 
 
 def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
