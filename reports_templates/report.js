@@ -283,12 +283,20 @@
   document.querySelectorAll('a[href^="#t="]').forEach((link) => link.addEventListener("click", () => {
     if (link.hash === location.hash) followHash(true); // no change of the address, and yet a wish to go there
   }));
+  let folded = [];
   addEventListener("beforeprint", () => {
     printing = true;
-    document.querySelectorAll("details").forEach((d) => { d.open = true; });
+    folded = [...document.querySelectorAll("details:not([open])")];
+    folded.forEach((d) => { d.open = true; });
     refit();
   });
-  addEventListener("afterprint", () => { printing = false; refit(); });
+  addEventListener("afterprint", () => {
+    printing = false;
+    folded.forEach((d) => { d.open = false; });
+    refit();
+  });
+  // A click selects all of what is to be copied; so does whoever comes there by the keyboard.
+  document.querySelectorAll(".copy").forEach((c) => c.addEventListener("focus", () => getSelection().selectAllChildren(c)));
   document.querySelectorAll("[data-zoom]").forEach((b) => b.addEventListener("click", () => zoom(b.dataset.zoom)));
 
   document.querySelectorAll(".toolbar").forEach((t) => { t.hidden = false; });

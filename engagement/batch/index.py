@@ -15,6 +15,7 @@ from engagement.batch.status import VideoStatus, status_of
 from engagement.batch.tasks import Facts, Setup
 from engagement.errors import EngagementError, OutputError, unforeseen
 from engagement.provenance import versions
+from engagement.reports.reading import part
 
 
 class NotListed(OutputError):
@@ -91,13 +92,23 @@ def _write(
 
 
 def _of_one_file(summaries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, tuple[str, ...]]:
-    """Of each result the others that are of the same file, known by its size and time: links, and another way to it."""
-    found: dict[tuple[Any, Any], list[str]] = {}
+    """Of each result the others that are of the same file, known by its size and time (links, and another way to it) or
+    by what is in it (copies)."""
+    found: dict[tuple[Any, ...], list[str]] = {}
     for output, summary in summaries.items():
-        made = (summary or {}).get("fingerprint")
-        if isinstance(made, Mapping) and made.get("file_size") and made.get("file_version"):
-            found.setdefault((made["file_size"], made["file_version"]), []).append(output)
-    return {one: tuple(o for o in group if o != one) for group in found.values() for one in group}
+        for key in _identities(summary or {}):
+            found.setdefault(key, []).append(output)
+    return {
+        output: tuple(sorted({o for key in _identities(summary or {}) for o in found[key]} - {output}))
+        for output, summary in summaries.items()
+    }
+
+
+def _identities(summary: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """What only results of the same file share."""
+    made, video = part(summary, "fingerprint"), part(summary, "video")
+    keys = (made.get("file_size"), made.get("file_version")), (video.get("content"),)
+    return [key for key in keys if all(key)]
 
 
 def _unlisted(root: Path, known: Collection[str]) -> Iterator[dict[str, Any]]:

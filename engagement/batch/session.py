@@ -44,6 +44,7 @@ def write_session(
     fingerprint: dict[str, Any],
     *,
     source: str = "",
+    content: str = "",
     calibration: Calibration | None = None,
     known: Sequence[Video] = (),
 ) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def write_session(
         folder: where the files are written now, beside ``target``, where they go; an earlier result there
             tells who is who for the names file.
         root: the output folder.
-        source: tells this video's file from others, see ``Place.source``.
+        source, content: tell this video's file from others, see ``Place.source`` and ``Place.content``.
         known: what the names file may speak of.
         calibration: of this video's people; None for that of the earlier result, if any.
     """
@@ -80,7 +81,7 @@ def write_session(
     samples = pd.DataFrame({"time_s": times, "frame_index": result.sample_frame})
     write_parquet(conform(samples, SAMPLES), folder / "samples.parquet")
     summary = summarise(analyzer, result, tables)
-    summary["video"]["source"] = source
+    summary["video"] |= {"source": source, "content": content}
     summary["fingerprint"] = fingerprint
     write_json(folder / SUMMARY, summary)
     summary, pictures = corrections.apply(folder, who, config.presence, _thumbnails(result, who))

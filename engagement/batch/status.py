@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from engagement.reports.reading import length_of
+
 Status = Literal["ok", "partial", "failed", "skipped"]
 
 
@@ -23,7 +25,7 @@ class VideoStatus:
         coverage: share of the samples with a face, 0-1.
         elapsed_s: seconds from beginning to end, 0 for a skipped video.
         seconds: work by stage; stages overlap in time.
-        same_as: folders of further results of the same file, which was reached in several ways.
+        same_as: folders of further results of the same file, which was reached in several ways or copied.
     """
 
     input: str
@@ -50,15 +52,12 @@ def status_of(
     seconds: dict[str, float] | None = None,
 ) -> VideoStatus:
     """The status of a video with results, from their summary."""
-    sampling = summary["sampling"]
-    # Earlier versions did not say where the video ends.
-    length_s = sampling.get("end_s") or summary["video"]["duration_s"] or sampling["last_s"]
     return VideoStatus(
         input,
         output,
         status,
         reason,
-        duration_s=length_s,
+        duration_s=length_of(summary) or None,
         n_persons=summary["n_persons"],
         coverage=summary["coverage"],
         elapsed_s=elapsed_s,

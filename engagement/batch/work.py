@@ -129,6 +129,7 @@ class VideoWorker:
                 root,
                 self._fingerprint(facts),
                 source=self.place.source(video),
+                content=self.place.content(video),
                 calibration=self._calibration(video),
                 known=self.setup.known,
             )

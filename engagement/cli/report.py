@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,7 +124,7 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
         ConfigError: naming every mistake of the file.
         DataError: a result is damaged, or too old to be corrected like this.
     """
-    from engagement.corrections.file import matching
+    from engagement.corrections.file import matching, meant
     from engagement.corrections.folder import plan_folder, state_of
     from engagement.corrections.mistakes import raise_mistakes
     from engagement.corrections.names import listed_videos, video_of
@@ -136,6 +137,15 @@ def _plans(names: NamesFile, folders: list[Path], output: Path) -> dict[Path, tu
         if section.title and not matching(section.title, list(videos)) and matching(section.title, waiting):
             mistakes = [m for m in mistakes if m.line != section.line]
             click.echo(f"{names.path}, line {section.line}: [{section.title}] has no results yet")
+        elif section.lines and (video := meant(section.title, list(videos))):
+            # A mistake already, so nothing will be applied; what else is wrong below is told at once.
+            _, wrong = plan_folder(videos[video], [*lines[video], *section.lines])
+            below = {line.line for line in section.lines}
+            mistakes += [
+                replace(m, remedy=f"{m.remedy} This is so if line {section.line} means {video}.".lstrip())
+                for m in wrong
+                if m.line in below
+            ]
     plans: dict[Path, tuple[Plan, str]] = {}
     for video, folder in videos.items():
         plan, wrong = plan_folder(folder, lines[video])

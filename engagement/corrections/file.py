@@ -218,6 +218,18 @@ def matching(title: str, videos: Sequence[Video]) -> list[Video]:
     return []
 
 
+def meant(title: str, videos: Sequence[Video]) -> Video | None:
+    """The video that a heading which fits none may mean, since it is called much like it."""
+    near = "" if matching(title, videos) else _near(title, videos)
+    found = matching(near, videos) if near else []
+    return found[0] if len(found) == 1 else None
+
+
+def _near(title: str, videos: Sequence[Video]) -> str:
+    near = get_close_matches(title, [name for v in videos for name in (v.file, v.relative)], 1)
+    return near[0] if near else ""
+
+
 def _unique(video: Video, videos: Sequence[Video]) -> str:
     """A heading that means this video alone."""
     return video.file if matching(video.file, videos) == [video] else video.relative
@@ -234,8 +246,8 @@ def _no_video(section: Section, found: Sequence[Video], videos: Sequence[Video])
     if found:
         places = shortened(v.relative for v in found)
         return Mistake(section.line, f"[{section.title}] may be {places}", "Write the folder's name as well.")
-    near = get_close_matches(section.title, [name for v in videos for name in (v.file, v.relative)], 1)
-    meant = f"Do you mean [{near[0]}]? " if near else ""
+    near = _near(section.title, videos)
+    meant = f"Do you mean [{near}]? " if near else ""
     return Mistake(section.line, f"there is no video [{section.title}]", f"{meant}Known: {known}.")
 
 

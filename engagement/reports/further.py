@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engagement.reports import figures, sentences
+from engagement.reports import figures
+from engagement.reports.reading import number
 from engagement.reports.theme import count
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _note(measured: Mapping[str, Any]) -> str:
         return "How often they are right was not measured. Treat them as a guess."
     told = []
     for name, (value, low, high) in found.items():
-        known = sentences.number(low) is not None and sentences.number(high) is not None
+        known = number(low) is not None and number(high) is not None
         told.append(f"{name} {value:.2f}" + (f" ({low:.2f}–{high:.2f})" if known else ""))
     where = "of its test split" if measured.get("split") == "test" else "held out from its training"
     beware = "".join(f" Beware: {why}." for why in measured.get("beware") or ())

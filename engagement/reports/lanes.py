@@ -94,10 +94,10 @@ def _thinned(rows: list[tuple[Any, ...]], duration_s: float) -> list[tuple[Any, 
 SPARK_WIDTH, SPARK_HEIGHT, _SPARK_POINTS = 200, 36, 100
 
 
-def sparklines(curves: Mapping[str, Any]) -> list[tuple[str, str]]:
+def sparklines(curves: Mapping[str, Any], alone: bool = False) -> list[tuple[str, str]]:
     """Small curves of the class for the list of sessions: (state, SVG path) on a scale of 0-1.
 
-    Stretches with fewer than a few usable people are left out.
+    Stretches with fewer than a few usable people are left out, unless all is of one person (``alone``).
     """
     n_used = np.array(curves.get("n_used") or [], dtype=np.float64)
     size = -(-len(n_used) // _SPARK_POINTS) or 1
@@ -108,7 +108,7 @@ def sparklines(curves: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
         if not len(values) or len(values) != len(n_used):
             continue
-        values[n_used < FEW_PEOPLE] = np.nan
+        values[n_used < (1 if alone else FEW_PEOPLE)] = np.nan
         path, pen = "", "M"
         for k in range(0, len(values), size):
             part = values[k : k + size]

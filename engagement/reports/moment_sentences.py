@@ -6,24 +6,46 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from engagement.reports.theme import STATES, about, duration, listed
-from engagement.timelines.moments import MIN_PEOPLE, Moment, least_change, why_none, window_s
+from engagement.timelines.moments import (
+    MIN_PEOPLE,
+    Moment,
+    least_change,
+    least_stretches,
+    why_none,
+    window_s,
+)
 
 _NUMBERS = ("One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight")
 _NAMED = 3  # in a sentence; the list has them all
 
 
-def nothing_stood_out(curves: Mapping[str, Any], wide: Collection[str] = ()) -> str:
-    """Why no moments are listed."""
-    why, stretch = why_none(curves), window_s(curves)
+def nothing_stood_out(curves: Mapping[str, Any], wide: Collection[str] = (), alone: bool = False) -> str:
+    """Why no moments are listed; ``alone``: of a session of one person."""
+    why, stretch = why_none(curves, alone), window_s(curves)
+    least = least_stretches(alone) * stretch
+    if why == "short" and alone:
+        return (
+            f"Too short: neighbouring stretches of {duration(stretch)} are compared, and to know how far one person's "
+            f"usually differ takes {duration(least)}."
+        )
     if why == "short":
-        return f"Too short: two stretches of {duration(stretch)} are compared, which takes {duration(2 * stretch)}."
+        return f"Too short: two stretches of {duration(stretch)} are compared, which takes {duration(least)}."
+    if why == "few" and alone:
+        return (
+            f"Nothing could be compared: that takes more stretches of {duration(stretch)}, one after another, in which "
+            "the person can be read."
+        )
     if why == "few":
-        return f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at a time, for long enough."
+        return (
+            f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at a time, for long enough, or "
+            "a session in which one person alone is shown."
+        )
     if why == "unlike":
         return "Nothing could be compared: people differed too much for a mean of the class to say anything."
+    more = "far more than usual for this person" if alone else "more than differences between people explain"
     return (
         f"Nothing stood out: no shift of at least {least_told(wide)} between neighbouring stretches of "
-        f"{duration(stretch)} was more than differences between people explain. Slower ones are not listed."
+        f"{duration(stretch)} was {more}. Slower ones are not listed."
     )
 
 
@@ -67,7 +89,11 @@ def stood_out(moments: Sequence[Moment]) -> tuple[str, list[tuple[Moment, str]]]
 def moment_text(moment: Moment) -> str:
     """What shifted, by how much, on how many people, how certain."""
     clear = [shift.clear for shift in moment.shifts]
-    than = f"than differences between the {moment.n_people} people explain"
+    than = (
+        "than usual from one stretch to the next"
+        if moment.n_people == 1
+        else f"than differences between the {moment.n_people} people explain"
+    )
     parts = []
     for shift in moment.shifts:
         way = "rose" if shift.after > shift.before else "fell"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engagement.reports.sentences import margin, number, short_of
+from engagement.reports.reading import number
+from engagement.reports.sentences import margin, short_of
 from engagement.reports.theme import STATES, about_percent, clock, count, duration, listed, moved, share
 from engagement.timelines.shifts import recorded
 
@@ -19,10 +20,11 @@ def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length
     seen = share(number(person.get("session_share")))
     readable = readable_share(person)
     little = readable is not None and readable < _ENOUGH
-    text = f"Seen between {seen_text(person, length_s, ' and ')}, in {seen} of the session"
+    when = seen_text(person, length_s, " and ")
+    text = f"Seen {'between' if ' and ' in when else 'at'} {when}, in {seen} of the session"
     followed = number(person.get("followed_s"))
     if followed is not None and followed >= 1:
-        text += f" (for a further {followed:.0f}\u202fs the head was followed without a face to read)"
+        text += f" (for a further {duration(followed)} the head was followed without a face to read)"
     pixels = number(person.get("median_face_px"))
     if pixels is not None:
         text += f", the face typically {round(pixels)}\u202fpx large"
@@ -72,8 +74,9 @@ def readable_share(person: Mapping[str, Any]) -> float | None:
 
 
 def seen_text(person: Mapping[str, Any], length_s: float, joint: str = "–") -> str:
-    """From when to when somebody was seen."""
-    return joint.join(clock(number(person.get(key)), length_s) for key in ("first_s", "last_s"))
+    """From when to when somebody was seen, or when, if that reads the same."""
+    times = [clock(number(person.get(key)), length_s) for key in ("first_s", "last_s")]
+    return joint.join(dict.fromkeys(times))
 
 
 def calibrated_person(summary: Mapping[str, Any], person: str) -> str:

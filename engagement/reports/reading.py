@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,28 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise DataError(f"{path} is not a summary", "Analyse the video again with --overwrite.")
     return data
+
+
+def length_of(summary: Mapping[str, Any]) -> float:
+    """Seconds of a session: to where the analysis found its end. 0 where nothing is known.
+
+    Earlier versions did not say where that is. Of theirs: what the container declares or what was sampled, whichever is
+    longer; of a video that could not be read as a whole what was sampled, since nothing is known of the rest.
+    """
+    video, sampling = part(summary, "video"), part(summary, "sampling")
+    end = number(sampling.get("end_s"))
+    if end is not None:
+        return end
+    sampled = (number(sampling.get("last_s")) or 0.0) + (number(sampling.get("step_s")) or 0.0)
+    declared = number(video.get("duration_s")) or 0.0
+    return max(declared if video.get("complete") is not False else 0.0, sampled)
+
+
+def number(value: object) -> float | None:
+    """A finite number or None, whatever another version wrote."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def part(data: Mapping[str, Any], key: str) -> dict[str, Any]:

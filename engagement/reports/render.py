@@ -14,7 +14,7 @@ from typing import Any
 
 from engagement.errors import DataError
 from engagement.reports import sentences
-from engagement.reports.reading import part, read_json
+from engagement.reports.reading import length_of, number, part, read_json
 from engagement.reports.templates import ASSETS, fill, links, resource, url, write
 
 
@@ -133,12 +133,10 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
         "status": str(video.get("status") or "unknown"),
         "reason": reason,
         "hint": str(video.get("hint") or ""),
-        "duration_s": sentences.number(video.get("duration_s")),
+        "duration_s": length_of(summary) or number(video.get("duration_s")),
         # The summary is the newer: people may be merged or left out since the run.
-        "n_persons": sentences.number(
-            summary.get("n_shown", summary.get("n_persons", video.get("n_persons")))
-        ),
-        "coverage": sentences.number(summary.get("coverage", video.get("coverage"))),
+        "n_persons": number(summary.get("n_shown", summary.get("n_persons", video.get("n_persons")))),
+        "coverage": number(summary.get("coverage", video.get("coverage"))),
         "names": _names_shown(part(summary, "corrections")),
         "warnings": [
             *(text for text in sentences.warnings(summary) if not reason or reason not in text),
@@ -148,7 +146,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
                 else ()
             ),
         ],
-        "sparks": sparklines(part(summary, "class")),
+        "sparks": sparklines(part(summary, "class"), alone=sentences.n_shown(summary) == 1),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engagement.labels import WIDE_MARGIN
+from engagement.reports.reading import length_of, number
 from engagement.reports.theme import (
     FEW_PEOPLE,
     STATES,
@@ -21,38 +22,23 @@ from engagement.timelines.shifts import record_of, recorded
 from engagement.timelines.summary import band_halfwidth, curve_of
 from engagement.types import SMALLEST_PX
 
+#: Of the time in which anybody could be read.
+_FAIR_PART = 0.1
+
 #: Half a band of this width leaves no lead that could count.
 _BEYOND_TELLING = 0.5
 
 
 def session_length(summary: Mapping[str, Any]) -> float:
-    """Seconds of the session: to where the analysis found its end, as the table of a run has it.
-
-    Earlier versions did not say where that is. Of theirs: what the container declares or what was sampled, whichever is
-    longer; of a video that could not be read as a whole what was sampled, since nothing is known of the rest.
-    """
-    video, sampling = summary.get("video") or {}, summary.get("sampling") or {}
-    end = number(sampling.get("end_s"))
-    if end is not None:
-        return max(end, 1.0)
-    last = number(sampling.get("last_s")) or 0.0
-    step = number(sampling.get("step_s")) or 0.0
-    declared = number(video.get("duration_s")) or 0.0
-    return max(declared if video.get("complete") is not False else 0.0, last + step, 1.0)
-
-
-def number(value: object) -> float | None:
-    """A finite number or None, whatever another version wrote."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
+    """Seconds of the session that the axis of its pages shows, one at least."""
+    return max(length_of(summary), 1.0)
 
 
 def session_sentence(summary: Mapping[str, Any]) -> str:
     """How the session went, in two or three sentences."""
     length = duration(session_length(summary))
     people = int(number(summary.get("n_persons")) or 0)
-    shown = _shown(summary)
+    shown = n_shown(summary)
     visible = number(summary.get("mean_visible"))
     if not people:
         return f"Nobody was found in {length} of video."
@@ -99,7 +85,7 @@ def warnings(summary: Mapping[str, Any]) -> list[str]:
 
 def not_shown(summary: Mapping[str, Any]) -> str:
     """How many people the page leaves out, and why; empty for none."""
-    left = int(number(summary.get("n_persons")) or 0) - _shown(summary)
+    left = int(number(summary.get("n_persons")) or 0) - n_shown(summary)
     if left <= 0:
         return ""
     hidden = len((summary.get("corrections") or {}).get("hidden") or [])
@@ -134,7 +120,8 @@ def calibrated(summary: Mapping[str, Any]) -> str:
     return f"{text}{others}."
 
 
-def _shown(summary: Mapping[str, Any]) -> int:
+def n_shown(summary: Mapping[str, Any]) -> int:
+    """How many people the pages show."""
     return int(number(summary.get("n_shown", summary.get("n_persons"))) or 0)
 
 
@@ -154,9 +141,9 @@ def edits(summary: Mapping[str, Any]) -> str:
 def _states_sentence(summary: Mapping[str, Any]) -> str:
     curves = summary.get("class") or {}
     n_used = curve_of(curves, "n_used")
-    enough = n_used >= min(FEW_PEOPLE, n_used.max(initial=0.0)) if len(n_used) else np.zeros(0, bool)
-    enough &= n_used > 0
     held = _held(summary, len(n_used))
+    need = _often_at_once(n_used, held)
+    enough = n_used >= need
     means: dict[str, float] = {}
     halves: dict[str, float] = {}
     for name in STATES:
@@ -178,15 +165,15 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     figures = f"apparent {STATES[first].noun} {about_percent(means[first])}" + (
         f", {others}" if others else ""
     )
-    shown, readable_at_once = _shown(summary), int(n_used.max())
-    if readable_at_once < min(FEW_PEOPLE, shown):
-        return f"At most {readable_at_once} of {shown} could be read at a time, too few to speak of the class ({figures})."
-    need = min(FEW_PEOPLE, readable_at_once)
+    shown = n_shown(summary)
+    if need < min(FEW_PEOPLE, shown):
+        most = "At most" if n_used.max() == need else "Hardly ever more than"
+        return f"{most} {need} of {shown} could be read at a time, too few to speak of the class ({figures})."
     some = "that" if need == 1 else f"in which {need} people or more"
     read = f"n the {duration(held[enough].sum())} {some} could be read"
     partly = held[enough].sum() < 0.9 * held.sum()
     # Of one person alone no spread is known; the margin has to do. A lead is off by what both states are off.
-    spread = 0.0 if readable_at_once == 1 else math.hypot(*(halves[name] for name in order[:2]))
+    spread = 0.0 if need == 1 else math.hypot(*(halves[name] for name in order[:2]))
     if not lead >= np.maximum(margin(summary.get("limits") or {}, first), spread):
         lacking = short_of(lead, summary.get("limits") or {}, first, spread) if len(order) > 1 else ""
         where = "i" + read if partly else "over the whole session"
@@ -198,6 +185,14 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     if change is None:
         return f"{text}."
     return f"{text}, from {about_percent(change[0])} in the session's first third to {about_percent(change[1])} in its last."
+
+
+def _often_at_once(n_used: np.ndarray, held: np.ndarray) -> int:
+    """How many people could be read at a time for a fair part of the time in which anybody could: at most as many as
+    make a class, one at least. Who walks through must not set what is said of the session."""
+    readable = held[n_used >= 1].sum()
+    often = (k for k in range(FEW_PEOPLE, 1, -1) if held[n_used >= k].sum() > _FAIR_PART * readable)
+    return next(often, 1)
 
 
 def margin(limits: Mapping[str, Any], state: str) -> float:

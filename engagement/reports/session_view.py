@@ -22,7 +22,7 @@ from engagement.reports import (
     who,
 )
 from engagement.reports.lanes import person_lane
-from engagement.reports.reading import part, read_json
+from engagement.reports.reading import number, part, read_json
 from engagement.reports.templates import stretch, url
 from engagement.timelines import columns, moments, table
 from engagement.timelines.moments import Moment, who_shifted
@@ -42,7 +42,8 @@ class SessionView:
 
     Attributes:
         summary: of summary.json. title: the video's file, with its folder within the run.
-        people: those who are shown, in order of first appearance: rows of persons.csv with links and pictures.
+        people: those who are shown, in order of first appearance: rows of persons.csv with links and pictures. Their
+            labels differ.
         tables: person -> rows of the timeline, raw scores shifted as the smoothed ones are.
         lanes: person's ``key`` -> the band over time.
         moments: to look at. best_quality: of the best picture of anybody that moved, None where there is none.
@@ -60,6 +61,11 @@ class SessionView:
     def curves(self) -> dict[str, Any]:
         """Of the class."""
         return part(self.summary, "class")
+
+    @property
+    def alone(self) -> bool:
+        """Whether one person is all that is shown."""
+        return len(self.people) == 1
 
 
 def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thumbnail]]) -> SessionView:
@@ -80,7 +86,7 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
     people = _people(shown, thumbnails, sentences.session_length(summary))
     rows_of = {str(name): rows for name, rows in timeline.groupby("person_id", sort=False)}
     shifts = {
-        name: {state: sentences.number(own.get("shift")) or 0.0 for state, own in states.items()}
+        name: {state: number(own.get("shift")) or 0.0 for state, own in states.items()}
         for name, states in recorded(summary).items()
     }
     tables: dict[str, pd.DataFrame] = {}
@@ -97,7 +103,7 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
         people=people,
         tables=tables,
         lanes=lanes,
-        moments=moments.find_moments(part(summary, "class"), _wide(summary)),
+        moments=moments.find_moments(part(summary, "class"), _wide(summary), alone=len(people) == 1),
         best_quality=_best_quality(timeline),
     )
 
@@ -125,6 +131,7 @@ def of_session(view: SessionView) -> dict[str, Any]:
     intro, told = moment_sentences.stood_out(view.moments)
     return {
         "people": view.people,
+        "alone": view.alone,
         "stood_out": intro,
         "told": [(m.time_s, stretch(m.start_s, m.end_s), text) for m, text in told],
         "who": who.who_is_who(view.people, view.title),
@@ -138,10 +145,11 @@ def of_session(view: SessionView) -> dict[str, Any]:
             (m.time_s, stretch(m.start_s, m.end_s), moment_sentences.moment_text(m), _shifted(view, m))
             for m in view.moments
         ],
-        "no_moments": "" if view.moments else moment_sentences.nothing_stood_out(curves, wide),
+        "no_moments": "" if view.moments else moment_sentences.nothing_stood_out(curves, wide, view.alone),
         "no_curve": sentences.no_curve(summary, "nobody's picture", view.best_quality),
         "further": further.of_class(summary, length_s),
         "window": moments.window_s(curves),
+        "clear_ratio": moments.CLEAR_RATIO,
         "least_change": moment_sentences.least_told(wide),
         "class_figure": figures.session_figure(curves, length_s, [m.time_s for m in view.moments]),
         "page_data": _page_data(length_s, view.lanes, {p["key"]: p["href"] for p in view.people}),
@@ -171,7 +179,7 @@ def of_person(view: SessionView, place: int) -> dict[str, Any]:
 
 
 def _best_quality(rows: pd.DataFrame) -> float | None:
-    return sentences.number(rows["quality"][~rows["frozen"]].max())
+    return number(rows["quality"][~rows["frozen"]].max())
 
 
 def _wide(summary: Mapping[str, Any]) -> tuple[str, ...]:
@@ -181,11 +189,11 @@ def _wide(summary: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _span(summary: Mapping[str, Any]) -> tuple[float, float, float]:
     """Length of the session and step between samples, seconds; the least quality that counts."""
-    step_s = sentences.number(part(summary, "sampling").get("step_s")) or 0.2
+    step_s = number(part(summary, "sampling").get("step_s")) or 0.2
     return (
         sentences.session_length(summary),
         step_s,
-        sentences.number(part(summary, "limits").get("min_quality")) or 0.0,
+        number(part(summary, "limits").get("min_quality")) or 0.0,
     )
 
 
@@ -194,6 +202,8 @@ def _people(
 ) -> list[dict[str, Any]]:
     """Rows of persons.csv with what pages add: links, pictures; in order of first appearance."""
     people: list[dict[str, Any]] = []
+    given: Any = persons["name"].dropna()
+    shared = set(given[given.duplicated()])
     for place, row in enumerate(persons.sort_values("first_s", kind="stable").to_dict("records"), 1):
         name = str(row["person_id"])
         stem = name if _SAFE_NAME.fullmatch(name) else f"person-{place:02d}"
@@ -207,11 +217,12 @@ def _people(
             for t in thumbnails.get(name, ())
         ]
         called = row.get("name")
+        label = called if isinstance(called, str) and called else name
         people.append(
             {
                 **{str(key): value for key, value in row.items()},
                 "id": name,
-                "label": str(called) if isinstance(called, str) and called else name,
+                "label": label if label not in shared else f"{label} ({name})",
                 "key": f"lane-{place}",
                 "file": f"{stem}.html",
                 "href": f"persons/{url(stem)}.html",

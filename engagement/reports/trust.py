@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engagement.labels import WEAK_AUC
-from engagement.reports.sentences import number
+from engagement.reports.reading import number
 from engagement.reports.theme import STATES, listed
 
 

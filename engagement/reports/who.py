@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engagement.reports.sentences import number
+from engagement.reports.reading import number
 from engagement.reports.theme import count, listed
 
 _ID = re.compile(r"P\d{1,5}")

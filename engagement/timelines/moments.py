@@ -4,6 +4,9 @@ The rule is meant to be explained in two sentences. At every time, the mean of t
 compared with the mean of the stretch after. A shift counts when it is large (``MIN_CHANGE``, twice as much for
 states that are told little better than chance) and exceeds what differences between people explain (``MIN_RATIO``
 standard errors); the largest come first, and within one stretch only one time is kept.
+
+Of one person alone no differences between people are known. There a shift must be far more (``CLEAR_RATIO``) than the
+estimates of this person usually shift from one stretch to the next; whoever goes up and down all the time has none.
 """
 
 from __future__ import annotations
@@ -22,11 +25,13 @@ MAX_MOMENTS = 8
 MIN_PEOPLE = 3
 MIN_CHANGE = 0.1
 MIN_RATIO = 2.5
-_CLEAR_RATIO = 4.0
+CLEAR_RATIO = 4.0
 _SHORTEST_S, _LONGEST_S, _PARTS = 10.0, 240.0, 20
 MAX_PEOPLE = 5  # named with a moment
 _KNOWN = 0.5  # of a stretch, of one person
 _PRESENT = 0.75  # of a stretch; half-empty ones would compare different people
+LEAST_STRETCHES = 6  # of one person alone, or what is usual is not known
+_TO_DEVIATION = 1.4826  # from the median of absolute values, of normal ones
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +44,8 @@ class Shift:
     """One state's shift: means before and after, 0-1.
 
     Attributes:
-        clear: far beyond what differences between people explain. weak: of a state told little better than chance.
+        clear: far beyond what differences between people explain, or of one person alone beyond what is usual.
+        weak: of a state told little better than chance.
     """
 
     state: str
@@ -75,19 +81,22 @@ def window_s(curves: Mapping[str, Any]) -> float:
     return width * step
 
 
-def find_moments(curves: Mapping[str, Any], wide: Collection[str] = ()) -> list[Moment]:
+def find_moments(curves: Mapping[str, Any], wide: Collection[str] = (), alone: bool = False) -> list[Moment]:
     """The largest sustained shifts, at most eight, in order of time; often none.
 
     Args:
         curves: the ``class`` part of summary.json: ``step_s``, ``time_s``, ``n_used`` and for every
             state its mean, ``_lo`` and ``_hi``, of equal length, None where nothing is known.
         wide: states that need twice the change, as they need twice the lead (``EpisodesConfig.wide``).
+        alone: whether all is of one and the same person.
     """
     times, n_used, step, width = _axis(curves)
     found: dict[int, list[Shift]] = {}
-    for state, mean, error in _usable(curves, len(times), n_used):
+    for state, mean, error in _usable(curves, len(times), n_used, width, alone):
         for i in _comparable(mean, width):
             shift = _shift(state, mean, error, i, width, state in wide)
+            if alone and shift is not None and not shift.clear:
+                continue
             if shift is not None:
                 found.setdefault(i, []).append(shift)
     best = sorted(found, key=lambda i: (-max(_size(s) for s in found[i]), i))
@@ -128,17 +137,22 @@ def who_shifted(
     return [person for person in tables if person in clearest]
 
 
-def why_none(curves: Mapping[str, Any]) -> Literal["short", "few", "unlike", "calm"]:
-    """Why there are no moments: too short to compare two stretches, too few people at a time, people too unlike each
-    other for a mean to say anything, or nothing shifted."""
+def why_none(curves: Mapping[str, Any], alone: bool = False) -> Literal["short", "few", "unlike", "calm"]:
+    """Why there are no moments: too short to compare stretches, too few people at a time (or one who is there alone for
+    too little time), people too unlike each other for a mean to say anything, or nothing shifted."""
     times, n_used, _, width = _axis(curves)
-    if len(times) < 2 * width:
+    if len(times) < least_stretches(alone) * width:
         return "short"
-    states = _usable(curves, len(times), n_used)
+    states = _usable(curves, len(times), n_used, width, alone)
     if any(True for _, mean, _ in states for _ in _comparable(mean, width)):
         return "calm"
     enough = np.where(n_used >= MIN_PEOPLE, n_used, np.nan)
     return "unlike" if any(True for _ in _comparable(enough, width)) else "few"
+
+
+def least_stretches(alone: bool) -> int:
+    """How many stretches a session must have for shifts to be found."""
+    return LEAST_STRETCHES if alone else 2
 
 
 def _axis(curves: Mapping[str, Any]) -> tuple[Floats, Floats, float, int]:
@@ -152,15 +166,35 @@ def _axis(curves: Mapping[str, Any]) -> tuple[Floats, Floats, float, int]:
     return times, n_used, step, max(3, round(stretch / step))
 
 
-def _usable(curves: Mapping[str, Any], n: int, n_used: Floats) -> Iterator[tuple[str, Floats, Floats]]:
+def _usable(
+    curves: Mapping[str, Any], n: int, n_used: Floats, width: int, alone: bool
+) -> Iterator[tuple[str, Floats, Floats]]:
     """Each state with its mean and standard error, both NaN where too little is known for a comparison."""
     for state in LEARNER_STATES.classes:
         mean, low, high = (curve_of(curves, f"{state}{end}") for end in ("", "_lo", "_hi"))
         if not n or not len(mean) == len(low) == len(high) == n:
             continue
-        error = band_halfwidth(mean, low, high) / halfwidths(n_used)
-        known = np.isfinite(mean) & np.isfinite(error) & (n_used >= MIN_PEOPLE)
+        if alone:
+            error = np.full(n, _usual(mean, width))
+            known = np.isfinite(mean) & np.isfinite(error)
+        else:
+            error = band_halfwidth(mean, low, high) / halfwidths(n_used)
+            known = np.isfinite(mean) & np.isfinite(error) & (n_used >= MIN_PEOPLE)
         yield state, np.where(known, mean, np.nan), np.where(known, error, np.nan)
+
+
+def _usual(mean: Floats, width: int) -> float:
+    """Standard error of a stretch's mean by which neighbouring stretches of one person's session usually differ.
+
+    The median bears a few large shifts, which are to be found against it. NaN where too few can be compared.
+    """
+    shifts = [
+        abs(np.nanmean(mean[i : i + width]) - np.nanmean(mean[i - width : i]))
+        for i in _comparable(mean, width)
+    ]
+    if len(shifts) <= (LEAST_STRETCHES - 2) * width:
+        return np.nan
+    return float(np.median(shifts)) * _TO_DEVIATION / np.sqrt(2)
 
 
 def _comparable(mean: Floats, width: int) -> Iterator[int]:
@@ -180,7 +214,7 @@ def _shift(state: str, mean: Floats, error: Floats, i: int, width: int, weak: bo
     ratio = abs(ends[1] - ends[0]) / max(spread, 0.01)
     if abs(ends[1] - ends[0]) < least_change(weak) or ratio < MIN_RATIO:
         return None
-    return Shift(state, ends[0], ends[1], ratio >= _CLEAR_RATIO, weak)
+    return Shift(state, ends[0], ends[1], ratio >= CLEAR_RATIO, weak)
 
 
 def _size(shift: Shift) -> float:

@@ -62,6 +62,25 @@ def test_mistakes_of_form_and_of_meaning_are_reported_together(out: Path, report
     assert "line 1: no name follows P03" in done.err
 
 
+def test_what_stands_below_a_misspelled_heading_is_checked_as_well(out: Path, report: Report) -> None:
+    """As of the video that may be meant; what is wrong elsewhere does not rest on it."""
+    first, *lines = refused(
+        out, report, "P01: Ana\n[tolk.mp4]\nP12: Ben\nP01: Bea\n[qqq]\nP13: C\n[talk.mp4]\nP02: D"
+    )
+    assert "4 mistakes" in first, lines
+    for line, text in zip(
+        lines,
+        (
+            "line 2: there is no video [tolk.mp4]. Do you mean [talk.mp4]? Known: talk.mp4.",
+            "line 3: there is no P12. Known: P01 (Ana), P02 (D), P03, P04. This is so if line 2 means talk.mp4.",
+            "line 4: P01 is called 'Ana' in line 1 already. Keep one. This is so if line 2 means talk.mp4.",
+            "line 5: there is no video [qqq]. Known: talk.mp4.",
+        ),
+        strict=True,
+    ):
+        assert line.endswith(text), lines
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [

@@ -11,7 +11,7 @@ import pytest
 
 from engagement.labels import LEARNER_STATES
 from engagement.reports.moment_sentences import least_told, moment_text, stood_out
-from engagement.reports.render import render_session
+from engagement.reports.render import render_index, render_session
 from engagement.timelines.moments import (
     MAX_MOMENTS,
     Moment,
@@ -22,7 +22,7 @@ from engagement.timelines.moments import (
     window_s,
 )
 from engagement.timelines.summary import band_halfwidth, class_curves, halfwidths
-from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder
+from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder, write_run
 
 
 def curves(
@@ -142,6 +142,66 @@ def test_few_people_and_gaps_give_nothing() -> None:
     assert find_moments(curves(shift, n_used=np.full(400, 2))) == []
     shift["boredom"][130:170] = np.nan
     assert find_moments(curves(shift)) == []
+
+
+def of_one(values: np.ndarray, step: float = 1.0) -> dict:
+    """The ``class`` part of the summary of a session of one person: no bands."""
+    others = dict.fromkeys(("engagement", "confusion"), np.where(np.isfinite(values), 0.4, np.nan))
+    part = curves({**others, "boredom": values}, n_used=np.ones(len(values), int), step=step)
+    return part | {f"{s}_{end}": [None] * len(values) for s in LEARNER_STATES.classes for end in ("lo", "hi")}
+
+
+def wandering(seed: int, slow: float, n: int = 400) -> np.ndarray:
+    """Estimates of one person that go up and down, as slowly as given, in steps."""
+    kick, rng = np.exp(-1 / slow), np.random.default_rng(seed)
+    out = np.zeros(n)
+    for i in range(1, n):
+        out[i] = kick * out[i - 1] + np.sqrt(1 - kick**2) * rng.normal()
+    return 0.5 + 0.15 * out
+
+
+def test_of_one_person_alone_a_lasting_shift_beyond_what_is_usual_is_found() -> None:
+    part = of_one(np.where(np.arange(400) < 167, 0, 0.4) + 0.4 * wandering(3, 2), step=9.0)
+    (moment,) = find_moments(part, alone=True)
+    assert moment.time_s == pytest.approx(1503, abs=60)
+    assert moment_text(moment).endswith(": far more than usual from one stretch to the next.")
+    assert find_moments(part) == []  # of people one after another it would say nothing
+    assert find_moments(part, ("boredom",), alone=True)
+    small = of_one(np.where(np.arange(400) < 167, 0.3, 0.45), step=9.0)
+    assert find_moments(small, alone=True)
+    assert find_moments(small, ("boredom",), alone=True) == []
+
+
+@pytest.mark.parametrize("slow", [2, 10, 40, 400])
+def test_whoever_goes_up_and_down_all_the_time_has_no_moments(slow: float) -> None:
+    found = [find_moments(of_one(wandering(seed, slow), step=9.0), alone=True) for seed in range(10)]
+    assert sum(map(bool, found)) <= 1
+    turning = of_one(0.5 + 0.3 * np.sign(np.sin(np.arange(240) / 3.2)))  # every ten seconds, for four minutes
+    assert find_moments(turning, alone=True) == []
+    assert why_none(turning, alone=True) == "calm"
+
+
+def test_of_one_person_too_short_or_seldom_read_nothing_is_compared() -> None:
+    shift = of_one(step_at(59, 30, 0.3, 0.8))
+    assert (find_moments(shift, alone=True), why_none(shift, alone=True)) == ([], "short")
+    assert find_moments(of_one(step_at(60, 30, 0.3, 0.8)), alone=True)
+    seldom = np.where(np.arange(400) % 100 < 30, 0.4, np.nan)
+    assert why_none(of_one(seldom), alone=True) == "few"
+
+
+def test_the_page_of_one_person_has_moments_and_the_index_its_curve(tmp_path: Path) -> None:
+    data = fabricate(1, 240)
+    rows = data["timeline"]
+    rows["s_engagement"] = np.where(rows["time_s"] < 120, 0.3, 0.7)
+    summary = summary_of(data, "a.mp4") | {"class": class_curves(rows, data["times"]), "n_shown": 1}
+    write_folder(tmp_path / "a", data, summary)
+    page = render_session(tmp_path / "a", tmp_path, {})[0].read_text(encoding="utf-8")
+    assert "One moment stood out" in page
+    assert "differences between" not in page
+    assert re.search(r'<span class="shifted"><a href="persons/P01\.html#t=\d+-\d+">', page)
+    write_run(tmp_path, [{"input": "a.mp4", "output": "a", "status": "ok"}])
+    index = render_index(tmp_path).read_text(encoding="utf-8")
+    assert index.count('stroke="var(--engagement)" stroke-width="1.6"') == 1
 
 
 def test_says_when_other_people_may_explain_it() -> None:

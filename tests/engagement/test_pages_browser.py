@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,41 @@ def test_names_of_curves_stand_where_the_curves_end_in_the_part_shown(output: Pa
     assert run(LABELS, page(output, "session"), tmp_path, "#t=20-40") == "true | 3 | true"
 
 
+PRINTED = """<script>addEventListener("load", () => setTimeout(() => {
+  const folds = [...document.querySelectorAll("details")], open = () => folds.filter((d) => d.open).length;
+  folds[0].open = true;
+  const said = [open()];
+  dispatchEvent(new Event("beforeprint"));
+  said.push(open());
+  dispatchEvent(new Event("afterprint"));
+  said.push(open(), folds[0].open);
+  const lines = document.querySelector(".copy");
+  lines.focus();
+  document.title = `${said} ${getSelection().toString().trim() === lines.textContent.trim()}`;
+}, 500));</script>"""
+
+
+def test_printing_leaves_the_page_as_it_was_and_the_keyboard_selects_what_is_to_be_copied(
+    output: Path, tmp_path: Path
+) -> None:
+    assert run(PRINTED, page(output, "session"), tmp_path) == "1,2,1,true true"
+
+
+WORDS = """<script>addEventListener("load", () => {
+  const text = document.querySelector(".who strong bdi").firstChild, word = document.createRange();
+  text.data = "Maximiliane-Alexandra de la Fontaine";
+  word.setStart(text, 0); word.setEnd(text, 11);
+  const broken = word.getClientRects().length > 1;
+  text.data = "x".repeat(60);
+  const side = document.querySelector(".who"), whole = side.scrollWidth <= side.clientWidth;
+  document.title = `${broken} ${whole}`;
+});</script>"""
+
+
+def test_a_name_is_broken_within_a_word_only_where_nothing_else_helps(output: Path, tmp_path: Path) -> None:
+    assert run(WORDS, page(output, "session"), tmp_path) == "false true"
+
+
 @pytest.mark.parametrize("name", ["session", "P02", "index"])
 def test_nothing_scrolls_sideways_on_a_phone(output: Path, tmp_path: Path, name: str) -> None:
     original = page(output, name)
@@ -212,3 +248,25 @@ def test_nothing_scrolls_sideways_on_a_phone(output: Path, tmp_path: Path, name:
     assert measured["inner"] == 360
     assert measured["scroll"] <= 360, measured["wide"]
     assert not [e for e in measured["wide"] if not e.startswith(("g.", "path.", "text.", "rect.", "tspan."))]
+
+
+@pytest.mark.skipif(
+    shutil.which("pdftotext") is None, reason="no pdftotext (poppler) to read what was printed"
+)
+def test_on_paper_no_heading_stands_alone_at_the_foot(output: Path, tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    printed = tmp_path / "printed.pdf"
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000"]
+    command += [f"--print-to-pdf={printed}", page(output, "P02").as_uri()]
+    subprocess.run(command, capture_output=True, timeout=180, check=True)
+    done = subprocess.run(["pdftotext", "-bbox", printed, "-"], capture_output=True, text=True, check=True)
+    found: dict[str, float] = {}
+    for sheet in done.stdout.split("<page ")[1:]:
+        height = float(sheet.split('height="')[1].split('"')[0])
+        words = re.findall(r'yMin="([\d.]+)"[^>]*>([^<]*)</word>', sheet)
+        for (top, one), (_, two) in pairwise(words):
+            found.setdefault(f"{one} {two}", float(top) / height)
+    # The plot below takes a third of a sheet and more.
+    for heading in ("Apparent states", "Apparent expression", "Head and"):
+        assert found[heading] < 0.75, (heading, found[heading])

@@ -40,6 +40,18 @@ def test_seen_and_readable_are_two_figures(session: Path) -> None:
     ]
 
 
+def test_two_people_of_one_name_are_told_apart_everywhere(tmp_path: Path) -> None:
+    data = fabricate(3, 60)
+    data["persons"]["name"] = ["Ana", "Ana", "Ben"]
+    write_folder(tmp_path / "a", data, summary_of(data, "a.mp4"))
+    pages = [page.read_text(encoding="utf-8") for page in render_session(tmp_path / "a", tmp_path, {})]
+    for page in pages:
+        assert not re.search(r"<bdi>Ana</bdi>|[\">]Ana:", page)
+    (first,) = (page for page in pages if "<h1><bdi>Ana (P01)</bdi></h1>" in page)
+    assert "<title>Ana (P01), a.mp4" in first
+    assert "<strong><bdi>Ben</bdi><small>P03</small></strong>" in pages[0]
+
+
 ODD = ("a.mp4", "week 2 #1/[Mo] lesson.mp4", "a\"b'<script>alert(1)<b> ü #1 50% &amp;.mp4", "x]y.mp4", "'a'")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from engagement.batch.status import status_of
 from engagement.reports import theme
 from engagement.reports.moment_sentences import nothing_stood_out
 from engagement.reports.person_sentences import person_sentence, readable_share
@@ -45,6 +46,21 @@ def test_one_readable_person_does_not_speak_for_the_class() -> None:
     for state in theme.STATES:
         unknown["class"] |= {f"{state}_lo": [0.0] * 40, f"{state}_hi": [1.0] * 40}
     assert "No apparent state clearly led" in session_sentence(unknown)
+
+
+def test_who_walks_through_does_not_set_what_is_said_of_the_session() -> None:
+    """A second with a third person is no ground to speak of a session of two."""
+    two = _few(2, 3)
+    two["class"]["n_used"] = [3] * 2 + [2] * 38
+    two["class"]["engagement"] = [0.9] * 2 + [0.3] * 38
+    said = session_sentence(two)
+    assert "Hardly ever more than 2 of 3 could be read at a time, too few to speak of the class" in said
+    assert "engagement about 35" in said
+    two["class"]["n_used"] = [3] * 5 + [2] * 35
+    assert "the 5 s in which 3 people or more could be read" in session_sentence(two)
+    person = {"session_share": 0.002, "first_s": 61.0, "last_s": 61.4}
+    assert "Seen at 1:01, in < 1" in person_sentence(person, {}, 300.0)
+    assert "(for a further 11 min the head" in person_sentence({**person, "followed_s": 656.0}, {}, 9000.0)
 
 
 def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
@@ -88,6 +104,10 @@ def test_a_session_is_as_long_as_the_table_of_the_run_says() -> None:
     del sampling["end_s"]  # as earlier versions wrote it
     assert session_length({"video": {"duration_s": 60.0, "complete": True}, "sampling": sampling}) == 60.0
     assert session_length({"video": {"duration_s": 60.0, "complete": False}, "sampling": sampling}) == 11.0
+    for complete, declared in ((True, 60.0), (False, 60.0), (True, None)):
+        video = {"duration_s": declared, "complete": complete}
+        summary = {"video": video, "sampling": sampling, "n_persons": 1, "coverage": 1.0}
+        assert status_of("a", "a", "ok", summary, "").duration_s == session_length(summary)
 
 
 def test_where_no_state_leads_it_says_what_would_suffice() -> None:

@@ -15,10 +15,11 @@ import pytest
 
 from engagement.batch import work
 from engagement.batch.inputs import find_videos
+from engagement.batch.places import Folder
 from engagement.batch.tasks import Setup, Split, Task
 from engagement.errors import ConfigError
 from engagement.video import open_video
-from engagement.video.discover import discover
+from engagement.video.discover import FoundVideo, discover
 from tests import faulty_media, media
 from tests.closed_folders import close
 from tests.sessions.command import Run
@@ -74,11 +75,31 @@ def test_two_results_of_one_file_are_told_of(tmp_path: Path, engagement: Command
     os.link(clip, tmp_path / "linked.mp4")
     assert engagement("analyze", tmp_path / "linked.mp4", "-o", out, *FAST).status == 0
     assert listed()["linked"] == ["talk", "week1/talk"]
+    # A copy has another time of change.
+    shutil.copyfile(clip, tmp_path / "copied.mp4")
+    assert engagement("analyze", tmp_path / "copied.mp4", "-o", out, *FAST).status == 0
+    assert listed()["copied"] == ["linked", "talk", "week1/talk"]
+    assert listed()["talk"] == ["copied", "linked", "week1/talk"]
     # What was taken away is not spoken of.
-    for name in ("week1", "linked"):
+    for name in ("week1", "linked", "copied"):
         shutil.rmtree(out / name)
     assert engagement("report", out).status == 0
     assert "This is the same file as" not in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_copy_is_known_by_what_is_in_it(tmp_path: Path) -> None:
+    data = os.urandom(5 * 2**20)
+    other = [bytearray(data) for _ in range(3)]
+    for changed, at in zip(other, (0, len(data) // 2, -1), strict=True):
+        changed[at] ^= 1
+    digests = []
+    for number, content in enumerate((data, data, *other, data[:-1], b"", b"short")):
+        path = tmp_path / f"{number}.mp4"
+        path.write_bytes(content)
+        digests.append(Folder(tmp_path).content(FoundVideo(path, Path(str(number)))))
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == len(digests) - 1
+    assert Folder(tmp_path).content(FoundVideo(tmp_path / "gone.mp4", Path("gone"))) == ""
 
 
 def test_what_was_read_in_part_stays_so(tmp_path: Path, engagement: Command) -> None:
