@@ -61,10 +61,7 @@ def stood_still(people: Sequence[Mapping[str, Any]]) -> str:
         return ""
     whose = listed(named) if len(named) <= _MOST_LISTED else count(len(named), "person", "people")
     which = "picture" if len(named) == 1 else "pictures"
-    return (
-        f"The {which} of {whose} stood still for 20\u202fs or more, as photographs and videos that hang do: nothing is claimed "
-        "there."
-    )
+    return f"The {which} of {whose} stood still for long, as photographs and videos that hang do: nothing is claimed there."
 
 
 def readable_share(person: Mapping[str, Any]) -> float | None:

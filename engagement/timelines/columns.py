@@ -88,8 +88,8 @@ TIMELINE: tuple[Column, ...] = (
         "frozen",
         "bool",
         "",
-        "whether this is one of 20 s or more in which the picture of the face stands still, as of a photograph or a "
-        "video that hangs; nothing is claimed of it",
+        "whether the picture of the face stands still here for 20 s or more, as of a photograph or a video that hangs "
+        "(8 s where the face is not seen otherwise); nothing is claimed of it",
         default=False,
     ),
 )

@@ -26,8 +26,9 @@ _ON_AVERAGE, _MOST, _FEW = 0.11, 0.45, 0.02
 _FLAT = 4.0
 #: A face elsewhere than where its picture was taken is not compared with it.
 _SAME_PLACE = 0.5
-#: A picture must stay for this long, and be looked at so often: ten times as long as any face in the sample clips did.
-_LEAST_S, _LEAST_SAMPLES = 20.0, 10
+#: A picture must stay for this long, ten times as long as any face in the sample clips did; for less where a track never
+#: shows another, as of a photograph on a slide. And it must be looked at so often.
+_LEAST_S, _WHOLE_TRACK_S, _LEAST_SAMPLES = 20.0, 8.0, 10
 #: A track not seen for so many frames is forgotten.
 _FORGOTTEN = 50
 
@@ -100,18 +101,18 @@ def lasting(time_s: TimeArray, track: IndexArray, same: NDArray[np.bool_]) -> ND
         time_s, track, same: (n,) in order of time: when, whose, and what :meth:`FrozenFaces.take` said.
 
     Returns:
-        (n,): whether the face lies in a stretch of 20 s or more, and of ten samples, of a track that shows one picture.
+        (n,): whether the face lies in a stretch of 20 s or more, and of ten samples, in which its track shows one picture;
+            of 8 s where that is the whole track.
     """
     out = np.zeros(len(same), bool)
     if not len(same):
         return out
     order = np.argsort(track, kind="stable")
-    other = np.diff(track[order], prepend=track[order[0]]) != 0
-    stretch = np.cumsum(other | ~same[order])
-    stretch -= stretch[0]
-    first = np.flatnonzero(np.diff(stretch, prepend=-1))
+    begins = np.diff(track[order], prepend=-1) != 0
+    first = np.flatnonzero(begins | ~same[order])
     count = np.diff(first, append=len(order))
-    ends_s = time_s[order[first + count - 1]]
-    long = (ends_s - time_s[order[first]] >= _LEAST_S) & (count >= _LEAST_SAMPLES)
-    out[order] = long[stretch]
+    held_s = time_s[order[first + count - 1]] - time_s[order[first]]
+    whole = begins[first] & np.append(begins[first[1:]], True)
+    long = held_s >= np.where(whole, _WHOLE_TRACK_S, _LEAST_S)
+    out[order] = np.repeat(long & (count >= _LEAST_SAMPLES), count)
     return out
