@@ -97,6 +97,9 @@ def test_how_videos_went_is_said_though_the_index_cannot_be_written(
     assert "the index of" in ended.err and "cannot be written" in ended.err
     assert "what happened" in ended.err and "failed" in ended.err
     assert [p.name for p in out.glob(".*")] == [LOCK]
+    quiet = engagement("analyze", bad, "-o", out, *FAST, "-q")
+    assert "the index of" in quiet.err
+    assert f"{bad}: failed: cannot be read as a video" in quiet.err
 
 
 def test_weights_are_what_is_in_them() -> None:
