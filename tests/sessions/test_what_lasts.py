@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 
 from engagement.batch import results, work
 from engagement.batch.lock import LOCK
-from engagement.batch.results import RUN, committed
+from engagement.batch.results import INDEX, RUN, committed, write_json
 from engagement.errors import OutputError
 from engagement.provenance import differences
+from engagement.reports.templates import write as page
 from engagement.tracking.persons import PersonsConfig
 from tests import media
 from tests.sessions.runs import left_under_way
@@ -223,6 +225,23 @@ def test_an_output_folder_within_is_not_swept(tmp_path: Path) -> None:
         results.sweep(tmp_path)
         assert out.is_dir() and not ours.is_dir()
         ours.mkdir()
+
+
+@pytest.mark.parametrize(
+    "write", [lambda root: write_json(root / RUN, {}), lambda root: page(root / INDEX, "")]
+)
+def test_a_file_that_a_killed_command_was_writing_goes(
+    write: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "replace", lambda *_: sys.exit())
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(SystemExit):
+            write(tmp_path)
+    (tmp_path / ".notes.json").touch()
+    assert len(list(tmp_path.iterdir())) == 2
+    results.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".notes.json"]
 
 
 def test_what_the_new_result_lacks_goes(tmp_path: Path) -> None:
