@@ -22,6 +22,7 @@ from engagement.records import FaceRecords
 from engagement.thumbnails import ThumbnailKeeper
 from engagement.types import TimeSpan
 from engagement.video import open_video
+from engagement.video.clock import counted
 from engagement.video.reader import DecodeOutcome
 from engagement.video.sampling import within
 
@@ -143,14 +144,21 @@ def _faces(segment: Segment, sample: int) -> NDArray[np.void]:
 
 def _outcome(parts: Sequence[DecodeOutcome], frames_decoded: int) -> DecodeOutcome:
     # A range without a picture says that they end at 0 s; those with some know where.
-    seen = [part for part in parts if part.frames_decoded]
-    reasons = dict.fromkeys(part.reason for part in seen if part.reason)
-    reasons = reasons or dict.fromkeys(part.reason for part in parts if part.reason)
+    told = [part for part in parts if part.reason and part.frames_decoded]
+    told = told or [part for part in parts if part.reason]
+    reasons = [clause for part in told for clause in part.reason.split("; ") if clause not in _counts([part])]
     return DecodeOutcome(
         frames_decoded=frames_decoded,
         last_time_s=max(part.last_time_s for part in parts),
         complete=all(part.complete for part in parts),
-        reason="; ".join(reasons),
+        reason="; ".join([*dict.fromkeys(reasons), *_counts(told)]),
         frames_dropped=sum(part.frames_dropped for part in parts),
         packets_damaged=sum(part.packets_damaged for part in parts),
     )
+
+
+def _counts(parts: Sequence[DecodeOutcome]) -> list[str]:
+    """What was lost, in words. Where several ranges say so, those that overlap may mean the same."""
+    several = sum(1 for part in parts if part.packets_damaged or part.frames_dropped) > 1
+    clauses = counted(sum(part.packets_damaged for part in parts), sum(part.frames_dropped for part in parts))
+    return [f"up to {clause}" if several else clause for clause in clauses]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ UNDER_WAY = ".engagement-partial-"
 #: Within a folder of results: those that are being replaced.
 _BEFORE = f"{UNDER_WAY}before-"
 RIGHTS = "Check your rights and the space on the disk."
+#: Files under way, as :func:`write_json` and ``reports.templates.write`` call them.
+_FILE_UNDER_WAY = re.compile(r"\..+\.(json|html|js|md)\.[0-9a-f]{8}")
 SUMMARY, RUN, INDEX = "summary.json", "run.json", "index.html"
 
 
@@ -181,6 +184,9 @@ def sweep(root: Path) -> None:
             folders.remove(name)
             with suppress(OSError):
                 (_put_back if name.startswith(_BEFORE) else shutil.rmtree)(folder / name)
+        for name in filter(_FILE_UNDER_WAY.fullmatch, files):
+            with suppress(OSError):
+                (folder / name).unlink()
 
 
 def root_of(folder: Path) -> Path:

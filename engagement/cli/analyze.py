@@ -119,7 +119,7 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     from engagement.batch.processes import interrupted_when_terminated
     from engagement.batch.runner import run_batch
     from engagement.batch.tasks import Setup
-    from engagement.cli.console import ProgressReporter, print_statuses
+    from engagement.cli.console import ProgressReporter, say_statuses
 
     calibrations = _calibrations(given["calibration"], videos, config, output)
     setup = Setup(
@@ -135,9 +135,9 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
         with reporter, interrupted_when_terminated():
             statuses = run_batch(videos, setup, reporter, crew, unreachable, on_error)
     except NotListed as error:
-        print_statuses(reporter.console, list(error.statuses))
+        say_statuses(reporter.console, list(error.statuses))
         raise
-    print_statuses(reporter.console, statuses)
+    say_statuses(reporter.console, statuses)
     _say_calibrated(statuses, output, given["quiet"])
     _say_where(statuses, output, given["quiet"])
     return 1 if any(s.status in ("failed", "partial") for s in statuses) else 0
@@ -266,9 +266,3 @@ def _say_calibrated(statuses: list[VideoStatus], output: str, quiet: bool) -> No
 def _say_where(statuses: list[VideoStatus], output: str, quiet: bool) -> None:
     if any(s.status != "failed" for s in statuses) and not quiet:
         click.echo(f"Report: {output.rstrip('/')}/index.html", err=False)
-    if quiet:
-        for status in statuses:
-            if status.status in ("failed", "partial"):
-                click.echo(
-                    f"{status.input}: {status.status}: {status.reason}. {status.hint}".strip(), err=True
-                )

@@ -6,9 +6,11 @@ import os
 import time
 from collections.abc import Sequence
 from itertools import takewhile
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
@@ -94,6 +96,23 @@ class ProgressReporter:
         self.console.print(Text(message))
 
 
+def say_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
+    """How the videos went: the final table, or where the console is quiet a line for each that did not go well."""
+    if not console.quiet:
+        print_statuses(console, statuses)
+        return
+    for status in statuses:
+        if status.status in ("failed", "partial"):
+            line = f"{status.input}: {status.status}: {_reason(status)}. {status.hint}"
+            click.echo(line.strip(), err=True)
+
+
+def _reason(status: VideoStatus) -> str:
+    """Why, without the name of the video, which stands before it; messages have it as it was given or in full."""
+    in_full = str(Path(status.input).absolute())
+    return status.reason.removeprefix(f"{status.input} ").removeprefix(f"{in_full} ")
+
+
 def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
     """The final table: every video with its outcome."""
     table = Table(box=None, pad_edge=False)
@@ -107,9 +126,8 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
         )
         redone = f"redone ({status.redone})" if status.redone else ""
         nobody = "nobody in it: its page says why" if status.n_persons == 0 else ""
-        reason = status.reason.removeprefix(f"{status.input} ")  # which stands in the first column
         same = f"the same file as {', '.join(status.same_as)}" if status.same_as else ""
-        told = ". ".join(part for part in (redone, reason, status.hint, nobody, same) if part)
+        told = ". ".join(part for part in (redone, _reason(status), status.hint, nobody, same) if part)
         table.add_row(
             Text(name),
             _MARKS[status.status],

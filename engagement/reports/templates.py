@@ -27,7 +27,7 @@ def fill(template: str, **context: Any) -> str:
 def write(path: Path, text: str) -> Path:
     """Write so that a reader finds the old page or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         temporary.write_bytes(text.encode("utf-8", "replace"))
         temporary.replace(path)

@@ -185,11 +185,7 @@ def judge(
             faults.append(f"the pictures end at {clock.last_s:.2f} s of {declared_end_s:.2f} s")
     if failure:
         faults.append(f"reading stopped: {failure}")
-    if damaged:
-        faults.append(f"{damaged} damaged packet{'s' if damaged > 1 else ''} skipped")
-    if clock.dropped:
-        plural = "s" if clock.dropped > 1 else ""
-        faults.append(f"{clock.dropped} frame{plural} with a repeated or backward time stamp left out")
+    faults += counted(damaged, clock.dropped)
     if clock.wild:
         faults.append(f"{len(clock.wild)} wild time stamp{'s' if len(clock.wild) > 1 else ''} passed over")
     if clock.restarts:
@@ -197,3 +193,10 @@ def judge(
     return DecodeOutcome(
         len(clock.times_s), clock.last_s, complete, "; ".join(faults), clock.dropped, damaged
     )
+
+
+def counted(damaged: int, dropped: int) -> list[str]:
+    """What is said of packets that were skipped and frames that were left out, a clause each."""
+    packets = f"{damaged} damaged packet{'s' if damaged > 1 else ''} skipped"
+    frames = f"{dropped} frame{'s' if dropped > 1 else ''} with a repeated or backward time stamp left out"
+    return [clause for number, clause in ((damaged, packets), (dropped, frames)) if number]

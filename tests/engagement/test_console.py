@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from engagement.batch.status import VideoStatus
-from engagement.cli.console import below_common, print_statuses
+from engagement.cli.console import below_common, print_statuses, say_statuses
 
 FOLDER = "/recordings of this school/2026/autumn term/mathematics/class 8b/"
 
@@ -37,3 +39,14 @@ def test_no_path_is_folded_in_the_middle_of_a_word() -> None:
     assert "monday_third_lesson.mp4" in text
     assert "mathematics" not in text
     assert "is no video" in " ".join(text.split())
+
+
+def test_a_name_that_stands_before_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
+    in_full = Path("broken.mp4").absolute()
+    for named in (in_full, "broken.mp4"):
+        status = VideoStatus("broken.mp4", "broken", "failed", f"{named} is empty", "Copy it again.")
+        written = io.StringIO()
+        print_statuses(Console(file=written, width=200), [status])
+        assert "is empty" in written.getvalue() and str(in_full.parent) not in written.getvalue()
+        say_statuses(Console(quiet=True), [status])
+        assert capsys.readouterr().err == "broken.mp4: failed: is empty. Copy it again.\n"

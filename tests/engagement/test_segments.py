@@ -11,6 +11,7 @@ from engagement.records import FaceRecords
 from engagement.segments import join_segments
 from engagement.thumbnails import ThumbnailKeeper
 from engagement.types import TimeSpan, VideoInfo
+from engagement.video.clock import counted
 from engagement.video.reader import DecodeOutcome
 
 ENDS_EARLY = "the pictures end at 24.60 s of 63.00 s; 382 damaged packets skipped"
@@ -39,3 +40,23 @@ def test_what_no_range_with_pictures_knows_is_said_by_those_without() -> None:
     read = segment(TimeSpan(0.0, 31.0), range(0, 350, 5), DecodeOutcome(350, 34.9, True, ""))
     whole = join_segments([read, segment(TimeSpan(31.0, None), range(0), nothing)], 2.0)
     assert (whole.outcome.complete, whole.outcome.reason) == (False, "reading stopped: no key frame")
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (1, "reading stopped: Input/output error; up to 2 damaged packets skipped"),
+        (8, "reading stopped: Input/output error; up to 9 damaged packets skipped"),
+        (0, "reading stopped: Input/output error; 1 damaged packet skipped"),
+    ],
+)
+def test_what_several_ranges_lost_is_counted_together(second: int, said: str) -> None:
+    stopped = "reading stopped: Input/output error"
+    reasons = [stopped, *counted(second, 0)]
+    first = DecodeOutcome(350, 34.9, False, f"{stopped}; 1 damaged packet skipped", 0, 1)
+    outcomes = [first, DecodeOutcome(300, 61.0, False, "; ".join(reasons), 0, second)]
+    spans = [TimeSpan(0.0, 31.0), TimeSpan(31.0, None)]
+    whole = join_segments(
+        [segment(s, range(0, 350, 5), o) for s, o in zip(spans, outcomes, strict=True)], 2.0
+    )
+    assert whole.outcome.reason == said

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 
 from engagement.batch import results, work
 from engagement.batch.lock import LOCK
-from engagement.batch.results import RUN, committed
+from engagement.batch.results import INDEX, RUN, committed, write_json
 from engagement.errors import OutputError
 from engagement.provenance import differences
+from engagement.reports.templates import write as page
 from engagement.tracking.persons import PersonsConfig
 from tests import media
 from tests.sessions.runs import left_under_way
@@ -97,6 +99,9 @@ def test_how_videos_went_is_said_though_the_index_cannot_be_written(
     assert "the index of" in ended.err and "cannot be written" in ended.err
     assert "what happened" in ended.err and "failed" in ended.err
     assert [p.name for p in out.glob(".*")] == [LOCK]
+    quiet = engagement("analyze", bad, "-o", out, *FAST, "-q")
+    assert "the index of" in quiet.err
+    assert f"{bad}: failed: cannot be read as a video" in quiet.err
 
 
 def test_weights_are_what_is_in_them() -> None:
@@ -220,6 +225,23 @@ def test_an_output_folder_within_is_not_swept(tmp_path: Path) -> None:
         results.sweep(tmp_path)
         assert out.is_dir() and not ours.is_dir()
         ours.mkdir()
+
+
+@pytest.mark.parametrize(
+    "write", [lambda root: write_json(root / RUN, {}), lambda root: page(root / INDEX, "")]
+)
+def test_a_file_that_a_killed_command_was_writing_goes(
+    write: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "replace", lambda *_: sys.exit())
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(SystemExit):
+            write(tmp_path)
+    (tmp_path / ".notes.json").touch()
+    assert len(list(tmp_path.iterdir())) == 2
+    results.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".notes.json"]
 
 
 def test_what_the_new_result_lacks_goes(tmp_path: Path) -> None:
