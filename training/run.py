@@ -86,8 +86,10 @@ def leads(recipe: Recipe, limits: Limits) -> bool:
     return _trainer(recipe, limits).world_size == 1 or rank_zero_only.rank == 0
 
 
-#: The running mean of the weights has forgotten where it began after about so many of its spans. What earlier run.json lack.
-_SPANS, _BEFORE = 3, {"processes": 1, "other heads": []}
+#: The running mean of the weights has forgotten where it began after about so many of its spans.
+_SPANS = 3
+#: What earlier run.json lack; it was always so.
+_BEFORE = {"processes": 1, "other heads": []}
 
 
 def _nobody(_: str) -> None:
