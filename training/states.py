@@ -17,7 +17,7 @@ from engagement.types import FloatArray, IndexArray
 from training.cards import FOLDS
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
-from training.delivery import deliver
+from training.delivery import Trained, deliver
 from training.engagement_only import engagement_figures, engagement_only
 from training.frozen import HeadFit, apply_head, features_of, fit_head, install_head, require_varying
 from training.held_out import require_disjoint
@@ -140,9 +140,8 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
     licence = base.record.licence
     for own in reversed(tables):
         licence = licence_text(own.name, licence)
-    return deliver(
-        *(path, network, HEAD, base.chip, measured_on, origin, licence), unseen=unseen, base=base, say=say
-    )
+    trained = Trained(network, HEAD, base.chip, measured_on, origin, licence, unseen, base)
+    return deliver(path, trained, say=say)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
