@@ -11,7 +11,7 @@ from engagement.corrections.file import (
     NamesFile,
     Video,
     matching,
-    names_as_written,
+    read_names,
 )
 from engagement.corrections.mistakes import described, raise_mistakes
 from engagement.errors import ConfigError, OutputError
@@ -27,7 +27,7 @@ def names_written(root: Path) -> NamesFile:
         ConfigError: it cannot be read.
     """
     path = root / NAMES_FILE
-    return names_as_written(path) if path.is_file() else NamesFile(path)
+    return read_names(path) if path.is_file() else NamesFile(path)
 
 
 def names_of(root: Path) -> NamesFile:
