@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from engagement.drafts import drafted
 from engagement.errors import DataError, OutputError
 
 #: Folders of results under way; what a killed run leaves behind is removed by the next one.
@@ -227,13 +228,8 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     except UnicodeEncodeError:
         # Bytes of a file's name that are no UTF-8: as escapes they come back as they were.
         content = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    with drafted(path) as draft:
+        draft.write_bytes(content)
 
 
 def writable(root: Path, hint: str = "Choose another with -o.") -> None:

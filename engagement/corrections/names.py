@@ -14,6 +14,7 @@ from engagement.corrections.file import (
     read_names,
 )
 from engagement.corrections.mistakes import described, raise_mistakes
+from engagement.drafts import drafted
 from engagement.errors import ConfigError, OutputError
 
 #: Where an earlier names file goes when another takes its place.
@@ -102,9 +103,8 @@ def adopt(names: Path, root: Path) -> None:
             return
         if own.is_file() and own.read_bytes() != text:
             own.replace(root / EARLIER_NAMES)
-        temporary = root / f".{NAMES_FILE}.new"
-        temporary.write_bytes(text)
-        temporary.replace(own)
+        with drafted(own) as draft:
+            draft.write_bytes(text)
     except OSError as error:
         raise OutputError(f"{own} cannot be written ({error.strerror})") from error
 
