@@ -24,7 +24,6 @@ BACKGROUND = 30  # grey level of an empty canvas
 #: Tile sizes by the number of columns of a gallery on a canvas of 1280 x 720.
 TILES = {1: (640, 360), 2: (640, 360), 3: (426, 240), 4: (320, 180)}
 CANVAS = (1280, 720)
-CONDITIONS = ("plain", "dim", "compressed", "cropped")
 
 Span = tuple[float, float]
 
@@ -37,7 +36,7 @@ class Placement:
         person: index into the session's people.
         x, y: corner of the tile on the canvas, pixels; may lie outside.
         tile_wh: its size.
-        condition: how it is lit, coded or framed, one of CONDITIONS.
+        condition: how it is lit, coded or framed: plain, dim, compressed or cropped.
     """
 
     person: int

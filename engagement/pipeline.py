@@ -174,10 +174,6 @@ class Analyzer:
         Raises:
             VideoError: nothing of the video can be decoded.
         """
-        tracker = FaceTracker(self.config.tracking)
-        follower = FaceFollower(self.config.tracking.follow_s)
-        pictures = FrozenFaces()
-        clips = ClipScores(self.smoother, self.config.smoothing.gap_s, self.config.sampling.rate_hz)
         finder = FaceFinder(self.detector, self.config.search)
         describer = FaceDescriber(self.classifier, self.embed)
         with ExitStack() as stack:
@@ -198,12 +194,9 @@ class Analyzer:
             scans = stage("scan", finder.scan(watch.waiting(frames)))
             sightings = stage("find", finder.find(watch.waiting(scans)))
             described = stage("describe", describer.describe(watch.waiting(sightings)))
-            for item in watch.over(
-                "track", self._tracked(watch.waiting(described), tracker, follower, pictures, clips, segment)
-            ):
+            for item in watch.over("track", self._tracked(watch.waiting(described), segment)):
                 progress(item.sighting.frame.time_s, reader.info.duration_s)
             segment.info, segment.outcome = reader.info, reader.outcome  # what reading it all has shown
-        clips.finish(segment.records)
         return segment
 
     def finish(self, segment: Segment) -> SessionResult:
@@ -245,16 +238,12 @@ class Analyzer:
             seconds=segment.seconds,
         )
 
-    def _tracked(
-        self,
-        described: Iterable[Described],
-        tracker: FaceTracker,
-        follower: FaceFollower,
-        pictures: FrozenFaces,
-        clips: ClipScores,
-        segment: Segment,
-    ) -> Iterator[Described]:
+    def _tracked(self, described: Iterable[Described], segment: Segment) -> Iterator[Described]:
         """Put every face on a track and keep what is known of it; afterwards its picture is gone."""
+        tracker = FaceTracker(self.config.tracking)
+        follower = FaceFollower(self.config.tracking.follow_s)
+        pictures = FrozenFaces()
+        clips = ClipScores(self.smoother, self.config.smoothing.gap_s, self.config.sampling.rate_hz)
         for item in described:
             frame, faces = item.sighting.frame, item.sighting.faces
             sample = len(segment.times)
@@ -264,14 +253,14 @@ class Analyzer:
                 tracker.cut()
                 follower.cut()
                 segment.cuts.append(sample)
-            look = FaceLook(item.scores.identity, item.colours, item.quality)
-            tracks = tracker.update(faces, look)
+            tracks = tracker.update(faces, FaceLook(item.scores.identity, item.colours, item.quality))
             kept = np.flatnonzero(tracks >= 0)
             followed = follower.take(sample, frame, faces.boxes_xyxy[kept], tracks[kept])
             if len(followed):
                 segment.followed.append(followed)
-            for row in kept if within(frame.time_s, segment.span, self.config.sampling.rate_hz) else ():
-                self._sum_up(sample, item, int(row), int(tracks[row]), segment)
+            if within(frame.time_s, segment.span, self.config.sampling.rate_hz):
+                for row in kept.tolist():
+                    self._sum_up(sample, item, row, int(tracks[row]), segment)
             rows = segment.records.append(
                 sample,
                 faces.take(kept),
@@ -284,8 +273,10 @@ class Analyzer:
             valid = item.quality[kept] >= self.config.quality.min_quality
             clips.take(frame.time_s, item.chips[kept], tracks[kept], rows, valid, segment.records)
             yield item
+        clips.finish(segment.records)
 
     def _sum_up(self, sample: int, item: Described, row: int, track: int, segment: Segment) -> None:
+        """Add one face to what is kept of its track, and offer its picture as one to show."""
         frame, faces = item.sighting.frame, item.sighting.faces
         quality = float(item.quality[row])
         segment.summaries.setdefault(track, TrackSummary(track, len(segment.cuts))).add(

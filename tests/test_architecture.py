@@ -26,6 +26,7 @@ FOUNDATIONS = {
     "siblings",
     "spreadsheets",
     "given",
+    "drafts",
 }
 HEAVY = (
     "torch",

@@ -13,7 +13,7 @@ from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, SYNONYMS, LabelSet
 from engagement.weights.store import load_weights
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
-from training.delivery import deliver
+from training.delivery import Trained, deliver
 from training.evaluate import aligned
 from training.held_out import flattering, record_of, require_disjoint
 from training.initial import chip_of, initial_file, refuse_replacing
@@ -100,14 +100,9 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     path = run.out / "model.safetensors"
     bases = dict.fromkeys(filter(None, map(_licence_of, (recipe.init, *recipe.distil))))
     licence = licence_text(table.name, "; ".join(bases))
-    return deliver(
-        *(path, network, head, chip_of(recipe), measured_on, origin, licence),
-        base=before,
-        log=run.out / "log" / "metrics.csv",
-        gallery=run.gallery,
-        beware=beware,
-        say=say,
-    )
+    chip = chip_of(recipe)
+    trained = Trained(network, head, chip, measured_on, origin, licence, base=before, beware=beware)
+    return deliver(path, trained, log=run.out / "log" / "metrics.csv", gallery=run.gallery, say=say)
 
 
 def _continued(recipe: Recipe) -> Opened | None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, logit
 
-from engagement.types import FloatArray, TimeArray
+from engagement.types import FloatArray
+
+Floats = NDArray[np.float64]
 
 
 def fit_temperature(logits: FloatArray, target: FloatArray) -> float:
@@ -57,17 +60,22 @@ def fit_platt(logits: FloatArray, target: FloatArray) -> tuple[list[float], list
         there, absent = float(yes.sum()), float((~yes).sum())
         truth = np.where(yes, (there + 1) / (there + 2), 1 / (absent + 2))
         weight = np.where(yes, 0.5 / there, 0.5 / absent)
-
-        def loss(
-            v: TimeArray, x: TimeArray = x, truth: TimeArray = truth, weight: TimeArray = weight
-        ) -> float:
-            z = v[0] * x + v[1]
-            return float((weight * (np.logaddexp(0.0, z) - truth * z)).sum())
-
-        found = minimize(loss, np.array([1.0, 0.0]), bounds=[(0.0, 20.0), (-20.0, 20.0)], method="L-BFGS-B").x
+        found = minimize(
+            _platt_loss,
+            np.array([1.0, 0.0]),
+            (x, truth, weight),
+            bounds=[(0.0, 20.0), (-20.0, 20.0)],
+            method="L-BFGS-B",
+        ).x
         scales.append(float(found[0] / spread))
         biases.append(float(found[1] - found[0] * centre / spread))
     return scales, biases
+
+
+def _platt_loss(line: Floats, x: Floats, truth: Floats, weight: Floats) -> float:
+    """Weighted cross-entropy of answers (n,) under the logits scale * x + bias, ``line`` being (scale, bias)."""
+    z = line[0] * x + line[1]
+    return float((weight * (np.logaddexp(0.0, z) - truth * z)).sum())
 
 
 def as_often(balanced: FloatArray, often: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ precision), not to the network that training held in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +30,11 @@ from training.samples import SampleTable
 Say = Callable[[str], None]
 
 
-def deliver(
-    path: Path,
-    network: FaceStateNet,
-    head: str,
-    chip: ChipSpec,
-    measured_on: Mapping[str, SampleTable],
-    origin: Mapping[str, Any],
-    licence: str,
-    *,
-    unseen: FloatArray | None = None,
-    base: Opened | None = None,
-    log: Path | None = None,
-    gallery: bool = False,
-    beware: Sequence[str] = (),
-    say: Say = lambda _: None,
-) -> dict[str, Any]:
-    """Write the weight file, and beside it ``metrics.json``, ``cost.json``, ``model_card.md`` (and ``.json``)
-    and ``report.html``.
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A network that was trained, and what is to be known of it.
 
-    Args:
-        path: of the weight file.
+    Attributes:
         network: in memory; what is written is half precision.
         head: the head that was trained.
         chip: geometry and normalisation it was trained with.
@@ -59,41 +44,53 @@ def deliver(
         unseen: logits of the calibrating table's n faces, (n, classes), where the network learned from them: by heads
             that did not. Its figures are then about those.
         base: where the network's other heads come from, with their calibration and figures.
-        log: figures of each epoch, where there were any; a folder may hold those of an earlier run.
         beware: why figures of the calibrating table may be too good; kept with them.
+    """
+
+    network: FaceStateNet
+    head: str
+    chip: ChipSpec
+    measured_on: Mapping[str, SampleTable]
+    origin: Mapping[str, Any]
+    licence: str
+    unseen: FloatArray | None = None
+    base: Opened | None = None
+    beware: Sequence[str] = ()
+
+
+def deliver(
+    path: Path, trained: Trained, *, log: Path | None = None, gallery: bool = False, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """Write the weight file, and beside it ``metrics.json``, ``cost.json``, ``model_card.md`` (and ``.json``)
+    and ``report.html``.
+
+    Args:
+        path: of the weight file.
+        trained: what is written.
+        log: figures of each epoch, where there were any; a folder may hold those of an earlier run.
         gallery: show misclassified faces on the page: pictures of people on a disk.
         say: gets one line.
 
     Returns:
         the figures of the head: split -> figures.
     """
-    calibrations = kept(base.record.calibration, network.spec, head) if base else {}
-    metrics = kept(base.record.metrics, network.spec, head) if base else {}
+    head, base, spec = trained.head, trained.base, trained.network.spec
+    calibrations = kept(base.record.calibration, spec, head) if base else {}
+    metrics = kept(base.record.metrics, spec, head) if base else {}
     # A file that is not ready must not look like one that is.
     draft = path.with_name(path.stem + ".draft.safetensors")
     try:
-        export(draft, network, chip, calibrations, metrics, origin, licence)
-        halved = open_network(str(draft))
-        calibrating, validation = next(iter(measured_on.items()))
-        logits = predict(halved.network, validation, chip)[head] if unseen is None else unseen
-        calibrations[head] = calibration_of(logits, validation)
-        export(draft, halved.network, chip, calibrations, metrics, origin, licence)
-        halved = open_network(str(draft))
-        known = calibrate(logits, halved.head(head).labels, calibrations[head])
-        often = calibrations[head].get("often")
-        shares = None if often is None else np.asarray(often, np.float32)
-        outcomes = {calibrating: Outcome(validation, known, shares)} | {
-            split: Outcome.of(halved, head, table)
-            for split, table in measured_on.items()
-            if split != calibrating
-        }
-        found = {split: outcome.figures(DRAWS) for split, outcome in outcomes.items()}
-        if beware:
-            found[calibrating]["beware"] = [*beware, *found[calibrating].get("beware", ())]
+        halved, outcomes = _measured(draft, trained, calibrations, metrics)
     finally:
         draft.unlink(missing_ok=True)
+    found = {split: outcome.figures(DRAWS) for split, outcome in outcomes.items()}
+    if trained.beware:
+        calibrating = found[next(iter(trained.measured_on))]
+        calibrating["beware"] = [*trained.beware, *calibrating.get("beware", ())]
     metrics[head] = plain(found)
-    digest = export(path, halved.network, chip, calibrations, metrics, origin, licence)
+    digest = export(
+        path, halved.network, trained.chip, calibrations, metrics, trained.origin, trained.licence
+    )
     folder, written = path.parent, open_network(str(path))
     spent = cost(written)
     if written.head(head).labels.kind == "exclusive":
@@ -103,7 +100,7 @@ def deliver(
     (folder / "metrics.json").write_text(to_json(metrics[head]), encoding="utf-8")
     (folder / "cost.json").write_text(to_json(spent), encoding="utf-8")
     write_card(folder / "model_card.md", written.record, path.name, digest, spent)
-    recipe = origin.get("recipe")
+    recipe = trained.origin.get("recipe")
     write_report(
         folder / "report.html",
         written,
@@ -116,3 +113,33 @@ def deliver(
     )
     say(f"{path} written, sha256 {digest[:12]}…; report.html beside it shows its figures")
     return metrics[head]
+
+
+def _measured(
+    draft: Path, trained: Trained, calibrations: dict[str, Any], metrics: Mapping[str, Any]
+) -> tuple[Opened, dict[str, Outcome]]:
+    """The network as a file has it, and what it says of each split's faces.
+
+    Args:
+        draft: place of that file.
+        calibrations: by head; gets that of the trained one.
+        metrics: by head.
+    """
+    head, chip, origin, licence = trained.head, trained.chip, trained.origin, trained.licence
+    export(draft, trained.network, chip, calibrations, metrics, origin, licence)
+    halved = open_network(str(draft))
+    calibrating, *others = trained.measured_on
+    validation = trained.measured_on[calibrating]
+    logits = trained.unseen
+    if logits is None:
+        logits = predict(halved.network, validation, chip)[head]
+    calibrations[head] = calibration_of(logits, validation)
+    export(draft, halved.network, chip, calibrations, metrics, origin, licence)
+    halved = open_network(str(draft))
+    known = calibrate(logits, halved.head(head).labels, calibrations[head])
+    often = calibrations[head].get("often")
+    shares = None if often is None else np.asarray(often, np.float32)
+    outcomes = {calibrating: Outcome(validation, known, shares)}
+    return halved, outcomes | {
+        split: Outcome.of(halved, head, trained.measured_on[split]) for split in others
+    }

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from engagement.classification.ensemble import KIND, averaged
 from engagement.errors import ConfigError
 from engagement.labels import LabelSet
-from engagement.types import FloatArray, TimeArray
+from engagement.types import FloatArray
 from engagement.weights.store import WeightRecord, save_weights
 from training.calibration import fit_temperature
 from training.cards import data_names, write_card
@@ -147,7 +148,7 @@ def _beware(members: Sequence[Opened], head: str, data: str, found: Mapping[str,
     return list(dict.fromkeys(why for each in (*told, found) for why in each.get("beware", ())))
 
 
-def fit_shares(parts: Sequence[FloatArray], target: FloatArray) -> TimeArray:
+def fit_shares(parts: Sequence[FloatArray], target: FloatArray) -> NDArray[np.float64]:
     """Shares of the members that minimise the cross-entropy of their mean, with a weak prior for equal ones.
 
     The problem is convex.
@@ -161,7 +162,7 @@ def fit_shares(parts: Sequence[FloatArray], target: FloatArray) -> TimeArray:
     """
     stack = np.stack(parts).astype(np.float64)  # (members, n, classes)
 
-    def loss(shares: TimeArray) -> tuple[float, TimeArray]:
+    def loss(shares: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         mean = np.tensordot(shares, stack, 1) + _TINY
         prior = _PRIOR / len(target)
         gradient = -(target / mean * stack).sum(axis=2).mean(axis=1) - prior / (shares + _TINY)
@@ -226,7 +227,7 @@ def _record(
     run: EnsembleRun,
     members: Sequence[Opened],
     labels: LabelSet,
-    shares: TimeArray,
+    shares: NDArray[np.float64],
     temperature: float,
     metrics: Mapping[str, Any] | None = None,
 ) -> WeightRecord:

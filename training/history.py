@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from engagement.drafts import drafted
 from training.lightning import Callback, pl
 
 
@@ -52,12 +53,10 @@ class History(Callback):
         self.file.parent.mkdir(parents=True, exist_ok=True)
         # Rows from before a run was resumed may have other figures: the learning rate goes with --tensorboard.
         names = list(dict.fromkeys(name for each in self.rows for name in each))
-        draft = self.file.with_suffix(".part")
-        with draft.open("w", newline="", encoding="utf-8") as file:
+        with drafted(self.file) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names, restval="")
             writer.writeheader()
             writer.writerows(self.rows)
-        draft.replace(self.file)
         text = ", ".join(
             f"{k.removeprefix('val_')} {v:.4f}" for k, v in figures.items() if k.startswith("val_")
         )

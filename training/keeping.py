@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engagement.drafts import drafted
 from engagement.types import FloatArray
 from training.samples import SampleTable
 
@@ -48,11 +48,6 @@ def kept_as_they_are(path: Path, make: Callable[[], Arrays]) -> Arrays:
         path.unlink(missing_ok=True)
     made: dict[str, Any] = dict(make())
     # Tasks of a cluster may make the same file at the same time.
-    draft = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with draft.open("wb") as file:
-            np.savez(file, **made)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with drafted(path) as draft, draft.open("wb") as file:
+        np.savez(file, **made)
     return made

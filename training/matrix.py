@@ -13,6 +13,7 @@ from typing import Any
 
 from engagement import __version__
 from engagement.classification.backbones import BACKBONES as KNOWN_BACKBONES
+from engagement.drafts import drafted
 from engagement.errors import ConfigError, DataError, EngagementError
 from training.augment import POLICIES
 from training.base import BaseRun, recorded, require_trainable, train_base
@@ -258,9 +259,8 @@ def _train(run: MatrixRun, cell: Cell, before_s: float, say: Say) -> dict[str, A
 
     def keep() -> None:
         found["seconds"] = before_s + time.monotonic() - start
-        draft = folder / "cell.part"
-        draft.write_text(to_json(found), encoding="utf-8")
-        draft.replace(folder / "cell.json")
+        with drafted(folder / "cell.json") as draft:
+            draft.write_text(to_json(found), encoding="utf-8")
 
     def told(text: str) -> None:
         keep()  # once an epoch at least: a killed cell must not forget its time

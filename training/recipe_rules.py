@@ -78,13 +78,30 @@ def _ranges(r: Recipe) -> Iterable[str]:
 
 
 def _contradictions(r: Recipe) -> Iterable[str]:
+    yield from _of_backbone(r)
+    yield from _of_teachers(r)
+    if r.sampling == "balanced" and r.balance:
+        yield f"sampling 'balanced' and balance {r.balance} favour rare classes twice: set balance = 0"
+    if r.sam and r.precision == "16-mixed":
+        yield "sam does not go with precision '16-mixed', whose loss scaling takes one gradient: use bf16-mixed"
+    yield from _of_freezing(r)
+    if r.optimizer == "sgd" and r.nesterov and not r.momentum:
+        yield "nesterov needs a momentum above 0"
+
+
+def _of_backbone(r: Recipe) -> Iterable[str]:
     from engagement.classification.backbones import BACKBONES
 
     made = BACKBONES.get(r.backbone)
-    if made and made.size and r.size != made.size:
+    if made is None:
+        return  # said by `_names`
+    if made.size and r.size != made.size:
         yield f"size {r.size} does not fit the backbone '{r.backbone}', which is made for {made.size} px"
-    if made and r.init == "hub" and not made.hub:
+    if r.init == "hub" and not made.hub:
         yield f"init 'hub' has no weights for the backbone '{r.backbone}'"
+
+
+def _of_teachers(r: Recipe) -> Iterable[str]:
     if r.imitate and not r.teacher:
         yield f"imitate {r.imitate} wants a teacher (--set teacher=FILE)"
     if r.teacher and not r.imitate:
@@ -96,17 +113,17 @@ def _contradictions(r: Recipe) -> Iterable[str]:
     policy = POLICIES.get(r.augmentation)
     if r.imitate and policy and (policy.mixup or policy.cutmix):
         yield f"augmentation '{r.augmentation}' mixes faces, of which imitate {r.imitate} wants one at a time"
-    if r.sampling == "balanced" and r.balance:
-        yield f"sampling 'balanced' and balance {r.balance} favour rare classes twice: set balance = 0"
-    if r.sam and r.precision == "16-mixed":
-        yield "sam does not go with precision '16-mixed', whose loss scaling takes one gradient: use bf16-mixed"
-    if r.mode == "feature_extraction" and r.freeze and not r.unfreeze_epoch:
-        yield f"freeze {r.freeze} says nothing in mode 'feature_extraction' without unfreeze_epoch"
-    if r.unfreeze_epoch and r.mode == "finetune" and not r.freeze:
+
+
+def _of_freezing(r: Recipe) -> Iterable[str]:
+    extraction = r.mode == "feature_extraction"
+    if not r.unfreeze_epoch:
+        if extraction and r.freeze:
+            yield f"freeze {r.freeze} says nothing in mode 'feature_extraction' without unfreeze_epoch"
+        return
+    if r.mode == "finetune" and not r.freeze:
         yield f"unfreeze_epoch {r.unfreeze_epoch} finds nothing frozen: set freeze, or mode 'feature_extraction'"
-    if r.unfreeze_epoch and r.mode == "feature_extraction" and r.freeze == -1:
+    if extraction and r.freeze == -1:
         yield f"unfreeze_epoch {r.unfreeze_epoch} frees nothing, because freeze -1 keeps all stages frozen"
-    if r.unfreeze_epoch and r.unfreeze_epoch >= r.epochs:
+    if r.unfreeze_epoch >= r.epochs:
         yield f"unfreeze_epoch {r.unfreeze_epoch} is not reached in {r.epochs} epochs"
-    if r.optimizer == "sgd" and r.nesterov and not r.momentum:
-        yield "nesterov needs a momentum above 0"

@@ -86,8 +86,10 @@ def leads(recipe: Recipe, limits: Limits) -> bool:
     return _trainer(recipe, limits).world_size == 1 or rank_zero_only.rank == 0
 
 
-#: The running mean of the weights has forgotten where it began after about so many of its spans. What earlier run.json lack.
-_SPANS, _BEFORE = 3, {"processes": 1, "other heads": []}
+#: The running mean of the weights has forgotten where it began after about so many of its spans.
+_SPANS = 3
+#: What earlier run.json lack; it was always so.
+_BEFORE = {"processes": 1, "other heads": []}
 
 
 def _nobody(_: str) -> None:
@@ -194,22 +196,13 @@ def train_network(
     best = Checkpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
     # save_last would follow the best epochs only; a resumed run needs every one.
     latest = Checkpoint(folder, "last", enable_version_counter=False)
-    callbacks: list[Callback] = [
+    callbacks = [
         best,
         latest,
         _Epochs(sampler),
         History(folder / "log" / "metrics.csv", say),
+        *_asked_for(recipe, limits, steps, len(batches), say),
     ]
-    if recipe.ema:
-        # Not from the first step (counted from 0): the mean would carry the initial weights along. But within the
-        # first epoch, or it would be them that are measured at its end. Trials end sooner.
-        start = min(len(batches) - 1, steps // 2)
-        _tell_of_a_lag(recipe.ema, steps, limits, say)
-        callbacks.append(EMAWeightAveraging(decay=recipe.ema, update_starting_at_step=start))
-    if recipe.patience:
-        callbacks.append(Patience("val_score", mode="max", patience=recipe.patience))
-    if limits.tensorboard:
-        callbacks.append(LearningRateMonitor())
     held_out = measuring_batches(ChipDataset(validation, chip), processes, loaders, again=True)
     module.train()  # frozen stages go back to evaluation mode at each epoch's start
     with warnings.catch_warnings():
@@ -220,6 +213,24 @@ def train_network(
     chosen = folder / "best.ckpt"
     module.load_state_dict(best_epoch(chosen))
     return module.network.eval().cpu(), chosen
+
+
+def _asked_for(
+    recipe: Recipe, limits: Limits, steps: int, per_epoch: int, say: Callable[[str], None]
+) -> list[Callback]:
+    """What a recipe and the limits add to every training: a running mean, an early end, a log of the rates."""
+    callbacks: list[Callback] = []
+    if recipe.ema:
+        # Not from the first step (counted from 0): the mean would carry the initial weights along. But within the
+        # first epoch, or it would be them that are measured at its end. Trials end sooner.
+        start = min(per_epoch - 1, steps // 2)
+        _tell_of_a_lag(recipe.ema, steps, limits, say)
+        callbacks.append(EMAWeightAveraging(decay=recipe.ema, update_starting_at_step=start))
+    if recipe.patience:
+        callbacks.append(Patience("val_score", mode="max", patience=recipe.patience))
+    if limits.tensorboard:
+        callbacks.append(LearningRateMonitor())
+    return callbacks
 
 
 def _tell_of_a_lag(ema: float, steps: int, limits: Limits, say: Callable[[str], None]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engagement.drafts import drafted
 from engagement.errors import ConfigError, DataError
 
 
@@ -55,9 +56,8 @@ def enter(
         if not resume:
             for name in ("last.ckpt", "best.ckpt"):
                 (folder / name).unlink(missing_ok=True)
-        draft = path.with_suffix(".part")  # other processes may be reading the record
-        draft.write_text(json.dumps(asked, indent=1), encoding="utf-8")
-        draft.replace(path)
+        with drafted(path) as draft:  # other processes may be reading the record
+            draft.write_text(json.dumps(asked, indent=1), encoding="utf-8")
     return last if resume and last.is_file() else None
 
 

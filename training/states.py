@@ -17,7 +17,7 @@ from engagement.types import FloatArray, IndexArray
 from training.cards import FOLDS
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
-from training.delivery import deliver
+from training.delivery import Trained, deliver
 from training.engagement_only import engagement_figures, engagement_only
 from training.frozen import HeadFit, apply_head, features_of, fit_head, install_head, require_varying
 from training.held_out import require_disjoint
@@ -83,20 +83,13 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
     """
     refuse_replacing(run.out / "model.safetensors", run.base)
     base = open_network(run.base)
-    table = prepared(run.data, run.limit, run.skip_bad, say)
-    if table.labels != LEARNER_STATES:
-        raise DataError(
-            f"'{run.data}' is labelled with {table.labels.name}, not with learner states "
-            f"({', '.join(LEARNER_STATES.classes)})",
-            "Give DAiSEE: its official folder, or FOLDER:daisee.",
-        )
-    require_disjoint(table)
-    fit = HeadFit(hidden=run.hidden, weight_decay=run.weight_decay, seed=run.seed)
+    table = _labelled(run, say)
     train = table.rows(np.flatnonzero(np.isin(table.split, run.fit_splits)))
     if not len(train):
         raise DataError(
             f"'{table.name}' has no faces in {' and '.join(run.fit_splits)}", "Give DAiSEE whole."
         )
+    fit = HeadFit(hidden=run.hidden, weight_decay=run.weight_decay, seed=run.seed)
     stages = STAGES.get(base.network.spec.backbone, ()) if run.stages is None else run.stages
     spec = HeadSpec(LEARNER_STATES, fit.units, stages, run.grid)
     network = with_head(base, HEAD, spec)
@@ -140,9 +133,21 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
     licence = base.record.licence
     for own in reversed(tables):
         licence = licence_text(own.name, licence)
-    return deliver(
-        *(path, network, HEAD, base.chip, measured_on, origin, licence), unseen=unseen, base=base, say=say
-    )
+    trained = Trained(network, HEAD, base.chip, measured_on, origin, licence, unseen, base)
+    return deliver(path, trained, say=say)
+
+
+def _labelled(run: StatesRun, say: Say) -> SampleTable:
+    """All faces of the run's data; DataError where they show no learner states, or a person stands in two splits."""
+    table = prepared(run.data, run.limit, run.skip_bad, say)
+    if table.labels != LEARNER_STATES:
+        raise DataError(
+            f"'{run.data}' is labelled with {table.labels.name}, not with learner states "
+            f"({', '.join(LEARNER_STATES.classes)})",
+            "Give DAiSEE: its official folder, or FOLDER:daisee.",
+        )
+    require_disjoint(table)
+    return table
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,13 +15,13 @@ import numpy as np
 from engagement.errors import ConfigError, EngagementError, WeightsError
 from engagement.provenance import learned_from_scores_of
 from engagement.smoothing import SmoothingConfig
-from engagement.weights.store import load_weights
+from engagement.weights.store import LoadedWeights, load_weights
 from temporal import SMOOTHERS, build_smoother
 from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig
 from temporal.hmm import HmmSmoother
-from training.frame_outputs import load_frame_model, pool
+from training.frame_outputs import FrameModel, load_frame_model, pool
 from training.metrics import interval
 from training.plain import to_json
 from training.temporal import read_material
@@ -71,63 +71,39 @@ def evaluate_temporal(
         if needed and kind in weights
     }
     model = load_frame_model(frame_weights)
-    frame = load_weights(str(frame_weights), "face_state")
-    for kind, loaded in networks.items():
-        if not learned_from_scores_of(loaded, [frame]):
-            made_for = loaded.record.origin.get("frame_weights_sha256")
-            raise WeightsError(
-                f"{kind} '{loaded.name}' was trained for another frame model (sha256 {str(made_for)[:12]}), "
-                f"not for '{model.opened.name}' ({model.opened.sha256[:12]})",
-                "Give its own with --frame-weights, or train it again.",
-            )
+    _require_made_for(model, load_weights(str(frame_weights), "face_state"), networks)
     for text in model.beware:
         say(f"warning: {text}")
     _, validate = read_material(model, Path(data), None, folder, limit, say)
     # As in training with its default seed: the box has the windows that networks of that seed correct.
-    runs = validation_runs(validate, SCHEDULES["lstm"].validation_runs, 1)
-    window_s, state_window_s = choose_windows(runs)
-    usual = SmoothingConfig()
-    smoothers: dict[str, TemporalSmoother] = {
-        "none": build_smoother("none"),
-        "box": BoxSmoother(usual.window_s, usual.state_window_s),
-    }
-    if (window_s, state_window_s) != (usual.window_s, usual.state_window_s):
-        smoothers["box, chosen"] = BoxSmoother(window_s, state_window_s)
-    smoothers["hmm"] = HmmSmoother(usual.hold_s, usual.state_hold_s)
-    hold_s = choose_hmm(validate, SCHEDULES["lstm"].validation_runs, 1)
-    if hold_s != (usual.hold_s, usual.state_hold_s):
-        smoothers["hmm, chosen"] = HmmSmoother(*hold_s)
-    files: dict[str, Any] = {}
+    count = SCHEDULES["lstm"].validation_runs
+    window_s = choose_windows(validation_runs(validate, count, 1))
+    hold_s = choose_hmm(validate, count, 1)
     for kind, loaded in networks.items():
         own = loaded.record.network["box_s"], loaded.record.network["state_box_s"]
-        if own != (window_s, state_window_s):
+        if own != window_s:
             say(
-                f"warning: {kind} corrects boxes of {own[0]} and {own[1]} s, not of {window_s} and {state_window_s} s"
+                f"warning: {kind} corrects boxes of {own[0]} and {own[1]} s, not of {window_s[0]} and {window_s[1]} s"
             )
-        smoothers[kind] = build_smoother(kind, (loaded.record.network, loaded.tensors))
-        files[kind] = {"sha256": loaded.sha256, "network": dict(loaded.record.network)}
+    smoothers = _smoothers(networks, window_s, hold_s)
 
     def read(name: str) -> Pool:
         return pool(model, Path(data), name, "test", folder, Conv3dConfig().chip_px, limit, say)
 
-    test = Material(read("rafdb"), read("daisee"), read("wacv2016"))
-    assert test.ordered is not None
-    tasks = {
-        "made": held_out_runs(test, sequences, TEST_SEED),
-        "shifted": held_out_runs(test, sequences, TEST_SEED + 1, shifted=True),
-        "steady": held_out_runs(test, sequences, TEST_SEED + 2, steady=True),
-        "steady_shifted": held_out_runs(test, sequences, TEST_SEED + 3, shifted=True, steady=True),
-        "wacv2016": ordered_runs(test.ordered),
-    }
+    tasks = _tasks(Material(read("rafdb"), read("daisee"), read("wacv2016")), sequences)
+    usual = SmoothingConfig()
     result = {
         "frame_weights": {
             "name": model.opened.name,
             "sha256": model.opened.sha256,
             "learned": [faces for known in model.learned.values() for faces in known],
         },
-        "weights": files,
+        "weights": {
+            kind: {"sha256": loaded.sha256, "network": dict(loaded.record.network)}
+            for kind, loaded in networks.items()
+        },
         "box_s": [usual.window_s, usual.state_window_s],
-        "chosen_s": [window_s, state_window_s],
+        "chosen_s": list(window_s),
         "hmm_s": [usual.hold_s, usual.state_hold_s],
         "hmm_chosen_s": list(hold_s),
         "sequences": sequences,
@@ -140,6 +116,54 @@ def evaluate_temporal(
         docs.parent.mkdir(parents=True, exist_ok=True)
         docs.write_text(report(result), encoding="utf-8")
     return result
+
+
+def _require_made_for(model: FrameModel, frame: LoadedWeights, networks: Mapping[str, LoadedWeights]) -> None:
+    """Raise WeightsError where a smoother's network was trained for another frame model."""
+    for kind, loaded in networks.items():
+        if not learned_from_scores_of(loaded, [frame]):
+            made_for = loaded.record.origin.get("frame_weights_sha256")
+            raise WeightsError(
+                f"{kind} '{loaded.name}' was trained for another frame model (sha256 {str(made_for)[:12]}), "
+                f"not for '{model.opened.name}' ({model.opened.sha256[:12]})",
+                "Give its own with --frame-weights, or train it again.",
+            )
+
+
+def _smoothers(
+    networks: Mapping[str, LoadedWeights], window_s: tuple[float, float], hold_s: tuple[float, float]
+) -> dict[str, TemporalSmoother]:
+    """Those to compare, in order of simplicity.
+
+    Args:
+        window_s, hold_s: what validation chose for the box and the HMM (expressions, states), seconds; shown beside
+            the usual ones where it differs.
+    """
+    usual = SmoothingConfig()
+    smoothers: dict[str, TemporalSmoother] = {
+        "none": build_smoother("none"),
+        "box": BoxSmoother(usual.window_s, usual.state_window_s),
+    }
+    if window_s != (usual.window_s, usual.state_window_s):
+        smoothers["box, chosen"] = BoxSmoother(*window_s)
+    smoothers["hmm"] = HmmSmoother(usual.hold_s, usual.state_hold_s)
+    if hold_s != (usual.hold_s, usual.state_hold_s):
+        smoothers["hmm, chosen"] = HmmSmoother(*hold_s)
+    for kind, loaded in networks.items():
+        smoothers[kind] = build_smoother(kind, (loaded.record.network, loaded.tensors))
+    return smoothers
+
+
+def _tasks(test: Material, sequences: int) -> dict[str, list[LabelledRun]]:
+    """Name -> runs of test pictures and people: made up in four ways, and those of real people."""
+    assert test.ordered is not None
+    return {
+        "made": held_out_runs(test, sequences, TEST_SEED),
+        "shifted": held_out_runs(test, sequences, TEST_SEED + 1, shifted=True),
+        "steady": held_out_runs(test, sequences, TEST_SEED + 2, steady=True),
+        "steady_shifted": held_out_runs(test, sequences, TEST_SEED + 3, shifted=True, steady=True),
+        "wacv2016": ordered_runs(test.ordered),
+    }
 
 
 def compare(

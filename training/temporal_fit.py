@@ -178,15 +178,7 @@ def fit_network(
     windows = choose_windows(held_out)
     say(f"box windows by validation: {windows[0]} s for expressions, {windows[1]} s for states")
     pl.seed_everything(seed, verbose=False)
-    network: LstmNet | Conv3dNet
-    if kind == "lstm":
-        assert config is None or isinstance(config, LstmConfig)
-        lstm = replace(config or LstmConfig(), box_s=windows[0], state_box_s=windows[1])
-        network = LstmNet(lstm, schedule.dropout)
-    else:
-        assert config is None or isinstance(config, Conv3dConfig)
-        conv = replace(config or Conv3dConfig(), box_s=windows[0], state_box_s=windows[1])
-        network = Conv3dNet(conv, schedule.dropout)
+    network = _network(kind, config, windows, schedule.dropout)
     steps = schedule.steps if max_steps < 0 else min(max_steps, schedule.steps)
     epochs = max(1, round(steps / schedule.epoch_steps))
     per_epoch = max(1, steps // epochs)
@@ -230,3 +222,15 @@ def fit_network(
     for plain in (BoxSmoother(*windows), NoSmoother()):
         metrics[f"{plain.name}_val_score"] = round(overall(figures(judge(plain, held_out).total())), 4)
     return network, chosen, metrics
+
+
+def _network(
+    kind: Kind, config: LstmConfig | Conv3dConfig | None, windows_s: tuple[float, float], dropout: float
+) -> LstmNet | Conv3dNet:
+    """A fresh network that corrects boxes of these windows (expressions, states)."""
+    box_s, state_box_s = windows_s
+    if kind == "lstm":
+        assert config is None or isinstance(config, LstmConfig)
+        return LstmNet(replace(config or LstmConfig(), box_s=box_s, state_box_s=state_box_s), dropout)
+    assert config is None or isinstance(config, Conv3dConfig)
+    return Conv3dNet(replace(config or Conv3dConfig(), box_s=box_s, state_box_s=state_box_s), dropout)

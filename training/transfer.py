@@ -17,7 +17,7 @@ from engagement.labels import EXPRESSIONS, LabelSet
 from training.datasets.graded import thresholds
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
-from training.delivery import deliver
+from training.delivery import Trained, deliver
 from training.distillation import teacher_probabilities
 from training.frozen import HeadFit, features_of, fit_head, install_head, require_varying
 from training.held_out import (
@@ -258,19 +258,8 @@ def _train(
     }
     licence = licence_text(table.name, base.record.licence)
     log = run.out / "log" / "metrics.csv" if run.unfreeze else None
-    return deliver(
-        path,
-        network,
-        head,
-        base.chip,
-        measured_on,
-        origin,
-        licence,
-        base=base,
-        log=log,
-        beware=beware,
-        say=say,
-    )
+    trained = Trained(network, head, base.chip, measured_on, origin, licence, base=base, beware=beware)
+    return deliver(path, trained, log=log, say=say)
 
 
 def _taught(table: SampleTable, files: tuple[str, ...], say: Say) -> SampleTable:

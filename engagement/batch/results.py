@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from engagement.drafts import drafted, is_draft
 from engagement.errors import DataError, OutputError
 
 #: Folders of results under way; what a killed run leaves behind is removed by the next one.
@@ -19,8 +19,6 @@ UNDER_WAY = ".engagement-partial-"
 #: Within a folder of results: those that are being replaced.
 _BEFORE = f"{UNDER_WAY}before-"
 RIGHTS = "Check your rights and the space on the disk."
-#: Files under way, as :func:`write_json` and ``reports.templates.write`` call them.
-_FILE_UNDER_WAY = re.compile(r"\..+\.(json|html|js|md)\.[0-9a-f]{8}")
 SUMMARY, RUN, INDEX = "summary.json", "run.json", "index.html"
 
 
@@ -184,7 +182,7 @@ def sweep(root: Path) -> None:
             folders.remove(name)
             with suppress(OSError):
                 (_put_back if name.startswith(_BEFORE) else shutil.rmtree)(folder / name)
-        for name in filter(_FILE_UNDER_WAY.fullmatch, files):
+        for name in filter(is_draft, files):
             with suppress(OSError):
                 (folder / name).unlink()
 
@@ -233,13 +231,8 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     except UnicodeEncodeError:
         # Bytes of a file's name that are no UTF-8: as escapes they come back as they were.
         content = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    with drafted(path) as draft:
+        draft.write_bytes(content)
 
 
 def writable(root: Path, hint: str = "Choose another with -o.") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,37 @@ if TYPE_CHECKING:
     from engagement.config import AnalysisConfig
     from engagement.corrections.file import Video
     from engagement.video.discover import FoundVideo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the options of the command say; None where the user leaves the choice to the stage or the input."""
+
+    sample_rate: float | None
+    min_face: int | None
+    detector: str | None
+    detector_weights: str | None
+    scan_every: float | None
+    min_quality: float | None
+    temporal: str | None
+    temporal_weights: str | None
+    window: float | None
+    margin: float | None
+    identity: str | None
+    identity_weights: str | None
+    checkpoint: str | None
+    mirror: bool | None
+    backend: str | None
+    device: str
+    thumbnails: bool
+    min_presence: str | None
+    calibration: Path | None
+    workers: str | None
+    scheduler: str | None
+    split: str | None
+    resume: bool
+    quiet: bool
+    debug: bool
 
 
 @click.command()
@@ -104,8 +136,9 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     empty += ["--output"] * (not output) + ["INPUT"] * (not all(inputs))
     if empty:
         raise ConfigError(f"{empty[0]} is empty", "Perhaps a variable that it comes from is not set.")
-    crew = parse_crew(given["workers"], given["scheduler"])
-    config = _config(given)
+    asked = _Asked(**given)
+    crew = parse_crew(asked.workers, asked.scheduler)
+    config = _config(asked)
     from engagement.batch.inputs import find_videos
     from engagement.batch.places import is_url, local_path
     from engagement.batch.results import writable
@@ -121,14 +154,12 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     from engagement.batch.tasks import Setup
     from engagement.cli.console import ProgressReporter, say_statuses
 
-    calibrations = _calibrations(given["calibration"], videos, config, output)
-    setup = Setup(
-        output, config, given["device"], not given["resume"], calibrations=calibrations, known=known
-    )
-    reporter = ProgressReporter(len(videos), given["quiet"])
+    calibrations = _calibrations(asked.calibration, videos, config, output)
+    setup = Setup(output, config, asked.device, not asked.resume, calibrations=calibrations, known=known)
+    reporter = ProgressReporter(len(videos), asked.quiet)
 
     def on_error(trace: str) -> None:
-        if given["debug"]:
+        if asked.debug:
             click.echo(trace, err=True)
 
     try:
@@ -138,12 +169,12 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
         say_statuses(reporter.console, list(error.statuses))
         raise
     say_statuses(reporter.console, statuses)
-    _say_calibrated(statuses, output, given["quiet"])
-    _say_where(statuses, output, given["quiet"])
+    _say_calibrated(statuses, output, asked.quiet)
+    _say_where(statuses, output, asked.quiet)
     return 1 if any(s.status in ("failed", "partial") for s in statuses) else 0
 
 
-def _config(given: dict[str, Any]) -> AnalysisConfig:
+def _config(asked: _Asked) -> AnalysisConfig:
     from engagement.batch.options import split_seconds
     from engagement.classification.options import ClassifierConfig
     from engagement.config import resolve
@@ -157,54 +188,54 @@ def _config(given: dict[str, Any]) -> AnalysisConfig:
     from engagement.video import AUTO_BACKEND, BACKENDS
     from engagement.video.sampling import SamplingConfig
 
-    backend = given["backend"] or "auto"
+    backend = asked.backend or "auto"
     if backend not in ("auto", *BACKENDS):
         raise ConfigError(
             f"--backend '{backend}' is unknown", f"Choose auto ({AUTO_BACKEND}), {', '.join(BACKENDS)}."
         )
-    if given["detector"] is not None:
-        check_name(given["detector"])
-    temporal = given["temporal"]
-    if given["window"] is not None:
+    if asked.detector is not None:
+        check_name(asked.detector)
+    temporal = asked.temporal
+    if asked.window is not None:
         temporal = temporal or "box"
         if temporal != "box":
             raise ConfigError(
-                f"--window {given['window']:g} cannot be used with --temporal {temporal}",
+                f"--window {asked.window:g} cannot be used with --temporal {temporal}",
                 "Leave it out: only the box has a width that can be chosen.",
             )
     return resolve(
         {
-            "sampling": (SamplingConfig, {"rate_hz": given["sample_rate"]}),
-            "search": (SearchConfig, {"scan_every_s": given["scan_every"]}),
+            "sampling": (SamplingConfig, {"rate_hz": asked.sample_rate}),
+            "search": (SearchConfig, {"scan_every_s": asked.scan_every}),
             "detector": (
                 DetectorConfig,
-                {"name": given["detector"], "weights": _absolute(given["detector_weights"])},
+                {"name": asked.detector, "weights": _absolute(asked.detector_weights)},
             ),
-            "detection": (MtcnnConfig, {"min_face_px": given["min_face"]}),
-            "quality": (QualityConfig, {"min_quality": given["min_quality"]}),
+            "detection": (MtcnnConfig, {"min_face_px": asked.min_face}),
+            "quality": (QualityConfig, {"min_quality": asked.min_quality}),
             "smoothing": (
                 SmoothingConfig,
                 {
                     "method": temporal,
-                    "weights": _absolute(given["temporal_weights"]),
-                    "window_s": given["window"],
-                    "state_window_s": given["window"],
+                    "weights": _absolute(asked.temporal_weights),
+                    "window_s": asked.window,
+                    "state_window_s": asked.window,
                 },
             ),
-            "episodes": (EpisodesConfig, {"state_margin": given["margin"]}),
+            "episodes": (EpisodesConfig, {"state_margin": asked.margin}),
             "persons": (
                 PersonsConfig,
-                {"identity": given["identity"], "identity_weights": _absolute(given["identity_weights"])},
+                {"identity": asked.identity, "identity_weights": _absolute(asked.identity_weights)},
             ),
             "classifier": (
                 ClassifierConfig,
-                {"checkpoint": _absolute(given["checkpoint"]), "mirror": given["mirror"]},
+                {"checkpoint": _absolute(asked.checkpoint), "mirror": asked.mirror},
             ),
         },
         backend=backend,
-        thumbnails=given["thumbnails"],
-        split_s=split_seconds(given["split"]),
-        presence=parse_presence(given["min_presence"]) if given["min_presence"] else None,
+        thumbnails=asked.thumbnails,
+        split_s=split_seconds(asked.split),
+        presence=parse_presence(asked.min_presence) if asked.min_presence else None,
     )
 
 

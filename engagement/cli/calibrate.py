@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -63,7 +63,19 @@ _STATES = LEARNER_STATES.classes
     show_default=True,
     help="Open the page, or print its address only.",
 )
-def calibrate(output: Path, **given: Any) -> None:
+def calibrate(
+    output: Path,
+    moments: int,
+    states: tuple[str, ...],
+    persons: tuple[str, ...],
+    labels: Path | None,
+    listing: bool,
+    refit: bool,
+    prior: float | None,
+    session_prior: float | None,
+    port: int,
+    browser: bool,
+) -> None:
     """Label a few moments per person of OUTPUT (a folder that `engagement analyze` wrote), and fit to them.
 
     A page on this computer shows the moments that tell most: uncertain ones, spread over time. Say yes, no or
@@ -71,33 +83,36 @@ def calibrate(output: Path, **given: Any) -> None:
     into effect, and `engagement analyze --calibration` on the same video. Estimates are shifted for each person
     as a whole: when a person looks more or less so stays what the model says.
     """
-    if sum((given["listing"], given["refit"], given["labels"] is not None)) > 1:
+    ways = {"--list": listing, "--labels": labels is not None, "--refit": refit}
+    instead = [option for option, given in ways.items() if given]
+    if len(instead) > 1:
         raise ConfigError("--list, --labels and --refit exclude one another", "Give one of them.")
-    _refuse_idle(given)
+    if instead:
+        _refuse_idle(instead[0])
     from engagement.calibration.fit import PriorConfig
     from engagement.calibration.labels import listed, read_labels
     from engagement.calibration.moments import MomentsConfig
     from engagement.calibration.session import moments_of, open_sessions
 
-    chosen = {"person_sd": given["prior"], "session_sd": given["session_prior"]}
-    prior = {name: value for name, value in chosen.items() if value is not None}
-    PriorConfig(**prior)  # a wrong one is said before anything is labelled
-    config = MomentsConfig(given["moments"])
+    said = {"person_sd": prior, "session_sd": session_prior}
+    priors = {name: value for name, value in said.items() if value is not None}
+    PriorConfig(**priors)  # a wrong one is said before anything is labelled
+    config = MomentsConfig(moments)
     sessions = open_sessions(output, partial(click.echo, err=True))
-    states = [s for s in _STATES if s in given["states"]] or list(_STATES)
-    if given["labels"] is not None:
-        _store(sessions, read_labels(given["labels"], sessions), prior)
+    asked = [s for s in _STATES if s in states] or list(_STATES)
+    if labels is not None:
+        _store(sessions, read_labels(labels, sessions), priors)
         return
-    if given["refit"]:
-        _store(sessions, {s.folder: [] for s in sessions if s.earlier}, prior)
+    if refit:
+        _store(sessions, {s.folder: [] for s in sessions if s.earlier}, priors)
         return
-    wanted = _wanted(given["persons"], sessions)
+    wanted = _wanted(persons, sessions)
     found = [
-        (session, [m for m in moments_of(session, config, states) if not wanted or m.person in wanted])
+        (session, [m for m in moments_of(session, config, asked) if not wanted or m.person in wanted])
         for session in sessions
     ]
-    if given["listing"]:
-        click.echo(listed([(s, m) for s, moments in found for m in moments], states), nl=False)
+    if listing:
+        click.echo(listed([(s, m) for s, own in found for m in own], asked), nl=False)
         return
     found = [part for part in found if part[1]]
     if not found:
@@ -107,27 +122,27 @@ def calibrate(output: Path, **given: Any) -> None:
             + ("everybody is hidden" if hidden else "nobody has a usable picture"),
             "`engagement report --min-presence 0` shows everybody." if hidden else "Try another recording.",
         )
-    _store(sessions, _ask(found, states, given), prior)
+    _store(sessions, _ask(found, asked, port, browser), priors)
 
 
-def _refuse_idle(given: dict[str, Any]) -> None:
+def _refuse_idle(instead: str) -> None:
     """Options that choose moments mean nothing where no moment is chosen, nor those of a page or fit without one.
+
+    Args:
+        instead: --list, --labels or --refit, of which one is given.
 
     Raises:
         ConfigError: naming them.
     """
-    page = {"--port": "port", "--browser": "browser"}
-    if given["listing"]:
-        instead, named = "--list", {"--prior": "prior", "--session-prior": "session_prior", **page}
-    elif given["refit"] or given["labels"] is not None:
-        instead = "--refit" if given["refit"] else "--labels"
-        named = {"--moments": "moments", "--state": "states", "--person": "persons", **page}
+    if instead == "--list":
+        named = {"--prior": "prior", "--session-prior": "session_prior"}
     else:
-        return
+        named = {"--moments": "moments", "--state": "states", "--person": "persons"}
+    named |= {"--port": "port", "--browser": "browser"}
     source = click.get_current_context().get_parameter_source
     idle = [option for option, name in named.items() if source(name) is not ParameterSource.DEFAULT]
     if idle:
-        nothing = "nothing is fitted or shown" if given["listing"] else "nothing is asked"
+        nothing = "nothing is fitted or shown" if instead == "--list" else "nothing is asked"
         raise ConfigError(
             f"{', '.join(idle)} cannot be used with {instead}: {nothing}",
             f"Leave out {' and '.join(idle)}, or {instead}.",
@@ -153,7 +168,7 @@ def _wanted(persons: tuple[str, ...], sessions: list[Session]) -> set[str]:
 
 
 def _ask(
-    found: list[tuple[Session, list[Moment]]], states: list[str], given: dict[str, Any]
+    found: list[tuple[Session, list[Moment]]], states: list[str], port: int, browser: bool
 ) -> dict[Path, list[Answer]]:
     """Show the page until it is done."""
     import threading
@@ -172,9 +187,9 @@ def _ask(
         if reason:
             click.echo(f"{session.video}: no pictures, {reason}", err=True)
         shown.append((session, moments, pictures, reason))
-    server = LabelServer(shown, states, given["port"])
+    server = LabelServer(shown, states, port)
     click.echo(f"Label the moments at {server.url} (Ctrl-C ends, and keeps what was answered)")
-    if given["browser"]:
+    if browser:
         # In a thread: one for the terminal returns when it is left, and waits for a page that is not yet served.
         threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     try:

@@ -82,14 +82,14 @@ def _write_again(
     """
     from engagement.batch.results import require_results
     from engagement.corrections.calibrated import described
-    from engagement.corrections.file import names_as_written
+    from engagement.corrections.file import read_names
     from engagement.corrections.folder import correct_folder
     from engagement.corrections.names import adopt, names_written
     from engagement.reports.render import render_index, write_assets
     from engagement.reports.theme import count
 
     folders = require_results(output, click.echo)
-    plans = _plans(names_as_written(names) if names else names_written(output), folders, output)
+    plans = _plans(read_names(names) if names else names_written(output), folders, output)
     calibrations = _calibrations(calibration, plans, output)
     if names:
         adopt(names, output)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from engagement.corrections.mistakes import Mistake, raise_mistakes, shortened, with_causes
+from engagement.corrections.mistakes import Mistake, shortened, with_causes
 from engagement.corrections.notation import ID as _ID
 from engagement.corrections.notation import order, person_id, seconds
 from engagement.corrections.text import text_of
@@ -156,25 +156,14 @@ class NamesFile:
         return self.lines_of(list({v.relative: v for v in (*known, video)}.values()))[0][video]
 
 
-def names_as_written(path: Path) -> NamesFile:
-    """Read a names file of which some lines may not be understood.
+def read_names(path: Path) -> NamesFile:
+    """Read a names file; lines that are not understood are its ``unread``.
 
     Raises:
         ConfigError: it cannot be read.
     """
     sections, mistakes = parse(text_of(path))
     return NamesFile(path, tuple(sections), tuple(mistakes))
-
-
-def read_names(path: Path) -> NamesFile:
-    """Read a names file.
-
-    Raises:
-        ConfigError: it cannot be read, or lines are not understood; all of them are named.
-    """
-    names = names_as_written(path)
-    raise_mistakes(path, names.unread)
-    return names
 
 
 def parse(text: str) -> tuple[list[Section], list[Mistake]]:

@@ -11,9 +11,10 @@ from engagement.corrections.file import (
     NamesFile,
     Video,
     matching,
-    names_as_written,
+    read_names,
 )
 from engagement.corrections.mistakes import described, raise_mistakes
+from engagement.drafts import drafted
 from engagement.errors import ConfigError, OutputError
 
 #: Where an earlier names file goes when another takes its place.
@@ -27,7 +28,7 @@ def names_written(root: Path) -> NamesFile:
         ConfigError: it cannot be read.
     """
     path = root / NAMES_FILE
-    return names_as_written(path) if path.is_file() else NamesFile(path)
+    return read_names(path) if path.is_file() else NamesFile(path)
 
 
 def names_of(root: Path) -> NamesFile:
@@ -102,9 +103,8 @@ def adopt(names: Path, root: Path) -> None:
             return
         if own.is_file() and own.read_bytes() != text:
             own.replace(root / EARLIER_NAMES)
-        temporary = root / f".{NAMES_FILE}.new"
-        temporary.write_bytes(text)
-        temporary.replace(own)
+        with drafted(own) as draft:
+            draft.write_bytes(text)
     except OSError as error:
         raise OutputError(f"{own} cannot be written ({error.strerror})") from error
 

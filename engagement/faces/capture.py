@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engagement.drafts import drafted
 from engagement.errors import ConfigError, OutputError
 from engagement.faces.chips import cut_chips
 from engagement.faces.detector import FaceDetector
@@ -337,17 +337,14 @@ def _write_picture(path: Path, rgb: ByteArray) -> None:
     import cv2
 
     done, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    aside = path.with_name(f".{uuid.uuid4().hex[:8]}.part")
     try:  # not cv2.imwrite: it cannot write names beyond ASCII on every platform
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(data.tobytes() if done else b"")
-        aside.replace(path)
+        with drafted(path) as draft:
+            draft.write_bytes(data.tobytes() if done else b"")
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
         ) from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _plain(source: str) -> str:

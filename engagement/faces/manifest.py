@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from engagement.drafts import drafted
 from engagement.errors import ConfigError, OutputError
 from engagement.spreadsheets import read_sheet
 
@@ -77,20 +77,16 @@ def write_manifest(folder: Path, rows: Iterable[Mapping[str, str]], columns: Seq
     ordered = sorted(rows, key=lambda row: row["file"])
     names = list(dict.fromkeys([*columns, *(name for row in ordered for name in row)]))
     path = folder / NAME
-    temporary = path.with_suffix(f".{uuid.uuid4().hex[:8]}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with drafted(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names, restval="")
             writer.writeheader()
             writer.writerows(ordered)
-        temporary.replace(path)
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def printable(name: str) -> str:

@@ -7,8 +7,9 @@ anthropometric. Pose from orthography and scaling: DeMenthon & Davis 1995, solve
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engagement.types import FloatArray, TimeArray
+from engagement.types import FloatArray
 
 #: Millimetres; x to the image's right, y down, z towards the camera. Eyes, nose tip, mouth corners.
 _MODEL = np.array(
@@ -50,7 +51,7 @@ def head_pose(landmarks_xy: FloatArray) -> FloatArray:
     return pose.astype(np.float32)
 
 
-def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> TimeArray:
+def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> NDArray[np.float64]:
     """The rotation matrix (3, 3) of a pose, with the signs of :func:`head_pose`.
 
     The face is first rolled in its own plane, then raised, then turned.
@@ -65,7 +66,7 @@ def project(pose_deg: tuple[float, float, float], scale: float = 1.0) -> FloatAr
     return (scale * (_CENTRED @ rotation(*pose_deg).T)[:, :2]).astype(np.float32)
 
 
-def _turned_raised(yaw: TimeArray, pitch: TimeArray) -> TimeArray:
+def _turned_raised(yaw: NDArray[np.float64], pitch: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rotations (n, 3, 3) of heads raised by ``pitch``, then turned by ``yaw``; radians."""
     cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
     zero = np.zeros_like(cy)

@@ -54,74 +54,92 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
     if not len(times) or not len(n_visible) == len(n_used) == len(times) or not np.nanmax(n_used) > 0:
         return None
     step = float(curves.get("step_s") or 1.0)
-    middle = times + step / 2
-    enough = n_used >= FEW_PEOPLE
     traces: list[dict[str, Any]] = []
     labels: list[tuple[float, str]] = []
-    for name, look in STATES.items():
+    for name in STATES:
         mean, low, high = (curve_of(curves, f"{name}{end}") for end in ("", "_lo", "_hi"))
         if not len(mean) == len(low) == len(high) == len(times):
             continue
-        edges = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
-        traces += band(middle, *edges, with_alpha(look.color, BAND_OPACITY), "y")
-        # Few people: the curve goes on, thin and without a band.
-        few, full = np.where(enough, np.nan, mean), np.where(enough, mean, np.nan)
-        joined = np.where(widened(~enough), mean, np.nan)
-        # What joins the two says nothing of its own; a single point has no line.
-        for values, width, hover in ((joined, 1.4, ""), (few, 0.0, _FEW_HOVER), (full, 2.6, _CLASS_HOVER)):
-            if not np.isfinite(values).any():
-                continue
-            curve = line(middle, values, with_alpha(look.color, 1.0), width)
-            curve["line"]["dash"] = look.dash
-            curve["meta"] = name  # whose label the script moves to where the line ends
-            if hover:
-                curve["customdata"] = np.stack(
-                    [rounded(values), *rounded_outwards(low, high), n_used], axis=1
-                )
-                curve["hovertemplate"] = hover.format(name=name)
-            else:
-                curve["hoverinfo"] = "skip"
-            if values is few:
-                curve |= {"mode": "markers", "marker": {"size": 2.5, "color": look.color}}
-            traces.append(curve)
-        last = np.flatnonzero(np.isfinite(mean))
-        if len(last):
-            labels.append((float(mean[last[-6:]].mean()), name))
-    for values, name, alpha in ((n_visible, "visible", 0.28), (n_used, "used", 0.62)):
-        traces.append(
-            {
-                "type": "scatter",
-                "x": positions(np.append(times, times[-1] + step)),
-                "y": np.append(values, values[-1]).astype(np.int16),
-                "yaxis": "y2",
-                "mode": "lines",
-                "line": {"width": 0, "shape": "hv"},
-                "fill": "tozeroy",
-                "fillcolor": with_alpha(GREY, alpha),
-                "hovertemplate": f"%{{y}} people {name}<extra></extra>",
-            }
-        )
+        traces += _class_traces(name, times + step / 2, np.stack([mean, low, high]), n_used)
+        known = mean[np.isfinite(mean)]
+        if len(known):
+            labels.append((float(known[-6:].mean()), name))
+    traces += _count_traces(times, step, n_visible, n_used)
     most = max(4.0, float(np.nanmax(n_visible)) * 1.15)
     rows = [
         ("y", 250, dict(PERCENT)),
         ("y2", 62, {"range": [0, most], "nticks": 3, "tickformat": "d", "rangemode": "tozero"}),
     ]
-    figure = rows_layout(rows, duration_s)
-    notes = [end_label("y", at, STATES[name].color, name) for at, name in pushed_apart(labels)]
-    notes += [
+    marks, numbers = _moment_marks(moments)
+    notes = [
+        *(end_label("y", at, STATES[name].color, name) for at, name in pushed_apart(labels)),
         {**end_label("y2", most * 0.8, "", "visible"), "font": {"size": 11}},
         {**end_label("y2", most * 0.3, "", "used"), "font": {"size": 11}},
         row_title("y2", "people"),
+        *numbers,
     ]
-    shapes = []
-    for number, at in enumerate(moments, 1):
-        where = ORIGIN_MS + int(at * 1000)
-        shapes.append(
-            {"type": "line", "xref": "x", "yref": "paper", "x0": where, "x1": where, "y0": 0, "y1": 1}
-        )
-        shapes[-1]["line"] = {"color": GREY, "width": 1, "dash": "3px,4px"}
-        notes.append({**note("x", where, "paper", 1, str(number)), "yanchor": "bottom", "name": "moment"})
-    return _json(traces, {**figure, "shapes": shapes, "annotations": notes})
+    return _json(traces, {**rows_layout(rows, duration_s), "shapes": marks, "annotations": notes})
+
+
+def _class_traces(name: str, middle_s: Floats, curve: Floats, n_used: Floats) -> list[dict[str, Any]]:
+    """One state of the class: its band, and its line in parts that look and speak differently.
+
+    Args:
+        middle_s: (n,) middles of the steps. curve: (3, n) mean, low and high. n_used: (n,) people it rests on.
+    """
+    look, enough = STATES[name], n_used >= FEW_PEOPLE
+    mean, low, high = curve
+    edges = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
+    traces = band(middle_s, *edges, with_alpha(look.color, BAND_OPACITY), "y")
+    # Few people: the curve goes on, thin and without a band.
+    few, full = np.where(enough, np.nan, mean), np.where(enough, mean, np.nan)
+    joined = np.where(widened(~enough), mean, np.nan)
+    # What joins the two says nothing of its own; a single point has no line.
+    for values, width, hover in ((joined, 1.4, ""), (few, 0.0, _FEW_HOVER), (full, 2.6, _CLASS_HOVER)):
+        if not np.isfinite(values).any():
+            continue
+        part = line(middle_s, values, with_alpha(look.color, 1.0), width)
+        part["line"]["dash"] = look.dash
+        part["meta"] = name  # whose label the script moves to where the line ends
+        if hover:
+            part["customdata"] = np.stack([rounded(values), *rounded_outwards(low, high), n_used], axis=1)
+            part["hovertemplate"] = hover.format(name=name)
+        else:
+            part["hoverinfo"] = "skip"
+        if values is few:
+            part |= {"mode": "markers", "marker": {"size": 2.5, "color": look.color}}
+        traces.append(part)
+    return traces
+
+
+def _count_traces(times_s: Floats, step_s: float, n_visible: Floats, n_used: Floats) -> list[dict[str, Any]]:
+    """Steps of how many people are visible, and of how many are used, in front of them."""
+    return [
+        {
+            "type": "scatter",
+            "x": positions(np.append(times_s, times_s[-1] + step_s)),
+            "y": np.append(values, values[-1]).astype(np.int16),
+            "yaxis": "y2",
+            "mode": "lines",
+            "line": {"width": 0, "shape": "hv"},
+            "fill": "tozeroy",
+            "fillcolor": with_alpha(GREY, alpha),
+            "hovertemplate": f"%{{y}} people {name}<extra></extra>",
+        }
+        for values, name, alpha in ((n_visible, "visible", 0.28), (n_used, "used", 0.62))
+    ]
+
+
+def _moment_marks(moments: Sequence[float]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Lines through all rows at the moments (seconds), and the numbers above them."""
+    places = [ORIGIN_MS + int(at * 1000) for at in moments]
+    look = {"color": GREY, "width": 1, "dash": "3px,4px"}
+    span = {"type": "line", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "line": look}
+    numbers = [note("x", place, "paper", 1, str(number)) for number, place in enumerate(places, 1)]
+    return (
+        [{**span, "x0": place, "x1": place} for place in places],
+        [{**number, "yanchor": "bottom", "name": "moment"} for number in numbers],
+    )
 
 
 _CLASS_HOVER = (

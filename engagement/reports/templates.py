@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import uuid
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from engagement.drafts import drafted
 from engagement.reports import theme
 
 if TYPE_CHECKING:
@@ -27,12 +27,8 @@ def fill(template: str, **context: Any) -> str:
 def write(path: Path, text: str) -> Path:
     """Write so that a reader finds the old page or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.write_bytes(text.encode("utf-8", "replace"))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with drafted(path) as draft:
+        draft.write_bytes(text.encode("utf-8", "replace"))
     return path
 
 

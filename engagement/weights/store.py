@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engagement.drafts import drafted
 from engagement.errors import ConfigError, OutputError, WeightsError
 from engagement.given import no_file
 from engagement.weights import DEFAULT_WEIGHTS
@@ -232,12 +233,10 @@ def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]
             "(--set learning_rate=…), or give other initial weights.",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
     try:
-        temporary.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))
-        temporary.replace(path)
+        with drafted(path) as draft:
+            draft.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(
             f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
         ) from error

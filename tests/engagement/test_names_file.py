@@ -20,7 +20,7 @@ from engagement.corrections.file import (
     parse,
     read_names,
 )
-from engagement.corrections.mistakes import Mistake
+from engagement.corrections.mistakes import Mistake, raise_mistakes
 from engagement.corrections.notation import person_id, seconds
 from engagement.errors import ConfigError
 
@@ -179,7 +179,7 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
     path = tmp_path / "names.txt"
     path.write_text("P01: Ana\nwhat\n\nsplit P02 at 1:99\n", encoding="utf-8")
     with pytest.raises(ConfigError) as error:
-        read_names(path)
+        raise_mistakes(path, read_names(path).unread)
     text = str(error.value)
     assert "2 mistakes" in text
     assert "names.txt, line 2: 'what' is not understood" in text

@@ -16,7 +16,7 @@ from engagement.classification.classifier import calibrate
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.chips import normalize_chips
 from engagement.reports.page import write_page
-from engagement.types import ByteArray, FloatArray
+from engagement.types import ByteArray, FloatArray, IndexArray
 from training.explain.faces import Face, faces_of, listed
 from training.explain.gradcam import chosen_stage, grad_cam, map_sides, require_captum
 from training.opened import Opened, OpenedEnsemble, open_model
@@ -80,35 +80,11 @@ def explain(run: ExplainRun, say: Say = lambda _: None) -> dict[str, int]:
         DataError: no face was found, or a file cannot be read.
         ConfigError: an ensemble, an unknown head or stage.
     """
-    model = open_model(run.checkpoint)
-    if isinstance(model, OpenedEnsemble):
-        names = ", ".join(member.name for member, _ in model.members)
-        raise ConfigError(
-            f"{model.name} is an ensemble, whose members see different chips",
-            f"Explain one of the files it was made from: {names}",
-        )
-    if run.mirror:
-        model.look_twice()
+    model = _model(run)
     head = run.head or ("expression" if "expression" in model.heads else next(iter(model.heads)))
     labels = model.head(head).labels
     stage = chosen_stage(model.network, model.chip, run.stage, model.head(head).stages)
-    found = faces_of(
-        listed(run.inputs),
-        model.chip,
-        cropped=run.cropped,
-        min_face_px=run.min_face_px,
-        every_s=run.every_s,
-        skip_bad=run.skip_bad,
-        say=say,
-    )
-    faces = list(itertools.islice(found, run.max_faces))
-    if not faces:
-        raise DataError(
-            "no face was found in any of the files",
-            "Try a smaller --min-face, or --cropped if the pictures are faces already.",
-        )
-    if len(faces) == run.max_faces and next(found, None) is not None:
-        say(f"the first {run.max_faces} faces are explained (--max-faces)")
+    faces = _faces(run, model, say)
     chips = np.stack([face.chip for face in faces])
     prob = _probabilities(model, head, chips)
     said = prob.argmax(axis=1)
@@ -149,6 +125,42 @@ def explain(run: ExplainRun, say: Say = lambda _: None) -> dict[str, int]:
     )
     say(f"written: {run.out / 'explain.html'}")
     return {section["name"]: section["n"] for section in sections}
+
+
+def _model(run: ExplainRun) -> Opened:
+    """The network to explain; ConfigError for an ensemble."""
+    model = open_model(run.checkpoint)
+    if isinstance(model, OpenedEnsemble):
+        names = ", ".join(member.name for member, _ in model.members)
+        raise ConfigError(
+            f"{model.name} is an ensemble, whose members see different chips",
+            f"Explain one of the files it was made from: {names}",
+        )
+    if run.mirror:
+        model.look_twice()
+    return model
+
+
+def _faces(run: ExplainRun, model: Opened, say: Say) -> list[Face]:
+    """The faces of the inputs, as many as are asked for; DataError where there is none."""
+    found = faces_of(
+        listed(run.inputs),
+        model.chip,
+        cropped=run.cropped,
+        min_face_px=run.min_face_px,
+        every_s=run.every_s,
+        skip_bad=run.skip_bad,
+        say=say,
+    )
+    faces = list(itertools.islice(found, run.max_faces))
+    if not faces:
+        raise DataError(
+            "no face was found in any of the files",
+            "Try a smaller --min-face, or --cropped if the pictures are faces already.",
+        )
+    if len(faces) == run.max_faces and next(found, None) is not None:
+        say(f"the first {run.max_faces} faces are explained (--max-faces)")
+    return faces
 
 
 def _probabilities(model: Opened, head: str, chips: ByteArray) -> FloatArray:
@@ -209,7 +221,7 @@ def _write(
 
 
 def _write_sheet(
-    path: Path, chips: ByteArray, overlays: Sequence[ByteArray], mean: ByteArray, rows: Any
+    path: Path, chips: ByteArray, overlays: Sequence[ByteArray], mean: ByteArray, rows: IndexArray
 ) -> None:
     """Pairs of face and overlay, after the mean of the class."""
     import cv2

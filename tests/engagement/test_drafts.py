@@ -1,0 +1,37 @@
+"""A file is there whole, or as it was before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engagement.drafts import drafted
+
+
+def test_the_old_file_is_read_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old", encoding="utf-8")
+    with drafted(path) as draft, draft.open("w", encoding="utf-8") as file:
+        file.write("new")
+        assert path.read_text(encoding="utf-8") == "old"
+    assert path.read_text(encoding="utf-8") == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_not_finished_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old", encoding="utf-8")
+    with pytest.raises(UnicodeEncodeError), drafted(path) as draft:
+        draft.write_text("a file is there, and no text in it: \ud800", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_may_write_one_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with drafted(path) as first, drafted(path) as second:
+        first.write_text("first", encoding="utf-8")
+        second.write_text("second", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "first"  # which is finished last
+    assert list(tmp_path.iterdir()) == [path]
