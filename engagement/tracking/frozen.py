@@ -29,6 +29,9 @@ _SAME_PLACE = 0.5
 #: A picture must stay for this long, ten times as long as any face in the sample clips did; for less where a track never
 #: shows another, as of a photograph on a slide. And it must be looked at so often.
 _LEAST_S, _WHOLE_TRACK_S, _LEAST_SAMPLES = 20.0, 8.0, 10
+#: Coarse keyframes change a still more than eyes that shut do, every ten seconds or so. Pictures that follow each other
+#: count together if each stays for this long: between them nobody has moved even once.
+_HELD_S = 4.0
 #: A track not seen for so many frames is forgotten.
 _FORGOTTEN = 50
 
@@ -101,8 +104,8 @@ def lasting(time_s: TimeArray, track: IndexArray, same: NDArray[np.bool_]) -> ND
         time_s, track, same: (n,) in order of time: when, whose, and what :meth:`FrozenFaces.take` said.
 
     Returns:
-        (n,): whether the face lies in a stretch of 20 s or more, and of ten samples, in which its track shows one picture;
-            of 8 s where that is the whole track.
+        (n,): whether the face lies in a stretch of 20 s or more, and of ten samples, in which its track shows one picture,
+            or several for 4 s or more each; of 8 s where that is the whole track.
     """
     out = np.zeros(len(same), bool)
     if not len(same):
@@ -110,9 +113,17 @@ def lasting(time_s: TimeArray, track: IndexArray, same: NDArray[np.bool_]) -> ND
     order = np.argsort(track, kind="stable")
     begins = np.diff(track[order], prepend=-1) != 0
     first = np.flatnonzero(begins | ~same[order])
+    held = _lengths(first, time_s[order]) >= _HELD_S
+    # Of pictures that are held, the first, and each that follows one that is not; others are by themselves.
+    first = first[begins[first] | ~held | ~np.append(False, held[:-1])]
     count = np.diff(first, append=len(order))
-    held_s = time_s[order[first + count - 1]] - time_s[order[first]]
     whole = begins[first] & np.append(begins[first[1:]], True)
-    long = held_s >= np.where(whole, _WHOLE_TRACK_S, _LEAST_S)
+    long = _lengths(first, time_s[order]) >= np.where(whole, _WHOLE_TRACK_S, _LEAST_S)
     out[order] = np.repeat(long & (count >= _LEAST_SAMPLES), count)
     return out
+
+
+def _lengths(first: IndexArray, time_s: TimeArray) -> TimeArray:
+    """Seconds from the first to the last of each stretch of samples, told by the places of the first ones."""
+    last = np.append(first[1:], len(time_s)) - 1
+    return time_s[last] - time_s[first]

@@ -97,16 +97,34 @@ def test_only_long_stretches_of_one_picture_last(data: st.DataObject) -> None:
     n, step = data.draw(st.integers(0, 120)), data.draw(st.sampled_from([0.2, 0.5, 1.0, 5.0]))
     track = np.array(data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)), np.int64)
     same = np.array(data.draw(st.lists(st.sampled_from([True] * 15 + [False]), min_size=n, max_size=n)), bool)
-    times = (np.arange(n) * step).astype(np.float64)
+    times = np.asarray(np.arange(n) * step, np.float64)
     out = lasting(times, track, same)
     for one in range(3):
         own = np.flatnonzero(track == one)
         starts = [i for i in range(len(own)) if i == 0 or not same[own[i]]]
-        for a, b in pairwise([*starts, len(own)]):
-            stretch = own[a:b]
-            least = 8 if len(stretch) == len(own) else 20
-            long = times[stretch[-1]] - times[stretch[0]] >= least and len(stretch) >= 10
-            assert (out[stretch] == long).all()
+        pictures = [own[a:b].tolist() for a, b in pairwise([*starts, len(own)])]
+        stretches: list[list[int]] = []
+        before_held = False
+        for rows in pictures:
+            held = bool(times[rows[-1]] - times[rows[0]] >= 4)
+            if held and before_held:
+                stretches[-1] += rows
+            else:
+                stretches.append(rows)
+            before_held = held
+        for rows in stretches:
+            least = 8 if len(rows) == len(own) else 20
+            long = times[rows[-1]] - times[rows[0]] >= least and len(rows) >= 10
+            assert (out[rows] == long).all()
+
+
+def test_a_still_that_every_keyframe_changes_is_one_and_a_face_that_blinks_is_none() -> None:
+    times = np.asarray(np.arange(200) * 0.2, np.float64)
+    track = np.zeros(200, np.int64)
+    keyframes = np.arange(200) % 50 != 0
+    assert lasting(times, track, keyframes).all()
+    blinks = keyframes & (np.arange(200) % 50 != 1)  # each changes the picture twice
+    assert not lasting(times, track, blinks).any()
 
 
 def test_nothing_is_smoothed_into_or_out_of_a_frozen_stretch() -> None:
