@@ -24,12 +24,13 @@ class Who:
     """Lines for the names file, and examples with the ids of this page; empty strings for what does not apply.
 
     Attributes:
-        lines: a heading and a remark for each person without a name. hide: an order. brief: who may be counted twice.
+        lines: a heading and a remark for each person without a name. hide, opt_out: orders. brief: who may be counted twice.
         merge: an order that would join one of them with somebody.
     """
 
     lines: str
     hide: str
+    opt_out: str
     brief: str
     merge: str
 
@@ -50,6 +51,7 @@ def who_is_who(people: Sequence[Mapping[str, Any]], title: str) -> Who | None:
     return Who(
         lines="\n".join([*heading, *unnamed]) if unnamed else "",
         hide=f"hide {known[-1]['id']}",
+        opt_out=f"opt out {known[-1]['id']}",
         brief=_brief(brief) if len(known) > 1 else "",
         merge=_merge(brief[-1] if brief else known[-1], known),
     )

@@ -72,9 +72,9 @@ def test_the_names_block_is_accepted_as_it_is_and_with_names(title: str) -> None
     unchanged, mistakes = parse(found.lines)
     assert not mistakes and not any(section.lines for section in unchanged)
     filled = found.lines.replace("# P01: ", "P01: Ben").replace("# P17: ", "P17: Chloé")
-    sections, mistakes = parse("\n".join([filled, found.merge, found.hide]))
+    sections, mistakes = parse("\n".join([filled, found.merge, found.hide, found.opt_out]))
     assert not mistakes
-    assert [type(line).__name__ for line in sections[-1].lines] == ["Name", "Name", "Merge", "Hide"]
+    assert [type(line).__name__ for line in sections[-1].lines] == ["Name", "Name", "Merge", "Hide", "OptOut"]
     relative = str(Path(title).with_suffix(""))
     videos = [Video(relative, Path(title).name), Video(f"elsewhere/{relative}", Path(title).name)]
     assert not sections[-1].title or matching(sections[-1].title, videos) == videos[:1]
