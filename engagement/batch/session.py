@@ -27,6 +27,7 @@ from engagement.timelines.columns import SAMPLES
 from engagement.timelines.session import SessionTables, TableOptions, build_tables
 from engagement.timelines.summary import class_curves, expression_share, further_heads, visibility
 from engagement.timelines.table import conform, write_parquet
+from engagement.tracking import frozen
 from engagement.types import TimeArray
 
 #: A recording without a picture for longer has a gap that is worth telling.
@@ -177,6 +178,8 @@ def summarise(analyzer: Analyzer, result: SessionResult, tables: SessionTables) 
             "min_face_px": config.detection.min_face_px,
             "min_quality": config.quality.min_quality,
             "state_margin": config.episodes.state_margin,
+            "frozen_s": frozen.LEAST_S,
+            "frozen_track_s": frozen.WHOLE_TRACK_S,
             "wide_margin": list(weak_states(analyzer.weights)),
         },
         "temporal": {

@@ -28,7 +28,8 @@ _FLAT = 4.0
 _SAME_PLACE = 0.5
 #: A picture must stay for this long, ten times as long as any face in the sample clips did; for less where a track never
 #: shows another, as of a photograph on a slide. And it must be looked at so often.
-_LEAST_S, _WHOLE_TRACK_S, _LEAST_SAMPLES = 20.0, 8.0, 10
+LEAST_S, WHOLE_TRACK_S = 20.0, 8.0
+_LEAST_SAMPLES = 10
 #: Coarse keyframes change a still more than eyes that shut do, every ten seconds or so. Pictures that follow each other
 #: count together if each stays for this long: between them nobody has moved even once.
 _HELD_S = 4.0
@@ -118,7 +119,7 @@ def lasting(time_s: TimeArray, track: IndexArray, same: NDArray[np.bool_]) -> ND
     first = first[begins[first] | ~held | ~np.append(False, held[:-1])]
     count = np.diff(first, append=len(order))
     whole = begins[first] & np.append(begins[first[1:]], True)
-    long = _lengths(first, time_s[order]) >= np.where(whole, _WHOLE_TRACK_S, _LEAST_S)
+    long = _lengths(first, time_s[order]) >= np.where(whole, WHOLE_TRACK_S, LEAST_S)
     out[order] = np.repeat(long & (count >= _LEAST_SAMPLES), count)
     return out
 

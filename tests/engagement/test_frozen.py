@@ -15,12 +15,14 @@ from benchmarks.frozen import encode, pictures, still
 from engagement.config import AnalysisConfig
 from engagement.pipeline import Analyzer
 from engagement.reports.person_sentences import person_sentence, stood_still
+from engagement.reports.render import render_session
 from engagement.reports.sentences import no_curve
 from engagement.segments import join_segments
-from engagement.smoothing import load_smoother, smooth_persons
+from engagement.smoothing import load_smoother, smooth_further, smooth_persons
 from engagement.tracking.frozen import FrozenFaces, lasting
 from engagement.types import ByteArray, TimeSpan
 from tests.engagement.corrected_sessions import OPTIONS, SMOOTHING, observations
+from tests.engagement.report_data import fabricate, summary_of, write_folder
 
 BOX = np.array([[60, 40, 140, 140]], np.float32)
 TRACK = np.zeros(1, np.int64)
@@ -136,7 +138,9 @@ def test_nothing_is_smoothed_into_or_out_of_a_frozen_stretch() -> None:
     rows["prob"][rows["frozen"]] = 0.5  # whatever it shows
     other = smooth_persons(smoother, times, rows, person, *limits)
     np.testing.assert_array_equal(one, other)
-    assert np.isnan(one[rows["frozen"]]).all() and np.isfinite(one[~rows["frozen"]]).any()
+    further = smooth_further(times, rows, person, *limits, SMOOTHING.further_window_s)
+    for out in (one, further):
+        assert np.isnan(out[rows["frozen"]]).all() and np.isfinite(out[~rows["frozen"]]).any()
 
 
 def test_pages_say_whose_picture_stood_still() -> None:
@@ -159,6 +163,20 @@ def test_pages_say_whose_picture_stood_still() -> None:
     assert "The pictures of Ana and P07 stood still" in stood_still(people)
     assert not stood_still(people[1:2])
     assert no_curve({}, "no picture of Ana", None).startswith("No curve: no picture of Ana moved.")
+
+
+@pytest.mark.parametrize("limits", [{}, {"frozen_s": 20.0, "frozen_track_s": 8.0}])
+def test_only_of_results_that_looked_for_them_it_is_said_that_they_are_left_out(
+    limits: dict[str, float], tmp_path: Path
+) -> None:
+    """Earlier versions did not, and `report` writes their pages as well."""
+    data = fabricate(2, 30)
+    summary = summary_of(data, "a.mp4")
+    summary["limits"] |= limits
+    write_folder(tmp_path / "a", data, summary)
+    for page in render_session(tmp_path / "a", tmp_path, {}):
+        said = "20&#8239;s or more (8&#8239;s where" in page.read_text(encoding="utf-8")
+        assert said == bool(limits)
 
 
 @pytest.fixture(scope="module")

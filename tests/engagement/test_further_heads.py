@@ -64,10 +64,14 @@ def test_pages_show_them_with_what_was_measured(finished: Path) -> None:
 def test_curves_are_about_those_who_are_shown(out: Path, report: Report) -> None:
     before = heads_of(out)
     assert report("hide P01\n").status == 0
+    assert "Means of the class over time: yes" in session_of(out)
     after = heads_of(out)
     assert after["measured"] == before["measured"]
     assert max(after["curves"]["n_used"]) < max(before["curves"]["n_used"])
     assert after["curves"]["mean"] != before["curves"]["mean"]
+    assert report("hide P01, P03, P04\n").status == 0
+    text = session_of(out)  # of one person
+    assert "Estimates of the person over time: yes" in text and "people differ (95" not in text
 
 
 def test_means_are_those_of_the_table(finished: Path) -> None:
@@ -141,6 +145,10 @@ def test_names_that_look_like_markup_stay_names() -> None:
     assert "<b>" not in text and all(
         "%{y}" not in str(t.get("hovertemplate")) for t in json.loads(text)["data"]
     )
+
+
+def session_of(root: Path) -> str:
+    return (root / "talk" / "session.html").read_text(encoding="utf-8")
 
 
 def heads_of(root: Path) -> dict[str, Any]:
