@@ -30,7 +30,7 @@ _SHORTEST_S, _LONGEST_S, _PARTS = 10.0, 240.0, 20
 MAX_PEOPLE = 5  # named with a moment
 _KNOWN = 0.5  # of a stretch, of one person
 _PRESENT = 0.75  # of a stretch; half-empty ones would compare different people
-LEAST_STRETCHES = 6  # of one person alone, or what is usual is not known
+_LEAST_STRETCHES = 6  # of one person alone, or what is usual is not known
 _TO_DEVIATION = 1.4826  # from the median of absolute values, of normal ones
 
 if TYPE_CHECKING:
@@ -95,9 +95,7 @@ def find_moments(curves: Mapping[str, Any], wide: Collection[str] = (), alone: b
     for state, mean, error in _usable(curves, len(times), n_used, width, alone):
         for i in _comparable(mean, width):
             shift = _shift(state, mean, error, i, width, state in wide)
-            if alone and shift is not None and not shift.clear:
-                continue
-            if shift is not None:
+            if shift is not None and (shift.clear or not alone):
                 found.setdefault(i, []).append(shift)
     best = sorted(found, key=lambda i: (-max(_size(s) for s in found[i]), i))
     kept: list[int] = []
@@ -152,7 +150,7 @@ def why_none(curves: Mapping[str, Any], alone: bool = False) -> Literal["short",
 
 def least_stretches(alone: bool) -> int:
     """How many stretches a session must have for shifts to be found."""
-    return LEAST_STRETCHES if alone else 2
+    return _LEAST_STRETCHES if alone else 2
 
 
 def _axis(curves: Mapping[str, Any]) -> tuple[Floats, Floats, float, int]:
@@ -192,7 +190,7 @@ def _usual(mean: Floats, width: int) -> float:
         abs(np.nanmean(mean[i : i + width]) - np.nanmean(mean[i - width : i]))
         for i in _comparable(mean, width)
     ]
-    if len(shifts) <= (LEAST_STRETCHES - 2) * width:
+    if len(shifts) <= (_LEAST_STRETCHES - 2) * width:
         return np.nan
     return float(np.median(shifts)) * _TO_DEVIATION / np.sqrt(2)
 

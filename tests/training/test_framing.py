@@ -196,6 +196,7 @@ def test_inspection_says_how_faces_are_framed_and_warns_of_photographs(write: Wr
         ("face_x,face_y,face_width,face_height", "face_x, face_y, face_width, face_height"),
         ("h,w,x,y", "x, y, w, h"),
         ("bbox_xmin,bbox_ymin,bbox_xmax,bbox_ymax", "bbox_xmin, bbox_ymin, bbox_xmax, bbox_ymax"),
+        ("bounding_box_x,bounding_box_y,width,height", "bounding_box_x, bounding_box_y, width, height"),
         ("box_x1,box_y1,box_x2,box_y2", ""),
     ],
 )

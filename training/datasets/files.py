@@ -127,7 +127,7 @@ def _doubts(folder: Path, roots: Sequence[Path], listed: Sequence[Labelled]) -> 
         p for root in (folder, *roots) for p in root.iterdir() if p.name[0] != "." and _is_picture(p)
     )
     notes = (
-        [f"{len(beside)} pictures beside the class folders are passed over, first {beside[0]}"]
+        [f"pictures beside the class folders are passed over: {len(beside)}, first {beside[0]}"]
         if beside
         else []
     )

@@ -29,7 +29,7 @@ _OTHER_BOXES = (
         for sides in (("w", "h"), ("width", "height"))
     ),
 )
-_AROUND = re.compile(r"face|b?box|[\s_.-]")
+_AROUND = re.compile(r"face|bounding|b?box|[\s_.-]")
 _FLIPPED = "box_x1 and box_y1 are the upper left corner, box_x2 and box_y2 the lower right."
 #: Names of splits -> ours.
 PARTS = dict(zip(SPLIT_NAMES, ("train", "train", "val", "val", "val", "test"), strict=True))
