@@ -58,9 +58,10 @@ class Session:
 
     Attributes:
         root: the output folder. folder: of the results. video: how it is called. summary: of the results.
-        people: id -> name on pages, of those who are shown. everybody: ids of the tables, also of who is hidden or
-            seldom there. seen: observed rows of the timeline that have scores, in order of person and time.
-        good: (len(seen),) whether the picture is good enough to be asked about, and of somebody alive. earlier: the calibration there.
+        people: id -> name, or the id again, of those who are shown. everybody: ids of the tables, also of who is hidden
+            or seldom there. seen: observed rows of the timeline that have scores, in order of person and time.
+        good: (len(seen),) whether the picture is good enough to be asked about, and does not stand still.
+        earlier: the calibration there.
     """
 
     root: Path

@@ -7,12 +7,21 @@ from typing import Any
 
 from engagement.reports.reading import number
 from engagement.reports.sentences import margin, short_of
-from engagement.reports.theme import STATES, about_percent, clock, count, duration, listed, moved, share
+from engagement.reports.theme import (
+    STATES,
+    about_percent,
+    clock,
+    count,
+    duration,
+    listed,
+    moved,
+    named_or_counted,
+    share,
+)
 from engagement.timelines.shifts import recorded
 
 #: Of a person's pictures must be readable before means are told of first.
 _ENOUGH = 0.25
-_MOST_LISTED = 6
 
 
 def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length_s: float) -> str:
@@ -59,9 +68,11 @@ def stood_still(people: Sequence[Mapping[str, Any]]) -> str:
     named = [str(person["label"]) for person in people if number(person.get("frozen_s"))]
     if not named:
         return ""
-    whose = listed(named) if len(named) <= _MOST_LISTED else count(len(named), "person", "people")
     which = "picture" if len(named) == 1 else "pictures"
-    return f"The {which} of {whose} stood still for long, as photographs and videos that hang do: nothing is claimed there."
+    return (
+        f"The {which} of {named_or_counted(named)} stood still for long, as photographs and videos that hang do: nothing "
+        "is claimed there."
+    )
 
 
 def readable_share(person: Mapping[str, Any]) -> float | None:

@@ -293,7 +293,7 @@ def no_curve(summary: Mapping[str, Any], whose: str, best: float | None) -> str:
             still; None where all did.
     """
     if best is None:
-        return f"No curve: {whose} moved. Of photographs, and of videos that hang, nothing is estimated."
+        return f"No curve: {whose} moved. Of photographs, and of videos that hang, nothing is claimed."
     least = number((summary.get("limits") or {}).get("min_quality"))
     vain = least is None or least <= LOW_QUALITY or best < LOW_QUALITY
     lower = "" if vain else f"--min-quality {LOW_QUALITY:g}, or "

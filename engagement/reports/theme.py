@@ -125,3 +125,11 @@ def moved(shift: float) -> str:
 def listed(parts: Sequence[str]) -> str:
     """one, two and three"""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+_MOST_LISTED = 6
+
+
+def named_or_counted(labels: Sequence[str]) -> str:
+    """What some people are called, or how many they are where that would be a long list."""
+    return listed(labels) if len(labels) <= _MOST_LISTED else count(len(labels), "person", "people")

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from engagement.reports.reading import number
-from engagement.reports.theme import count, listed
+from engagement.reports.theme import named_or_counted
 
 _ID = re.compile(r"P\d{1,5}")
 #: Whoever was seen for less of the session may be somebody else who came back.
 _BRIEF_SHARE = 0.1
-_MOST_LISTED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +72,10 @@ def _brief(people: Sequence[Mapping[str, Any]]) -> str:
     if not people:
         return ""
     named = [str(person["label"]) for person in people]
-    whose = listed(named) if len(named) <= _MOST_LISTED else count(len(named), "person", "people")
     who = "this may be" if len(named) == 1 else "one of them may be"
     return (
-        f"{whose} {'was' if len(named) == 1 else 'were'} seen in less than a tenth of the session: {who} somebody who "
-        "left, came back and is counted twice."
+        f"{named_or_counted(named)} {'was' if len(named) == 1 else 'were'} seen in less than a tenth of the session: "
+        f"{who} somebody who left, came back and is counted twice."
     )
 
 

@@ -162,6 +162,7 @@ def test_pages_say_whose_picture_stood_still() -> None:
     ]
     assert "The pictures of Ana and P07 stood still" in stood_still(people)
     assert not stood_still(people[1:2])
+    assert "The pictures of 7 people stood still" in stood_still(people[:1] * 7)
     assert no_curve({}, "no picture of Ana", None).startswith("No curve: no picture of Ana moved.")
 
 
