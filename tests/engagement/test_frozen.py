@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.frozen import encode, pictures, still
+from engagement.batch.session import summarise
 from engagement.config import AnalysisConfig
 from engagement.pipeline import Analyzer
 from engagement.reports.person_sentences import person_sentence, stood_still
@@ -19,6 +21,7 @@ from engagement.reports.render import render_session
 from engagement.reports.sentences import no_curve
 from engagement.segments import join_segments
 from engagement.smoothing import load_smoother, smooth_further, smooth_persons
+from engagement.timelines.session import build_tables
 from engagement.tracking.frozen import FrozenFaces, lasting
 from engagement.types import ByteArray, TimeSpan
 from tests.engagement.corrected_sessions import OPTIONS, SMOOTHING, observations
@@ -193,6 +196,20 @@ def test_a_photograph_of_a_face_is_frozen_and_the_face_is_not(
     whole = analyzer.finish(analyzer.read(video))
     assert whole.records.rows["frozen"].all() and (whole.person == 0).all()
     assert np.isnan(whole.smoothed).all()
+    options = replace(OPTIONS, extra=(), end_s=whole.end_s)
+    tables = build_tables(
+        whole.sample_time_s,
+        whole.sample_frame,
+        whole.records.rows,
+        whole.person,
+        whole.smoothed,
+        options,
+    )
+    (person,) = tables.persons.to_dict("records")
+    assert (person["n_used"], person["frozen_s"]) == (0, person["observed_s"])
+    assert tables.timeline["frozen"].all() and not len(tables.events)
+    limits = summarise(analyzer, whole, tables)["limits"]
+    assert limits["frozen_s"] > limits["frozen_track_s"] > 0
     spans = TimeSpan(0.0, 14.0), TimeSpan(14.0, None)
     parts = [analyzer.read(video, span=span) for span in spans]
     joined = analyzer.finish(join_segments(parts, analyzer.config.sampling.rate_hz))
