@@ -151,7 +151,7 @@ def _outcome(parts: Sequence[DecodeOutcome], frames_decoded: int) -> DecodeOutco
         frames_decoded=frames_decoded,
         last_time_s=max(part.last_time_s for part in parts),
         complete=all(part.complete for part in parts),
-        reason="; ".join([*dict.fromkeys(reasons), *_counts(told)]),
+        reason="; ".join([*dict.fromkeys(reasons), *_counts(parts)]),
         frames_dropped=sum(part.frames_dropped for part in parts),
         packets_damaged=sum(part.packets_damaged for part in parts),
     )

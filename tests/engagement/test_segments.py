@@ -14,7 +14,7 @@ from engagement.types import TimeSpan, VideoInfo
 from engagement.video.clock import counted
 from engagement.video.reader import DecodeOutcome
 
-ENDS_EARLY = "the pictures end at 24.60 s of 63.00 s; 382 damaged packets skipped"
+ENDS_EARLY = "the pictures end at 24.60 s of 63.00 s"
 
 
 def segment(span: TimeSpan, frames: range, outcome: DecodeOutcome) -> Segment:
@@ -26,12 +26,19 @@ def segment(span: TimeSpan, frames: range, outcome: DecodeOutcome) -> Segment:
 
 @pytest.mark.parametrize("empty", [1, 2])
 def test_a_range_without_a_picture_does_not_say_where_the_video_ends(empty: int) -> None:
-    nothing = DecodeOutcome(0, 0.0, False, "the pictures end at 0.00 s of 63.00 s; 5 damaged packets skipped")
-    read = segment(TimeSpan(0.0, 31.0), range(0, 246, 5), DecodeOutcome(247, 24.6, False, ENDS_EARLY, 0, 382))
+    lost = "the pictures end at 0.00 s of 63.00 s; 5 damaged packets skipped"
+    nothing = DecodeOutcome(0, 0.0, False, lost, 0, 5)
+    outcome = DecodeOutcome(247, 24.6, False, f"{ENDS_EARLY}; 382 damaged packets skipped", 0, 382)
+    read = segment(TimeSpan(0.0, 31.0), range(0, 246, 5), outcome)
     spans = [TimeSpan(31.0, 42.0), TimeSpan(42.0, None)]
     whole = join_segments([read, *(segment(span, range(0), nothing) for span in spans[:empty])], 2.0)
     assert whole.outcome.frames_decoded == 247
-    assert (whole.outcome.last_time_s, whole.outcome.reason) == (24.6, ENDS_EARLY)
+    n = whole.outcome.packets_damaged
+    assert n == 382 + 5 * empty
+    assert (whole.outcome.last_time_s, whole.outcome.reason) == (
+        24.6,
+        f"{ENDS_EARLY}; up to {n} damaged packets skipped",
+    )
     assert not whole.outcome.complete
 
 
