@@ -70,7 +70,7 @@ def stood_still(people: Sequence[Mapping[str, Any]]) -> str:
         return ""
     which = "picture" if len(named) == 1 else "pictures"
     return (
-        f"The {which} of {named_or_counted(named)} stood still for long, as photographs and videos that hang do: nothing "
+        f"The {which} of {named_or_counted(named)} stood still for some time, as photographs and videos that hang do: nothing "
         "is claimed there."
     )
 
