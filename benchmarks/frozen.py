@@ -108,8 +108,9 @@ def main() -> None:
                 shares.append(told(segment))
             known = [share for share in shares if np.isfinite(share)]
             what = f"{width} px wide, CRF {crf}" + (f", noise of {noise:g}" if noise else "")
-            size = f"in {len(known)} of {len(clips)}, {np.median(sides):.0f} px"
-            print(f"| {what} | {size} | {np.mean(known):.2f}, {min(known):.2f} |", flush=True)
+            size = f"in {len(known)} of {len(clips)}" + (f", {np.median(sides):.0f} px" if sides else "")
+            found = f"{np.mean(known):.2f}, {min(known):.2f}" if known else "–"
+            print(f"| {what} | {size} | {found} |", flush=True)
 
 
 if __name__ == "__main__":
