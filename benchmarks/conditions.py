@@ -3,7 +3,8 @@
     python -m benchmarks.conditions DATA [--split val] [--limit 1500] [--checkpoint default --checkpoint FILE ...]
 
 Each picture is changed in one way at a time. Beside each figure stands what the change costs, face by face (95 %
-interval, faces resampled). For the last row each face is put, 200 px high, into a grey photograph of 480 px; the detector
+interval, faces resampled), and in how many pictures `analyze` would find enough detail and contrast to use them
+(`--min-quality`). For the last row each face is put, 200 px high, into a grey photograph of 480 px; the detector
 finds and frames it as `analyze` does (faces that it does not find are left out). Two looks at each face.
 
 The second table cuts the pictures tighter or pads them, as crops of unknown origin are: taken as faces from top to bottom,
@@ -20,7 +21,9 @@ from functools import partial
 import cv2
 import numpy as np
 
-from engagement.types import ByteArray
+from engagement.faces.chips import cut_chips
+from engagement.faces.quality import FAULTS, QualityConfig, factors
+from engagement.types import ByteArray, ChipSpec
 from training.datasets.framing import boxes_for, with_measured_framing
 from training.datasets.registry import load
 from training.evaluate import Outcome, aligned, chosen_split, head_for, with_detected_faces
@@ -31,6 +34,8 @@ from training.samples import SampleTable, read_rgb
 Change = Callable[[ByteArray], ByteArray]
 
 _DRAWS = 300
+#: Of which detail and contrast are measured: framed as by the shipped networks.
+_CHIP = ChipSpec(size=112, margin=0.9, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 _PHOTOGRAPH, _FACE = 480, 200  # pixels
 
 
@@ -145,18 +150,33 @@ def of_unknown_framing(table: SampleTable, share: float) -> Iterator[SampleTable
     yield with_measured_framing(crops)
 
 
+def usable(table: SampleTable) -> float:
+    """Share of the pictures with enough detail and contrast."""
+    kept = 0
+    for image, box in zip(table.images, table.box, strict=True):
+        rgb = read_rgb(image)
+        height, width = rgb.shape[:2]
+        boxes = (box * np.array([width, height, width, height], np.float32))[None].astype(np.float32)
+        upright = np.zeros((1, 3), np.float32)
+        found = factors(cut_chips(rgb, boxes, upright[:, 2], _CHIP), boxes, upright, (height, width))
+        picture = found[[FAULTS.index("sharpness"), FAULTS.index("contrast")]]
+        kept += bool(picture.min() >= QualityConfig().min_quality)
+    return kept / len(table)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
-    """What is right: (n,) of n faces, and the true class of each."""
+    """What is right: (n,) of n faces, and the true class of each; share of the pictures that are usable."""
 
     right: np.ndarray
     truth: np.ndarray
+    usable: float
 
     @classmethod
     def of(cls, model: Model, head: str, table: SampleTable) -> Told:
         outcome = Outcome.of(model, head, table)
         truth = outcome.table.target.argmax(axis=1)
-        return cls(outcome.prob.argmax(axis=1) == truth, truth)
+        return cls(outcome.prob.argmax(axis=1) == truth, truth, usable(table))
 
     def row(self, name: str, before: np.ndarray) -> str:
         """A line of the table; ``before`` says of the same faces unchanged what was right."""
@@ -165,14 +185,15 @@ class Told:
         low, high = interval([each[drawn].mean() for drawn in resamplings(faces, _DRAWS)])
         classes = [self.right[self.truth == c].mean() for c in np.unique(self.truth)]
         cost = f"{each.mean():+.3f} ({low:+.3f} to {high:+.3f})"
-        return f"| {name} | {len(each)} | {self.right.mean():.3f} | {np.mean(classes):.3f} | {cost} |"
+        figures = f"{self.right.mean():.3f} | {np.mean(classes):.3f} | {cost} | {self.usable:.2f}"
+        return f"| {name} | {len(each)} | {figures} |"
 
 
 def report(model: Model, table: SampleTable) -> Iterator[str]:
     """Lines of one model's tables."""
     head = head_for(model, table)
     table = aligned(table, model.head(head).labels)
-    yield f"\n{model.name} on {table.name}\n\n| | faces | accuracy | mean class | change in accuracy |\n|---|---|---|---|---|"
+    yield f"\n{model.name} on {table.name}\n\n| | faces | accuracy | mean class | change in accuracy | usable |\n|---|---|---|---|---|---|"
     first = Told.of(model, head, table)
     plain = first.right
     yield first.row("as they are", plain)
