@@ -20,7 +20,7 @@ from engagement.types import ByteArray, FloatArray, IndexArray, TimeArray
 #: The face is compared as grey cells, so many a side; less than this many pixels have nothing to compare.
 _CELLS, _SMALLEST_PX = 24, 8
 #: In standard deviations of the face's own grey levels: by how much its cells may differ on average, and the two in a
-#: hundred that differ most, as those of an eye that shuts do. A keyframe changes a still by up to half of that.
+#: hundred that differ most, as those of an eye that shuts do. Keyframes of usual quality change a still by up to half of that.
 _ON_AVERAGE, _MOST, _FEW = 0.11, 0.45, 0.02
 #: Flat faces have no contrast to measure by: grey levels.
 _FLAT = 4.0
@@ -81,20 +81,22 @@ class FrozenFaces:
 
 
 def _cells(rgb: ByteArray, box: FloatArray) -> FloatArray | None:
-    """Grey levels of a place, float32 (_CELLS, _CELLS); None where too little of it lies within the picture."""
+    """Grey levels of a place around their mean, float32 (_CELLS, _CELLS); None where too little of it lies within the
+    picture."""
     height, width = rgb.shape[:2]
     x1, y1, x2, y2 = np.clip(np.rint(box), 0, [width, height, width, height]).astype(int).tolist()
     if min(x2 - x1, y2 - y1) < _SMALLEST_PX:
         return None
     grey = cv2.cvtColor(np.ascontiguousarray(rgb[y1:y2, x1:x2]), cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA).astype(np.float32)
+    cells = cv2.resize(grey, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return cells - cells.mean()
 
 
 def _alike(before: FloatArray | None, now: FloatArray | None) -> bool:
     """Whether two pictures of a place differ by no more than encoding makes them; brightness as a whole aside."""
     if before is None or now is None:
         return False
-    difference = np.abs((now - now.mean()) - (before - before.mean())) / max(float(before.std()), _FLAT)
+    difference = np.abs(now - before) / max(float(before.std()), _FLAT)
     return bool(difference.mean() <= _ON_AVERAGE and np.quantile(difference, 1 - _FEW) <= _MOST)
 
 
