@@ -64,8 +64,8 @@ class SessionView:
 
     @property
     def alone(self) -> bool:
-        """Whether one person is all that is shown."""
-        return len(self.people) == 1
+        """Whether all curves are of one and the same person."""
+        return sentences.n_behind(self.summary) == 1
 
 
 def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thumbnail]]) -> SessionView:
@@ -103,7 +103,9 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
         people=people,
         tables=tables,
         lanes=lanes,
-        moments=moments.find_moments(part(summary, "class"), _wide(summary), alone=len(people) == 1),
+        moments=moments.find_moments(
+            part(summary, "class"), _wide(summary), alone=sentences.n_behind(summary) == 1
+        ),
         best_quality=_best_quality(timeline),
     )
 
