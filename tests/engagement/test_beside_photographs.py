@@ -52,7 +52,7 @@ def test_a_photograph_beside_somebody_is_no_person_to_count(tmp_path: Path) -> N
 
 def test_of_photographs_alone_there_is_no_curve(tmp_path: Path) -> None:
     page, index = pages(tmp_path, rising(2, "P01", "P02"))
-    assert "Nothing could be compared" in page
+    assert "in which the same person can be read" in page
     assert "No curve" in page and "no curve" in index
 
 
