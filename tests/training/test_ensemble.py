@@ -92,7 +92,9 @@ def test_its_file_says_what_it_is(ensemble: Path) -> None:
 
 
 def test_terms_that_members_share_are_said_once(tmp_path: Path) -> None:
-    again = "rafdb: research only; no copies; ferplus: pictures research only; rafdb: research only; no copies"
+    again = (
+        "rafdb: research only; no copies; ferplus: pictures research only; rafdb: research only; no copies"
+    )
     labels = LabelSet("expression", ("happy", "sad"), "exclusive")
     files = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
     for file, terms in zip(files, (again, "ferplus: pictures research only"), strict=True):
