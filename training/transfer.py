@@ -182,8 +182,8 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
     beware: list[str] = []
     if len(np.unique(table.group)) == len(np.unique(table.sample_id)) and not (table.split == "val").any():
         beware.append(
-            "no manifest.csv tells which pictures belong together, so near copies may be on "
-            "both sides of the validation split and make its figures too good"
+            "nothing (a manifest.csv; in a CSV a column person or source) tells which pictures belong together, so near "
+            "copies may be on both sides of the validation split and make its figures too good"
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
         table = with_transfer_validation(table)

@@ -99,12 +99,13 @@ def split_faces(folder: Path, options: SplitOptions, say: Say = lambda _: None) 
     in_time = options.by == "time"
     split = _by_time(faces.rows, units, labels, options) if in_time else by_unit(units, labels, options.parts)
     _require_whole(faces.rows, labels, split, options)
-    if any(row.get("split") for row in faces.rows):
-        say("an earlier split is replaced")
+    before = any(row.get("split") for row in faces.rows)
     for row, name in zip(faces.rows, split.tolist(), strict=True):
         row["split"] = name
     near = _near(faces, split)
     faces.write()
+    if before:
+        say("an earlier split is replaced")
     return Division(_counts(split, labels), _several(split, labels, units), near)
 
 
