@@ -151,6 +151,8 @@ def test_intervals_are_explained_where_there_are_any(tmp_path: Path, people: int
         ok("train", "extension", "--data", table, "--base", base, "--name", "own", "-o", tmp_path / name)
         page = (tmp_path / name / "report.html").read_text(encoding="utf-8")
         assert ("Below the figures: 95 % intervals" in page) == (people > 1)
+        assert ("<u style=" in page) == (people > 1 and name == "classes")  # the interval as it is drawn
+        assert "nan" not in re.sub(r"<script.*?</script>|Landau", "", page, flags=re.DOTALL).lower()
 
 
 def test_keys_of_an_evaluation(trained: Path, expression_folders: Path, tmp_path: Path) -> None:
