@@ -191,6 +191,12 @@ def test_held_units_leave_every_class_on_both_sides(sizes: list[list[int]], shar
                 assert abs(own[other].sum() - share * own.sum()) >= now - 1e-3 * own.sum()
 
 
+def test_of_few_people_those_validate_whose_shares_fit_best() -> None:
+    """Ann alone has every class, and most of the faces; Bo and Cy together have every class as well."""
+    counts = np.array([[9, 9, 12], [9, 6, 0], [0, 0, 6]], np.float32)
+    assert _held(counts, 0.2 * counts.sum(axis=0), 1).tolist() == [1, 2]
+
+
 def test_copies_are_of_training_faces_and_stay_with_their_original(tmp_path: Path) -> None:
     folder = write_captured(tmp_path / "f", TWO)
     split_faces(folder, SplitOptions())
