@@ -105,7 +105,7 @@ def capture(
     for name, count in sorted(work.written.items()):
         say(f"{count} faces of '{name}' written to {out / name}")
     if work.twice:
-        say(f"{work.twice} of these faces lie there with another label too: remove the wrong ones")
+        say(f"{len(work.twice)} of these faces lie there with another label too: remove the wrong ones")
     if failed:
         raise DataError(f"{len(failed)} of {len(wanted)} videos could not be used", "See the lines above.")
     if not work.counts["written"]:
