@@ -180,9 +180,8 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
             "Add a folder with pictures of another class.",
         )
     beware: list[str] = []
-    alone = int(
-        np.isin(table.group, table.sample_id).sum()
-    )  # a picture of which nothing is known is called by its own name
+    # A picture of which nothing is known is a group called by its own name.
+    alone = int(np.isin(table.group, table.sample_id).sum())
     if alone and not (table.split == "val").any():
         some = "all" if alone == len(table) else f"{alone} of {len(table)}"
         beware.append(
