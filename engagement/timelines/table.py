@@ -44,13 +44,18 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     """Texts as whoever reads it has them: a dtype that is asked for fits no other table's in ``merge_asof``."""
+    import pyarrow as pa
+
     texts = {c: "object" for c in frame.columns if frame[c].dtype == _PANDAS["str"]}
     frame = frame.astype(texts)
+    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    for name in texts:  # of a table without rows there is nothing to tell the type by
+        schema = schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
     if _named_in_utf8(path):
-        frame.to_parquet(path, index=False, compression="zstd")
+        frame.to_parquet(path, index=False, compression="zstd", schema=schema)
         return
     with path.open("wb") as file:
-        frame.to_parquet(file, index=False, compression="zstd")
+        frame.to_parquet(file, index=False, compression="zstd", schema=schema)
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:

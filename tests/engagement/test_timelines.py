@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -275,6 +276,18 @@ def test_tables_survive_the_disk(tmp_path: Path, suffix: str) -> None:
     pd.testing.assert_frame_equal(again, timeline, check_dtype=True, atol=1e-4)
     with pytest.raises(DataError, match="does not exist"):
         table.read(tmp_path / "other.csv", TIMELINE)
+
+
+def test_a_timeline_without_rows_has_the_types_of_others(tmp_path: Path) -> None:
+    """Sessions in which nobody was found are read together with others."""
+    kept, nobody = records([0, 1], 0), FaceRecords()
+    for name, found in (("some", kept), ("none", nobody)):
+        scores, person = found.rows["prob"], np.zeros(len(found.rows), np.int64)
+        tables = build_tables(np.arange(2) * STEP, np.arange(2), found.rows, person, scores, OPTIONS)
+        table.write_parquet(tables.timeline, tmp_path / f"{name}.parquet")
+    of_some, of_none = (pq.read_schema(tmp_path / f"{name}.parquet") for name in ("some", "none"))
+    assert of_none.equals(of_some)
+    assert len(pd.read_parquet([tmp_path / "none.parquet", tmp_path / "some.parquet"])) == 2
 
 
 @pytest.mark.parametrize(
