@@ -91,6 +91,26 @@ def _write(
     return told
 
 
+def take_up(root: Path) -> None:
+    """Have run.json say of each video what its summary says since it was corrected; one that is damaged stays so."""
+    run = read_json(root / RUN)
+    if not run or not isinstance(listed := run.get("videos"), list):
+        return
+    now = [_as_in_summary(v, read_summary(root / str(v["output"]))) if _has_result(v) else v for v in listed]
+    if now != listed:
+        write_json(root / RUN, {**run, "videos": now})
+
+
+def _has_result(video: object) -> bool:
+    return isinstance(video, Mapping) and bool(video.get("output")) and video.get("status") != "failed"
+
+
+def _as_in_summary(video: Mapping[str, Any], summary: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A video of run.json with what corrections change: nothing of who opted out may stay there."""
+    found = summary or {}
+    return {**video, **{key: found[key] for key in ("n_persons", "coverage") if key in found}}
+
+
 def _of_one_file(summaries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, tuple[str, ...]]:
     """Of each result the others that are of the same file, known by its size and time (links, and another way to it) or
     by what is in it (copies)."""

@@ -80,6 +80,7 @@ def _write_again(
     Raises:
         OutputError: naming the sessions that were not written.
     """
+    from engagement.batch.index import take_up
     from engagement.batch.results import require_results
     from engagement.corrections.calibrated import described
     from engagement.corrections.file import read_names
@@ -108,6 +109,7 @@ def _write_again(
         for note in (_note(plan), *described(summary)):
             if note:
                 click.echo(f"{name}: {note}")
+    take_up(output)
     page = render_index(output) if (output / "run.json").is_file() else output
     click.echo(f"{count(len(folders) - len(failed), 'session')} written again: {page}")
     if failed:

@@ -168,6 +168,20 @@ def test_nothing_is_left_of_who_opts_out(out: Path, report: Report) -> None:
     assert "who opted out is left out of everything" in page_of(talk)
 
 
+def test_the_list_of_the_run_counts_nobody_who_opted_out(out: Path, report: Report) -> None:
+    def listed() -> dict[str, Any]:
+        (video,) = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"]
+        return video
+
+    before = listed()
+    assert report("merge P03 into P02\n").status == 0
+    assert listed() == before | {"n_persons": 3, "coverage": 1.0}
+    assert report("opt out P01\n").status == 0
+    summary = summary_of(out / "talk")
+    assert listed() == before | {key: summary[key] for key in ("n_persons", "coverage")}
+    assert summary["n_persons"] == 3 and summary["coverage"] < 1.0
+
+
 def test_an_opt_out_cannot_be_taken_back_and_says_so(out: Path, report: Report) -> None:
     report("opt out P02")
     done = report("P02: Ben")
