@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.errors import ConfigError, WeightsError
+from engagement.labels import EXPRESSIONS
 from engagement.runs import find_runs
 from engagement.siblings import check_sibling
 from engagement.types import FloatArray, IndexArray, TimeArray
@@ -163,8 +164,22 @@ def smooth_persons(
             if valid[part].any():
                 times = times_s[rows["sample"][part]]
                 out[part] = smoother.smooth(ScoreRun(times, rows["prob"][part], valid[part], None))
+    named = np.asarray(rows["prob"][:, : len(EXPRESSIONS)].any(axis=0))
+    _leave_out(out[:, : len(EXPRESSIONS)], named)
     out[~valid | (person < 0)] = np.nan
     return out
+
+
+def _leave_out(expressions: FloatArray, named: NDArray[np.bool_]) -> None:
+    """Take what smoothers, who know all seven, give to expressions that the model in use cannot name.
+
+    Args:
+        expressions: (n, 7) smoothed, changed in place; the others sum to 1 afterwards.
+        named: (7,) whether any raw score is above 0.
+    """
+    if not named.all():
+        expressions[:, ~named] = 0
+        expressions /= expressions.sum(axis=1, keepdims=True)
 
 
 def smooth_further(

@@ -46,6 +46,18 @@ def test_without_smoothing_they_are_the_raw_ones_where_something_is_claimed() ->
     np.testing.assert_array_equal(out[~poor], rows["extra"][~poor])
 
 
+@pytest.mark.parametrize("method", ["none", "box", "hmm", "lstm"])
+def test_expressions_that_the_model_cannot_name_stay_at_nothing(method: str) -> None:
+    times, _, rows, person = observations({"P01": [(0, 20), (22, 30)]}, 30.0)
+    rows["prob"][:, 2:7] = 0
+    rows["prob"][:, :2] /= rows["prob"][:, :2].sum(axis=1, keepdims=True)
+    smoother, _ = load_smoother(SmoothingConfig(method=method))
+    out = smooth_persons(smoother, times, rows, person, SMOOTHING.max_gap_s, OPTIONS.min_quality)
+    out = out[np.isfinite(out).all(axis=1)]
+    assert len(out) > 100 and not out[:, 2:7].any()
+    np.testing.assert_allclose(out[:, :2].sum(axis=1), 1, atol=1e-6)
+
+
 def test_a_checkpoint_without_further_heads_has_no_such_columns() -> None:
     rows = np.zeros(3, FaceRecords().rows.dtype)
     assert smooth_further(np.arange(3.0), rows, np.zeros(3, np.int64), 0.6, 0.3, 3.0).shape == (3, 0)
