@@ -80,3 +80,12 @@ def test_a_result_that_does_not_tell_who_was_read_counts_who_is_shown() -> None:
     summary = summary_of(data, "a.mp4")
     assert "the person looked more engaged" in session_sentence(summary)
     assert "the person looked more engaged" in session_sentence(summary | counts(data["persons"]))
+
+
+def test_the_page_says_how_whoever_is_seen_briefly_is_left_out(tmp_path: Path) -> None:
+    """Photographs on slides are read where they are shown for seconds alone, and make a class of one person."""
+    data = rising(2)
+    advice = "<code>engagement report OUT --min-presence 10%</code> leaves out"
+    assert advice not in pages(tmp_path, data)[0]
+    data["persons"].loc[data["persons"]["person_id"] == "P02", "session_share"] = 0.02
+    assert advice in pages(tmp_path, data)[0]
