@@ -30,6 +30,13 @@ VIDEO_SUFFIXES = (
 )
 """What counts as a video when a folder is searched; a file named by the user may have any suffix."""
 
+PICTURE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2"),
+    *(".png", ".webp", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff"),
+    *(".heic", ".heif", ".avif"),
+)
+"""What pictures are called; the last three cannot be read here and are named as damaged, not passed over in silence."""
+
 #: What lies in every output folder, as :func:`_key` spells it: no video's results can be called that.
 RESERVED = frozenset({"run.json", "index.html", "names.txt", "names-before.txt", "report_assets"})
 

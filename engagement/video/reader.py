@@ -18,6 +18,7 @@ from typing import ClassVar, Self
 
 from engagement.errors import VideoError
 from engagement.types import ByteArray, Frame, VideoInfo
+from engagement.video.discover import PICTURE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +137,7 @@ class VideoReader(ABC):
 
 
 def require_readable(path: Path) -> Path:
-    """The absolute path of a regular, readable, non-empty file; VideoError otherwise.
+    """The absolute path of a regular, readable, non-empty file that is not called as pictures are; VideoError otherwise.
 
     Absolute, because FFmpeg takes "12:30 lesson.mp4" for a protocol and "-x.mp4" for an option.
     """
@@ -150,6 +151,9 @@ def require_readable(path: Path) -> Path:
             raise VideoError(f"{path} is not a regular file", "Copy the video to a file first")
         if path.stat().st_size == 0:
             raise VideoError(f"{path} is empty", "Copy the file again from its source")
+        # By name: FFmpeg takes a photograph for a video of one frame, and some streams of many for a picture.
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.suffix.lower() != ".gif":
+            raise picture(path)
         with path.open("rb"):
             pass
     except OSError as error:
@@ -157,6 +161,14 @@ def require_readable(path: Path) -> Path:
             f"{path} cannot be read ({error.strerror or error})", "Check its permissions"
         ) from error
     return path
+
+
+def picture(path: Path) -> VideoError:
+    """The error for a photograph or a drawing."""
+    return VideoError(
+        f"{path} is a picture, not a video",
+        "`engagement explain` says what is seen in pictures; convert one that moves to MP4",
+    )
 
 
 def no_video_stream(path: Path) -> VideoError:
