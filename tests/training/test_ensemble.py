@@ -140,7 +140,7 @@ def test_a_temperature_sharpens_the_mean() -> None:
         (["default", DEFAULT_WEIGHTS], "one checkpoint is given twice"),
         (["default", "{shipped}"], "one checkpoint is given twice"),
         (["{grey}", "{colour}", "--skip-bad"], "--skip-bad says nothing without --fit"),
-        (["{grey}", "{colour}", "--weights", "1"], "--weights has 1 numbers for 2 checkpoints"),
+        (["{grey}", "{colour}", "--weights", "1"], "--weights has 1 number for 2 checkpoints"),
         (["{grey}", "{colour}", "--weights", "1,x"], "is no list of numbers"),
         (["{grey}", "{colour}", "--weights", "0,0"], "one of them above 0"),
         (["{grey}", "{colour}", "--weights", "1,1", "--fit", "x"], "exclude each other"),

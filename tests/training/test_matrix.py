@@ -75,13 +75,13 @@ def test_a_killed_matrix_goes_on(asked: MatrixRun, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(KilledError):
         train_matrix(asked, killer)
-    assert "1 of 3 cells are finished" in (asked.out / "table.md").read_text()
+    assert "1 of 3 cells is finished" in (asked.out / "table.md").read_text()
     half = json.loads((asked.out / "cells" / cells(asked)[1].name / "cell.json").read_text())
     assert not half["done"] and half["seconds"] > 0
     said: list[str] = []
     text = train_matrix(asked, said.append)
     assert said[0].endswith("finished before") and said[1].endswith("goes on")
-    assert "cells are finished" not in text
+    assert "finished" not in text
     again = json.loads((asked.out / "cells" / cells(asked)[1].name / "cell.json").read_text())
     assert again["done"] and again["seconds"] > half["seconds"]
 
