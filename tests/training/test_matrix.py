@@ -15,6 +15,7 @@ import pytest
 from engagement.errors import ConfigError, DataError
 from tests.training.tiny_models import error, ok
 from training import matrix as matrix_module
+from training.datasets import registry
 from training.matrix import MatrixRun, cells, set_name, train_matrix
 from training.run import Limits
 
@@ -113,6 +114,19 @@ def test_a_finished_cell_is_not_shown_for_other_pictures(asked: MatrixRun) -> No
     (folder / "cell.json").write_text(json.dumps({"asked": kept, "seconds": 1, "done": True}))
     with pytest.raises(ConfigError, match="differs in: pictures, labels or splits"):
         train_matrix(asked)
+
+
+def test_a_finished_cell_is_not_shown_for_other_framings(
+    asked: MatrixRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As versions before took crops for faces from top to bottom."""
+    one = replace(asked, backbones=("lenet",), augmentations=())
+    train_matrix(one)
+    monkeypatch.setattr(
+        registry, "with_measured_framing", lambda table, _: replace(table, box=table.box * 0.9)
+    )
+    with pytest.raises(ConfigError, match="differs in: pictures, labels or splits"):
+        train_matrix(one)
 
 
 def test_one_process_trains_whatever_devices_there_are(
