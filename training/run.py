@@ -32,6 +32,7 @@ from training.lightning import (
     LearningRateMonitor,
     MisconfigurationException,
     TensorBoardLogger,
+    WholeCheckpoints,
     fit_module,
     pl,
     rank_zero_only,
@@ -315,6 +316,7 @@ def _trainer(
             num_nodes=limits.num_nodes,
             precision=recipe.precision,  # type: ignore[arg-type]
             callbacks=callbacks,
+            plugins=WholeCheckpoints(),
             logger=TensorBoardLogger(folder, "log", "tensorboard")
             if folder and limits.tensorboard
             else False,
