@@ -51,6 +51,7 @@ class DecodeOutcome:
         reason: one clause for the user; empty when there is nothing to say.
         frames_dropped: decoded frames left out because their time did not lie after the previous one.
         packets_damaged: compressed packets that the decoder refused or that were marked as damaged.
+        stamps_wild: time stamps that were left out because a later one took them back.
     """
 
     frames_decoded: int
@@ -59,6 +60,7 @@ class DecodeOutcome:
     reason: str
     frames_dropped: int = 0
     packets_damaged: int = 0
+    stamps_wild: int = 0
 
 
 UNFINISHED = DecodeOutcome(0, 0.0, False, "the stream was not read to its end")
