@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engagement.labels import LEARNER_STATES, WIDE_MARGIN
 from engagement.timelines.summary import band_halfwidth, curve_of, halfwidths
+from engagement.types import Floats
 
 MAX_MOMENTS = 8
 MIN_PEOPLE = 3
@@ -35,8 +35,6 @@ _TO_DEVIATION = 1.4826  # from the median of absolute values, of normal ones
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
