@@ -18,8 +18,9 @@ from engagement.faces.chips import cut_chips
 from engagement.labels import LabelSet
 from engagement.weights import DEFAULT_WEIGHTS
 from engagement.weights.store import locate, read_record
+from tests.training.invoking import error, ok
 from tests.training.made_up_faces import made_up_face
-from tests.training.tiny_models import error, ok, write_model
+from tests.training.tiny_models import write_model
 from training.calibration import fit_temperature
 from training.datasets.registry import load
 from training.ensemble import EnsembleRun, fit_shares

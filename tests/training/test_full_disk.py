@@ -10,7 +10,7 @@ import torch
 from engagement.drafts import is_draft
 from engagement.errors import OutputError
 from engagement.weights.store import WeightRecord, save_weights
-from tests.training.invoking import invoke, ok
+from tests.training.invoking import ok, run
 from training.run_folder import steps_done
 
 
@@ -47,7 +47,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_earlier_one(
 
     monkeypatch.setattr(Path, "write_bytes", half)
     words = ["--recipe", "fer2013_cnn", "--set", "size=48", "--set", "epochs=2", "--limit", "14"]
-    result = invoke("base", "--data", expression_folders, *words, "-o", out)
+    result = run("base", "--data", expression_folders, *words, "-o", out)
     assert isinstance(result.exception, OutputError)
     told = (
         f"{out} cannot be written (No space left on device). Make space there; the same command goes on after"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from engagement.errors import ConfigError, DataError
-from tests.training.tiny_models import error, ok
+from tests.training.invoking import error, ok
 from training import matrix as matrix_module
 from training.datasets import registry
 from training.matrix import MatrixRun, cells, set_name, train_matrix
