@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from engagement.classification.ensemble import KIND, averaged
 from engagement.errors import ConfigError
 from engagement.labels import LabelSet
+from engagement.provenance import terms_once
 from engagement.types import FloatArray
 from engagement.weights.store import WeightRecord, save_weights
 from engagement.wording import count
@@ -254,7 +255,7 @@ def _record(
         network={"heads": {head: {"labels": labels.to_dict(), "hidden": 0}}, "members": entries},
         calibration={head: {"temperature": temperature}},
         metrics=metrics or {},
-        licence="; ".join(dict.fromkeys(m.record.licence for m in members if m.record.licence)),
+        licence="; ".join(terms_once("; ".join(m.record.licence for m in members if m.record.licence))),
         origin={
             "command": run.command,
             "data": "+".join(dict.fromkeys(names)),

@@ -345,8 +345,8 @@ def require_every_class(train: SampleTable) -> None:
     if empty:
         raise DataError(
             f"data set '{train.name}' has no training picture of: {', '.join(empty)}",
-            "Add some, or use `engagement train personal` or `engagement train extension`, which learn the classes "
-            "that there are.",
+            "Add some, or raise --limit where it is given. `engagement train personal` and `engagement train extension` "
+            "learn the classes that there are.",
         )
 
 

@@ -181,10 +181,14 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
             "Add a folder with pictures of another class.",
         )
     beware: list[str] = []
-    if len(np.unique(table.group)) == len(np.unique(table.sample_id)) and not (table.split == "val").any():
+    alone = int(
+        np.isin(table.group, table.sample_id).sum()
+    )  # a picture of which nothing is known is called by its own name
+    if alone and not (table.split == "val").any():
+        some = "all" if alone == len(table) else f"{alone} of {len(table)}"
         beware.append(
-            "no manifest.csv tells which pictures belong together, so near copies may be on "
-            "both sides of the validation split and make its figures too good"
+            f"of {some} pictures nothing (a manifest.csv; in a CSV a column person or source) tells which belong together, "
+            "so near copies may be on both sides of the validation split and make its figures too good"
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
         table = with_transfer_validation(table)

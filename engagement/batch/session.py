@@ -24,6 +24,7 @@ from engagement.provenance import learned_from_scores_of, measured, weak_states,
 from engagement.reports.render import Thumbnail, render_session
 from engagement.runs import LONGEST_STEPS
 from engagement.timelines.columns import SAMPLES
+from engagement.timelines.presence import counts
 from engagement.timelines.session import SessionTables, TableOptions, build_tables
 from engagement.timelines.summary import class_curves, expression_share, further_heads, visibility
 from engagement.timelines.table import conform, write_parquet
@@ -167,8 +168,7 @@ def summarise(analyzer: Analyzer, result: SessionResult, tables: SessionTables) 
             "last_s": float(times[-1]) if len(times) else None,
             "end_s": result.end_s,
         },
-        "n_persons": len(tables.persons),
-        "n_shown": len(tables.persons),
+        **counts(tables.persons),
         **visibility(tables.timeline, len(times)),
         "left_out": {
             "tracks": sum(1 for index in result.person_of_track.values() if index < 0),

@@ -29,7 +29,7 @@ from engagement.errors import DataError
 from engagement.reports.pictures import read_pictures
 from engagement.reports.render import Thumbnail, render_session
 from engagement.timelines import columns, table
-from engagement.timelines.presence import PresenceConfig
+from engagement.timelines.presence import PresenceConfig, counts
 from engagement.timelines.session import SessionTables
 from engagement.timelines.summary import class_curves, expression_share, further_heads, heads_of, visibility
 
@@ -138,7 +138,7 @@ def write_corrected(
         _link(folder / SAMPLES, out / SAMPLES)
     if changes or not shown.all() or summary.get("n_shown", len(persons)) != summary.get("n_persons"):
         summary |= figures(tables, read_samples(folder / SAMPLES), summary)
-    summary |= {"n_persons": len(persons), "n_shown": int(shown.sum())}
+    summary |= counts(persons)
     record = (
         plan.record()
         | ({"mistakes": list(mistakes)} if mistakes else {})

@@ -25,6 +25,8 @@ PERCENT = {
     "ticktext": ["0\u202f%", "50\u202f%", "100\u202f%"],
 }
 BAND_OPACITY = 0.17
+#: Of the figure's width: what a number above a moment takes.
+_NUMBER_SHARE = 0.02
 
 
 def widened(on: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -158,3 +160,24 @@ def rows_layout(rows: Sequence[tuple[str, int, dict[str, Any]]], duration_s: flo
         }
         top -= height + _ROW_GAP_PX
     return out
+
+
+def moment_marks(
+    moments: Sequence[float], duration_s: float
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Lines through all rows at the moments (seconds, rising), and the numbers above them: of two people's moments that
+    nearly coincide they stand beside each other."""
+    places = [ORIGIN_MS + int(at * 1000) for at in moments]
+    told: dict[int, str] = {}
+    first = -1
+    for number, place in enumerate(places, 1):
+        if first < 0 or place - first >= _NUMBER_SHARE * duration_s * 1000:
+            first = place
+        told[first] = f"{told[first]}, {number}" if first in told else str(number)
+    look = {"color": GREY, "width": 1, "dash": "3px,4px"}
+    span = {"type": "line", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "line": look}
+    numbers = [note("x", place, "paper", 1, text) for place, text in told.items()]
+    return (
+        [{**span, "x0": place, "x1": place} for place in places],
+        [{**number, "yanchor": "bottom", "name": "moment"} for number in numbers],
+    )

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from engagement.reports.drawing import (
     BAND_OPACITY,
-    ORIGIN_MS,
     PERCENT,
     band,
     end_label,
     lighter,
     line,
-    note,
+    moment_marks,
     positions,
     pushed_apart,
     rounded,
@@ -71,7 +70,7 @@ def session_figure(curves: Mapping[str, Any], duration_s: float, moments: Sequen
         ("y", 250, dict(PERCENT)),
         ("y2", 62, {"range": [0, most], "nticks": 3, "tickformat": "d", "rangemode": "tozero"}),
     ]
-    marks, numbers = _moment_marks(moments)
+    marks, numbers = moment_marks(moments, duration_s)
     notes = [
         *(end_label("y", at, STATES[name].color, name) for at, name in pushed_apart(labels)),
         {**end_label("y2", most * 0.8, "", "visible"), "font": {"size": 11}},
@@ -129,18 +128,6 @@ def _count_traces(times_s: Floats, step_s: float, n_visible: Floats, n_used: Flo
         }
         for values, name, alpha in ((n_visible, "visible", 0.28), (n_used, "used", 0.62))
     ]
-
-
-def _moment_marks(moments: Sequence[float]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Lines through all rows at the moments (seconds), and the numbers above them."""
-    places = [ORIGIN_MS + int(at * 1000) for at in moments]
-    look = {"color": GREY, "width": 1, "dash": "3px,4px"}
-    span = {"type": "line", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "line": look}
-    numbers = [note("x", place, "paper", 1, str(number)) for number, place in enumerate(places, 1)]
-    return (
-        [{**span, "x0": place, "x1": place} for place in places],
-        [{**number, "yanchor": "bottom", "name": "moment"} for number in numbers],
-    )
 
 
 _CLASS_HOVER = (

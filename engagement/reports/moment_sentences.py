@@ -17,32 +17,41 @@ from engagement.timelines.moments import (
 
 _NUMBERS = ("One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight")
 _NAMED = 3  # in a sentence; the list has them all
+_NOBODY: Mapping[str, str] = {}
 
 
-def nothing_stood_out(curves: Mapping[str, Any], wide: Collection[str] = (), alone: bool = False) -> str:
-    """Why no moments are listed; ``alone``: of a session of one person."""
-    why, stretch = why_none(curves, alone), window_s(curves)
-    least = least_stretches(alone) * stretch
-    if why == "short" and alone:
+def nothing_stood_out(
+    curves: Mapping[str, Any], wide: Collection[str] = (), own: Sequence[Mapping[str, Any]] = ()
+) -> str:
+    """Why no moments are listed.
+
+    Args:
+        curves: of the class. own: of each person alone, where moments are those of one.
+    """
+    stretch, least = window_s(curves), least_stretches(bool(own)) * window_s(curves)
+    whys = [why_none(each, alone=True) for each in own] or [why_none(curves)]
+    why = "calm" if "calm" in whys else whys[0]
+    if why == "short" and own:
         return (
             f"Too short: neighbouring stretches of {duration(stretch)} are compared, and to know how far one person's "
             f"usually differ takes {duration(least)}."
         )
     if why == "short":
         return f"Too short: two stretches of {duration(stretch)} are compared, which takes {duration(least)}."
-    if why == "few" and alone:
+    if why == "few" and own:
         return (
             f"Nothing could be compared: that takes more stretches of {duration(stretch)}, one after another, in which "
-            "the person can be read."
+            f"{'the' if len(own) == 1 else 'the same'} person can be read."
         )
     if why == "few":
         return (
             f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at a time, for long enough, or "
-            "a session in which one person alone is shown."
+            "a session in which one or two are shown."
         )
     if why == "unlike":
         return "Nothing could be compared: people differed too much for a mean of the class to say anything."
-    more = "far more than usual for this person" if alone else "more than differences between people explain"
+    usual = f"far more than usual for {'this' if len(own) == 1 else 'either'} person"
+    more = usual if own else "more than differences between people explain"
     return (
         f"Nothing stood out: no shift of at least {least_told(wide)} between neighbouring stretches of "
         f"{duration(stretch)} was {more}. Slower ones are not listed."
@@ -60,8 +69,13 @@ def least_told(wide: Collection[str]) -> str:
     return f"{strong} points ({weak} for {listed(doubled)}, told little better than chance)"
 
 
-def stood_out(moments: Sequence[Moment]) -> tuple[str, list[tuple[Moment, str]]]:
+def stood_out(
+    moments: Sequence[Moment], labels: Mapping[str, str] = _NOBODY
+) -> tuple[str, list[tuple[Moment, str]]]:
     """What the session's first sentence says of moments: how many, and of the largest three what shifted most.
+
+    Args:
+        labels: what to call people whose moments they are; whoever is not there is not named.
 
     Returns:
         "Two moments stood out", and each moment with a few words to stand behind its time; nothing for no moments.
@@ -74,20 +88,23 @@ def stood_out(moments: Sequence[Moment]) -> tuple[str, list[tuple[Moment, str]]]
     if n > _NAMED:
         intro += ", the largest of them"
     told: list[tuple[Moment, str]] = []
-    before = ""
+    before = ("", "")
     for moment in sorted(largest, key=lambda m: m.time_s):
         shift = moment.shifts[0]
-        what = "it" if shift.state == before else f"apparent {STATES[shift.state].noun}"
-        notes = ["a weak estimate"] if shift.weak and shift.state != before else []
+        again = before == (shift.state, moment.person)
+        whose = f" of {labels[moment.person]}" if moment.person in labels else ""
+        what = "it" if again else f"apparent {STATES[shift.state].noun}{whose}"
+        notes = ["a weak estimate"] if shift.weak and not again else []
         notes += ["among other people than before"] if moment.other_people else []
         way = "rose" if shift.after > shift.before else "fell"
         told.append((moment, f"{what} {way}" + (f" ({', '.join(notes)})" if notes else "")))
-        before = shift.state
+        before = (shift.state, moment.person)
     return intro, told
 
 
-def moment_text(moment: Moment) -> str:
-    """What shifted, by how much, on how many people, how certain."""
+def moment_text(moment: Moment, labels: Mapping[str, str] = _NOBODY) -> str:
+    """Whose estimates shifted if ``labels`` (see :func:`stood_out`) say so, which, by how much, on how many people, how
+    certain."""
     clear = [shift.clear for shift in moment.shifts]
     than = (
         "than usual from one stretch to the next"
@@ -105,7 +122,8 @@ def moment_text(moment: Moment) -> str:
             f"{about(shift.after)}\u202f%" + (f" ({', '.join(notes)})" if notes else "")
         )
     certain = "" if len(set(clear)) > 1 else ": far more" if clear[0] else ": just more"
-    text = f"{listed(parts)}{certain} {than}"
+    whose = f"{labels[moment.person]}: " if moment.person in labels else ""
+    text = f"{whose}{listed(parts)}{certain} {than}"
     if moment.other_people:
         text += ". Other people were visible before and after, which alone may explain it"
     return f"{text}."

@@ -146,7 +146,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
                 else ()
             ),
         ],
-        "sparks": sparklines(part(summary, "class"), alone=sentences.n_shown(summary) == 1),
+        "sparks": sparklines(part(summary, "class"), alone=sentences.n_behind(summary) == 1),
     }
 
 

@@ -125,6 +125,14 @@ def n_shown(summary: Mapping[str, Any]) -> int:
     return int(number(summary.get("n_shown", summary.get("n_persons"))) or 0)
 
 
+def n_behind(summary: Mapping[str, Any]) -> int:
+    """How many people the curves are of: those who could be read of all who are shown, or these where nobody could.
+
+    A photograph beside somebody has no part in them. Results of earlier versions do not tell who was read.
+    """
+    return int(number(summary.get("n_read")) or 0) or n_shown(summary)
+
+
 def edits(summary: Mapping[str, Any]) -> str:
     """What was corrected by hand; empty for nothing."""
     done = summary.get("corrections") or {}
@@ -165,8 +173,8 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     figures = f"apparent {STATES[first].noun} {about_percent(means[first])}" + (
         f", {others}" if others else ""
     )
-    shown = n_shown(summary)
-    if need < min(FEW_PEOPLE, shown):
+    shown, behind = n_shown(summary), n_behind(summary)
+    if need < min(FEW_PEOPLE, behind):
         most = "At most" if n_used.max() == need else "Hardly ever more than"
         return f"{most} {need} of {shown} could be read at a time, too few to speak of the class ({figures})."
     some = "that" if need == 1 else f"in which {need} people or more"
@@ -178,7 +186,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
         lacking = short_of(lead, summary.get("limits") or {}, first, spread) if len(order) > 1 else ""
         where = "i" + read if partly else "over the whole session"
         return f"No apparent state clearly led {where} ({figures}){lacking}."
-    who = "people" if shown > 1 else "the person"
+    who = "people" if behind > 1 else "the person" if shown == 1 else "the one person who could be read"
     when = f"I{read}," if partly else "Over the whole session"
     text = f"{when} {who} looked more {STATES[first].word} than anything else ({figures})"
     change = _thirds(curve_of(curves, first), enough, held)

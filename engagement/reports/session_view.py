@@ -27,6 +27,7 @@ from engagement.reports.templates import stretch, url
 from engagement.timelines import columns, moments, table
 from engagement.timelines.moments import Moment, who_shifted
 from engagement.timelines.shifts import recorded, shifted_scores
+from engagement.timelines.summary import person_curves
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,8 @@ class SessionView:
             labels differ.
         tables: person -> rows of the timeline, raw scores shifted as the smoothed ones are.
         lanes: person's ``key`` -> the band over time.
-        moments: to look at. best_quality: of the best picture of anybody that moved, None where there is none.
+        moments: to look at. own: person -> curves of that person alone, where moments are each of one person; empty where
+            they are the class's. best_quality: of the best picture of anybody that moved, None where there is none.
     """
 
     summary: Mapping[str, Any]
@@ -55,6 +57,7 @@ class SessionView:
     tables: Mapping[str, pd.DataFrame]
     lanes: Mapping[str, Any]
     moments: Sequence[Moment]
+    own: Mapping[str, Mapping[str, Any]]
     best_quality: float | None
 
     @property
@@ -64,8 +67,8 @@ class SessionView:
 
     @property
     def alone(self) -> bool:
-        """Whether one person is all that is shown."""
-        return len(self.people) == 1
+        """Whether all curves are of one and the same person."""
+        return sentences.n_behind(self.summary) == 1
 
 
 def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thumbnail]]) -> SessionView:
@@ -97,15 +100,30 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
         tables[name] = shifted_scores(own, shifts.get(name, {}))
         own_events = events.loc[events["person_id"] == name]
         lanes[person["key"]] = person_lane(tables[name], own_events, *_span(summary))
+    own = _own_curves(summary, people, tables)
     return SessionView(
         summary=summary,
         title=_title(part(summary, "video"), folder, root),
         people=people,
         tables=tables,
         lanes=lanes,
-        moments=moments.find_moments(part(summary, "class"), _wide(summary), alone=len(people) == 1),
+        moments=moments.find_own_moments(own, _wide(summary))
+        if own
+        else moments.find_moments(part(summary, "class"), _wide(summary)),
+        own=own,
         best_quality=_best_quality(timeline),
     )
+
+
+def _own_curves(
+    summary: Mapping[str, Any], people: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame]
+) -> dict[str, dict[str, Any]]:
+    """Of each person who could be read, or of all where nobody could, where these are too few for a class; otherwise
+    none."""
+    if sentences.n_behind(summary) >= moments.MIN_PEOPLE:
+        return {}
+    read = [person for person in people if person["n_used"]] or people
+    return {person["id"]: person_curves(tables[person["id"]], part(summary, "class")) for person in read}
 
 
 def on_every_page(view: SessionView) -> dict[str, Any]:
@@ -128,10 +146,12 @@ def of_session(view: SessionView) -> dict[str, Any]:
     """What the session's page shows besides."""
     summary, curves, wide = view.summary, view.curves, _wide(view.summary)
     length_s = _span(summary)[0]
-    intro, told = moment_sentences.stood_out(view.moments)
+    labels = {p["id"]: p["label"] for p in view.people} if len(view.own) > 1 else {}
+    intro, told = moment_sentences.stood_out(view.moments, labels)
     return {
         "people": view.people,
         "alone": view.alone,
+        "each": bool(view.own),
         "stood_out": intro,
         "told": [(m.time_s, stretch(m.start_s, m.end_s), text) for m, text in told],
         "who": who.who_is_who(view.people, view.title),
@@ -142,14 +162,21 @@ def of_session(view: SessionView) -> dict[str, Any]:
         "warnings": sentences.warnings(summary),
         "calibrated": sentences.calibrated(summary),
         "moments": [
-            (m.time_s, stretch(m.start_s, m.end_s), moment_sentences.moment_text(m), _shifted(view, m))
+            (
+                m.time_s,
+                stretch(m.start_s, m.end_s),
+                moment_sentences.moment_text(m, labels),
+                _shifted(view, m),
+            )
             for m in view.moments
         ],
-        "no_moments": "" if view.moments else moment_sentences.nothing_stood_out(curves, wide, view.alone),
+        "no_moments": ""
+        if view.moments
+        else moment_sentences.nothing_stood_out(curves, wide, list(view.own.values())),
         "no_curve": sentences.no_curve(summary, "nobody's picture", view.best_quality),
         "further": further.of_class(summary, length_s),
         "window": moments.window_s(curves),
-        "clear_ratio": moments.CLEAR_RATIO,
+        "own_ratio": moments.OWN_RATIO,
         "least_change": moment_sentences.least_told(wide),
         "class_figure": figures.session_figure(curves, length_s, [m.time_s for m in view.moments]),
         "page_data": _page_data(length_s, view.lanes, {p["key"]: p["href"] for p in view.people}),
@@ -235,11 +262,15 @@ def _people(
 
 
 def _shifted(view: SessionView, moment: Moment) -> list[dict[str, str]]:
-    """People whose own estimates shifted at a moment: name, link to that time, and the picture nearest to it if any."""
+    """People whose own estimates shifted at a moment: name, link to that time, and the picture nearest to it if any.
+
+    Whose moment it is, where it is one person's.
+    """
     person_of = {person["id"]: person for person in view.people if len(view.tables[person["id"]])}
     tables = {name: view.tables[name] for name in person_of}
     shown = []
-    for name in who_shifted(moment, tables, _span(view.summary)[1]):
+    shifted = [moment.person] if moment.person else who_shifted(moment, tables, _span(view.summary)[1])
+    for name in shifted:
         person = person_of[name]
         nearest = min(person["pictures"], key=lambda p: abs(p["time_s"] - moment.time_s), default={"src": ""})
         href = f"{person['href']}{stretch(moment.start_s, moment.end_s)}"

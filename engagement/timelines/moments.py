@@ -5,14 +5,15 @@ compared with the mean of the stretch after. A shift counts when it is large (``
 states that are told little better than chance) and exceeds what differences between people explain (``MIN_RATIO``
 standard errors); the largest come first, and within one stretch only one time is kept.
 
-Of one person alone no differences between people are known. There a shift must be far more (``CLEAR_RATIO``) than the
-estimates of this person usually shift from one stretch to the next; whoever goes up and down all the time has none.
+Of one or two people no differences between people are known. Each is looked at alone: a shift must be far more
+(``OWN_RATIO``) than the estimates of this person usually shift from one stretch to the next; whoever goes up and down all
+the time has none. How often one is found where nothing changed: ``benchmarks/moments.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ MIN_PEOPLE = 3
 MIN_CHANGE = 0.1
 MIN_RATIO = 2.5
 CLEAR_RATIO = 4.0
+OWN_RATIO = 4.5  # of one person alone; with 4, one session of two people in ten would have moments where nothing changed
 _SHORTEST_S, _LONGEST_S, _PARTS = 10.0, 240.0, 20
 MAX_PEOPLE = 5  # named with a moment
 _KNOWN = 0.5  # of a stretch, of one person
@@ -63,6 +65,7 @@ class Moment:
         n_people: median number of people behind the figures.
         other_people: whether the number of usable people changed so much that the shift may only
             come from who was visible.
+        person: whose estimates shifted; empty: the class's.
     """
 
     time_s: float
@@ -71,6 +74,7 @@ class Moment:
     shifts: tuple[Shift, ...]
     n_people: int
     other_people: bool
+    person: str = ""
 
 
 def window_s(curves: Mapping[str, Any]) -> float:
@@ -90,17 +94,37 @@ def find_moments(curves: Mapping[str, Any], wide: Collection[str] = (), alone: b
     """
     times, n_used, step, width = _axis(curves)
     found: dict[int, list[Shift]] = {}
+    least_ratio, clear_ratio = (OWN_RATIO, OWN_RATIO) if alone else (MIN_RATIO, CLEAR_RATIO)
     for state, mean, error in _usable(curves, len(times), n_used, width, alone):
-        for i in _comparable(mean, width):
-            shift = _shift(state, mean, error, i, width, state in wide)
-            if shift is not None and (shift.clear or not alone):
-                found.setdefault(i, []).append(shift)
+        means, errors = _of_stretches(mean, width), _of_stretches(error, width)
+        weak = state in wide
+        for i in _comparable(means, width):
+            before, after = float(means[i - width]), float(means[i])
+            # The same people lie behind neighbouring points: averaging over time removes no error.
+            ratio = abs(after - before) / max(float(np.hypot(errors[i - width], errors[i])), 0.01)
+            if abs(after - before) >= least_change(weak) and ratio >= least_ratio:
+                found.setdefault(i, []).append(Shift(state, before, after, ratio >= clear_ratio, weak))
     best = sorted(found, key=lambda i: (-max(_size(s) for s in found[i]), i))
     kept: list[int] = []
     for i in best:
         if len(kept) < MAX_MOMENTS and all(abs(i - other) >= width for other in kept):
             kept.append(i)
     return [_moment(times, n_used, step, i, width, found[i]) for i in sorted(kept)]
+
+
+def find_own_moments(curves: Mapping[str, Mapping[str, Any]], wide: Collection[str] = ()) -> list[Moment]:
+    """Of each person alone: the largest of all, at most eight, in order of time.
+
+    Args:
+        curves: person -> curves of that person, see :func:`find_moments`.
+    """
+    found = [
+        replace(moment, person=person)
+        for person, own in curves.items()
+        for moment in find_moments(own, wide, alone=True)
+    ]
+    largest = sorted(found, key=lambda moment: -_size(moment.shifts[0]))[:MAX_MOMENTS]
+    return sorted(largest, key=lambda moment: moment.time_s)
 
 
 def least_change(weak: bool) -> float:
@@ -140,10 +164,10 @@ def why_none(curves: Mapping[str, Any], alone: bool = False) -> Literal["short",
     if len(times) < least_stretches(alone) * width:
         return "short"
     states = _usable(curves, len(times), n_used, width, alone)
-    if any(True for _, mean, _ in states for _ in _comparable(mean, width)):
+    if any(_comparable(_of_stretches(mean, width), width) for _, mean, _ in states):
         return "calm"
     enough = np.where(n_used >= MIN_PEOPLE, n_used, np.nan)
-    return "unlike" if any(True for _ in _comparable(enough, width)) else "few"
+    return "unlike" if _comparable(_of_stretches(enough, width), width) else "few"
 
 
 def least_stretches(alone: bool) -> int:
@@ -184,33 +208,27 @@ def _usual(mean: Floats, width: int) -> float:
 
     The median bears a few large shifts, which are to be found against it. NaN where too few can be compared.
     """
-    shifts = [
-        abs(np.nanmean(mean[i : i + width]) - np.nanmean(mean[i - width : i]))
-        for i in _comparable(mean, width)
-    ]
+    means = _of_stretches(mean, width)
+    shifts = [abs(means[i] - means[i - width]) for i in _comparable(means, width)]
     if len(shifts) <= (_LEAST_STRETCHES - 2) * width:
         return np.nan
     return float(np.median(shifts)) * _TO_DEVIATION / np.sqrt(2)
 
 
-def _comparable(mean: Floats, width: int) -> Iterator[int]:
-    """Positions before and after which enough is known."""
-    known = np.isfinite(mean)
-    for i in range(width, len(mean) - width + 1):
-        if known[i - width : i].mean() >= _PRESENT and known[i : i + width].mean() >= _PRESENT:
-            yield i
+def _of_stretches(values: Floats, width: int) -> Floats:
+    """Mean of the stretch that begins at each position; NaN where too little of it is known."""
+    if len(values) < width:
+        return np.zeros(0)
+    stretches = np.lib.stride_tricks.sliding_window_view(values, width)
+    known = np.isfinite(stretches)
+    sums = np.where(known, stretches, 0.0).sum(axis=1)
+    return np.where(known.mean(axis=1) >= _PRESENT, sums / np.maximum(known.sum(axis=1), 1), np.nan)
 
 
-def _shift(state: str, mean: Floats, error: Floats, i: int, width: int, weak: bool) -> Shift | None:
-    """What shifted at a position, if it was more than chance."""
-    before, after = slice(i - width, i), slice(i, i + width)
-    ends = float(np.nanmean(mean[before])), float(np.nanmean(mean[after]))
-    # The same people lie behind neighbouring points: averaging over time removes no error.
-    spread = float(np.hypot(np.nanmean(error[before]), np.nanmean(error[after])))
-    ratio = abs(ends[1] - ends[0]) / max(spread, 0.01)
-    if abs(ends[1] - ends[0]) < least_change(weak) or ratio < MIN_RATIO:
-        return None
-    return Shift(state, ends[0], ends[1], ratio >= CLEAR_RATIO, weak)
+def _comparable(means: Floats, width: int) -> list[int]:
+    """Positions before and after which enough is known, from the means of stretches."""
+    known = np.isfinite(means)
+    return (width + np.flatnonzero(known[:-width] & known[width:])).tolist()
 
 
 def _size(shift: Shift) -> float:

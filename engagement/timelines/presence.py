@@ -48,6 +48,14 @@ class PresenceConfig:
         return long_enough & (persons["session_share"].to_numpy(float) >= self.min_share - _SLACK)
 
 
+def counts(persons: pd.DataFrame) -> dict[str, int]:
+    """How many people summary.json names: all, those who are shown, and those of these who could be read at all; of
+    photographs and of faces that are always too poor nothing is known."""
+    shown = persons["shown"].to_numpy(bool)
+    read = shown & (persons["n_used"].to_numpy() > 0)
+    return {"n_persons": len(persons), "n_shown": int(shown.sum()), "n_read": int(read.sum())}
+
+
 def parse_presence(text: str) -> PresenceConfig:
     """``10``, ``10s``, ``2 min`` or ``5%``.
 

@@ -57,7 +57,20 @@ def class_curves(timeline: pd.DataFrame, times_s: TimeArray) -> dict[str, Any]:
         step_s, and lists of equal length: time_s (start of the step), n_visible, n_used, and for each
         state its mean, ``_lo`` and ``_hi`` (None where nobody or one person was usable).
     """
-    means = _means(timeline, times_s, [f"s_{s}" for s in LEARNER_STATES.classes])
+    return _curves(timeline, *_steps(times_s))
+
+
+def person_curves(rows: pd.DataFrame, curves: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of one person alone, in the steps of the class's.
+
+    Args:
+        rows: of the timeline, of one person. curves: see :func:`class_curves`.
+    """
+    return _curves(rows, float(curves.get("step_s") or 1.0), len(curve_of(curves, "time_s")))
+
+
+def _curves(timeline: pd.DataFrame, step_s: float, count: int) -> dict[str, Any]:
+    means = _means(timeline, step_s, count, [f"s_{s}" for s in LEARNER_STATES.classes])
     out = means.axis
     for state in LEARNER_STATES.classes:
         for end, values in zip(("", "_lo", "_hi"), means.of[f"s_{state}"].T, strict=True):
@@ -79,7 +92,7 @@ def further_heads(
     """
     out: dict[str, dict[str, Any]] = {}
     for name, labels in heads.items():
-        means = _means(timeline, times_s, [f"s_{name}_{c}" for c in labels.classes])
+        means = _means(timeline, *_steps(times_s), [f"s_{name}_{c}" for c in labels.classes])
         curves = means.axis
         for i, end in enumerate(("mean", "low", "high")):
             curves[end] = {c: _rounded(means.of[f"s_{name}_{c}"][:, i]) for c in labels.classes}
@@ -100,13 +113,17 @@ def heads_of(summary: Mapping[str, Any]) -> dict[str, LabelSet]:
     return {str(name): LabelSet.from_dict(head) for name, head in (summary.get("heads") or {}).items()}
 
 
-def _means(timeline: pd.DataFrame, times_s: TimeArray, columns: list[str]) -> _Means:
+def _steps(times_s: TimeArray) -> tuple[float, int]:
+    """Length of a step in seconds, and how many there are."""
     if not len(times_s):
-        return _Means(1.0, [], [], [], {c: np.zeros((0, 3)) for c in columns})
+        return 1.0, 0
     length = float(times_s[-1])
     apart = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
     step = float(max(1.0, np.ceil(length / _MOST_POINTS), np.ceil(2 * apart)))
-    count = int(length // step) + 1
+    return step, int(length // step) + 1
+
+
+def _means(timeline: pd.DataFrame, step: float, count: int, columns: list[str]) -> _Means:
     seen: Any = timeline[timeline["observed"]]
     bin_of = (seen["time_s"] // step).astype(int)
     visible = seen.groupby(bin_of)["person_id"].nunique().reindex(range(count), fill_value=0)

@@ -163,6 +163,11 @@ def load_weights(reference: str, kind: str | tuple[str, ...]) -> LoadedWeights:
         raise WeightsError(f"{path.name} differs from the manifest (sha256 {digest[:12]}…)", "Reinstall.")
     record, tensors = _read(path)
     if record.kind not in kinds:
+        if record.kind == "ensemble" and "face_state" in kinds:
+            raise WeightsError(
+                f"{path} is an ensemble of several networks, but one is needed here",
+                "Give the weight files that it was made from.",
+            )
         wanted = " or ".join(f"'{k}'" for k in kinds)
         raise WeightsError(f"{path} holds a '{record.kind}' network, but {wanted} is needed here")
     floats = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}

@@ -22,6 +22,7 @@ from engagement.reports.render import Thumbnail, render_index, render_session, w
 from engagement.smoothing import SmoothingConfig, load_smoother, smooth_further, smooth_persons
 from engagement.timelines.columns import SAMPLES
 from engagement.timelines.episodes import EpisodesConfig
+from engagement.timelines.presence import counts
 from engagement.timelines.session import TableOptions, build_tables
 from engagement.timelines.summary import class_curves, expression_share, further_heads, visibility
 from engagement.timelines.table import conform, write_parquet
@@ -126,8 +127,7 @@ def write_result(
         "video": {"file": f"{Path(relative).name}.mp4", "duration_s": seconds},
         "sampling": {"rate_hz": 5.0, "step_s": STEP, "n_samples": len(times), "first_s": 0.0}
         | {"last_s": float(times[-1])},
-        "n_persons": len(tables.persons),
-        "n_shown": len(tables.persons),
+        **counts(tables.persons),
         **visibility(tables.timeline, len(times)),
         "limits": {"min_face_px": 24, "min_quality": OPTIONS.min_quality, "state_margin": 0.1},
         "temporal": {

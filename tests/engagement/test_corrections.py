@@ -196,7 +196,7 @@ def test_min_presence_leaves_passers_by_out_of_pages_and_curves(
     now = summary_of(out / "talk")
     for part in ("class", "expression_share", "coverage", "mean_visible", "max_visible"):
         assert now[part] == known[part]
-    assert (now["n_persons"], now["n_shown"]) == (4, 3)
+    assert (now["n_persons"], now["n_shown"], now["n_read"]) == (4, 3, 3)
     # Kept by a report that says nothing of it, also beside names; 0 shows everyone again.
     assert report("P01: Ana").status == 0
     assert summary_of(out / "talk")["n_shown"] == 3

@@ -18,7 +18,8 @@ import pytest
 
 from engagement.errors import DataError
 from engagement.reports import theme
-from engagement.reports.figures import ORIGIN_MS, expressions_figure, states_figure
+from engagement.reports.drawing import ORIGIN_MS
+from engagement.reports.figures import expressions_figure, states_figure
 from engagement.reports.lanes import person_lane
 from engagement.reports.render import render_index, render_session, write_assets
 from engagement.reports.sentences import session_sentence

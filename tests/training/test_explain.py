@@ -77,7 +77,7 @@ def test_captured_faces_are_cut_as_training_cuts_them(tmp_path: Path) -> None:
     folder = write_captured(tmp_path / "mine", {"awake": {"a.mp4": 2}, "tired": {"b.mp4": 2}})
     chip = ChipSpec(48, 0.9, HALF, HALF)
     table = load(str(folder))
-    files = [Path(str(image)) for image in table.images]
+    files = {Path(str(image)): Path(str(image)).name for image in table.images}
     found = list(faces_of(files, chip, cropped=True, min_face_px=24, every_s=1.0))
     for i, face in enumerate(found):
         np.testing.assert_array_equal(face.chip, ChipDataset(table, chip).chip(i))

@@ -137,7 +137,7 @@ def test_explained_crops_are_framed_as_they_show(write: Write, tmp_path: Path) -
     said: list[str] = []
     files = [Path(str(image)) for image in table.images]
     faces = faces_of(
-        [*files, folder / "sad" / "long.mp4"],
+        {path: path.name for path in [*files, folder / "sad" / "long.mp4"]},
         chip,
         cropped=True,
         min_face_px=24,

@@ -102,9 +102,11 @@ def _show(found: Division, by: str) -> None:
             text += (
                 "Are they of one recording?"
                 if by == "video"
-                else "Split by video, or capture with a larger --every"
+                else "Split by video, or capture with a larger --every."
             )
-        console.print(f"{text}.", highlight=False, soft_wrap=True)
+        else:
+            text += "."
+        console.print(text, highlight=False, soft_wrap=True)
     for part in found.near:
         lacking = [name for name, n in found.counts[part].items() if not n]
         if lacking:

@@ -71,10 +71,9 @@ def inspect(
 
 
 def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit: int | None) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    from training.cli.tables import span
+    from training.cli.tables import span, wide_console
     from training.inspection.comparison import as_dict, compare_splits
     from training.inspection.similar import SimilarOptions
     from training.plain import to_json
@@ -86,7 +85,7 @@ def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit
     table = Table(title="One linear head on the same frozen features", title_justify="left")
     table.add_column("")
     for one in found:
-        table.add_column(one.name, justify="right")
+        table.add_column(one.name, justify="right", overflow="fold")
 
     def share(n: int | None, of: int) -> str:
         return "unknown" if n is None else f"{n} ({100 * n / of:.1f} %)"
@@ -102,7 +101,7 @@ def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit
     }
     for words, cells in rows.items():
         table.add_row(words, *cells)
-    console = Console()
+    console = wide_console()
     console.print(table)
     first, last = found[0], found[-1]
     gap = first.accuracy[0] - last.accuracy[0]

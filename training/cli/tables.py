@@ -13,11 +13,17 @@ from engagement.wording import count
 from training.figure_text import UNKNOWN, figure_text, interval_text
 
 
+def wide_console() -> Console:
+    """The terminal; in a file nothing has to fit a window."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 140)
+    return console
+
+
 def show(title: str, found: Mapping[str, Any]) -> None:
     """Print the figures of one head on one split."""
-    console = Console()
-    if not console.is_terminal:  # in a file nothing has to fit a window
-        console.width = max(console.width, 140)
+    console = wide_console()
     per_class = found.get("per_class")
     if per_class is None:
         table = Table(title=Text(f"{title} ({count(found['n'], 'face')})"), title_justify="left")
