@@ -16,8 +16,9 @@ from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpe
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ChipSpec
 from tests.training.captured import write_captured
+from tests.training.invoking import error, ok
 from tests.training.made_up_faces import HALF, SMALL, write_face
-from tests.training.tiny_models import error, ok, write_model
+from tests.training.tiny_models import write_model
 from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
 from training.explain.faces import faces_of

@@ -12,8 +12,7 @@ from engagement.errors import DataError, EngagementError
 from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
-from engagement.video.discover import VIDEO_SUFFIXES
-from training.datasets.files import PICTURE_SUFFIXES
+from engagement.video.discover import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from training.datasets.framing import boxes_for, framing_of
 from training.datasets.manifest import read_rows
 
