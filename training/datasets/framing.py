@@ -147,8 +147,8 @@ def framing_of(
     found = measured(images)
     if found is None:
         say(
-            f"{name}: a face was found in too few pictures to tell how they are framed; each is taken as a face "
-            "from top to bottom. Where that is not so, list their boxes in a CSV (box_x1 …)"
+            f"{name}: a face was found in too few pictures to tell how they are framed; each is taken as a face from top to "
+            f"bottom. Where that is not so: {remedy}, or a CSV with their boxes (box_x1 …)"
         )
         return boxes_for("folder", 1)[0]
     height, middle = found.box[3] - found.box[1], (found.box[1] + found.box[3]) / 2

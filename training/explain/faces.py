@@ -128,7 +128,7 @@ def faces_of(
 
 def _usual(files: Sequence[Path], say: Say) -> FloatArray:
     """The box (4,) of faces in crops that nobody says anything of; those of videos are taken for framed alike."""
-    pictures = [path for path in files if path.suffix.lower() not in VIDEO_SUFFIXES]
+    pictures = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
     if not pictures:
         return boxes_for("folder", 1)[0]
     return framing_of(pictures, "crops", say, "leave out --cropped")
@@ -149,7 +149,7 @@ def _pictures(path: Path, every_s: float) -> Iterator[tuple[float | None, ByteAr
     from engagement.video.sampling import select
     from training.samples import read_rgb
 
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
+    if path.suffix.lower() in PICTURE_SUFFIXES:  # a file that was named may be a video of any suffix
         yield None, read_rgb(path)
         return
     with open_video(path) as reader:
