@@ -142,7 +142,9 @@ def test_where_no_state_leads_it_says_what_would_suffice() -> None:
 def test_says_why_no_moments_are_listed() -> None:
     assert "Too short" in nothing_stood_out(_few(4, 4)["class"] | {"time_s": []})
     few = nothing_stood_out(_few(2, 4)["class"])
-    assert "takes 3 people" in few and few.endswith("Others are left out by the names file or --min-presence.")
+    assert "takes 3 people" in few and few.endswith(
+        "Others are left out by the names file or --min-presence."
+    )
     assert "no shift of at least 10 points between neighbouring stretches of 10" in nothing_stood_out(
         _few(4, 4)["class"]
     )
