@@ -75,7 +75,7 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     require_disjoint(tables[0])  # of the others the train split alone is used
     labels = expression_labels(tables[0])
     head = labels.name  # `analyze` shows a head of AffectNet's eight beside the documented columns
-    tables = [aligned(table, labels) for table in tables]
+    tables = [_as_in_the_first(table, labels) for table in tables]
     beware = flattering(tables[0])
     for text in beware:
         say(f"{tables[0].name}: {text}")
@@ -171,6 +171,18 @@ def require_trainable(table: SampleTable, share: float) -> None:
     require_disjoint(table)
     divided = aligned(table.with_validation(share), expression_labels(table))
     require_every_class(divided.part("train"))
+
+
+def _as_in_the_first(table: SampleTable, labels: LabelSet) -> SampleTable:
+    """A set with the labels of the first one; DataError where it has others."""
+    try:
+        return aligned(table, labels)
+    except DataError as error:
+        raise DataError(
+            error.message,
+            f"The first --data says what is learned: {', '.join(labels.classes)}. Leave '{table.name}' out, give it first, "
+            "or take its variant without them (affectnet7).",
+        ) from error
 
 
 def _prepared(data: str, run: BaseRun, recipe: Recipe, say: Say) -> SampleTable:

@@ -14,8 +14,10 @@ from scipy.optimize import minimize
 from engagement.classification.ensemble import KIND, averaged
 from engagement.errors import ConfigError
 from engagement.labels import LabelSet
+from engagement.provenance import terms_once
 from engagement.types import FloatArray
 from engagement.weights.store import WeightRecord, save_weights
+from engagement.wording import count
 from training.calibration import fit_temperature
 from training.cards import data_names, write_card
 from training.datasets.registry import prepared
@@ -69,7 +71,9 @@ class EnsembleRun:
         if self.shares is not None and self.fit:
             wrong.append("--weights and --fit exclude each other")
         if self.shares is not None and len(self.shares) != len(self.checkpoints):
-            wrong.append(f"--weights has {len(self.shares)} numbers for {len(self.checkpoints)} checkpoints")
+            wrong.append(
+                f"--weights has {count(len(self.shares), 'number')} for {count(len(self.checkpoints), 'checkpoint')}"
+            )
         if self.shares is not None and not (
             all(np.isfinite(s) and s >= 0 for s in self.shares) and sum(self.shares) > 0
         ):
@@ -251,7 +255,7 @@ def _record(
         network={"heads": {head: {"labels": labels.to_dict(), "hidden": 0}}, "members": entries},
         calibration={head: {"temperature": temperature}},
         metrics=metrics or {},
-        licence="; ".join(dict.fromkeys(m.record.licence for m in members if m.record.licence)),
+        licence="; ".join(terms_once("; ".join(m.record.licence for m in members if m.record.licence))),
         origin={
             "command": run.command,
             "data": "+".join(dict.fromkeys(names)),

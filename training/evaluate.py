@@ -294,7 +294,10 @@ def with_detected_faces(table: SampleTable, min_face_px: int = 24, say: Say = la
             "Leave out --detect if the pictures are cropped faces.",
         )
     if not found.all():
-        say(f"{int((~found).sum())} of {len(table)} pictures without a face, left out")
+        shown = zip(table.labels.classes, table.target.T > 0.5, strict=True)
+        lost = ", ".join(c for c, own in shown if own.any() and not own[found].any())
+        what = f": none is left of {lost}" if lost else ""
+        say(f"{int((~found).sum())} of {len(table)} pictures without a face, left out{what}")
     return replace(table, box=boxes, roll_deg=rolls).rows(found)
 
 

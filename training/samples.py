@@ -154,7 +154,7 @@ class SampleTable:
             stratified: keep the classes' shares also where every picture is its own group: for small sets.
 
         Raises:
-            DataError: the train split has a single group, or a class would be left without training picture.
+            DataError: the train split has a single picture or group, or a class would be left without training picture.
         """
         if (self.split == "val").any():
             return self
@@ -164,6 +164,11 @@ class SampleTable:
             raise DataError(
                 f"data set '{self.name}' has no 'train' split to take a validation split from",
                 f"It has: {have}. Give what is to be learned from the split train.",
+            )
+        if len(rows) == 1:
+            raise DataError(
+                f"data set '{self.name}': a single training picture, so nothing is left to validate on",
+                "Add pictures, or raise --limit.",
             )
         names = self.group[rows]
         if len(set(names.tolist())) == len(rows) and not stratified:

@@ -14,6 +14,7 @@ from torch import nn
 from engagement.classification.network import FaceStateNet, HeadSpec
 from engagement.errors import ConfigError, DataError
 from engagement.labels import EXPRESSIONS, LabelSet
+from engagement.wording import count
 from training.datasets.graded import thresholds
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
@@ -180,10 +181,13 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
             "Add a folder with pictures of another class.",
         )
     beware: list[str] = []
-    if len(np.unique(table.group)) == len(np.unique(table.sample_id)) and not (table.split == "val").any():
+    # A picture of which nothing is known is a group called by its own name.
+    alone = int(np.isin(table.group, table.sample_id).sum())
+    if alone and not (table.split == "val").any():
+        some = "all" if alone == len(table) else f"{alone} of {len(table)}"
         beware.append(
-            "no manifest.csv tells which pictures belong together, so near copies may be on "
-            "both sides of the validation split and make its figures too good"
+            f"of {some} pictures nothing (a manifest.csv; in a CSV a column person or source) tells which belong together, "
+            "so near copies may be on both sides of the validation split and make its figures too good"
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
         table = with_transfer_validation(table)
@@ -233,7 +237,7 @@ def _train(
         table = _taught(table, run.distil, say)
     train, validation = table.part("train"), table.part("val")
     say(
-        f"{table.name}: {len(train)} faces to train, {len(validation)} to validate, {len(table.labels)} classes"
+        f"{table.name}: {count(len(train), 'face')} to train, {len(validation)} to validate, {len(table.labels)} classes"
     )
     if path.is_file():
         say(f"{path} is there from an earlier training and will be replaced")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engagement.drafts import drafted
-from engagement.errors import ConfigError, OutputError
+from engagement.drafts import placed
+from engagement.errors import ConfigError
 from engagement.faces.chips import cut_chips
 from engagement.faces.detector import FaceDetector
 from engagement.faces.manifest import COLUMNS, DROPPED, checked_label, read_manifest, write_manifest
@@ -138,13 +138,13 @@ class FaceCapture:
         #: What happened: frames, written, and the reasons why faces or frames gave nothing.
         self.counts: Counter[str] = Counter()
         #: Pictures written that lie there with another label as well.
-        self.twice = 0
+        self.twice: set[str] = set()
         #: Pictures written, by class.
         self.written: Counter[str] = Counter()
         self._rows = {row["file"]: row for row in read_manifest(folder)}
         #: Those that the video under way gave.
         self._fresh: dict[str, dict[str, str]] = {}
-        #: Name of a picture -> labels that earlier calls gave it.
+        #: Name of a picture -> labels that it was given before.
         self._labels: dict[str, set[str]] = {}
         for row in self._rows.values():
             self._labels.setdefault(Path(row["file"]).name, set()).add(row["label"])
@@ -197,18 +197,17 @@ class FaceCapture:
         self._fresh = {}
         try:
             for frame in frames:
-                number = next((k for k, s in enumerate(scenes) if s.holds(frame.time_s)), None)
+                number = _stretch(scenes, frame.time_s)
                 if number is not None:
-                    # A block ends where a stretch does: the next may show somebody else.
-                    block = f"{number}." if len(scenes) > 1 else ""
-                    group = f"{source}#{block}{int(frame.time_s // self.config.block_s)}"
+                    block = int(frame.time_s // self.config.block_s)
+                    group = _group(source, scenes, number, block)
                     self._look(_Origin(source, source_id, group, scenes[number]), frame, follow)
         finally:  # also when interrupted: no picture without its row
             if self._rows:
-                self._list(source)
+                self._list(source, scenes)
         return self.counts["written"] - before
 
-    def _list(self, source: str) -> None:
+    def _list(self, source: str, scenes: Sequence[Scene]) -> None:
         """Bring the manifest up to date; where that fails, pictures that it does not know are taken away again."""
         fresh = {file: row for file, row in self._fresh.items() if (self.folder / file).is_file()}
         unknown = set(fresh)
@@ -218,33 +217,36 @@ class FaceCapture:
             unknown -= there.keys()
             again = {file: row | _kept(there.get(file, {}), row) for file, row in fresh.items()}
             self._rows = there | again
-            self._regroup(source)
+            self._regroup(source, scenes)
             write_manifest(self.folder, self._rows.values())
         except BaseException:
             for file in unknown:
                 (self.folder / file).unlink(missing_ok=True)
             raise
 
-    def _regroup(self, source: str) -> None:
-        """Bring faces that were captured in blocks of another length into blocks of this one, which want another split.
+    def _regroup(self, source: str, scenes: Sequence[Scene]) -> None:
+        """Bring faces that were captured before into the stretches and blocks of this call, which want another split.
 
-        Blocks of two lengths overlap: a split would put neighbouring pictures on both sides.
+        Those of two calls overlap: a split would put neighbouring pictures on both sides.
         """
-        blocks: list[tuple[dict[str, str], str, str]] = []
+        earlier: list[tuple[dict[str, str], float, str, str]] = []
         other = False
-        for row in self._rows.values():
+        for file, row in self._rows.items():
             found = re.fullmatch(rf"{re.escape(source)}#(\d+\.)?(\d+)", row["group"])
             try:
                 time_s = float(row.get("time_s") or "")
             except ValueError:
                 continue
-            if found and row["source"] == source:
+            if found and row["source"] == source and file not in self._fresh:
                 # Times are rounded in the manifest.
                 near = [str(int((time_s + d) // self.config.block_s)) for d in (0.0, -0.001, 0.001)]
                 other |= found[2] not in near
-                blocks.append((row, found[1] or "", near[0]))
-        for row, stretch, block in blocks if other else ():
-            group = f"{source}#{stretch}{block}"
+                earlier.append((row, time_s, found[1] or "", found[2]))
+        for row, time_s, stretch, block in earlier:
+            block = str(int(time_s // self.config.block_s)) if other else block
+            number = _stretch(scenes, time_s)
+            own = f"{source}#{stretch}{block}"
+            group = own if number is None else _group(source, scenes, number, block)
             row |= {"group": group, "split": row.get("split", "") if row["group"] == group else ""}
 
     def _look(self, origin: _Origin, frame: Frame, follow: Follow | None) -> None:
@@ -276,8 +278,10 @@ class FaceCapture:
             if file in self._decided:
                 self.counts["faces dropped or moved by an earlier review"] += 1
                 continue
-            if self._labels.get(name, set()) - {scene.label}:
-                self.twice += 1
+            labels = self._labels.setdefault(name, set())
+            labels.add(scene.label)
+            if len(labels) > 1:
+                self.twice.add(file)
             box = faces.boxes_xyxy[i]
             numbers = dict(zip(("x1", "y1", "x2", "y2"), (round(float(v), 2) for v in box), strict=True))
             inside = zip(("box_x1", "box_y1", "box_x2", "box_y2"), inner_box(box), strict=True)
@@ -324,6 +328,16 @@ def inner_box(box_xyxy: FloatArray) -> FloatArray:
     return np.concatenate([0.5 - half, 0.5 + half]).astype(np.float32)
 
 
+def _stretch(scenes: Sequence[Scene], time_s: float) -> int | None:
+    """Number of the one that a moment belongs to."""
+    return next((k for k, scene in enumerate(scenes) if scene.holds(time_s)), None)
+
+
+def _group(source: str, scenes: Sequence[Scene], number: int, block: int | str) -> str:
+    """What is never divided: a block ends where a stretch does, since the next may show somebody else."""
+    return f"{source}#{f'{number}.' if len(scenes) > 1 else ''}{block}"
+
+
 def _kept(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
     """What was decided about a face that is captured once more: its split, and who it is unless that is said now."""
     if before.get("source") != now["source"]:
@@ -337,14 +351,8 @@ def _write_picture(path: Path, rgb: ByteArray) -> None:
     import cv2
 
     done, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    try:  # not cv2.imwrite: it cannot write names beyond ASCII on every platform
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with drafted(path) as draft:
-            draft.write_bytes(data.tobytes() if done else b"")
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
-        ) from error
+    with placed(path) as draft:  # not cv2.imwrite: it cannot write names beyond ASCII on every platform
+        draft.write_bytes(data.tobytes() if done else b"")
 
 
 def _plain(source: str) -> str:

@@ -15,8 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engagement.drafts import drafted
-from engagement.errors import ConfigError, OutputError, WeightsError
+from engagement.drafts import placed
+from engagement.errors import ConfigError, WeightsError
 from engagement.given import no_file
 from engagement.weights import DEFAULT_WEIGHTS
 
@@ -163,6 +163,11 @@ def load_weights(reference: str, kind: str | tuple[str, ...]) -> LoadedWeights:
         raise WeightsError(f"{path.name} differs from the manifest (sha256 {digest[:12]}…)", "Reinstall.")
     record, tensors = _read(path)
     if record.kind not in kinds:
+        if record.kind == "ensemble" and "face_state" in kinds:
+            raise WeightsError(
+                f"{path} is an ensemble of several networks, but one is needed here",
+                "Give the weight files that it was made from.",
+            )
         wanted = " or ".join(f"'{k}'" for k in kinds)
         raise WeightsError(f"{path} holds a '{record.kind}' network, but {wanted} is needed here")
     floats = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
@@ -232,12 +237,6 @@ def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]
             "The training has diverged, or began with damaged weights: lower the learning rate "
             "(--set learning_rate=…), or give other initial weights.",
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with drafted(path) as draft:
-            draft.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
-        ) from error
+    with placed(path) as draft:
+        draft.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))
     return sha256_of(path)

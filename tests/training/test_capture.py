@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -151,6 +152,23 @@ def test_blocks_of_another_length_take_earlier_faces_along(tmp_path: Path) -> No
     assert {row["split"] for row in rows if float(row["time_s"]) >= 1} == {""}
 
 
+@pytest.mark.parametrize("stretches_first", [False, True])
+def test_stretches_and_the_whole_video_share_their_blocks(tmp_path: Path, stretches_first: bool) -> None:
+    """Faces of one moment must not be in two groups because the video was captured whole and in stretches."""
+    runs = [HAPPY, [Scene("happy", 0, 1.5), Scene("happy", 1.5, None)]]
+    for late, scenes in enumerate(reversed(runs) if stretches_first else runs):
+        seen = [Frame(100 * late + i, 0.5 * i + 0.25 * late, scene(i)) for i in range(8)]
+        work = FaceCapture(tmp_path, CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
+        work.add("v", scenes, seen)
+        if not late:
+            write_manifest(tmp_path, [{**row, "split": "val"} for row in rows_of(tmp_path)])
+    rows = sorted(rows_of(tmp_path), key=lambda row: float(row["time_s"]))
+    groups = [row["group"] for row in rows]
+    assert len(groups) == 16
+    assert sum(a != b for a, b in itertools.pairwise(groups)) == len(set(groups)) - 1  # none comes back
+    assert not any(row["split"] for row in rows)  # which was one of other groups
+
+
 def test_what_somebody_else_wrote_into_the_manifest_stays(tmp_path: Path) -> None:
     placed = Placed([[100, 100, 180, 200]], [0.99])
     work = FaceCapture(tmp_path, CaptureConfig(), placed)
@@ -174,8 +192,13 @@ def test_another_label_for_the_same_faces_is_said(tmp_path: Path) -> None:
     for label in ("sad", "happy"):
         work = FaceCapture(tmp_path, CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
         work.add("v", [Scene(label)], frames())
-        counts.append(work.twice)
+        counts.append(len(work.twice))
     assert counts == [0, 3]
+    # The same in one call: a video that lies in the folders of two classes, or that a list names in two ways.
+    both = FaceCapture(tmp_path / "both", CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
+    for label in ("sad", "happy", "happy"):
+        both.add("v", [Scene(label)], frames())
+    assert len(both.twice) == 3
 
 
 def test_capturing_again_keeps_what_was_decided_about_a_face(tmp_path: Path) -> None:
@@ -291,7 +314,7 @@ def test_stretches_that_the_video_has_no_time_for_are_said(tmp_path: Path) -> No
         [collection.Recording(path, (Scene("happy", 3, 9), *scenes[3:]))], 25, work, said.append
     )
     told = [line.partition("before ")[2] for line in said if "stretches" in line]
-    assert told == ["1 of its stretches begin", "1 of its stretches end"]
+    assert told == ["the beginning of 1 of its stretches", "the end of 1 of its stretches"]
 
 
 def test_a_video_that_is_none_is_named(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from engagement.faces.manifest import read_manifest, write_manifest
 from tests.training.captured import Videos, write_captured
 from tests.training.made_up_faces import made_up_face, write_face
 from tests.training.test_capture import Placed, frames
+from training.cli import collection
 from training.collection.augment import CopyOptions, augment_faces, varied
-from training.collection.split import SplitOptions, _held, split_faces
+from training.collection.split import Division, SplitOptions, _held, split_faces
 from training.datasets.files import original_of
 from training.datasets.registry import load
 from training.samples import read_rgb
@@ -115,7 +116,7 @@ def test_what_cannot_be_divided_is_said(tmp_path: Path, options: SplitOptions, s
 def test_pictures_of_unknown_source_are_not_split(tmp_path: Path) -> None:
     folder = write_captured(tmp_path / "f", TWO)
     write_face(folder / "happy" / "from_somewhere.png", 0, 99)
-    with pytest.raises(DataError, match=r"1 pictures are not in .*happy/from_somewhere.png"):
+    with pytest.raises(DataError, match=r"1 picture is not in .*happy/from_somewhere.png"):
         split_faces(folder, SplitOptions())
 
 
@@ -133,6 +134,16 @@ def test_a_time_that_is_none_is_said(tmp_path: Path, written: str) -> None:
         split_faces(folder, SplitOptions("time"))
 
 
+def test_a_split_that_fails_is_not_said_to_have_replaced_another(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    split_faces(folder, SplitOptions())
+    write_manifest(folder, [{**row, "box_x1": "left"} for row in read_manifest(folder)])
+    said: list[str] = []
+    with pytest.raises(DataError, match="no four numbers"):
+        split_faces(folder, SplitOptions("time"), said.append)
+    assert not said
+
+
 def test_a_box_that_is_none_is_said(tmp_path: Path) -> None:
     folder = damaged(tmp_path / "f", "0.20000", "left")
     with pytest.raises(DataError, match="are no four numbers"):
@@ -144,8 +155,13 @@ def test_faces_that_come_after_a_split_ask_for_another(tmp_path: Path) -> None:
     split_faces(folder, SplitOptions())
     work = FaceCapture(folder, CaptureConfig(), Placed([[100, 100, 180, 200]], [0.99]))
     work.add("h3.mp4", [Scene("happy")], frames(2))
-    with pytest.raises(DataError, match=r"no split, first happy/h3\.mp4"):
-        load(str(folder))
+    for refuse in (
+        lambda: load(str(folder)),
+        lambda: augment_faces(folder, tmp_path / "out", CopyOptions(1)),
+    ):
+        with pytest.raises(DataError, match=r"no split, first happy/h3\.mp4") as told:
+            refuse()
+        assert f"faces split {folder}`" in told.value.hint
     split_faces(folder, SplitOptions())
     assert len(load(str(folder))) == 42
 
@@ -175,6 +191,12 @@ def test_held_units_leave_every_class_on_both_sides(sizes: list[list[int]], shar
                 assert abs(own[other].sum() - share * own.sum()) >= now - 1e-3 * own.sum()
 
 
+def test_of_few_people_those_validate_whose_shares_fit_best() -> None:
+    """Ann alone has every class, and most of the faces; Bo and Cy together have every class as well."""
+    counts = np.array([[9, 9, 12], [9, 6, 0], [0, 0, 6]], np.float32)
+    assert _held(counts, 0.2 * counts.sum(axis=0), 1).tolist() == [1, 2]
+
+
 def test_copies_are_of_training_faces_and_stay_with_their_original(tmp_path: Path) -> None:
     folder = write_captured(tmp_path / "f", TWO)
     split_faces(folder, SplitOptions())
@@ -197,6 +219,14 @@ def test_copies_are_of_training_faces_and_stay_with_their_original(tmp_path: Pat
     again = tmp_path / "again"
     augment_faces(folder, again, CopyOptions(3))
     assert all((again / file).read_bytes() == (out / file).read_bytes() for file in rows)
+
+
+def test_a_split_in_other_words_is_the_same_to_copies(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    split_faces(folder, SplitOptions())
+    words = {"train": "Training", "val": "Valid"}
+    write_manifest(folder, [{**row, "split": words[row["split"]]} for row in read_manifest(folder)])
+    assert augment_faces(folder, tmp_path / "out", CopyOptions(1)) == {"originals": 40, "copies": 24}
 
 
 def test_without_a_manifest_the_name_keeps_copies_together(tmp_path: Path) -> None:
@@ -313,11 +343,20 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
         assert said in str(error)
 
 
-def test_the_commands_say_what_they_did(tmp_path: Path) -> None:
+def test_the_commands_say_what_they_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_captured(tmp_path / "f", TWO)
     done = call("split", folder)
     assert done.exception is None
     assert "val faces have a near copy in train" in done.output
+    for near in (0, 30):  # of 40
+        collection._show(
+            Division(
+                {"train": {"a": 8}, "val": {"a": 40}}, {"train": {"a": 1}, "val": {"a": 2}}, {"val": near}
+            ),
+            "video",
+        )
+        told = capsys.readouterr().out.strip().splitlines()[-1]
+        assert told[-1] in ".?" and told[-2] not in ".?"
     assert "40 faces and 48 copies written to" in call("augment", folder, "-n", "2").output
     assert (tmp_path / "f_augmented" / "manifest.csv").is_file()
     assert "--apply review.json" in call("review", folder).output

@@ -13,6 +13,7 @@ from engagement.errors import DataError
 from tests.training.captured import write_captured
 from tests.training.made_up_faces import write_face
 from training.collection.augment import CopyOptions, augment_faces
+from training.inspection import comparison
 from training.inspection.comparison import compare_splits
 
 
@@ -45,6 +46,18 @@ def test_copies_flatter_only_where_they_are_divided(tmp_path: Path, base_file: P
         assert one.train + one.test == 48 * 3
         assert one.accuracy[1] <= one.accuracy[0] <= one.accuracy[2]
         assert 0 < one.majority < 1
+
+
+def test_no_figure_is_cut_in_a_narrow_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("by picture", "by block of time", "by video", "by person")
+    found = [
+        comparison.SplitFigures(n, 27, 1009, 1006, 0, None, (0.5556, 0.3333, 0.7778), (0.5, 0.3, 0.7), 0.4)
+        for n in names
+    ]
+    monkeypatch.setattr(comparison, "compare_splits", lambda *_, **__: found)
+    monkeypatch.setenv("COLUMNS", "70")
+    said = CliRunner().invoke(cli, ["dataset", "inspect", str(tmp_path), "--compare-splits"]).output
+    assert said.count("(0.333–0.778)") == 4 and "…" not in said
 
 
 def test_sets_that_cannot_be_compared_say_why(

@@ -12,18 +12,22 @@ from hypothesis import strategies as st
 
 from engagement.classification.classifier import FaceClassifier
 from engagement.classification.ensemble import averaged
+from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.classification.options import ClassifierConfig
 from engagement.errors import ConfigError
 from engagement.faces.chips import cut_chips
 from engagement.labels import LabelSet
+from engagement.types import ChipSpec
 from engagement.weights import DEFAULT_WEIGHTS
 from engagement.weights.store import locate, read_record
-from tests.training.made_up_faces import made_up_face
-from tests.training.tiny_models import error, ok, write_model
+from tests.training.invoking import error, ok
+from tests.training.made_up_faces import HALF, made_up_face
+from tests.training.tiny_models import write_model
 from training.calibration import fit_temperature
 from training.datasets.registry import load
 from training.ensemble import EnsembleRun, fit_shares
 from training.opened import open_model, open_network
+from training.run import export
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +92,21 @@ def test_its_file_says_what_it_is(ensemble: Path) -> None:
     assert data["cost"]["parameters"] > 2_000_000 and data["labels"]["expression"]["classes"][0] == "angry"
 
 
+def test_terms_that_members_share_are_said_once(tmp_path: Path) -> None:
+    again = (
+        "rafdb: research only; no copies; ferplus: pictures research only; rafdb: research only; no copies"
+    )
+    labels = LabelSet("expression", ("happy", "sad"), "exclusive")
+    files = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
+    for file, terms in zip(files, (again, "ferplus: pictures research only"), strict=True):
+        network = FaceStateNet(NetworkSpec("cnn_bn", {"expression": HeadSpec(labels)})).eval()
+        export(file, network, ChipSpec(48, 0.9, HALF, HALF), {}, {}, {"data": "made up"}, terms)
+    out = tmp_path / "both.safetensors"
+    ok("ensemble", *files, "-o", out)
+    assert read_record(out).licence == "rafdb: research only; no copies; ferplus: pictures research only"
+    assert "## Figures\n\nNone: these weights were not measured." in out.with_suffix(".md").read_text()
+
+
 def test_shares_are_fitted_on_the_validation_split_alone(
     members: tuple[Path, Path], expression_folders: Path, tmp_path: Path
 ) -> None:
@@ -140,14 +159,14 @@ def test_a_temperature_sharpens_the_mean() -> None:
         (["default", DEFAULT_WEIGHTS], "one checkpoint is given twice"),
         (["default", "{shipped}"], "one checkpoint is given twice"),
         (["{grey}", "{colour}", "--skip-bad"], "--skip-bad says nothing without --fit"),
-        (["{grey}", "{colour}", "--weights", "1"], "--weights has 1 numbers for 2 checkpoints"),
+        (["{grey}", "{colour}", "--weights", "1"], "--weights has 1 number for 2 checkpoints"),
         (["{grey}", "{colour}", "--weights", "1,x"], "is no list of numbers"),
         (["{grey}", "{colour}", "--weights", "0,0"], "one of them above 0"),
         (["{grey}", "{colour}", "--weights", "1,1", "--fit", "x"], "exclude each other"),
         (["{grey}", "{colour}", "--head", "mood"], "grey has no head 'mood'"),
         (["{grey}", "{other}"], "same classes in the same order"),
         (["{grey}", "nosuch"], "'nosuch' is neither a file nor shipped weights"),
-        (["{grey}", "{both}"], "holds a 'ensemble' network"),
+        (["{grey}", "{both}"], "is an ensemble of several networks, but one is needed here"),
     ],
 )
 def test_mistakes_are_named(

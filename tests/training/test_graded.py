@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,15 @@ def test_each_grade_becomes_its_steps(graded: Path) -> None:
     assert np.isnan(table.target[5, 0]) and np.isfinite(np.delete(table.target, 5, axis=0)).all()
     assert len(set(table.group.tolist())) == 12
     assert thresholds(table.labels) == {"loud": (0,), "tired": (1, 2)}
+
+
+def test_people_that_are_named_for_some_faces_only_are_said(graded: Path, base_file: Path) -> None:
+    lines = graded.read_text(encoding="utf-8").splitlines()
+    some = [*lines[:19], *(re.sub(r",p\d+,", ",,", line) for line in lines[19:])]
+    graded.write_text("\n".join(some), encoding="utf-8")
+    out = graded.with_name("out")
+    said = ok("extension", "--data", graded, "--base", base_file, "--name", "own", "-o", out).output
+    assert "beware: of 6 of 24 pictures nothing (a manifest.csv" in said
 
 
 def test_mistakes_in_the_table_are_named(graded: Path) -> None:

@@ -26,7 +26,15 @@ CASES: list[tuple[list[Any], str]] = [
     (["base", "--data", "{expr}:rafbd", "--recipe", "rafdb"], ":rafdb?"),
     (["base", "--data", "{notes}", "--recipe", "rafdb"], "is no data set. Give a folder of class folders"),
     (["base", "--data", "{nofear}", "--recipe", "rafdb"], "no training picture of: fear"),
-    (["base", "--data", "{nofear}", "--recipe", "rafdb"], "Add some, or use `engagement train personal`"),
+    (["base", "--data", "{nofear}", "--recipe", "rafdb"], "Add some, or raise --limit"),
+    (
+        ["base", "--data", "{expr}", "--recipe", "rafdb", "--limit", "1"],
+        "'expressions0': a single training picture",
+    ),
+    (
+        ["base", "--data", "{expr}", "--data", "{eight}", "--recipe", "rafdb"],
+        "contempt. The first --data says what is learned: angry, ",
+    ),
     (["base", "--data", "{empty}", "--recipe", "rafdb"], "fear holds no picture"),
     (["base", "--data", "{nosplit}", "--recipe", "rafdb"], "test holds no class folder"),
     (["base", "--data", "{notrain}", "--recipe", "rafdb"], "has no 'train' split"),
@@ -54,7 +62,8 @@ CASES: list[tuple[list[Any], str]] = [
 
 def faulty(good: Path, folder: Path) -> dict[str, Path]:
     """Copies of a good set, each with one fault."""
-    places = {name: folder / name for name in ("nofear", "empty", "nosplit", "notrain", "corrupt", "beside")}
+    names = ("nofear", "empty", "nosplit", "notrain", "corrupt", "beside", "eight")
+    places = {name: folder / name for name in names}
     for place in places.values():
         shutil.copytree(good, place)
     shutil.rmtree(places["nofear"] / "train" / "fear")
@@ -64,6 +73,7 @@ def faulty(good: Path, folder: Path) -> dict[str, Path]:
         shutil.rmtree(child)
     shutil.rmtree(places["notrain"] / "train")
     shutil.copytree(good / "test", places["beside"] / "vali")
+    shutil.copytree(good / "train" / "fear", places["eight"] / "train" / "contempt")
     (places["corrupt"] / "train" / "sad" / "3.png").write_bytes(b"\x89PNG\r\n")
     return places
 

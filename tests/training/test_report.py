@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import ChipSpec
-from tests.training.made_up_faces import HALF
-from tests.training.tiny_models import error, ok, write_model
+from tests.training.invoking import error, ok
+from tests.training.made_up_faces import HALF, write_face
+from tests.training.tiny_models import write_model
 from training.evaluate import figures
 from training.metrics import expected_calibration_error, reliability
 from training.opened import open_network
@@ -134,6 +135,27 @@ def test_states_have_the_same_page(daisee_folder: Path, tmp_path: Path) -> None:
         assert f"<h3>{name}</h3>" in page
 
 
+@pytest.mark.parametrize("people", [1, 3])
+def test_intervals_are_explained_where_there_are_any(tmp_path: Path, people: int) -> None:
+    """Of a single person's faces nothing can be resampled."""
+    for i in range(12):
+        write_face(tmp_path / f"{i}.png", i % 2, i)
+    for name, columns in (("classes", "label"), ("grades", "tired")):
+        answers = ("happy", "sad") if columns == "label" else ("0", "1")
+        lines = [
+            f"{i}.png,{'train' if i < 4 else 'val'},p{i % people if i > 3 else 9},{answers[i % 2]}"
+            for i in range(12)
+        ]
+        table = tmp_path / f"{name}.csv"
+        table.write_text("\n".join([f"file,split,person,{columns}", *lines]), encoding="utf-8")
+        base = write_model(tmp_path / "base.safetensors")
+        ok("train", "extension", "--data", table, "--base", base, "--name", "own", "-o", tmp_path / name)
+        page = (tmp_path / name / "report.html").read_text(encoding="utf-8")
+        assert ("Below the figures: 95 % intervals" in page) == (people > 1)
+        assert ("<u style=" in page) == (people > 1 and name == "classes")  # the interval as it is drawn
+        assert "nan" not in re.sub(r"<script.*?</script>|Landau", "", page, flags=re.DOTALL).lower()
+
+
 def test_keys_of_an_evaluation(trained: Path, expression_folders: Path, tmp_path: Path) -> None:
     """Classes that the set lacks count for nothing in the means; names are matched."""
     folder = tmp_path / "set" / "test"
@@ -143,17 +165,8 @@ def test_keys_of_an_evaluation(trained: Path, expression_folders: Path, tmp_path
     path = tmp_path / "j.json"
     ok("evaluate", folder.parent, "--checkpoint", trained / "model.safetensors", "--json", path)
     found = json.loads(path.read_text())
-    for key in (
-        "accuracy",
-        "mean_class_accuracy",
-        "macro_f1",
-        "weighted_f1",
-        "ece",
-        "per_class",
-        "confusion",
-        "n",
-    ):
-        assert key in found
+    keys = "accuracy mean_class_accuracy macro_f1 weighted_f1 ece per_class confusion n labels"
+    assert found.keys() >= {*keys.split()}
     assert set(found["per_class"]) == {"angry", "happy", "sad"} and found["n"] == 9
     rows = found["per_class"].values()
     assert found["mean_class_accuracy"] == pytest.approx(np.mean([r["recall"] for r in rows]), abs=1e-5)

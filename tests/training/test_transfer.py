@@ -14,8 +14,9 @@ from engagement.errors import ConfigError
 from engagement.labels import EXPRESSIONS, LabelSet
 from engagement.weights.store import load_weights
 from tests.training.captured import write_captured
+from tests.training.invoking import error, ok
 from tests.training.made_up_faces import made_up_face
-from tests.training.tiny_models import error, ok, write_model
+from tests.training.tiny_models import write_model
 from training.datasets.registry import load
 from training.held_out import with_transfer_validation
 from training.transfer import head_name
@@ -225,7 +226,10 @@ def test_why_figures_may_be_too_good_stands_beside_them(tmp_path: Path) -> None:
     for out in ("one", "two"):
         words = ("--data", tmp_path / "f", "--base", base, "--name", "own", "-o", tmp_path / out)
         said = ok("train", "extension", *words).output
-        assert "beware: no manifest.csv tells" in said
+        assert (
+            "beware: of all pictures nothing (a manifest.csv; in a CSV a column person or source) tells which"
+            in said
+        )
         why = json.loads((tmp_path / out / "metrics.json").read_text())["val"]["beware"]
         for page in ("model_card.md", "report.html"):
             assert why[0] in (tmp_path / out / page).read_text(encoding="utf-8")

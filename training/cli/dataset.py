@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from engagement.wording import count
 from training.cli import options
 
 
@@ -70,10 +71,9 @@ def inspect(
 
 
 def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit: int | None) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    from training.cli.tables import span
+    from training.cli.tables import span, wide_console
     from training.inspection.comparison import as_dict, compare_splits
     from training.inspection.similar import SimilarOptions
     from training.plain import to_json
@@ -85,7 +85,7 @@ def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit
     table = Table(title="One linear head on the same frozen features", title_justify="left")
     table.add_column("")
     for one in found:
-        table.add_column(one.name, justify="right")
+        table.add_column(one.name, justify="right", overflow="fold")
 
     def share(n: int | None, of: int) -> str:
         return "unknown" if n is None else f"{n} ({100 * n / of:.1f} %)"
@@ -101,7 +101,7 @@ def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit
     }
     for words, cells in rows.items():
         table.add_row(words, *cells)
-    console = Console()
+    console = wide_console()
     console.print(table)
     first, last = found[0], found[-1]
     gap = first.accuracy[0] - last.accuracy[0]
@@ -126,8 +126,10 @@ def _show(found: Mapping[str, Any]) -> None:
     for entry in found["sets"]:
         smallest, largest = ("×".join(map(str, entry[key])) for key in ("smallest", "largest"))
         sizes = f"all {smallest} px" if entry["different_sizes"] == 1 else f"{smallest} to {largest} px"
-        groups = f", {entry['groups']} persons or sources" if entry["groups"] else ""
-        title = f"{entry['name']}: {entry['pictures']} pictures{groups}, {sizes}"
+        groups = (
+            f", {count(entry['groups'], 'person or source', 'persons or sources')}" if entry["groups"] else ""
+        )
+        title = f"{entry['name']}: {count(entry['pictures'], 'picture')}{groups}, {sizes}"
         console.print(title, highlight=False, markup=False, soft_wrap=True, style="bold")
         for note in entry["notes"]:
             console.print(note, highlight=False, markup=False, soft_wrap=True)
@@ -153,8 +155,8 @@ def _show(found: Mapping[str, Any]) -> None:
     console.print(
         f"Groups of exact copies: {copies['groups_of_exact_copies']} ({copies['groups_across_splits']} across splits). "
         f"Pictures with a near copy in their own split: {near}. Labelled differently: "
-        f"{differing['groups_of_exact_copies']} groups of exact copies, {differing['pairs_of_near_copies']} pairs of "
-        "near ones.",
+        f"{count(differing['groups_of_exact_copies'], 'group')} of exact copies, "
+        f"{count(differing['pairs_of_near_copies'], 'pair')} of near ones.",
         highlight=False,
         soft_wrap=True,
     )

@@ -10,7 +10,7 @@ import hashlib
 import shlex
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from engagement.faces.manifest import NAME, write_manifest
 from engagement.types import ByteArray, ChipSpec
 from training.augment import Augmentation
 from training.collection.folder import Faces, Say, read_faces
+from training.datasets.files import splits_of
 from training.datasets.manifest import read_rows
 from training.samples import read_rgb
 
@@ -73,12 +74,17 @@ def augment_faces(folder: Path, out: Path, options: CopyOptions, say: Say = lamb
         how many ``originals`` and ``copies`` were written.
 
     Raises:
-        DataError: copies among the faces, or a picture that cannot be read.
+        DataError: copies among the faces, faces that came after the split, or a picture that cannot be read.
         OutputError: ``out`` is there already, or cannot be written.
     """
     faces = read_faces(folder, say)
     faces.require_originals("augment")
-    if not any(row.get("split") for row in faces.rows):
+    manifest = folder / NAME
+    listed = {row.file: row for row in read_rows(manifest)} if manifest.is_file() else {}
+    if any(row.split for row in listed.values()):
+        splits = splits_of(folder, [row["file"] for row in faces.rows], listed)
+    else:
+        splits = ["train"] * len(faces.rows)
         say(
             f"{folder} has no split, so every face gets copies and figures will be measured on copies, too: "
             f"better run `{shlex.join(['engagement', 'faces', 'split', str(folder)])}` first"
@@ -88,7 +94,9 @@ def augment_faces(folder: Path, out: Path, options: CopyOptions, say: Say = lamb
         raise OutputError(f"{out} is there already", "Remove it, or name another folder with -o.")
     part = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        rows = list(_written(faces, part, options))
+        # Persons or sources where no group is given, as training reads them.
+        groups = {file: row.group for file, row in listed.items()}
+        rows = list(_written(faces, splits, groups, part, options))
         write_manifest(part, rows, faces.columns)
         if out.exists():
             out.rmdir()
@@ -101,12 +109,16 @@ def augment_faces(folder: Path, out: Path, options: CopyOptions, say: Say = lamb
     return {"originals": len(rows) - copies, "copies": copies}
 
 
-def _written(faces: Faces, out: Path, options: CopyOptions) -> Iterator[dict[str, str]]:
-    """Write every picture below ``out``; its rows."""
-    manifest = faces.folder / NAME
-    # Persons or sources where no group is given, as training reads them.
-    groups = {row.file: row.group for row in read_rows(manifest)} if manifest.is_file() else {}
-    for row in faces.rows:
+def _written(
+    faces: Faces, splits: Sequence[str], groups: Mapping[str, str], out: Path, options: CopyOptions
+) -> Iterator[dict[str, str]]:
+    """Write every picture below ``out``; its rows.
+
+    Args:
+        splits: of each face; those that train get copies.
+        groups: file -> what must not be divided.
+    """
+    for row, split in zip(faces.rows, splits, strict=True):
         source, target = faces.folder / row["file"], out / row["file"]
         target.parent.mkdir(parents=True, exist_ok=True)
         rgb = read_rgb(source)
@@ -114,7 +126,7 @@ def _written(faces: Faces, out: Path, options: CopyOptions) -> Iterator[dict[str
         # Where the manifest says nothing, the original's name is what its copies must not be separated from.
         row = {**row, "group": groups.get(row["file"]) or row["file"]}
         yield row
-        if row.get("split", "train") not in ("", "train"):
+        if split != "train":
             continue
         for k in range(1, options.copies + 1):
             name = f"{Path(row['file']).stem}_aug{k:02d}{Path(row['file']).suffix}"

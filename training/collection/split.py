@@ -18,11 +18,15 @@ from numpy.typing import NDArray
 from engagement.errors import ConfigError, DataError
 from engagement.faces.manifest import Rows
 from engagement.types import FloatArray, IndexArray
+from engagement.wording import count
 from training.collection.folder import Faces, Say, read_faces
 from training.datasets.files import class_folders, told_apart
 from training.inspection.leaks import KINDS, relations
 from training.inspection.pictures import collect
 from training.inspection.similar import SimilarOptions
+
+#: Of so many videos or people every choice is looked at.
+_FEW = 14
 
 By = Literal["video", "time", "person"]
 
@@ -99,12 +103,13 @@ def split_faces(folder: Path, options: SplitOptions, say: Say = lambda _: None) 
     in_time = options.by == "time"
     split = _by_time(faces.rows, units, labels, options) if in_time else by_unit(units, labels, options.parts)
     _require_whole(faces.rows, labels, split, options)
-    if any(row.get("split") for row in faces.rows):
-        say("an earlier split is replaced")
+    before = any(row.get("split") for row in faces.rows)
     for row, name in zip(faces.rows, split.tolist(), strict=True):
         row["split"] = name
     near = _near(faces, split)
     faces.write()
+    if before:
+        say("an earlier split is replaced")
     return Division(_counts(split, labels), _several(split, labels, units), near)
 
 
@@ -112,7 +117,7 @@ def _units(faces: Faces, by: By) -> list[str]:
     """What each face must not be separated from, by name."""
     if faces.unlisted:
         raise DataError(
-            f"{len(faces.unlisted)} pictures are not in {faces.folder / 'manifest.csv'}, first {faces.unlisted[0]}",
+            f"{count(len(faces.unlisted), 'picture is', 'pictures are')} not in {faces.folder / 'manifest.csv'}, first {faces.unlisted[0]}",
             "Nobody knows which video they are from: capture them with `engagement faces capture`, or write the "
             "columns file, source and, for --by time, time_s.",
         )
@@ -133,7 +138,7 @@ def _units(faces: Faces, by: By) -> list[str]:
             else "Fill the columns 'source' and, for --by time, 'time_s'."
         )
         raise DataError(
-            f"{faces.folder / 'manifest.csv'} names no {_WORDS[by][0]} for {len(lacking)} faces, first {lacking[0]}",
+            f"{faces.folder / 'manifest.csv'} names no {_WORDS[by][0]} for {count(len(lacking), 'face')}, first {lacking[0]}",
             remedy,
         )
     return names
@@ -222,7 +227,8 @@ def _held(counts: FloatArray, wanted: FloatArray, spare: int) -> IndexArray:
     """Units that together hold as many faces of each class as wanted, as nearly as whole units allow.
 
     Steepest descent over adding or removing one unit, beginning with none: exact for one unit a class, and
-    unlike folds of equal number it serves classes that come from two units each.
+    unlike folds of equal number it serves classes that come from two units each. Of few units every choice is
+    looked at: one person who has all classes would stand in the way of several who fit better together.
 
     Args:
         counts: (units, classes) faces.
@@ -245,8 +251,14 @@ def _held(counts: FloatArray, wanted: FloatArray, spare: int) -> IndexArray:
         costs = cost(counts[held].sum(axis=0) + turned * counts, there[held].sum(axis=0) + turned * there)
         i = int(np.argmin(costs))
         if costs[i] >= best - 1e-9:
-            return np.flatnonzero(held)
+            break
         held[i], best = not held[i], float(costs[i])
+    if len(counts) <= _FEW:
+        choices = np.arange(2 ** len(counts))[:, None] >> np.arange(len(counts)) & 1
+        costs = cost(choices @ counts, choices @ there)
+        if costs.min() < best - 1e-9:
+            return np.flatnonzero(choices[int(np.argmin(costs))])
+    return np.flatnonzero(held)
 
 
 def _by_time(rows: Rows, units: list[str], labels: list[str], options: SplitOptions) -> NDArray[np.str_]:

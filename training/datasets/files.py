@@ -13,17 +13,12 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONYMS, LabelSet, perhaps
 from engagement.types import FloatArray
+from engagement.video.discover import PICTURE_SUFFIXES
 from training.datasets.framing import boxes_for, framed
 from training.datasets.lists import open_list
 from training.datasets.manifest import PARTS, Listed, notes_on, part_of, picture_of, read_rows
 from training.samples import SampleTable, one_hot
 
-#: What pictures are called; the last three cannot be read here and are named as damaged, not passed over in silence.
-PICTURE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2"),
-    *(".png", ".webp", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff"),
-    *(".heic", ".heif", ".avif"),
-)
 #: How many folders a sentence names.
 _NAMED = 5
 _RAF_CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
@@ -116,7 +111,9 @@ def class_folders(
         if not item.group and (original := original_of(file)):
             item.group = known[original].group if original in known else original
     if splits and not roots and any(row.split for row in known.values()):
-        _take_splits(folder, listed, known)
+        parts = splits_of(folder, [item.picture.relative_to(folder).as_posix() for item in listed], known)
+        for item, part in zip(listed, parts, strict=True):
+            item.split = part
     said = (*notes_on(rows), *_doubts(folder, [root for _, root in roots], listed))
     return _labelled(name or folder.absolute().name, folder, listed, labels, said)
 
@@ -190,19 +187,23 @@ def original_of(file: str) -> str | None:
     return found.group(1) + found.group(2) if found else None
 
 
-def _take_splits(folder: Path, listed: list[Labelled], known: Mapping[str, Listed]) -> None:
-    lacking: list[str] = []
-    for item in listed:
-        row = known.get(item.picture.relative_to(folder).as_posix())
-        if row is not None and (part := part_of(folder / "manifest.csv", row)):
-            item.split = part
-        else:
-            lacking.append(item.picture.relative_to(folder).as_posix())
-    if lacking:
+def splits_of(folder: Path, files: Sequence[str], known: Mapping[str, Listed]) -> list[str]:
+    """The split of each of a folder's pictures, as its manifest says.
+
+    Args:
+        known: rows of the manifest by file.
+
+    Raises:
+        DataError: some pictures have none, or one that there is not.
+    """
+    manifest = folder / "manifest.csv"
+    parts = [part_of(manifest, known[file]) if file in known else "" for file in files]
+    if lacking := [file for file, part in zip(files, parts, strict=True) if not part]:
         raise DataError(
-            f"{folder / 'manifest.csv'} gives {len(lacking)} of {len(listed)} pictures no split, first {lacking[0]}",
+            f"{manifest} gives {len(lacking)} of {len(files)} pictures no split, first {lacking[0]}",
             f"Faces have come since: run `{shlex.join(['engagement', 'faces', 'split', str(folder)])}` again.",
         )
+    return parts
 
 
 def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,7 @@ from engagement.errors import DataError, EngagementError
 from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
-from engagement.video.discover import VIDEO_SUFFIXES
-from training.datasets.files import PICTURE_SUFFIXES
+from engagement.video.discover import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from training.datasets.framing import boxes_for, framing_of
 from training.datasets.manifest import read_rows
 
@@ -25,7 +24,7 @@ class Face:
     """One face.
 
     Attributes:
-        source: name of the file. time_s: within a video, else None.
+        source: name of the file, with its folders below the one that was given. time_s: within a video, else None.
         number: of the face in its picture, from 1, the largest first.
         chip: uint8 (S, S, 3).
     """
@@ -42,16 +41,20 @@ class Face:
         return f"{Path(self.source).stem}{at}_{self.number}"
 
 
-def listed(inputs: Sequence[Path]) -> list[Path]:
+def listed(inputs: Sequence[Path]) -> dict[Path, str]:
     """Files as given, and the pictures and videos in folders and their subfolders.
+
+    Returns:
+        file -> what it is called: its name, with the folders below the given one, since pictures of several class
+        folders are often called alike.
 
     Raises:
         DataError: something does not exist, or a folder holds neither.
     """
-    out: list[Path] = []
+    out: dict[Path, str] = {}
     for path in inputs:
         if path.is_file():
-            out.append(path)
+            out.setdefault(path, path.name)
         elif path.is_dir():
             known = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
             # What a review took out lies in a hidden folder.
@@ -61,14 +64,14 @@ def listed(inputs: Sequence[Path]) -> list[Path]:
             )
             if not found:
                 raise DataError(f"{path} holds no pictures and no videos")
-            out += found
+            out |= {p: p.relative_to(path).as_posix() for p in found}
         else:
             raise DataError(f"{path} does not exist")
     return out
 
 
 def faces_of(
-    files: Sequence[Path],
+    files: Mapping[Path, str],
     chip: ChipSpec,
     *,
     cropped: bool,
@@ -80,6 +83,7 @@ def faces_of(
     """All faces of all files, in order.
 
     Args:
+        files: of :func:`listed`.
         cropped: each picture is one face; nothing is looked for. Where in it the face lies is what a manifest of captured
             faces says, else what pictures of unknown framing show.
         min_face_px: smallest face that is looked for.
@@ -94,9 +98,9 @@ def faces_of(
     from engagement.faces.pose import head_pose
 
     detector = None if cropped else MtcnnDetector(MtcnnConfig(min_face_px=min_face_px))
-    known: dict[Path, FloatArray] = _boxes(files) if cropped else {}
+    known: dict[Path, FloatArray] = _boxes(list(files)) if cropped else {}
     usual = _usual([path for path in files if cropped and path not in known], say)
-    for path in files:
+    for path, name in files.items():
         count = 0
         try:
             for time_s, rgb in _pictures(path, every_s):
@@ -112,19 +116,19 @@ def faces_of(
                 order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")
                 for number, own in enumerate(cut_chips(rgb, boxes[order], roll[order], chip), 1):
                     count += 1
-                    yield Face(path.name, time_s, number, own)
+                    yield Face(name, time_s, number, own)
         except EngagementError as error:
             if not skip_bad:
                 raise
             say(f"skipped: {error}")
         else:
             if not count:
-                say(f"{path.name}: no face of at least {min_face_px} px was found")
+                say(f"{name}: no face of at least {min_face_px} px was found")
 
 
 def _usual(files: Sequence[Path], say: Say) -> FloatArray:
     """The box (4,) of faces in crops that nobody says anything of; those of videos are taken for framed alike."""
-    pictures = [path for path in files if path.suffix.lower() not in VIDEO_SUFFIXES]
+    pictures = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
     if not pictures:
         return boxes_for("folder", 1)[0]
     return framing_of(pictures, "crops", say, "leave out --cropped")
@@ -145,7 +149,7 @@ def _pictures(path: Path, every_s: float) -> Iterator[tuple[float | None, ByteAr
     from engagement.video.sampling import select
     from training.samples import read_rgb
 
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
+    if path.suffix.lower() in PICTURE_SUFFIXES:  # a file that was named may be a video of any suffix
         yield None, read_rgb(path)
         return
     with open_video(path) as reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ def explain(run: ExplainRun, say: Say = lambda _: None) -> dict[str, int]:
     maps = grad_cam(model.network, head, stage, chips, model.chip, said)
     overlays = [overlay(chip, heat) for chip, heat in zip(chips, maps, strict=True)]
     _write(run.out, faces, labels.classes, prob, overlays)
+    named = _files(labels.classes)
     sections = []
     for k in sorted(set(said.tolist()), key=lambda k: -int((said == k).sum())):
         rows = np.flatnonzero(said == k)
@@ -100,10 +102,11 @@ def explain(run: ExplainRun, say: Say = lambda _: None) -> dict[str, int]:
             _stretched(maps[rows].mean(axis=0)),
         )
         shown = rows[:_ON_SHEET]
-        _write_sheet(run.out / "sheets" / f"{labels.classes[k]}.jpg", chips, overlays, mean, shown)
+        _write_sheet(run.out / "sheets" / f"{named[k]}.jpg", chips, overlays, mean, shown)
         sections.append(
             {
                 "name": labels.classes[k],
+                "file": named[k],
                 "n": len(rows),
                 "mean": picture(mean, _SHOWN),
                 "faces": [_shown(faces[i], chips[i], overlays[i], prob[i], labels.classes) for i in shown],
@@ -159,7 +162,7 @@ def _faces(run: ExplainRun, model: Opened, say: Say) -> list[Face]:
             "Try a smaller --min-face, or --cropped if the pictures are faces already.",
         )
     if len(faces) == run.max_faces and next(found, None) is not None:
-        say(f"the first {run.max_faces} faces are explained (--max-faces)")
+        say(f"there are more faces than are explained: the first {run.max_faces} (--max-faces)")
     return faces
 
 
@@ -205,19 +208,32 @@ def _write(
         for name in ("overlays", "sheets"):
             shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
-    seen: dict[str, int] = {}
+    named, taken = _files(classes), set[str]()
     with (out / "faces.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["source", "time_s", "face", "class", "overlay", *(f"prob_{c}" for c in classes)])
         for face, row, drawn in zip(faces, prob, overlays, strict=True):
-            name = classes[int(row.argmax())]
-            # Files of one name in several folders, too, keep a picture each.
-            seen[face.name] = seen.get(face.name, 0) + 1
-            again = f"_{seen[face.name]}" if seen[face.name] > 1 else ""
-            place = f"overlays/{name}/{face.name}{again}.png"
+            said = int(row.argmax())
+            place = _free(f"overlays/{named[said]}/{face.name}", taken) + ".png"
             _save(out / place, drawn)
             time_s = "" if face.time_s is None else f"{face.time_s:.3f}"
-            table.writerow([face.source, time_s, face.number, name, place, *(f"{p:.4f}" for p in row)])
+            table.writerow(
+                [face.source, time_s, face.number, classes[said], place, *(f"{p:.4f}" for p in row)]
+            )
+
+
+def _files(classes: Sequence[str]) -> list[str]:
+    """What each class's files are called: names come from a CSV or a stranger's weights, and may hold a slash."""
+    taken: set[str] = set()
+    return [_free(re.sub(r"[^\w.+ -]", "_", name).strip(". ") or "_", taken) for name in classes]
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name that no other has yet, which is then taken: files of several folders may be called alike."""
+    tries = itertools.chain([name], (f"{name}_{i}" for i in itertools.count(2)))
+    found = next(each for each in tries if each.casefold() not in taken)
+    taken.add(found.casefold())
+    return found
 
 
 def _write_sheet(

@@ -109,7 +109,7 @@ def _part(
                 "cells": [number(row[key], row.get("intervals", {}).get(key)) for key in PER_CLASS],
                 "support": row["support"],
                 "recall": row["recall"],
-                "span": row.get("intervals", {}).get("recall"),
+                "span": known if interval_text(known := row.get("intervals", {}).get("recall")) else None,
             }
             for name, row in found["per_class"].items()
         ],
