@@ -35,12 +35,11 @@ from engagement.calibration.fit import PriorConfig, fit_shifts
 from engagement.calibration.moments import MomentsConfig, information, propose
 from engagement.labels import LEARNER_STATES
 from engagement.timelines.shifts import logits, shifted
+from engagement.types import Floats
 from training.metrics import auc, interval
 
 _STATES = LEARNER_STATES.classes
 _DRAWS = 1000
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,11 +5,12 @@
     python -m benchmarks.sessions CLIP... --cache FOLDER --evidence           each kind of evidence alone
     python -m benchmarks.sessions CLIP... --cache FOLDER --render --people 9  drawn videos, whole pipeline
 
-Every clip shows one known person. Scenarios (benchmarks/sessions_composed.py) put them into a gallery of 4, 9
+Every clip shows one known person. Scenarios (benchmarks/sessions_scenarios.py) put them into a gallery of 4, 9
 and 16: fixed seats with absences of 10-60 s, joining late, light that goes down, seats changed with and without
 an absence, coarse coding, tiles laid out anew whenever somebody joins or leaves, tiles that cut faces, walking past
-each other, hard cuts between speakers in the same place. Thresholds were chosen on the first, third, … clip of the
-list ("tuned"), the second, fourth, … ("held out") were scored afterwards; "all" is both together.
+each other, hard cuts between speakers in the same place, a large speaker above small pictures of the others.
+Thresholds were chosen on the first, third, … clip of the list ("tuned"), the second, fourth, … ("held out") were scored
+afterwards; "all" is both together.
 TrackEval is installed without its dependencies, since its opencv-python would replace the headless build.
 """
 
@@ -23,12 +24,14 @@ from zlib import crc32
 
 import numpy as np
 
-from benchmarks.sessions_composed import SCENARIOS, Session, render
+from benchmarks.sessions_composed import Session, render
+from benchmarks.sessions_scenarios import SCENARIOS
 from benchmarks.sessions_scores import Rows, Scores, score
 from benchmarks.sessions_streams import Library, Sight, follow, stream
 from engagement.config import AnalysisConfig
 from engagement.pipeline import Analyzer
 from engagement.tracking.persons import PersonsConfig
+from engagement.types import FloatArray
 
 KINDS = {
     "face": ("face",),
@@ -58,17 +61,16 @@ def casts(
 
 
 def true_rows(sights: Sequence[Sight]) -> Rows:
-    """True faces of a stream."""
-    kept = [
-        (sample, int(name), box)
-        for sample, sight in enumerate(sights)
-        for name, box in zip(sight.true, sight.faces.boxes_xyxy, strict=True)
-        if name >= 0
-    ]
+    """True faces of a stream; of who is in two places for a moment, the one that was drawn first."""
+    kept: dict[tuple[int, int], FloatArray] = {}
+    for sample, sight in enumerate(sights):
+        for name, box in zip(sight.true.tolist(), sight.faces.boxes_xyxy, strict=True):
+            if name >= 0:
+                kept.setdefault((sample, name), box)
     return Rows(
-        np.array([s for s, _, _ in kept], np.int64),
-        np.array([n for _, n, _ in kept], np.int64),
-        np.array([b for *_, b in kept], np.float32).reshape(-1, 4),
+        np.array([s for s, _ in kept], np.int64),
+        np.array([n for _, n in kept], np.int64),
+        np.array(list(kept.values()), np.float32).reshape(-1, 4),
     )
 
 

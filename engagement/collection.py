@@ -21,6 +21,7 @@ from engagement.types import FaceDetections, Frame, IndexArray
 from engagement.video import open_video
 from engagement.video.discover import videos_in
 from engagement.video.reader import FrameTicket
+from engagement.wording import count
 
 _COLUMNS = ("video", "start", "end", "label", "person")
 _SHOWN = 5
@@ -183,22 +184,24 @@ def capture(
                 name = printable(path.name)
                 source = work.name_for(name, f"{printable(path.absolute().parent.name)}/{name}", source_id)
                 frames = _frames(reader.tickets(), recording.scenes, every)
-                count = work.add(source, recording.scenes, frames, _follower(), source_id)
+                found = work.add(source, recording.scenes, frames, _follower(), source_id)
                 ended = reader.outcome
         except EngagementError as error:
             failed.append(str(error))
             say(f"error: {error}")
             continue
         labels = ", ".join(dict.fromkeys(scene.label for scene in recording.scenes))
-        say(f"{source}: {count} faces of {labels}")
+        say(f"{source}: {count(found, 'face')} of {labels}")
         if not ended.complete:
             say(f"{source}: not read to its end: {ended.reason}")
         late = [s for s in recording.scenes if s.start_s > ended.last_time_s and ended.frames_decoded]
         if late:
-            say(f"{source}: ends at {ended.last_time_s:.1f} s, before {len(late)} of its stretches begin")
+            say(
+                f"{source}: ends at {ended.last_time_s:.1f} s, before the beginning of {len(late)} of its stretches"
+            )
         cut = [s for s in recording.scenes if s not in late and (s.end_s or 0) > ended.last_time_s + _LAST_S]
         if cut and ended.complete and ended.frames_decoded:
-            say(f"{source}: ends at {ended.last_time_s:.1f} s, before {len(cut)} of its stretches end")
+            say(f"{source}: ends at {ended.last_time_s:.1f} s, before the end of {len(cut)} of its stretches")
     return failed
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engagement.errors import OutputError
+
 _DRAFT = re.compile(r"\.[0-9a-f]{8}\.part")
 
 
@@ -31,3 +33,20 @@ def drafted(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def placed(path: Path) -> Iterator[Path]:
+    """:func:`drafted` in a folder that is made where it is missing.
+
+    Raises:
+        OutputError: it cannot be written; an earlier file is as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with drafted(path) as draft:
+            yield draft
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
+        ) from error

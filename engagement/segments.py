@@ -154,11 +154,13 @@ def _outcome(parts: Sequence[DecodeOutcome], frames_decoded: int) -> DecodeOutco
         reason="; ".join([*dict.fromkeys(reasons), *_counts(parts)]),
         frames_dropped=sum(part.frames_dropped for part in parts),
         packets_damaged=sum(part.packets_damaged for part in parts),
+        stamps_wild=sum(part.stamps_wild for part in parts),
     )
 
 
 def _counts(parts: Sequence[DecodeOutcome]) -> list[str]:
     """What was lost, in words. Where several ranges say so, those that overlap may mean the same."""
-    several = sum(1 for part in parts if part.packets_damaged or part.frames_dropped) > 1
-    clauses = counted(sum(part.packets_damaged for part in parts), sum(part.frames_dropped for part in parts))
+    lost = [(part.packets_damaged, part.frames_dropped, part.stamps_wild) for part in parts]
+    several = sum(map(any, lost)) > 1
+    clauses = counted(*(sum(numbers) for numbers in zip(*lost, strict=True)))
     return [f"up to {clause}" if several else clause for clause in clauses]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
+Floats = NDArray[np.float64]  # within computations; what is kept is a FloatArray
 TimeArray = NDArray[np.float64]
 ByteArray = NDArray[np.uint8]
 IndexArray = NDArray[np.int64]

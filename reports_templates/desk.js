@@ -7,6 +7,27 @@
     if (className) made.className = className;
     return made;
   };
+  // The list item of a picture; of a mark where there is none.
+  const itemOf = (id, src, act) => {
+    const item = element("li");
+    item.id = id;
+    item.setAttribute("role", "option");
+    const picture = src ? element("img") : element("div", "–", "none");
+    if (src) Object.assign(picture, { loading: "lazy", src, alt: "" });
+    item.append(picture, element("span"));
+    item.addEventListener("click", act);
+    return item;
+  };
+  // Things with list items, of which one (or none) is chosen.
+  const choose = (things, chosen) => {
+    for (const thing of things) thing.item.setAttribute("aria-selected", String(thing === chosen));
+    if (chosen) at("faces").setAttribute("aria-activedescendant", chosen.item.id);
+  };
+  // Keys that go on, back and to the ends; `go` takes a place beyond the ends for the end.
+  const movesOf = (here, go) => {
+    const on = () => go(here() + 1), back = () => go(here() - 1);
+    return { ArrowRight: on, j: on, ArrowLeft: back, k: back, Home: () => go(0), End: () => go(Infinity) };
+  };
   const help = () => at("keys").showModal();
   // action: from the name of a key to what it does; undefined where it does nothing. "?" is the help of every page.
   const onKeys = (action) => addEventListener("keydown", (event) => {

@@ -43,7 +43,9 @@
     const most = Math.max(2, (width - LEFT - rightMargin()) / 78);
     const step = STEPS.find((s) => length / s <= most) || 14400;
     const found = [];
-    for (let t = Math.ceil(view[0] / step - 1e-6) * step; t <= view[1] + 1e-6; t += step) found.push([t, clock(t, step < 1)]);
+    // A time that lies beyond the end by less than can be seen stands at the end: sessions are 15.999 s long.
+    const unseen = length / width;
+    for (let t = Math.ceil(view[0] / step - 1e-6) * step; t <= view[1] + unseen; t += step) found.push([Math.min(t, view[1]), clock(t, step < 1)]);
     return found;
   }
   function ticks(width) {

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import av
 from av.stream import Disposition
+from PIL import Image
 
-from tests.media import STEADY, Clip, clip_of, mux_tone, write_video
+from tests.media import STEADY, Clip, clip_of, mux_tone, paint, write_video
 
 
 def cut_short(path: Path, share: float) -> Path:
@@ -173,6 +174,13 @@ def a_folder(folder: Path) -> Path:
     return path
 
 
+def photograph(folder: Path, suffix: str = ".JPG") -> Path:
+    """One picture, which FFmpeg takes for a video."""
+    path = folder / f"photograph{suffix}"
+    Image.fromarray(paint(1)).save(path)
+    return path
+
+
 NO_VIDEOS: dict[str, Callable[[Path], Path]] = {
     "no_index": no_index,
     "sound_only": sound_only,
@@ -182,5 +190,6 @@ NO_VIDEOS: dict[str, Callable[[Path], Path]] = {
     "playlist": playlist,
     "missing": missing,
     "a_folder": a_folder,
+    "photograph": photograph,
 }
 """Paths that must be refused with one clear line."""

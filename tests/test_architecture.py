@@ -27,6 +27,7 @@ FOUNDATIONS = {
     "spreadsheets",
     "given",
     "drafts",
+    "wording",
 }
 HEAVY = (
     "torch",

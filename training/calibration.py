@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, logit
 
-from engagement.types import FloatArray
-
-Floats = NDArray[np.float64]
+from engagement.types import FloatArray, Floats
 
 
 def fit_temperature(logits: FloatArray, target: FloatArray) -> float:

@@ -17,6 +17,7 @@ from engagement.labels import LabelSet
 from engagement.provenance import terms_once
 from engagement.types import FloatArray
 from engagement.weights.store import WeightRecord, save_weights
+from engagement.wording import count
 from training.calibration import fit_temperature
 from training.cards import data_names, write_card
 from training.datasets.registry import prepared
@@ -70,7 +71,9 @@ class EnsembleRun:
         if self.shares is not None and self.fit:
             wrong.append("--weights and --fit exclude each other")
         if self.shares is not None and len(self.shares) != len(self.checkpoints):
-            wrong.append(f"--weights has {len(self.shares)} numbers for {len(self.checkpoints)} checkpoints")
+            wrong.append(
+                f"--weights has {count(len(self.shares), 'number')} for {count(len(self.checkpoints), 'checkpoint')}"
+            )
         if self.shares is not None and not (
             all(np.isfinite(s) and s >= 0 for s in self.shares) and sum(self.shares) > 0
         ):

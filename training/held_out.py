@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engagement.errors import DataError
+from engagement.wording import count
 from training.collection.split import by_unit
 from training.opened import Opened
 from training.recipe import Recipe
@@ -55,8 +56,9 @@ def require_disjoint(table: SampleTable) -> None:
         sides.setdefault(group, set()).add(split)
     both = sorted(group for group, splits in sides.items() if len(splits) > 1)
     if both:
+        stand = count(len(both), "person or source stands", "people or sources stand")
         raise DataError(
-            f"data set '{table.name}': {len(both)} people or sources stand in two splits, first '{both[0]}'",
+            f"data set '{table.name}': {stand} in two splits, first '{both[0]}'",
             "Split by person: figures on people that were trained on mean nothing.",
         )
 
@@ -73,8 +75,9 @@ def _copies(table: SampleTable) -> list[str]:
     n = sum(_content(image) in learned for image in validating)
     if n < _FEW_COPIES * len(validating):
         return []
+    of = f"of {len(validating)} pictures that validate"
     return [
-        f"{n} of {len(validating)} pictures that validate are learned from as well, under this or another name: the "
+        f"{count(n, f'{of} is', f'{of} are')} learned from as well, under this or another name: the "
         "figures flatter. `engagement dataset inspect --json` names them"
     ]
 

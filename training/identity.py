@@ -22,6 +22,7 @@ from engagement.errors import DataError
 from engagement.faces.chips import cut_chips, normalize_chips
 from engagement.types import ChipSpec, FloatArray
 from engagement.weights.store import WeightRecord, load_weights, save_weights
+from engagement.wording import count
 from training.augment import Augmentation
 from training.chip_dataset import pixel_box
 from training.datasets.terms import licence_text
@@ -94,7 +95,7 @@ def train_identity(
     pictures = sum(min(options.per_set, int((t.split == "train").sum())) for t in tables)
     if pictures < _FEWEST:
         raise DataError(
-            f"{pictures} faces are too few to learn who is who from, at least {_FEWEST} are wanted",
+            f"{count(pictures, 'face is', 'faces are')} too few to learn who is who from, at least {_FEWEST} are wanted",
             "Give more --data, or a higher --limit; thousands are usual.",
         )
     taps, wanted = _collect(network, teacher, tables, spec, options, say)

@@ -1,14 +1,17 @@
 """The door to Lightning. Its metrics library imports torchvision, so ours comes first (see compat)."""
 
 import errno
+import io
 import signal
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
 from engagement.compat import load_torchvision
+from engagement.drafts import drafted
 from engagement.errors import OutputError
 
 load_torchvision()
@@ -23,6 +26,7 @@ from pytorch_lightning.callbacks import (  # noqa: E402
     ModelCheckpoint,
 )
 from pytorch_lightning.loggers import TensorBoardLogger  # noqa: E402
+from pytorch_lightning.plugins import TorchCheckpointIO  # noqa: E402
 from pytorch_lightning.utilities import rank_zero_only  # noqa: E402
 
 __all__ = [
@@ -33,10 +37,27 @@ __all__ = [
     "MisconfigurationException",
     "ModelCheckpoint",
     "TensorBoardLogger",
+    "WholeCheckpoints",
     "fit_module",
     "pl",
     "rank_zero_only",
 ]
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are there whole or not at all; an earlier one stays until then.
+
+    Lightning drafts them in the folder for temporary files. From another disk they are copied, which ends half-way where
+    space does.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        with drafted(Path(path)) as draft:
+            draft.write_bytes(buffer.getbuffer())
 
 
 def fit_module(
@@ -71,10 +92,10 @@ def fit_module(
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        # Lightning drafts checkpoints elsewhere, and the error names the draft.
+        # It names the draft.
         raise OutputError(
             f"{folder} cannot be written ({error.strerror})",
-            f"Make space there and in {tempfile.gettempdir()} (TMPDIR), where checkpoints are drafted.",
+            f"Make space there; {_what_follows(folder, resume)}.",
         ) from error
     except SystemExit as ended:
         if not isinstance(ended.__context__, KeyboardInterrupt):  # told to end otherwise, as by SIGTERM
@@ -82,6 +103,10 @@ def fit_module(
         signal.signal(
             signal.SIGINT, before or signal.default_int_handler
         )  # which Lightning has told to be ignored
-        goes_on = resume and (folder / "last.ckpt").is_file()
-        say(f"the same command {'goes on after the last whole epoch' if goes_on else 'begins anew'}")
+        say(_what_follows(folder, resume))
         raise KeyboardInterrupt from ended
+
+
+def _what_follows(folder: Path, resume: bool) -> str:
+    goes_on = resume and (folder / "last.ckpt").is_file()
+    return f"the same command {'goes on after the last whole epoch' if goes_on else 'begins anew'}"

@@ -15,9 +15,10 @@ from engagement import __version__
 from engagement.classification.backbones import BACKBONES as KNOWN_BACKBONES
 from engagement.drafts import drafted
 from engagement.errors import ConfigError, DataError, EngagementError
+from engagement.wording import count
 from training.augment import POLICIES
 from training.base import BaseRun, recorded, require_trainable, train_base
-from training.datasets.registry import load
+from training.datasets.registry import load, told
 from training.initial import initial_file, weights_digest
 from training.plain import plain, to_json
 from training.recipe import Recipe, changed_keys, read_recipe
@@ -104,7 +105,7 @@ class Cell:
         data: reference of the set.
         recipe: resolved.
         parts: of ``table``, ``ablation``: where it is shown.
-        pictures: digest of the set.
+        pictures: digest of the set, of how its faces are framed as well.
     """
 
     data: str
@@ -168,7 +169,8 @@ def train_matrix(run: MatrixRun, say: Say = lambda _: None) -> str:
         EngagementError: of a cell, which it names; what is finished stays.
     """
     todo = cells(run)
-    tables = {data: load(data) for data in run.data}
+    # As the cells learn from them, how faces are framed included; of that each cell tells.
+    tables = {data: told(load(data), lambda _: None) for data in run.data}
     _require_trainable(run, tables, todo[0].recipe.validation_share)
     digests = {data: table.digest() for data, table in tables.items()}
     todo = [replace(cell, pictures=digests[cell.data]) for cell in todo]
@@ -262,7 +264,7 @@ def _train(run: MatrixRun, cell: Cell, before_s: float, say: Say) -> dict[str, A
         with drafted(folder / "cell.json") as draft:
             draft.write_text(to_json(found), encoding="utf-8")
 
-    def told(text: str) -> None:
+    def hear(text: str) -> None:
         keep()  # once an epoch at least: a killed cell must not forget its time
         say(text)
 
@@ -281,7 +283,7 @@ def _train(run: MatrixRun, cell: Cell, before_s: float, say: Say) -> dict[str, A
         command=run.command,
     )
     try:
-        figures = train_base(base, told)
+        figures = train_base(base, hear)
     except EngagementError as error:
         raise type(error)(f"{cell.name}: {error.message}", error.hint) from error
     found["figures"] = plain(figures["test" if run.test else "val"])
@@ -341,11 +343,11 @@ def _settings(run: MatrixRun, todo: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _markdown(
-    run: MatrixRun, settings: Mapping[str, Any], results: Sequence[Mapping[str, Any]], count: int
+    run: MatrixRun, settings: Mapping[str, Any], results: Sequence[Mapping[str, Any]], cells: int
 ) -> str:
     lines = [f"- {key}: {f'`{value}`' if key == 'command' else value}" for key, value in settings.items()]
-    if len(results) < count:
-        lines.append(f"- {len(results)} of {count} cells are finished")
+    if len(results) < cells:
+        lines.append(f"- {count(len(results), f'of {cells} cells is', f'of {cells} cells are')} finished")
     lines.append(
         "- one run per cell; in brackets the 95 % interval over faces, which does not hold what another seed changes"
     )

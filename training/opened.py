@@ -117,7 +117,9 @@ Model = Opened | OpenedEnsemble
 
 def _head(model: Model, name: str) -> HeadSpec:
     if name not in model.heads:
-        raise ConfigError(f"{model.name} has no head '{name}'", f"It has: {', '.join(model.heads)}")
+        raise ConfigError(
+            f"{model.name} has no head '{name}'", f"--head takes one that it has: {', '.join(model.heads)}"
+        )
     return model.heads[name]
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from engagement.wording import count
 from training.augment import POLICIES
 
 if TYPE_CHECKING:
@@ -126,4 +127,4 @@ def _of_freezing(r: Recipe) -> Iterable[str]:
     if extraction and r.freeze == -1:
         yield f"unfreeze_epoch {r.unfreeze_epoch} frees nothing, because freeze -1 keeps all stages frozen"
     if r.unfreeze_epoch >= r.epochs:
-        yield f"unfreeze_epoch {r.unfreeze_epoch} is not reached in {r.epochs} epochs"
+        yield f"unfreeze_epoch {r.unfreeze_epoch} is not reached in {count(r.epochs, 'epoch')}"

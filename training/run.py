@@ -18,6 +18,7 @@ from engagement.classification.network import FaceStateNet, NetworkSpec
 from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.types import ChipSpec, FloatArray
 from engagement.weights.store import WeightRecord, save_weights
+from engagement.wording import count
 from training.augment import policy
 from training.calibration import fit_platt, fit_temperature
 from training.chip_dataset import ChipDataset
@@ -31,6 +32,7 @@ from training.lightning import (
     LearningRateMonitor,
     MisconfigurationException,
     TensorBoardLogger,
+    WholeCheckpoints,
     fit_module,
     pl,
     rank_zero_only,
@@ -168,10 +170,12 @@ def train_network(
     processes, device = planned.world_size, planned.strategy.root_device
     loaders = fitting_loaders(device, planned.num_devices) if limits.loaders is None else limits.loaders
     if (n := min(len(train), len(validation))) < processes:
-        raise DataError(f"data set '{train.name}': {n} faces to train or validate for {processes} processes")
+        raise DataError(
+            f"data set '{train.name}': {count(n, 'face')} to train or validate for {processes} processes"
+        )
     others = sorted({*network.spec.heads} - {head})
     last = _begin(folder, recipe, table, limits, processes, others, leading, resume)
-    say(f"{table.name}: {len(train)} faces to train, {len(validation)} to validate")
+    say(f"{table.name}: {count(len(train), 'face')} to train, {len(validation)} to validate")
     pl.seed_everything(recipe.seed, verbose=False)
     dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
     sampler = EpochSampler(dataset, recipe.seed, processes, recipe.sampling == "balanced")
@@ -312,6 +316,7 @@ def _trainer(
             num_nodes=limits.num_nodes,
             precision=recipe.precision,  # type: ignore[arg-type]
             callbacks=callbacks,
+            plugins=WholeCheckpoints(),
             logger=TensorBoardLogger(folder, "log", "tensorboard")
             if folder and limits.tensorboard
             else False,

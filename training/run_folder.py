@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engagement.drafts import drafted
+from engagement.drafts import drafted, is_draft
 from engagement.errors import ConfigError, DataError
 
 
@@ -53,9 +53,9 @@ def enter(
                 f"Choose another folder with -o. {_anew(folder)}",
             )
     if leading:
-        if not resume:
-            for name in ("last.ckpt", "best.ckpt"):
-                (folder / name).unlink(missing_ok=True)
+        for there in list(folder.iterdir()):
+            if is_draft(there.name) or (there.name in ("last.ckpt", "best.ckpt") and not resume):
+                there.unlink(missing_ok=True)
         with drafted(path) as draft:  # other processes may be reading the record
             draft.write_text(json.dumps(asked, indent=1), encoding="utf-8")
     return last if resume and last.is_file() else None

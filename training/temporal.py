@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engagement.errors import ConfigError
 from engagement.provenance import base_sha256
 from engagement.weights.store import WeightRecord, load_weights, save_weights
+from engagement.wording import count
 from temporal import build_smoother
 from temporal.conv3d import Conv3dConfig
 from training.clip_outputs import clip_runs, clips_of
@@ -89,7 +90,7 @@ def train_temporal(
     )
     sources = ["RAF-DB: part of the validation share", "DAiSEE: part of the validation persons"]
     sources += ["WACV-2016: train persons"]
-    sources += [f"{len(fit.clips)} unlabelled webcam clips"] if fit.clips else []
+    sources += [count(len(fit.clips), "unlabelled webcam clip")] if fit.clips else []
     origin = {
         "command": f"engagement train temporal --model {kind} --seed {seed}",
         "frame_weights": model.opened.name,

@@ -20,7 +20,7 @@ from temporal.hmm import HmmSmoother
 from temporal.lstm import LstmConfig, LstmNet
 from training.going_on import Checkpoint
 from training.history import History
-from training.lightning import fit_module, pl
+from training.lightning import WholeCheckpoints, fit_module, pl
 from training.run_folder import best_epoch, enter, going_on
 from training.semi_markov import EXPRESSION_CHAIN, EXPRESSION_CHAIN_SHIFTED
 from training.temporal_figures import Tally, figures, overall, tally
@@ -200,6 +200,7 @@ def fit_network(
         accelerator="cpu",
         devices=1,
         callbacks=[best, latest, History(folder / "log" / "metrics.csv", say, "step")],
+        plugins=WholeCheckpoints(),
         logger=False,
         gradient_clip_val=1.0,
         enable_progress_bar=False,

@@ -14,6 +14,7 @@ from torch import nn
 from engagement.classification.network import FaceStateNet, HeadSpec
 from engagement.errors import ConfigError, DataError
 from engagement.labels import EXPRESSIONS, LabelSet
+from engagement.wording import count
 from training.datasets.graded import thresholds
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
@@ -236,7 +237,7 @@ def _train(
         table = _taught(table, run.distil, say)
     train, validation = table.part("train"), table.part("val")
     say(
-        f"{table.name}: {len(train)} faces to train, {len(validation)} to validate, {len(table.labels)} classes"
+        f"{table.name}: {count(len(train), 'face')} to train, {len(validation)} to validate, {len(table.labels)} classes"
     )
     if path.is_file():
         say(f"{path} is there from an earlier training and will be replaced")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -19,7 +20,12 @@ UNDER_WAY = ".engagement-partial-"
 #: Within a folder of results: those that are being replaced.
 _BEFORE = f"{UNDER_WAY}before-"
 RIGHTS = "Check your rights and the space on the disk."
+AGAIN = "Make room on the disk and run the same command again."
 SUMMARY, RUN, INDEX = "summary.json", "run.json", "index.html"
+
+
+class NoRoom(OutputError):
+    """The disk of the results is full, so what comes next could not be written either."""
 
 
 @contextmanager
@@ -29,6 +35,7 @@ def committed(target: Path) -> Iterator[Path]:
     An earlier ``target`` stays as it is until then, and comes back if it cannot be replaced.
 
     Raises:
+        NoRoom: the disk is full.
         OutputError: the place cannot be written.
     """
     work = target.parent / f"{UNDER_WAY}{uuid.uuid4().hex[:8]}"
@@ -42,10 +49,10 @@ def committed(target: Path) -> Iterator[Path]:
         yield work
         _replace(work, target)
     except OSError as error:
-        raise OutputError(
-            f"{error.filename or target} cannot be written ({error.strerror or error})",
-            f"Close it where it is open. {RIGHTS}",
-        ) from error
+        said = f"{error.filename or target} cannot be written ({error.strerror or error})"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoRoom(said, AGAIN) from error
+        raise OutputError(said, f"Close it where it is open. {RIGHTS}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

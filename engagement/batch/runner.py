@@ -15,6 +15,7 @@ from engagement.batch.lock import alone_in
 from engagement.batch.options import Crew
 from engagement.batch.places import FileFacts, open_place
 from engagement.batch.processes import Processes, automatic_workers, decode_threads
+from engagement.batch.results import AGAIN
 from engagement.batch.status import Reporter, VideoStatus
 from engagement.batch.tasks import (
     Ended,
@@ -44,7 +45,8 @@ def run_batch(
     """Analyse videos and write results, index and run.json.
 
     Finished videos whose file, settings, code version and weights are unchanged are skipped unless the setup
-    says to overwrite. What fails is tried once more when the others are through. On Ctrl-C the index of what
+    says to overwrite. What fails is tried once more when the others are through; once the disk of the results is full,
+    no other video is begun. On Ctrl-C the index of what
     is finished is still written.
 
     Args:
@@ -113,6 +115,7 @@ class _Run:
     ) -> None:
         self.videos = videos
         self.facts: Facts | None = None
+        self._full = False
         self._reporter = reporter
         self._on_error = on_error
         self._numbers = count()
@@ -124,11 +127,18 @@ class _Run:
         return [Task(next(self._numbers), "whole", video) for video in self.videos]
 
     def in_order(self) -> list[VideoStatus]:
-        """Of the videos that are through, in the order of the inputs."""
-        return [self._statuses[key] for video in self.videos if (key := _key(video)) in self._statuses]
+        """Of the videos that are through, in the order of the inputs; where the disk is full, of those not begun too."""
+        given_up = {}
+        if self._full:
+            reason = "not looked at, since the disk of the results is full"
+            given_up = {
+                (key := _key(v)): VideoStatus(v.name, key, "failed", reason, AGAIN) for v in self.videos
+            }
+        known = given_up | self._statuses
+        return [known[key] for video in self.videos if (key := _key(video)) in known]
 
     def wanted(self, task: Task) -> bool:
-        return _key(task.video) not in self._statuses
+        return not self._full and _key(task.video) not in self._statuses
 
     def at(self, task: Task, time_s: float, duration_s: float | None) -> None:
         progress = self._progress[_key(task.video)]
@@ -148,6 +158,7 @@ class _Run:
             return [Task(next(self._numbers), "read", task.video, span) for span in outcome.spans]
         if isinstance(outcome, Ended):
             self.facts = outcome.facts
+            self._full = self._full or outcome.full
             elapsed = outcome.status.elapsed_s
             if task.action == "finish":
                 elapsed = time.monotonic() - progress.begun

@@ -81,10 +81,15 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A video is through."""
+    """A video is through.
+
+    Attributes:
+        full: it failed since the disk of the results is full.
+    """
 
     status: VideoStatus
     facts: Facts
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,7 @@ class Listener(Protocol):
     def failed(self, task: Task, failure: Failure) -> Sequence[Task]: ...
 
     def wanted(self, task: Task) -> bool:
-        """False once another range of the same video failed."""
+        """False once another range of the same video failed, or the disk is full."""
         ...
 
 

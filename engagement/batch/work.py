@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from engagement.batch.places import FileFacts, Folder, Place, open_place
-from engagement.batch.results import committed, is_of_another, read_summary
+from engagement.batch.results import NoRoom, committed, is_of_another, read_summary
 from engagement.batch.session import write_session
 from engagement.batch.status import Status, VideoStatus, status_of
 from engagement.batch.tasks import Ended, Facts, Outcome, Say, Setup, Split, Task
@@ -56,7 +56,8 @@ class VideoWorker:
             if not isinstance(self.place, Folder):
                 raise
             names = (task.video.name, task.video.relative.as_posix())
-            return Ended(VideoStatus(*names, "failed", error.message, error.hint), self._facts)
+            status = VideoStatus(*names, "failed", error.message, error.hint)
+            return Ended(status, self._facts, full=isinstance(error, NoRoom))
         finally:
             self.place.release(task.video.relative)
 

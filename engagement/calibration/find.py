@@ -17,7 +17,7 @@ from engagement.calibration.store import (
     score_weights,
 )
 from engagement.errors import ConfigError, DataError
-from engagement.reports.theme import count
+from engagement.wording import count
 
 
 def find_calibrations(path: Path, videos: Mapping[str, str]) -> dict[str, Calibration]:
@@ -54,7 +54,7 @@ def find_calibrations(path: Path, videos: Mapping[str, str]) -> dict[str, Calibr
             out[relative], origin[relative] = calibration, file
     if not out:
         raise ConfigError(
-            f"--calibration {path}: none of the {len(files)} files is for a video given here",
+            f"--calibration {path}: none of {count(len(files), 'file')} is for a video given here",
             f"Given: {', '.join(sorted(set(videos.values())))}.",
         )
     return out

@@ -18,8 +18,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from engagement.errors import ConfigError
-from engagement.timelines.shifts import Floats, logits
-from engagement.types import IndexArray
+from engagement.timelines.shifts import logits
+from engagement.types import Floats, IndexArray
 
 
 @dataclass(frozen=True, slots=True)

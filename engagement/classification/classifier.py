@@ -24,6 +24,7 @@ from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ByteArray, ChipSpec, FaceScores, FloatArray
 from engagement.weights import DEFAULT_WEIGHTS
 from engagement.weights.store import LoadedWeights, load_weights
+from engagement.wording import count
 
 #: Chips per forward pass. On a CPU twice as many are two percent faster, but OpenVINO keeps kernels for each number
 #: that it meets. Not an option: the last bits of a score depend on it (libraries sum in another order for another
@@ -80,7 +81,7 @@ def build_network(weights: LoadedWeights) -> FaceStateNet:
     if wrong:
         one = wrong[0]
         raise WeightsError(
-            f"{weights.name}: {len(wrong)} tensors do not fit the recorded network, for example '{one}', which is "
+            f"{weights.name}: the recorded network does not fit {count(len(wrong), 'tensor')}, for example '{one}', which is "
             f"{_shape(given.get(one))} in the file and {_shape(wanted.get(one))} in the network",
             _WRITE_AGAIN,
         )

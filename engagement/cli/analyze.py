@@ -91,7 +91,7 @@ class _Asked:
 @click.option(
     "--device", type=str, default="auto", show_default=True, help="auto, cuda, mps, openvino or cpu."
 )
-@click.option("--glob", "globs", multiple=True, help="Other files to take from folders, such as '*.ts'.")
+@click.option("--glob", "globs", multiple=True, help="Other files to take from folders, such as '*.vob'.")
 @click.option(
     "--thumbnails/--no-thumbnails",
     default=True,

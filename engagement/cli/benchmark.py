@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engagement.wording import count
+
 if TYPE_CHECKING:
     from engagement.pipeline import Analyzer
 
@@ -134,7 +136,7 @@ def _show(found: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         f"{found['times_real_time']:.1f} times real time: {found['video_s']:.0f} s of video, "
-        f"{found['samples']} samples, {found['faces_per_sample']:.1f} faces each, {found['persons']} persons; "
+        f"{count(found['samples'], 'sample')}, {found['faces_per_sample']:.1f} faces each, {count(found['persons'], 'person')}; "
         f"{found['cpu_s']:.1f} s of processor time."
     )
     if found["peak_memory_mib"] is not None:

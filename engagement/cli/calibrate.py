@@ -244,7 +244,8 @@ def _fit(shown: Session, answers: list[Answer], prior: Mapping[str, float]) -> b
     from engagement.calibration.fit import PriorConfig
     from engagement.calibration.session import fit_session, open_session
     from engagement.calibration.store import FILE, write_calibration
-    from engagement.reports.theme import count, moved
+    from engagement.reports.theme import moved
+    from engagement.wording import count
 
     session = open_session(shown.folder, shown.root)
     still = [answer for answer in answers if answer.person in session.people]
@@ -257,7 +258,8 @@ def _fit(shown: Session, answers: list[Answer], prior: Mapping[str, float]) -> b
     calibration, dropped = fit_session(session, still, replace(before, **prior))
     if dropped:
         click.echo(
-            f"{session.video}: {dropped} earlier labels are about nobody who is there now: left out", err=True
+            f"{session.video}: {count(dropped, 'earlier label')} about nobody who is there now: left out",
+            err=True,
         )
     if not calibration.persons:
         if session.earlier is None:

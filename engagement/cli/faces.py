@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from engagement.cli.lazy_group import LazyGroup
+from engagement.wording import count
 
 #: Command -> (module:attribute, help). What comes after capturing belongs to training.
 COMMANDS = {
@@ -99,13 +100,13 @@ def capture(
     with interrupted_when_terminated():
         failed = run(wanted, every, work, say)
     skipped = {reason: n for reason, n in work.counts.items() if n and reason not in ("written", "frames")}
-    say(f"looked at {work.counts['frames']} frames")
-    for reason, count in sorted(skipped.items(), key=lambda item: -item[1]):
-        say(f"skipped: {count} {reason}")
-    for name, count in sorted(work.written.items()):
-        say(f"{count} faces of '{name}' written to {out / name}")
+    say(f"looked at {count(work.counts['frames'], 'frame')}")
+    for reason, n in sorted(skipped.items(), key=lambda item: -item[1]):
+        say(f"skipped: {n} {reason}")
+    for name, n in sorted(work.written.items()):
+        say(f"{count(n, 'face')} of '{name}' written to {out / name}")
     if work.twice:
-        say(f"{len(work.twice)} of these faces lie there with another label too: remove the wrong ones")
+        say(f"there with another label too, remove the wrong ones: {len(work.twice)} of these faces")
     if failed:
         raise DataError(f"{len(failed)} of {len(wanted)} videos could not be used", "See the lines above.")
     if not work.counts["written"]:

@@ -87,7 +87,7 @@ def _write_again(
     from engagement.corrections.folder import correct_folder
     from engagement.corrections.names import adopt, names_written
     from engagement.reports.render import render_index, write_assets
-    from engagement.reports.theme import count
+    from engagement.wording import count
 
     folders = require_results(output, click.echo)
     plans = _plans(read_names(names) if names else names_written(output), folders, output)
@@ -189,7 +189,7 @@ def _calibrations(
 
 def _note(plan: Plan) -> str:
     """What was done to one session, in a line; empty for nothing."""
-    from engagement.reports.theme import count
+    from engagement.wording import count
 
     parts = [
         count(len(plan.names), "name") if plan.names else "",

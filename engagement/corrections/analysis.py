@@ -27,6 +27,7 @@ from engagement.corrections.mistakes import described
 from engagement.corrections.names import names_as_it_is
 from engagement.timelines.presence import PresenceConfig
 from engagement.types import IndexArray, TimeArray
+from engagement.wording import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,6 @@ class Corrections:
 
 def _left_out(n: int) -> str:
     return (
-        f"{n} people whom the earlier result does not know are left out: somebody opted out of that result, and "
+        f"left out: {count(n, 'person', 'people')} whom the earlier result does not know. Somebody opted out of that result, and "
         "nothing is kept to tell who of them it was. To see everybody, analyse into another folder."
     )

@@ -10,9 +10,9 @@ from engagement.calibration.apply import Applied, put_to, without_opted_out
 from engagement.calibration.store import FILE, Calibration, read_calibration, write_calibration
 from engagement.corrections.plan import Plan
 from engagement.labels import LEARNER_STATES
-from engagement.reports.theme import count
 from engagement.timelines import table
 from engagement.timelines.shifts import record_of
+from engagement.wording import count
 
 if TYPE_CHECKING:
     import pandas as pd

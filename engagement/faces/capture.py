@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engagement.drafts import drafted
-from engagement.errors import ConfigError, OutputError
+from engagement.drafts import placed
+from engagement.errors import ConfigError
 from engagement.faces.chips import cut_chips
 from engagement.faces.detector import FaceDetector
 from engagement.faces.manifest import COLUMNS, DROPPED, checked_label, read_manifest, write_manifest
@@ -351,14 +351,8 @@ def _write_picture(path: Path, rgb: ByteArray) -> None:
     import cv2
 
     done, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    try:  # not cv2.imwrite: it cannot write names beyond ASCII on every platform
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with drafted(path) as draft:
-            draft.write_bytes(data.tobytes() if done else b"")
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
-        ) from error
+    with placed(path) as draft:  # not cv2.imwrite: it cannot write names beyond ASCII on every platform
+        draft.write_bytes(data.tobytes() if done else b"")
 
 
 def _plain(source: str) -> str:

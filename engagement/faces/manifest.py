@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from engagement.drafts import drafted
+from engagement.drafts import placed
 from engagement.errors import ConfigError, OutputError
 from engagement.spreadsheets import read_sheet
 
@@ -76,17 +76,10 @@ def write_manifest(folder: Path, rows: Iterable[Mapping[str, str]], columns: Seq
     """
     ordered = sorted(rows, key=lambda row: row["file"])
     names = list(dict.fromkeys([*columns, *(name for row in ordered for name in row)]))
-    path = folder / NAME
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with drafted(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names, restval="")
-            writer.writeheader()
-            writer.writerows(ordered)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
-        ) from error
+    with placed(folder / NAME) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        writer.writerows(ordered)
 
 
 def printable(name: str) -> str:

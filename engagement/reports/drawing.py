@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.reports.theme import GREY, with_alpha
-from engagement.reports.thinning import Floats
+from engagement.types import Floats
 
 #: Time zero of the axis: 10 days after 1970. Plotly reads small whole numbers as years (5000 ms!), and
 #: 32-bit whole numbers keep pages small. The page's script knows it, too.

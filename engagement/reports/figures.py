@@ -31,9 +31,10 @@ from engagement.reports.drawing import (
     widened,
 )
 from engagement.reports.theme import CLASS_COLORS, EXPRESSION_COLORS, FEW_PEOPLE, GREY, STATES, with_alpha
-from engagement.reports.thinning import Floats, fewer, pick, spans, thin, with_gaps
+from engagement.reports.thinning import fewer, pick, spans, thin, with_gaps
 from engagement.runs import LONGEST_STEPS
 from engagement.timelines.summary import curve_of
+from engagement.types import Floats
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from engagement.reports import figures
 from engagement.reports.reading import number
-from engagement.reports.theme import count
+from engagement.wording import count
 
 if TYPE_CHECKING:
     import pandas as pd

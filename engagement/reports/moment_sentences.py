@@ -46,12 +46,14 @@ def nothing_stood_out(
     if why == "few":
         return (
             f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at a time, for long enough, or "
-            "a session in which one or two are shown."
+            "only one or two who can be read at all. Others are left out by the names file or --min-presence."
         )
     if why == "unlike":
         return "Nothing could be compared: people differed too much for a mean of the class to say anything."
-    usual = f"far more than usual for {'this' if len(own) == 1 else 'either'} person"
-    more = usual if own else "more than differences between people explain"
+    whom = "this person" if len(own) == 1 else "either person"
+    if set(whys) != {"calm"}:
+        whom = "the one person of whom enough is known"
+    more = f"far more than usual for {whom}" if own else "more than differences between people explain"
     return (
         f"Nothing stood out: no shift of at least {least_told(wide)} between neighbouring stretches of "
         f"{duration(stretch)} was {more}. Slower ones are not listed."

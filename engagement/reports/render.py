@@ -146,6 +146,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
                 else ()
             ),
         ],
+        "behind": sentences.n_behind(summary),
         "sparks": sparklines(part(summary, "class"), alone=sentences.n_behind(summary) == 1),
     }
 

@@ -176,14 +176,15 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     shown, behind = n_shown(summary), n_behind(summary)
     if need < min(FEW_PEOPLE, behind):
         most = "At most" if n_used.max() == need else "Hardly ever more than"
-        return f"{most} {need} of {shown} could be read at a time, too few to speak of the class ({figures})."
-    some = "that" if need == 1 else f"in which {need} people or more"
+        whom = "the class" if behind >= FEW_PEOPLE else "them together"
+        return f"{most} {need} of {shown} could be read at a time, too few to speak of {whom} ({figures})."
+    some = "that" if need == 1 else f"in which {need} people{' or more' if need < behind else ''}"
     read = f"n the {duration(held[enough].sum())} {some} could be read"
     partly = held[enough].sum() < 0.9 * held.sum()
     # Of one person alone no spread is known; the margin has to do. A lead is off by what both states are off.
     spread = 0.0 if need == 1 else math.hypot(*(halves[name] for name in order[:2]))
     if not lead >= np.maximum(margin(summary.get("limits") or {}, first), spread):
-        lacking = short_of(lead, summary.get("limits") or {}, first, spread) if len(order) > 1 else ""
+        lacking = short_of(lead, summary.get("limits") or {}, first, spread, need) if len(order) > 1 else ""
         where = "i" + read if partly else "over the whole session"
         return f"No apparent state clearly led {where} ({figures}){lacking}."
     who = "people" if behind > 1 else "the person" if shown == 1 else "the one person who could be read"
@@ -210,15 +211,19 @@ def margin(limits: Mapping[str, Any], state: str) -> float:
     return usual * (WIDE_MARGIN if state in (limits.get("wide_margin") or ()) else 1.0)
 
 
-def short_of(lead: float, limits: Mapping[str, Any], state: str, spread: float = 0.0) -> str:
+def short_of(
+    lead: float, limits: Mapping[str, Any], state: str, spread: float = 0.0, people: int = FEW_PEOPLE
+) -> str:
     """By how much a state was ahead, and what would suffice: the end of a sentence that says that none led.
 
     Args:
-        spread: by how much the lead may be off since people differ, NaN where that is not known.
+        spread: by how much the lead may be off since people differ, NaN where that is not known. people: so many, at
+            least; of two hardly anything can be said.
     """
     need = margin(limits, state)
     if not spread <= _BEYOND_TELLING:
-        return ": people differ too much to say which"
+        two = ": two people who differ like this are too few to say which"
+        return two if people == 2 else ": people differ too much to say which"
     why = ", since people differ" if spread > need else ""
     if not why and need > margin({**limits, "wide_margin": ()}, state):
         why = " where estimates are this weak"

@@ -48,7 +48,7 @@ class SessionView:
         tables: person -> rows of the timeline, raw scores shifted as the smoothed ones are.
         lanes: person's ``key`` -> the band over time.
         moments: to look at. own: person -> curves of that person alone, where moments are each of one person; empty where
-            they are the class's. best_quality: of the best picture of anybody that moved, None where there is none.
+            they are the class's. best_quality: of the best picture of any of them that moved, None where there is none.
     """
 
     summary: Mapping[str, Any]
@@ -69,6 +69,13 @@ class SessionView:
     def alone(self) -> bool:
         """Whether all curves are of one and the same person."""
         return sentences.n_behind(self.summary) == 1
+
+    @property
+    def of_whom(self) -> str:
+        """Whose the curves are, as a heading."""
+        whom = "The person" if self.alone else "The two people" if self.own else "The class"
+        behind, shown = sentences.n_behind(self.summary), sentences.n_shown(self.summary)
+        return f"{whom} who could be read" if self.own and behind < shown else whom
 
 
 def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thumbnail]]) -> SessionView:
@@ -111,7 +118,7 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
         if own
         else moments.find_moments(part(summary, "class"), _wide(summary)),
         own=own,
-        best_quality=_best_quality(timeline),
+        best_quality=_best_quality(timeline.loc[timeline["person_id"].isin(list(tables))]),
     )
 
 
@@ -152,6 +159,7 @@ def of_session(view: SessionView) -> dict[str, Any]:
         "people": view.people,
         "alone": view.alone,
         "each": bool(view.own),
+        "of_whom": view.of_whom,
         "stood_out": intro,
         "told": [(m.time_s, stretch(m.start_s, m.end_s), text) for m, text in told],
         "who": who.who_is_who(view.people, view.title),

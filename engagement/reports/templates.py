@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from engagement.drafts import drafted
 from engagement.reports import theme
+from engagement.wording import count
 
 if TYPE_CHECKING:
     import jinja2
@@ -82,5 +83,5 @@ def _environment() -> jinja2.Environment:
         "share": theme.share,
         "script_json": _script_json,
     }
-    environment.globals |= {"theme": theme, "count": theme.count}
+    environment.globals |= {"theme": theme, "count": count}
     return environment

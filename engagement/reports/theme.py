@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engagement.labels import UNCERTAIN
+from engagement.wording import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,6 @@ def share(value: float | None) -> str:
     if percent == 100 and value < 1:
         return "> 99\u202f%"
     return f"{percent}\u202f%"
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """1 person, 2 people"""
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def moved(shift: float) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.runs import LONGEST_STEPS
+from engagement.types import Floats
 
-Floats = NDArray[np.float64]
 #: Points along time that a wide screen can tell apart.
 SCREEN_POINTS = 1200
 

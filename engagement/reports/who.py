@@ -23,7 +23,8 @@ class Who:
     """Lines for the names file, and examples with the ids of this page; empty strings for what does not apply.
 
     Attributes:
-        lines: a heading and a remark for each person without a name. hide, opt_out: orders. brief: who may be counted twice.
+        lines: a heading and a remark for each person without a name. hide, opt_out: orders. brief: who may be counted twice, or
+            may be left out.
         merge: an order that would join one of them with somebody.
     """
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engagement.labels import LEARNER_STATES, WIDE_MARGIN
 from engagement.timelines.summary import band_halfwidth, curve_of, halfwidths
+from engagement.types import Floats
 
 MAX_MOMENTS = 8
 MIN_PEOPLE = 3
@@ -37,8 +37,6 @@ _TO_DEVIATION = 1.4826  # from the median of absolute values, of normal ones
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

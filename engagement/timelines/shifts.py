@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from engagement.labels import LEARNER_STATES
+from engagement.types import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Scores nearer to 0 or 1 than this count as that far: a logit is finite.
 _EDGE = 1e-4
-
-Floats = NDArray[np.float64]
 #: Learner state -> shift in logits.
 Shift = Mapping[str, float]
 

@@ -8,6 +8,7 @@ people who are seen together look was tried: it helped nowhere and parted a stud
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -163,14 +164,16 @@ class Evidence:
 
 
 def together(tracks: Sequence[TrackSummary]) -> list[NDArray[np.int32]]:
-    """Of each track those that are seen in a sample with it, itself included, and so are different people."""
+    """Of each track those that are seen in a sample with it, itself included, and so are different people; samples in
+    which it fades are left out."""
     from scipy.sparse import csr_matrix
 
     n = len(tracks)
     if not n:
         return []
-    counts = [len(t.samples) for t in tracks]
-    columns = np.concatenate([np.asarray(t.samples, np.int64) for t in tracks])
+    sure = [t.samples if t.fades is None else t.samples[: bisect_left(t.samples, t.fades)] for t in tracks]
+    counts = [len(samples) for samples in sure]
+    columns = np.concatenate([np.asarray(samples, np.int64) for samples in sure])
     ends = np.concatenate([[0], np.cumsum(counts)])
     seen = csr_matrix((np.ones(len(columns), bool), columns, ends), shape=(n, int(columns.max()) + 1))
     pairs = seen @ seen.T

@@ -1,8 +1,9 @@
 """Tracks to persons of the whole session (offline: everything is known when this runs).
 
 Agglomerative joining of the most alike clusters first, under cannot-link constraints: people visible
-at the same time are different people, whatever they look like. The likeness of two clusters is a sum
-of log-likelihood ratios (:mod:`engagement.tracking.evidence`).
+at the same time are different people, whatever they look like; of a moment in which one track ends while another
+begins that is not said (:mod:`engagement.tracking.splitting`). The likeness of two clusters is a sum of log-likelihood
+ratios (:mod:`engagement.tracking.evidence`).
 """
 
 from __future__ import annotations

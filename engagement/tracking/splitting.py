@@ -1,13 +1,16 @@
 """Tracks that ran on with somebody else: split where they may have, then joined with all that is known.
 
 A split costs nothing where it was not needed: the parts are alike and in the same place, so joining puts
-them together again and the track stays whole.
+them together again and the track stays whole. And people who are in two places for a moment, where a dissolve or a new
+layout shows the old place and the new one: they are one if they look it, and the old place is nobody from then on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +22,9 @@ _WINDOW = 3  # pieces on either side that are compared
 _ALIKE = 0.8  # cosine of face features before and after, below which a track is split
 _ENOUGH = 1.0  # sum of qualities that either side must have
 _SHORTEST = 5  # samples of a part: less is a head that turned for a moment
+#: A dissolve, or tiles that move, shows somebody in the old place and in the new one for a moment: being seen with tracks
+#: that begin in the last samples of one, so many and after as many others, says nothing. Fewer than a part has.
+_FADE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,9 @@ def find_persons(
     free = max((t.track_id for t in tracks), default=-1) + 1
     parts: list[TrackSummary] = []
     origin: dict[int, list[TrackSummary]] = {}
+    spans = sorted((t.samples[0], t.samples[-1]) for t in tracks)
     for track in tracks:
-        own = _parts(track, free)
+        own = [_fading(part, track.samples[0], spans) for part in _parts(track, free)]
         free += len(own) - 1
         parts += own
         origin[track.track_id] = own
@@ -103,7 +110,45 @@ def find_persons(
             if current != NOBODY:
                 seen[current] |= since
             person[name] = current
-    return Persons(_renumbered(person, called), tuple(sorted(splits, key=lambda s: (s.sample, s.track))))
+    person = _renumbered(person, called)
+    for split in _seen_twice(person, called, free):
+        splits.append(split)
+        person[split.new_track] = NOBODY
+    return Persons(person, tuple(sorted(splits, key=lambda s: (s.sample, s.track))))
+
+
+def _fading(part: TrackSummary, first: int, spans: Sequence[tuple[int, int]]) -> TrackSummary:
+    """A track or a part of one, told from when on it fades: others that last begin in its last moments.
+
+    Args:
+        first: sample with which the whole track begins. spans: first and last sample of every track, in order.
+    """
+    last = part.samples[-1]
+    at = bisect_left(spans, (max(last - _FADE + 1, first + _FADE),))
+    begins = (begin for begin, end in spans[at : bisect_left(spans, (last + 1,))] if end >= last + _SHORTEST)
+    return replace(part, fades=next(begins, None))
+
+
+def _seen_twice(
+    person: Mapping[int, int], called: Mapping[int, Sequence[TrackSummary]], free: int
+) -> Iterator[Split]:
+    """Ends of tracks, nobody's from now on, in which their person is seen in another place, too.
+
+    Args:
+        person: track id -> person index or NOBODY. called: the same ids -> what each track holds. free: first unused id.
+    """
+    held: dict[int, list[TrackSummary]] = {}
+    for track, index in person.items():
+        if index != NOBODY:
+            held.setdefault(index, []).extend(called[track])
+    for own in held.values():
+        times = Counter(sample for part in own for sample in part.samples)
+        for part in own:
+            fading = [] if part.fades is None else part.samples[bisect_left(part.samples, part.fades) :]
+            twice = [sample for sample in fading if times[sample] > 1]
+            if twice:
+                yield Split(part.track_id if part.part_of is None else part.part_of, twice[0], free)
+                free += 1
 
 
 def _renumbered(person: Mapping[int, int], called: Mapping[int, list[TrackSummary]]) -> dict[int, int]:

@@ -50,6 +50,7 @@ class TrackSummary:
         colours_sum: (b,) sum of colour histograms.
         pieces: the track in short pieces, so that one that ran on with somebody else can be split.
         part_of: for a part of a track that was split, that track's id.
+        fades: sample from which it may only be fading out: seen together from then on says nothing.
     """
 
     track_id: int
@@ -65,6 +66,7 @@ class TrackSummary:
     boxes: list[FloatArray] = field(default_factory=list)
     best_score: float = 0.0
     part_of: int | None = None
+    fades: int | None = None
 
     def add(
         self,

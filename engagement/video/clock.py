@@ -9,6 +9,7 @@ from statistics import median
 from typing import TypeVar
 
 from engagement.video.reader import DecodeOutcome
+from engagement.wording import count
 
 T = TypeVar("T")
 
@@ -185,18 +186,17 @@ def judge(
             faults.append(f"the pictures end at {clock.last_s:.2f} s of {declared_end_s:.2f} s")
     if failure:
         faults.append(f"reading stopped: {failure}")
-    faults += counted(damaged, clock.dropped)
-    if clock.wild:
-        faults.append(f"{len(clock.wild)} wild time stamp{'s' if len(clock.wild) > 1 else ''} passed over")
+    faults += counted(damaged, clock.dropped, len(clock.wild))
     if clock.restarts:
-        faults.append(f"the stream's clock started anew {clock.restarts} time(s)")
+        faults.append(f"the stream's clock started anew {count(clock.restarts, 'time')}")
     return DecodeOutcome(
-        len(clock.times_s), clock.last_s, complete, "; ".join(faults), clock.dropped, damaged
+        len(clock.times_s), clock.last_s, complete, "; ".join(faults), clock.dropped, damaged, len(clock.wild)
     )
 
 
-def counted(damaged: int, dropped: int) -> list[str]:
-    """What is said of packets that were skipped and frames that were left out, a clause each."""
-    packets = f"{damaged} damaged packet{'s' if damaged > 1 else ''} skipped"
-    frames = f"{dropped} frame{'s' if dropped > 1 else ''} with a repeated or backward time stamp left out"
-    return [clause for number, clause in ((damaged, packets), (dropped, frames)) if number]
+def counted(damaged: int, dropped: int, wild: int) -> list[str]:
+    """What is said of packets that were skipped, of frames and of time stamps that were left out, a clause each."""
+    packets = f"{count(damaged, 'damaged packet')} skipped"
+    frames = f"{count(dropped, 'frame')} with a repeated or backward time stamp left out"
+    stamps = f"{count(wild, 'wild time stamp')} passed over"
+    return [clause for number, clause in ((damaged, packets), (dropped, frames), (wild, stamps)) if number]

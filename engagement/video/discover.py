@@ -28,7 +28,14 @@ VIDEO_SUFFIXES = (
     ".flv",
     ".3gp",
 )
-"""What counts as a video when a folder is searched; a file named by the user may have any suffix."""
+"""What counts as a video when a folder is searched, and .ts by its content; a file named by the user may have any suffix."""
+
+PICTURE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2"),
+    *(".png", ".webp", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff"),
+    *(".heic", ".heif", ".avif"),
+)
+"""What pictures are called; the last three cannot be read here and are named as damaged, not passed over in silence."""
 
 #: What lies in every output folder, as :func:`_key` spells it: no video's results can be called that.
 RESERVED = frozenset({"run.json", "index.html", "names.txt", "names-before.txt", "report_assets"})
@@ -75,7 +82,7 @@ def discover(
 
     Args:
         inputs: files and folders. The same file reached twice counts once, where it is met first.
-        globs: patterns such as "*.ts": files inside folders that are taken besides VIDEO_SUFFIXES. Matched
+        globs: patterns such as "*.vob": files inside folders that are taken besides VIDEO_SUFFIXES. Matched
             against the path inside the folder and against the name; case does not count.
         exclude: a folder that is not searched (the output folder).
         complain: told of every folder that cannot be searched; the others are.
@@ -141,7 +148,7 @@ def videos_in(
     found = [
         path
         for path in _walk(folder, exclude, complain)
-        if is_video(path.relative_to(folder), globs) and _is_to_be_read(path)
+        if (is_video(path.relative_to(folder), globs) and _is_to_be_read(path)) or _is_transport_stream(path)
     ]
     return sorted(found, key=lambda path: _order(path.relative_to(folder)))
 
@@ -152,6 +159,17 @@ def _is_to_be_read(path: Path) -> bool:
         return S_ISREG(path.stat().st_mode)
     except OSError:
         return True
+
+
+def _is_transport_stream(path: Path) -> bool:
+    """Whether a file called .ts is a recording: TypeScript sources are called so too. Packets begin with a G, 188 bytes each."""
+    if path.suffix.lower() != ".ts" or not _is_to_be_read(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(377)[::188] == b"GGG"
+    except OSError:
+        return False
 
 
 def _walk(folder: Path, exclude: Path | None, complain: Complain) -> Iterator[Path]:

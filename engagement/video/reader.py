@@ -18,6 +18,7 @@ from typing import ClassVar, Self
 
 from engagement.errors import VideoError
 from engagement.types import ByteArray, Frame, VideoInfo
+from engagement.video.discover import PICTURE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +51,7 @@ class DecodeOutcome:
         reason: one clause for the user; empty when there is nothing to say.
         frames_dropped: decoded frames left out because their time did not lie after the previous one.
         packets_damaged: compressed packets that the decoder refused or that were marked as damaged.
+        stamps_wild: time stamps that were left out because a later one took them back.
     """
 
     frames_decoded: int
@@ -58,6 +60,7 @@ class DecodeOutcome:
     reason: str
     frames_dropped: int = 0
     packets_damaged: int = 0
+    stamps_wild: int = 0
 
 
 UNFINISHED = DecodeOutcome(0, 0.0, False, "the stream was not read to its end")
@@ -136,7 +139,7 @@ class VideoReader(ABC):
 
 
 def require_readable(path: Path) -> Path:
-    """The absolute path of a regular, readable, non-empty file; VideoError otherwise.
+    """The absolute path of a regular, readable, non-empty file that is not called as pictures are; VideoError otherwise.
 
     Absolute, because FFmpeg takes "12:30 lesson.mp4" for a protocol and "-x.mp4" for an option.
     """
@@ -150,6 +153,9 @@ def require_readable(path: Path) -> Path:
             raise VideoError(f"{path} is not a regular file", "Copy the video to a file first")
         if path.stat().st_size == 0:
             raise VideoError(f"{path} is empty", "Copy the file again from its source")
+        # By name: FFmpeg takes a photograph for a video of one frame, and some streams of many for a picture.
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.suffix.lower() != ".gif":
+            raise picture(path)
         with path.open("rb"):
             pass
     except OSError as error:
@@ -157,6 +163,14 @@ def require_readable(path: Path) -> Path:
             f"{path} cannot be read ({error.strerror or error})", "Check its permissions"
         ) from error
     return path
+
+
+def picture(path: Path) -> VideoError:
+    """The error for a photograph or a drawing."""
+    return VideoError(
+        f"{path} is a picture, not a video",
+        "`engagement explain` says what is seen in pictures; convert one that moves to MP4",
+    )
 
 
 def no_video_stream(path: Path) -> VideoError:

@@ -15,8 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engagement.drafts import drafted
-from engagement.errors import ConfigError, OutputError, WeightsError
+from engagement.drafts import placed
+from engagement.errors import ConfigError, WeightsError
 from engagement.given import no_file
 from engagement.weights import DEFAULT_WEIGHTS
 
@@ -237,12 +237,6 @@ def save_weights(path: Path, record: WeightRecord, tensors: Mapping[str, Tensor]
             "The training has diverged, or began with damaged weights: lower the learning rate "
             "(--set learning_rate=…), or give other initial weights.",
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with drafted(path) as draft:
-            draft.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
-        ) from error
+    with placed(path) as draft:
+        draft.write_bytes(save(packed, metadata={_RECORD_KEY: record.to_json()}))
     return sha256_of(path)

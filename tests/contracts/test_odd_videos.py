@@ -193,3 +193,12 @@ def test_a_still_beginning_is_no_sign_of_interlaced_pictures(tmp_path: Path) -> 
     ffmpeg("-f", "lavfi", "-i", source, "-vf", "drawbox=t=fill:enable='gte(t,3)'", "-g", "10", path)
     with open_video(path, "opencv") as reader:
         assert len(list(reader.tickets())) == 40
+
+
+def test_a_gif_that_moves_is_a_video_and_one_that_does_not_is_none(tmp_path: Path) -> None:
+    still, moving = faulty_media.photograph(tmp_path, ".gif"), tmp_path / "moving.gif"
+    with pytest.raises(VideoError, match="is a picture"):
+        open_video(still, "pyav")
+    ffmpeg("-f", "lavfi", "-i", "testsrc=size=160x120:rate=5:duration=2", moving)
+    with open_video(moving, "pyav") as reader:
+        assert len(list(reader.tickets())) == 10

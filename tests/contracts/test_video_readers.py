@@ -314,6 +314,8 @@ def test_what_is_no_video_is_refused_in_one_clear_line(backend: str, name: str, 
     assert caught.value.hint
     if backend == "pyav" and name.startswith("sound"):
         assert "no video stream" in caught.value.message
+    if name == "photograph":
+        assert "is a picture" in caught.value.message
 
 
 def test_an_unreadable_file_is_named(backend: str, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def pages(root: Path, data: dict[str, Any]) -> tuple[str, str]:
 
 def test_a_photograph_beside_somebody_is_no_person_to_count(tmp_path: Path) -> None:
     page, index = pages(tmp_path, rising(2, "P02"))
-    assert "One moment stood out" in page and ">The person</h2>" in page
+    assert "One moment stood out" in page and ">The person who could be read</h2>" in page
     (lead,) = re.findall(r'<p class="lead">(.*?)</p>', page)
     assert "2 people were told apart" in lead
     assert "the one person who could be read looked more engaged" in lead
@@ -53,7 +53,19 @@ def test_a_photograph_beside_somebody_is_no_person_to_count(tmp_path: Path) -> N
 def test_of_photographs_alone_there_is_no_curve(tmp_path: Path) -> None:
     page, index = pages(tmp_path, rising(2, "P01", "P02"))
     assert "in which the same person can be read" in page
-    assert "No curve" in page and "no curve" in index
+    assert "No curve" in page and "no curve of two people here: see its page" in index
+
+
+def test_whoever_is_hidden_says_nothing_of_the_photograph_that_is_left(tmp_path: Path) -> None:
+    data = rising(2, "P02")
+    data["persons"].loc[data["persons"]["person_id"] == "P01", "shown"] = False
+    rows, shown = data["timeline"], data["timeline"]["person_id"] == "P02"
+    curves = class_curves(rows[shown], data["times"])
+    write_folder(
+        tmp_path / "a", data, summary_of(data, "a.mp4") | counts(data["persons"]) | {"class": curves}
+    )
+    page = render_session(tmp_path / "a", tmp_path, {})[0].read_text(encoding="utf-8")
+    assert "picture moved. Of photographs" in page and "--min-quality 0.2" not in page
 
 
 def test_beside_a_photograph_three_people_are_a_class(tmp_path: Path) -> None:
@@ -68,3 +80,12 @@ def test_a_result_that_does_not_tell_who_was_read_counts_who_is_shown() -> None:
     summary = summary_of(data, "a.mp4")
     assert "the person looked more engaged" in session_sentence(summary)
     assert "the person looked more engaged" in session_sentence(summary | counts(data["persons"]))
+
+
+def test_the_page_says_how_whoever_is_seen_briefly_is_left_out(tmp_path: Path) -> None:
+    """Photographs on slides are read where they are shown for seconds alone, and make a class of one person."""
+    data = rising(2)
+    advice = "<code>engagement report OUT --min-presence 10%</code> leaves out"
+    assert advice not in pages(tmp_path, data)[0]
+    data["persons"].loc[data["persons"]["person_id"] == "P02", "session_share"] = 0.02
+    assert advice in pages(tmp_path, data)[0]

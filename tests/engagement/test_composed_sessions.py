@@ -8,7 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.sessions_composed import CANVAS, SCENARIOS, TILES, gallery, render, there_and_back
+from benchmarks.sessions_composed import CANVAS, TILES, render, there_and_back
+from benchmarks.sessions_scenarios import SCENARIOS, gallery
 from benchmarks.sessions_scores import bcubed
 
 
@@ -18,7 +19,8 @@ def test_everybody_appears_once_at_a_time_and_the_same_seed_gives_the_same(name:
     session = SCENARIOS[name](people, 60, np.random.default_rng(1))
     assert session == SCENARIOS[name](people, 60, np.random.default_rng(1))
     for placements in session.samples:
-        assert len({at.person for at in placements}) == len(placements)
+        twice = len(placements) - len({at.person for at in placements})
+        assert twice <= (name == "speaker above")  # in the old place and in the new one, for a moment
     assert {at.person for row in session.samples for at in row} <= set(range(people))
 
 

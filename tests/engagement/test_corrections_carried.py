@@ -112,7 +112,7 @@ def test_who_may_have_opted_out_is_left_out_and_the_page_says_so(root: Path) -> 
     assert who.names == ["P01", "P03"]
     written = write_result(root.parent / "new", whose=lambda p, _: p if p in who.names else "")
     summary, _ = corrections.apply(written, who, None, {})
-    assert "2 people whom the earlier result does not know are left out" in summary["warnings"][0]
+    assert "left out: 2 people whom the earlier result does not know" in summary["warnings"][0]
 
 
 def test_when_everybody_opted_out_nobody_comes_back(root: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engagement.drafts import drafted
+from engagement.drafts import drafted, placed
+from engagement.errors import OutputError
 
 
 def test_the_old_file_is_read_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -35,3 +36,12 @@ def test_two_may_write_one_file_at_once(tmp_path: Path) -> None:
         second.write_text("second", encoding="utf-8")
     assert path.read_text(encoding="utf-8") == "first"  # which is finished last
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with placed(tmp_path / "new" / "a.json") as draft:
+        draft.write_text("there")
+    assert (tmp_path / "new" / "a.json").read_text() == "there"
+    below_a_file = tmp_path / "new" / "a.json" / "b.json"
+    with pytest.raises(OutputError, match=r"b\.json cannot be written \(.+\)"), placed(below_a_file) as draft:
+        draft.write_text("nowhere")

@@ -96,7 +96,8 @@ def test_why_one_or_two_people_have_none() -> None:
     calm, unread = of_one(), curves(np.full((3, 400), np.nan), 9.0)
     unread |= {state: [None] * 400 for state in LEARNER_STATES.classes}
     assert "far more than usual for this person" in nothing_stood_out(calm, (), [calm])
-    assert "far more than usual for either person" in nothing_stood_out(calm, (), [unread, calm])
+    assert "far more than usual for either person" in nothing_stood_out(calm, (), [calm, calm])
+    assert "usual for the one person of whom enough is known" in nothing_stood_out(calm, (), [unread, calm])
     assert "in which the person can be read" in nothing_stood_out(unread, (), [unread])
     assert "in which the same person can be read" in nothing_stood_out(unread, (), [unread, unread])
     short = curves(np.full((3, 40), 0.4), 1.0)
@@ -137,6 +138,24 @@ def test_the_page_of_two_people_says_whose_moment_it_is(tmp_path: Path, pictures
     assert named.count("<img") == pictures
     assert "times what is usual for that person from one stretch to the next" in page
     assert "differences between" not in page and "up to five whose" not in page
+    assert "’" not in page.split('id="h-moments"')[1].split("</section>")[0]
+
+
+def test_of_two_people_no_class_and_no_band_is_spoken_of(tmp_path: Path) -> None:
+    """The figure has their mean alone, in which half of a moment of one of them shows."""
+    data = shifting(3, {"P01": 0.4})
+    two = {name: rows[rows["person_id"] != "P03"] for name, rows in data.items() if name != "times"}
+    page = write_session(tmp_path, {**two, "times": data["times"]})
+    assert ">The two people</h2>" in page
+    curves = page.split('id="h-class"')[1].split("</section>")[0]
+    assert "half of a shift of one of them" in curves
+    assert "The band" not in curves and "bands" not in curves and "the class" not in curves
+    data["persons"].loc[data["persons"]["person_id"] == "P03", "n_used"] = 0
+    data["timeline"].loc[
+        data["timeline"]["person_id"] == "P03", [f"s_{s}" for s in LEARNER_STATES.classes]
+    ] = np.nan
+    assert ">The two people who could be read</h2>" in write_session(tmp_path, data)
+    assert ">The class</h2>" in write_session(tmp_path, shifting(3, {"P01": 0.4}))
 
 
 def test_whoever_is_hidden_has_no_moments(tmp_path: Path) -> None:

@@ -129,6 +129,21 @@ def test_a_link_to_a_time_zooms_every_plot(output: Path, tmp_path: Path) -> None
     assert 'persons/P01.html#t=20-40"' in dom
 
 
+@pytest.mark.parametrize("end_s", [59.999, 59.996])
+def test_a_session_that_ends_just_before_a_minute_shows_that_minute(tmp_path: Path, end_s: float) -> None:
+    write_assets(tmp_path)
+    data = fabricate(3, 60)
+    summary = summary_of(data, "short.mp4")
+    summary["sampling"]["end_s"] = end_s
+    write_folder(tmp_path / "short", data, summary)
+    render_session(tmp_path / "short", tmp_path, {})
+    dom, console = browse(tmp_path / "short" / "session.html", tmp_path / "profile")
+    assert console == []
+    axis = re.search(r'<svg class="axis".*?</svg>', dom, re.S)
+    assert axis and ">1:00</text>" in axis.group()
+    assert re.search(r'class="xtick"><text[^>]*>1:00<', dom)
+
+
 #: Follows a link to a stretch of time, leaves it by a double click in a plot, and follows the same link again.
 TWICE = """<script>addEventListener("load", () => setTimeout(async () => {
   const range = () => document.querySelector(".toolbar .range").textContent;

@@ -59,7 +59,7 @@ def test_what_no_range_with_pictures_knows_is_said_by_those_without() -> None:
 )
 def test_what_several_ranges_lost_is_counted_together(second: int, said: str) -> None:
     stopped = "reading stopped: Input/output error"
-    reasons = [stopped, *counted(second, 0)]
+    reasons = [stopped, *counted(second, 0, 0)]
     first = DecodeOutcome(350, 34.9, False, f"{stopped}; 1 damaged packet skipped", 0, 1)
     outcomes = [first, DecodeOutcome(300, 61.0, False, "; ".join(reasons), 0, second)]
     spans = [TimeSpan(0.0, 31.0), TimeSpan(31.0, None)]
@@ -67,3 +67,13 @@ def test_what_several_ranges_lost_is_counted_together(second: int, said: str) ->
         [segment(s, range(0, 350, 5), o) for s, o in zip(spans, outcomes, strict=True)], 2.0
     )
     assert whole.outcome.reason == said
+
+
+def test_wild_time_stamps_of_several_ranges_are_told_once() -> None:
+    outcomes = [
+        DecodeOutcome(350, end, True, counted(0, 0, n)[0], 0, 0, n) for end, n in ((34.9, 1), (61.0, 2))
+    ]
+    spans = [TimeSpan(0.0, 31.0), TimeSpan(31.0, None)]
+    parts = [segment(s, range(0, 350, 5), o) for s, o in zip(spans, outcomes, strict=True)]
+    outcome = join_segments(parts, 2.0).outcome
+    assert (outcome.reason, outcome.stamps_wild) == ("up to 3 wild time stamps passed over", 3)

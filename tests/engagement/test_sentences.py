@@ -40,6 +40,9 @@ def test_one_readable_person_does_not_speak_for_the_class() -> None:
     assert "At most 1 of 4 could be read at a time, too few to speak of the class" in session_sentence(
         _few(1, 4)
     )
+    assert "At most 1 of 2 could be read at a time, too few to speak of them together" in session_sentence(
+        _few(1, 2)
+    )
     assert "the person looked more" in session_sentence(_few(1, 1))
     assert "people looked more" in session_sentence(_few(4, 4))
     unknown = _few(4, 4)
@@ -57,7 +60,7 @@ def test_who_walks_through_does_not_set_what_is_said_of_the_session() -> None:
     assert "Hardly ever more than 2 of 3 could be read at a time, too few to speak of the class" in said
     assert "engagement about 35" in said
     two["class"]["n_used"] = [3] * 5 + [2] * 35
-    assert "the 5 s in which 3 people or more could be read" in session_sentence(two)
+    assert "the 5 s in which 3 people could be read" in session_sentence(two)
     person = {"session_share": 0.002, "first_s": 61.0, "last_s": 61.4}
     assert "Seen at 1:01, in < 1" in person_sentence(person, {}, 300.0)
     assert "(for a further 11 min the head" in person_sentence({**person, "followed_s": 656.0}, {}, 9000.0)
@@ -70,6 +73,12 @@ def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
     some["class"] |= {f"confusion{end}": some["class"][f"engagement{end}"] for end in ("", "_lo", "_hi")}
     said = session_sentence(some)
     assert "No apparent state clearly led in the 20 s in which 3 people or more could be read (" in said
+    two = _few(2, 2)
+    two["class"] |= {"confusion_lo": [0.0] * 40, "confusion_hi": [0.99] * 40}
+    assert "): two people who differ like this are too few to say which." in session_sentence(two)
+    two = _few(2, 2)
+    two["class"]["n_used"] = [2] * 20 + [1] * 20
+    assert "In the 20 s in which 2 people could be read, people looked" in session_sentence(two)
     alone = _few(1, 1)
     alone["class"]["n_used"] = [1] * 20 + [0] * 20
     assert "1 person was found" in session_sentence(alone)
@@ -132,7 +141,10 @@ def test_where_no_state_leads_it_says_what_would_suffice() -> None:
 
 def test_says_why_no_moments_are_listed() -> None:
     assert "Too short" in nothing_stood_out(_few(4, 4)["class"] | {"time_s": []})
-    assert "takes 3 people" in nothing_stood_out(_few(2, 4)["class"])
+    few = nothing_stood_out(_few(2, 4)["class"])
+    assert "takes 3 people" in few and few.endswith(
+        "Others are left out by the names file or --min-presence."
+    )
     assert "no shift of at least 10 points between neighbouring stretches of 10" in nothing_stood_out(
         _few(4, 4)["class"]
     )

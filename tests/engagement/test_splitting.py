@@ -210,6 +210,36 @@ def test_who_is_a_person_alone_stays_one_in_company() -> None:
     assert join_tracks([far, doubted], PersonsConfig())[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("other", "begins", "ends", "persons"),
+    [(0, 37, 80, 1), (1, 37, 80, 2), (0, 30, 80, 2), (0, 37, 43, 2)],
+    ids=["a dissolve", "somebody else", "twins seen for longer", "for a moment alone"],
+)
+def test_a_moment_in_two_places_does_not_make_two_of_one(
+    other: int, begins: int, ends: int, persons: int
+) -> None:
+    large, small = track(0, (0, range(40))), track(1, (other, range(begins, ends)), x=600)
+    found = find_persons([large, small], PersonsConfig())
+    number = np.repeat([0, 1], [40, ends - begins])
+    sample = np.array([*range(40), *range(begins, ends)])
+    person = np.array([found.person[int(t)] for t in found.relabel(number, sample)])
+    assert len(set(person[person >= 0].tolist())) == persons
+    # Where one is in both places, the new one counts.
+    fading = (number == 0) & (sample >= begins)
+    assert (person == NOBODY).tolist() == (fading & (persons == 1)).tolist()
+
+
+def test_a_track_that_runs_on_with_somebody_else_may_fade_before() -> None:
+    """The large picture dissolves from one into another, and a small one of the first begins meanwhile."""
+    speakers = track(0, (0, range(40)), (1, range(40, 80)))
+    small = track(1, (0, range(38, 80)), x=600)
+    found = find_persons([speakers, small], PersonsConfig())
+    number, sample = np.repeat([0, 1], [80, 42]), np.array([*range(80), *range(38, 80)])
+    person = np.array([found.person[int(t)] for t in found.relabel(number, sample)])
+    assert person[0] == person[-1] and set(person[40:80].tolist()) == {1}
+    assert set(person[38:40].tolist()) == {NOBODY}
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(
@@ -220,7 +250,7 @@ def test_who_is_a_person_alone_stays_one_in_company() -> None:
         max_size=8,
     )
 )
-def test_ids_follow_first_sight_though_parts_change_hands(
+def test_ids_follow_first_sight_and_nobody_is_in_two_places_though_parts_change_hands(
     tracks: list[tuple[int, list[tuple[int, int, bool]]]],
 ) -> None:
     """Each track shows people one after the other, some of them as a detector that doubts."""
@@ -247,3 +277,5 @@ def test_ids_follow_first_sight_though_parts_change_hands(
     assert ids == list(range(len(ids)))
     firsts = [int(np.array(sample)[whose == i].min()) for i in ids]
     assert firsts == sorted(firsts)
+    seen = list(zip(sample, whose.tolist(), strict=True))
+    assert len({pair for pair in seen if pair[1] >= 0}) == int((whose >= 0).sum())

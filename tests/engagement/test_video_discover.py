@@ -14,6 +14,7 @@ from engagement.corrections.names import EARLIER_NAMES
 from engagement.errors import ConfigError
 from engagement.reports.templates import ASSETS
 from engagement.video.discover import RESERVED, _Candidate, _distinct_names, _key, discover
+from tests import media
 from tests.closed_folders import close
 
 
@@ -44,6 +45,14 @@ def test_patterns_add_to_the_suffixes(tmp_path: Path) -> None:
     fill(tmp_path, "front.mp4", "old.ts", "room/Side.ts", "notes.txt")
     assert outputs(tmp_path, globs=("*.TS",)) == ["front", "old", "room/Side"]
     assert outputs(tmp_path, globs=("room/*",)) == ["front", "room/Side"]
+
+
+def test_recordings_called_as_typescript_sources_are_told_by_their_content(tmp_path: Path) -> None:
+    fill(tmp_path, "GGG.ts", "short.TS")
+    (tmp_path / "source.ts").write_text("GameBoard = 1;\n" * 50)
+    media.transport_stream(tmp_path).path.rename(tmp_path / "tuner.TS")
+    os.mkfifo(tmp_path / "pipe.ts")
+    assert outputs(tmp_path) == ["tuner"]
 
 
 def test_hidden_files_are_skipped_unless_named(tmp_path: Path) -> None:

@@ -144,6 +144,29 @@ def test_results_that_cannot_be_written_are_not_made_twice(
     assert "No space left on device" in statuses(tmp_path / "out")[clip.name]["reason"]
 
 
+def test_once_the_disk_is_full_no_other_video_is_begun(
+    tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = media.steady(tmp_path).path, media.webm(tmp_path).path
+    read, genuine = list[str](), work.Analyzer.read
+
+    def reading(self: Any, path: Path, *more: Any) -> Any:
+        read.append(path.name)
+        return genuine(self, path, *more)
+
+    def refuse(_: object, __: object, folder: Path, *___: object, **____: object) -> None:
+        raise OSError(28, "No space left on device", str(folder))
+
+    monkeypatch.setattr(work.Analyzer, "read", reading)
+    monkeypatch.setattr(work, "write_session", refuse)
+    assert engagement("analyze", first, second, "-o", tmp_path / "out", *FAST).status == 1
+    assert read == [first.name]
+    found = statuses(tmp_path / "out")
+    assert "No space left" in found[first.name]["reason"] and "disk" in found[second.name]["reason"]
+    assert {v["status"] for v in found.values()} == {"failed"}
+    assert all("run the same command again" in v["hint"] for v in found.values())
+
+
 def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, engagement: Command) -> None:
     write_face(tmp_path / "faces" / "happy" / "0.png", 0, 0)
     (tmp_path / "note").write_text("a file")

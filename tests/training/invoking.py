@@ -1,4 +1,4 @@
-"""Training commands as a user would call them."""
+"""Commands as a user would call them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
+from engagement.cli import cli
 from engagement.errors import EngagementError
-from training.cli import evaluate, train
+from training.cli import train
 
 
-def invoke(*arguments: str | Path) -> Result:
-    command = evaluate if arguments[0] == "evaluate" else train
-    words = [str(a) for a in (arguments[1:] if command is evaluate else arguments)]
-    return CliRunner().invoke(command, words)
+def run(*words: str | Path) -> Result:
+    """Run ``engagement …``; ``train`` may be left out."""
+    before = ["train"] if words[0] in train.commands else []
+    return CliRunner().invoke(cli, [*before, *map(str, words)])
 
 
-def ok(*arguments: str | Path) -> Result:
-    result = invoke(*arguments)
+def ok(*words: str | Path) -> Result:
+    result = run(*words)
     if result.exception is not None:
         raise result.exception
     return result
 
 
-def error(*arguments: str | Path) -> str:
+def error(*words: str | Path) -> str:
     """The one line that the command line prints."""
-    result = invoke(*arguments)
+    result = run(*words)
     if isinstance(result.exception, EngagementError):
         return str(result.exception)
     assert result.exit_code == 2, result.output

@@ -314,7 +314,7 @@ def test_stretches_that_the_video_has_no_time_for_are_said(tmp_path: Path) -> No
         [collection.Recording(path, (Scene("happy", 3, 9), *scenes[3:]))], 25, work, said.append
     )
     told = [line.partition("before ")[2] for line in said if "stretches" in line]
-    assert told == ["1 of its stretches begin", "1 of its stretches end"]
+    assert told == ["the beginning of 1 of its stretches", "the end of 1 of its stretches"]
 
 
 def test_a_video_that_is_none_is_named(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_what_cannot_be_divided_is_said(tmp_path: Path, options: SplitOptions, s
 def test_pictures_of_unknown_source_are_not_split(tmp_path: Path) -> None:
     folder = write_captured(tmp_path / "f", TWO)
     write_face(folder / "happy" / "from_somewhere.png", 0, 99)
-    with pytest.raises(DataError, match=r"1 pictures are not in .*happy/from_somewhere.png"):
+    with pytest.raises(DataError, match=r"1 picture is not in .*happy/from_somewhere.png"):
         split_faces(folder, SplitOptions())
 
 

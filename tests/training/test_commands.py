@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import Result
 
 from engagement.classification.classifier import build_network
 from engagement.classification.network import HeadSpec
@@ -31,21 +32,14 @@ def card(folder: Path) -> str:
     return (folder / "model_card.md").read_text()
 
 
+def trial(data: Path, out: Path, *more: str) -> Result:
+    return ok("base", "--data", data, "--recipe", "fer2013", "-o", out, *TRIAL, *more)
+
+
 @pytest.mark.parametrize("backbone", ["efficientnet_b0", "mobilenet_v2", "resnet18", "vgg16"])
 def test_base(backbone: str, expression_folders: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = [
-        "base",
-        "--data",
-        expression_folders,
-        "--recipe",
-        "fer2013",
-        "--backbone",
-        backbone,
-        "-o",
-        out,
-    ]
-    result = ok(*arguments, *TRIAL, "--test", "--init", "")
+    result = trial(expression_folders, out, "--backbone", backbone, "--test", "--init", "")
     assert "mean class accuracy" in result.output
     loaded = load_weights(str(out / "model.safetensors"), "face_state")
     record = loaded.record
@@ -84,19 +78,7 @@ def test_the_recorded_command_names_files_and_no_folder(monkeypatch: pytest.Monk
 
 
 def test_figures_are_those_of_the_file(expression_folders: Path, tmp_path: Path) -> None:
-    ok(
-        "base",
-        "--data",
-        expression_folders,
-        "--recipe",
-        "fer2013",
-        "--backbone",
-        "mobilenet_v2",
-        "-o",
-        tmp_path,
-        *TRIAL,
-        "--test",
-    )
+    trial(expression_folders, tmp_path, "--backbone", "mobilenet_v2", "--test")
     ok(
         "evaluate",
         expression_folders,
@@ -108,33 +90,10 @@ def test_figures_are_those_of_the_file(expression_folders: Path, tmp_path: Path)
     again = json.loads((tmp_path / "again.json").read_text())
     said = json.loads((tmp_path / "metrics.json").read_text())["test"]
     assert {key: again[key] for key in said} == said
-    for key in (
-        "accuracy",
-        "mean_class_accuracy",
-        "macro_f1",
-        "weighted_f1",
-        "ece",
-        "per_class",
-        "confusion",
-        "n",
-        "labels",
-    ):
-        assert key in again
 
 
 def test_the_test_split_is_left_alone_by_default(expression_folders: Path, tmp_path: Path) -> None:
-    ok(
-        "base",
-        "--data",
-        expression_folders,
-        "--recipe",
-        "fer2013",
-        "--backbone",
-        "mobilenet_v2",
-        "-o",
-        tmp_path,
-        *TRIAL,
-    )
+    trial(expression_folders, tmp_path, "--backbone", "mobilenet_v2")
     assert list(json.loads((tmp_path / "metrics.json").read_text())) == ["val"]
 
 

@@ -20,8 +20,9 @@ from engagement.labels import LabelSet
 from engagement.types import ChipSpec
 from engagement.weights import DEFAULT_WEIGHTS
 from engagement.weights.store import locate, read_record
+from tests.training.invoking import error, ok
 from tests.training.made_up_faces import HALF, made_up_face
-from tests.training.tiny_models import error, ok, write_model
+from tests.training.tiny_models import write_model
 from training.calibration import fit_temperature
 from training.datasets.registry import load
 from training.ensemble import EnsembleRun, fit_shares
@@ -158,7 +159,7 @@ def test_a_temperature_sharpens_the_mean() -> None:
         (["default", DEFAULT_WEIGHTS], "one checkpoint is given twice"),
         (["default", "{shipped}"], "one checkpoint is given twice"),
         (["{grey}", "{colour}", "--skip-bad"], "--skip-bad says nothing without --fit"),
-        (["{grey}", "{colour}", "--weights", "1"], "--weights has 1 numbers for 2 checkpoints"),
+        (["{grey}", "{colour}", "--weights", "1"], "--weights has 1 number for 2 checkpoints"),
         (["{grey}", "{colour}", "--weights", "1,x"], "is no list of numbers"),
         (["{grey}", "{colour}", "--weights", "0,0"], "one of them above 0"),
         (["{grey}", "{colour}", "--weights", "1,1", "--fit", "x"], "exclude each other"),

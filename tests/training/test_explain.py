@@ -16,8 +16,9 @@ from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpe
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ChipSpec
 from tests.training.captured import write_captured
+from tests.training.invoking import error, ok
 from tests.training.made_up_faces import HALF, SMALL, write_face
-from tests.training.tiny_models import error, ok, write_model
+from tests.training.tiny_models import write_model
 from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
 from training.explain.faces import faces_of
@@ -90,6 +91,7 @@ def test_a_video_is_sampled(model: Path, tmp_path: Path) -> None:
     for i in range(30):
         writer.write(made_up_face(2, i, 64))
     writer.release()
+    path = path.rename(tmp_path / "clip.dat")  # who names a file may call it as they like
     ok("explain", path, "--cropped", "--every", "1", "--checkpoint", model, "-o", tmp_path / "out")
     with (tmp_path / "out/faces.csv").open(encoding="utf-8") as file:
         times = [float(row["time_s"]) for row in csv.DictReader(file)]
@@ -155,7 +157,7 @@ def test_a_head_is_explained_by_no_stage_after_those_it_reads(pictures: Path, tm
     [
         (["--every", "0"], "--every 0.0 is not within"),
         (["--stage", "99"], "--stage 99 is no stage with a map"),
-        (["--head", "mood"], "has no head 'mood'"),
+        (["--head", "mood"], "--head takes one that it has: expression"),
         ([], "no face was found in any of the files"),
     ],
 )

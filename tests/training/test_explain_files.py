@@ -13,8 +13,8 @@ pytest.importorskip("captum")
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.labels import LabelSet
 from engagement.types import ChipSpec
+from tests.training.invoking import ok
 from tests.training.made_up_faces import HALF, write_face
-from tests.training.tiny_models import ok
 from training.explain.faces import Face
 from training.explain.run import _files, _write
 from training.run import export

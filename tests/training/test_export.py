@@ -13,8 +13,9 @@ pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
 from engagement.weights.store import load_weights, read_record, save_weights  # noqa: E402
+from tests.training.invoking import error, ok  # noqa: E402
 from tests.training.made_up_faces import made_up_face  # noqa: E402
-from tests.training.tiny_models import error, ok, write_model  # noqa: E402
+from tests.training.tiny_models import write_model  # noqa: E402
 from training.export import run as export_run  # noqa: E402
 from training.export.graph import chip_inputs, torch_outputs  # noqa: E402
 from training.export.quantisation import exact_nodes  # noqa: E402

@@ -86,7 +86,7 @@ def test_pictures_without_faces_keep_the_usual_framing_and_this_is_said(tmp_path
     said: list[str] = []
     table = prepared(str(tmp_path / "set"), None, False, said.append)
     assert (table.box == np.array(FRAMINGS["folder"], np.float32)).all()
-    assert any("too few pictures" in line for line in said)
+    assert any("too few pictures" in line and "evaluate --detect" in line for line in said)
 
 
 def test_faces_of_very_different_sizes_are_warned_of(write: Write, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tests.training.captured import write_captured
-from tests.training.tiny_models import ok, write_model
+from tests.training.invoking import ok
+from tests.training.tiny_models import write_model
 from training.datasets.registry import load, prepared
 from training.evaluate import chosen_split
 from training.held_out import held_out, learned_from, record_of, with_transfer_validation

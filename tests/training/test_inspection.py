@@ -281,9 +281,9 @@ def test_damaged_pictures_are_listed_and_a_set_of_them_refused() -> None:
         table.name, table.labels, [table.images[0], b"no picture"], table.target, table.split, table.group,
         table.box, table.sample_id,
     )  # fmt: skip
-    pictures = collect([broken])
-    assert len(pictures) == 1
-    assert pictures.damaged == ("b of 'made up'",)
+    pictures, found = inspected(broken)
+    assert len(pictures) == 1 and pictures.damaged == ("b of 'made up'",)
+    assert summary(pictures, found)["warnings"][-1].startswith("1 picture cannot be decoded")
     with pytest.raises(DataError, match="no picture of made up can be decoded"):
         collect([broken.rows(np.array([1]))])
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from engagement.errors import ConfigError, DataError
-from tests.training.tiny_models import error, ok
+from tests.training.invoking import error, ok
 from training import matrix as matrix_module
+from training.datasets import registry
 from training.matrix import MatrixRun, cells, set_name, train_matrix
 from training.run import Limits
 
@@ -75,13 +76,13 @@ def test_a_killed_matrix_goes_on(asked: MatrixRun, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(KilledError):
         train_matrix(asked, killer)
-    assert "1 of 3 cells are finished" in (asked.out / "table.md").read_text()
+    assert "1 of 3 cells is finished" in (asked.out / "table.md").read_text()
     half = json.loads((asked.out / "cells" / cells(asked)[1].name / "cell.json").read_text())
     assert not half["done"] and half["seconds"] > 0
     said: list[str] = []
     text = train_matrix(asked, said.append)
     assert said[0].endswith("finished before") and said[1].endswith("goes on")
-    assert "cells are finished" not in text
+    assert "finished" not in text
     again = json.loads((asked.out / "cells" / cells(asked)[1].name / "cell.json").read_text())
     assert again["done"] and again["seconds"] > half["seconds"]
 
@@ -113,6 +114,19 @@ def test_a_finished_cell_is_not_shown_for_other_pictures(asked: MatrixRun) -> No
     (folder / "cell.json").write_text(json.dumps({"asked": kept, "seconds": 1, "done": True}))
     with pytest.raises(ConfigError, match="differs in: pictures, labels or splits"):
         train_matrix(asked)
+
+
+def test_a_finished_cell_is_not_shown_for_other_framings(
+    asked: MatrixRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As versions before took crops for faces from top to bottom."""
+    one = replace(asked, backbones=("lenet",), augmentations=())
+    train_matrix(one)
+    monkeypatch.setattr(
+        registry, "with_measured_framing", lambda table, _: replace(table, box=table.box * 0.9)
+    )
+    with pytest.raises(ConfigError, match="differs in: pictures, labels or splits"):
+        train_matrix(one)
 
 
 def test_one_process_trains_whatever_devices_there_are(

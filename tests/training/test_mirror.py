@@ -16,8 +16,9 @@ from engagement.classification.options import ClassifierConfig
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import FloatArray
 from engagement.weights.store import load_weights
+from tests.training.invoking import ok
 from tests.training.made_up_faces import made_up_face
-from tests.training.tiny_models import ok, write_model
+from tests.training.tiny_models import write_model
 from training.explain.gradcam import grad_cam
 from training.opened import open_network
 

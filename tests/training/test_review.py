@@ -150,7 +150,7 @@ def test_rows_of_deleted_pictures_are_said_and_left_out(tmp_path: Path) -> None:
     (folder / "happy" / "h1.mp4_000000_0.png").unlink()
     said: list[str] = []
     split_faces(folder, SplitOptions(), said.append)
-    assert "1 pictures of the manifest are no longer there, first happy/h1.mp4_000000_0.png" in said
+    assert "1 picture of the manifest is no longer there, first happy/h1.mp4_000000_0.png" in said
     assert len(read_manifest(folder)) == 39
 
 

@@ -14,8 +14,9 @@ from engagement.errors import ConfigError
 from engagement.labels import EXPRESSIONS, LabelSet
 from engagement.weights.store import load_weights
 from tests.training.captured import write_captured
+from tests.training.invoking import error, ok
 from tests.training.made_up_faces import made_up_face
-from tests.training.tiny_models import error, ok, write_model
+from tests.training.tiny_models import write_model
 from training.datasets.registry import load
 from training.held_out import with_transfer_validation
 from training.transfer import head_name

@@ -1,4 +1,4 @@
-"""Weight files of small untrained networks, and commands as the command line calls them."""
+"""Weight files of small untrained networks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from click.testing import CliRunner, Result
 
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
-from engagement.cli import cli
-from engagement.errors import EngagementError
 from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ChipSpec
@@ -54,23 +51,3 @@ def write_model(
         calibration["state"] = {"scale": [1.0, 2.0, 0.5], "bias": [0.1, 0.0, -0.2]}
     export(path, network.eval(), chip, calibration, {}, {"data": "made up", **origin}, f"made up {seed}")
     return path
-
-
-def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(cli, [str(word) for word in words])
-
-
-def ok(*words: str | Path) -> Result:
-    result = run(*words)
-    if result.exception is not None:
-        raise result.exception
-    return result
-
-
-def error(*words: str | Path) -> str:
-    """The one line that the command line prints."""
-    result = run(*words)
-    if isinstance(result.exception, EngagementError):
-        return str(result.exception)
-    assert result.exit_code == 2, result.output
-    return result.output

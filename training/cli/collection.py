@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from engagement.wording import count
 from training.cli import options
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def review(folder: Path, answer: Path | None, add: tuple[str, ...], show: bool) 
             raise click.UsageError("--apply changes the folder; --add and --open belong to the page.")
         counts = apply_review(folder, answer, options.say)
         options.say(
-            f"{counts['relabelled']} faces relabelled, {counts['dropped']} dropped"
-            + (f", {counts['done before']} were done before" if counts["done before"] else "")
+            f"{count(counts['relabelled'], 'face')} relabelled, {counts['dropped']} dropped"
+            + (f", {counts['done before']} done before" if counts["done before"] else "")
         )
         return
     page = write_review(folder, add, options.say)
@@ -94,7 +95,8 @@ def _show(found: Division, by: str) -> None:
     console.print(table)
     for part, n in found.near.items():
         total = sum(found.counts[part].values())
-        text = f"{n} of {total} {part} faces have a near copy in train"
+        of = f"of {total} {part} faces"
+        text = f"{count(n, f'{of} has', f'{of} have')} a near copy in train"
         if n > total / 10:
             text += ": figures on them flatter. "
             text += (
@@ -142,4 +144,6 @@ def augment(
     out = out or whole.with_name(f"{whole.name}_augmented")
     chosen = CopyOptions(copies, flip, rotation, light, seed)
     written = augment_faces(folder, out, chosen, options.say)
-    options.say(f"{written['originals']} faces and {written['copies']} copies written to {out}")
+    options.say(
+        f"{count(written['originals'], 'face')} and {count(written['copies'], 'copy', 'copies')} written to {out}"
+    )

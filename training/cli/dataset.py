@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from engagement.wording import count
 from training.cli import options
 
 
@@ -125,8 +126,10 @@ def _show(found: Mapping[str, Any]) -> None:
     for entry in found["sets"]:
         smallest, largest = ("×".join(map(str, entry[key])) for key in ("smallest", "largest"))
         sizes = f"all {smallest} px" if entry["different_sizes"] == 1 else f"{smallest} to {largest} px"
-        groups = f", {entry['groups']} persons or sources" if entry["groups"] else ""
-        title = f"{entry['name']}: {entry['pictures']} pictures{groups}, {sizes}"
+        groups = (
+            f", {count(entry['groups'], 'person or source', 'persons or sources')}" if entry["groups"] else ""
+        )
+        title = f"{entry['name']}: {count(entry['pictures'], 'picture')}{groups}, {sizes}"
         console.print(title, highlight=False, markup=False, soft_wrap=True, style="bold")
         for note in entry["notes"]:
             console.print(note, highlight=False, markup=False, soft_wrap=True)
@@ -152,8 +155,8 @@ def _show(found: Mapping[str, Any]) -> None:
     console.print(
         f"Groups of exact copies: {copies['groups_of_exact_copies']} ({copies['groups_across_splits']} across splits). "
         f"Pictures with a near copy in their own split: {near}. Labelled differently: "
-        f"{differing['groups_of_exact_copies']} groups of exact copies, {differing['pairs_of_near_copies']} pairs of "
-        "near ones.",
+        f"{count(differing['groups_of_exact_copies'], 'group')} of exact copies, "
+        f"{count(differing['pairs_of_near_copies'], 'pair')} of near ones.",
         highlight=False,
         soft_wrap=True,
     )

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engagement.wording import count
 from training.figure_text import UNKNOWN, figure_text, interval_text
 
 
@@ -25,7 +26,7 @@ def show(title: str, found: Mapping[str, Any]) -> None:
     console = wide_console()
     per_class = found.get("per_class")
     if per_class is None:
-        table = Table(title=Text(f"{title} ({found['n']} faces)"), title_justify="left")
+        table = Table(title=Text(f"{title} ({count(found['n'], 'face')})"), title_justify="left")
         for column in ("state", "AUC", "balanced accuracy", "ECE", "balanced ECE", "share"):
             table.add_column(column, justify="left" if column == "state" else "right", overflow="fold")
         for name, row in found.items():
@@ -37,7 +38,7 @@ def show(title: str, found: Mapping[str, Any]) -> None:
         console.print(table)
         _beware(console, found)
         return
-    table = Table(title=Text(f"{title} ({found['n']} faces)"), title_justify="left")
+    table = Table(title=Text(f"{title} ({count(found['n'], 'face')})"), title_justify="left")
     for column in ("class", "precision", "recall", "F1", "faces"):
         table.add_column(column, justify="left" if column == "class" else "right", overflow="fold")
     for name, row in per_class.items():

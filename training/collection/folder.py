@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engagement.errors import DataError
 from engagement.faces.manifest import COLUMNS, NAME, Rows, read_manifest, write_manifest
+from engagement.wording import count
 from training.datasets.files import original_of, pictures
 
 Say = Callable[[str], None]
@@ -46,7 +47,7 @@ class Faces:
             before = folder.with_name(folder.name.removesuffix("_augmented"))
             where = f"{before}" if before != folder else "the folder without them"
             raise DataError(
-                f"{self.folder} holds {len(copies)} augmented copies, first {copies[0]['file']}",
+                f"{self.folder} holds {count(len(copies), 'augmented copy', 'augmented copies')}, first {copies[0]['file']}",
                 f"Copies come last: {verb} {where}, then `engagement faces augment` it again.",
             )
 
@@ -86,7 +87,9 @@ def read_faces(folder: Path, say: Say = lambda _: None) -> Faces:
             "Expected class/picture.png, as `faces capture` writes.",
         )
     if listed:
-        say(f"{len(listed)} pictures of the manifest are no longer there, first {min(listed)}")
+        say(
+            f"{count(len(listed), 'picture of the manifest is', 'pictures of the manifest are')} no longer there, first {min(listed)}"
+        )
     rows.sort(key=lambda row: row["file"])
     own = dict.fromkeys([*COLUMNS, *(key for row in written for key in row)])
     return Faces(folder, rows, tuple(unlisted), tuple(own))

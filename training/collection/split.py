@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from engagement.errors import ConfigError, DataError
 from engagement.faces.manifest import Rows
 from engagement.types import FloatArray, IndexArray
+from engagement.wording import count
 from training.collection.folder import Faces, Say, read_faces
 from training.datasets.files import class_folders, told_apart
 from training.inspection.leaks import KINDS, relations
@@ -116,7 +117,7 @@ def _units(faces: Faces, by: By) -> list[str]:
     """What each face must not be separated from, by name."""
     if faces.unlisted:
         raise DataError(
-            f"{len(faces.unlisted)} pictures are not in {faces.folder / 'manifest.csv'}, first {faces.unlisted[0]}",
+            f"{count(len(faces.unlisted), 'picture is', 'pictures are')} not in {faces.folder / 'manifest.csv'}, first {faces.unlisted[0]}",
             "Nobody knows which video they are from: capture them with `engagement faces capture`, or write the "
             "columns file, source and, for --by time, time_s.",
         )
@@ -137,7 +138,7 @@ def _units(faces: Faces, by: By) -> list[str]:
             else "Fill the columns 'source' and, for --by time, 'time_s'."
         )
         raise DataError(
-            f"{faces.folder / 'manifest.csv'} names no {_WORDS[by][0]} for {len(lacking)} faces, first {lacking[0]}",
+            f"{faces.folder / 'manifest.csv'} names no {_WORDS[by][0]} for {count(len(lacking), 'face')}, first {lacking[0]}",
             remedy,
         )
     return names

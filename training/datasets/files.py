@@ -13,17 +13,12 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONYMS, LabelSet, perhaps
 from engagement.types import FloatArray
+from engagement.video.discover import PICTURE_SUFFIXES
 from training.datasets.framing import boxes_for, framed
 from training.datasets.lists import open_list
 from training.datasets.manifest import PARTS, Listed, notes_on, part_of, picture_of, read_rows
 from training.samples import SampleTable, one_hot
 
-#: What pictures are called; the last three cannot be read here and are named as damaged, not passed over in silence.
-PICTURE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2"),
-    *(".png", ".webp", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff"),
-    *(".heic", ".heif", ".avif"),
-)
 #: How many folders a sentence names.
 _NAMED = 5
 _RAF_CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")

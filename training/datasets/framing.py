@@ -15,6 +15,7 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.types import ByteArray, FloatArray
+from engagement.wording import count
 from training.samples import ImageSource, SampleTable, read_rgb
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def framed(name: str, given: Sequence[FloatArray | None]) -> tuple[FloatArray, t
     without = sum(own is None for own in given)
     if not 0 < without < len(given):
         return box, ()
-    return box, (f"{without} of {len(given)} pictures have no box of their own",)
+    of = f"of {len(given)} pictures"
+    return box, (f"{count(without, f'{of} has', f'{of} have')} no box of their own",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +147,8 @@ def framing_of(
     found = measured(images)
     if found is None:
         say(
-            f"{name}: a face was found in too few pictures to tell how they are framed; each is taken as a face "
-            "from top to bottom. Where that is not so, list their boxes in a CSV (box_x1 …)"
+            f"{name}: a face was found in too few pictures to tell how they are framed; each is taken as a face from top to "
+            f"bottom. Where that is not so: {remedy}, or a CSV with their boxes (box_x1 …)"
         )
         return boxes_for("folder", 1)[0]
     height, middle = found.box[3] - found.box[1], (found.box[1] + found.box[3]) / 2

@@ -12,8 +12,7 @@ from engagement.errors import DataError, EngagementError
 from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
-from engagement.video.discover import VIDEO_SUFFIXES
-from training.datasets.files import PICTURE_SUFFIXES
+from engagement.video.discover import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from training.datasets.framing import boxes_for, framing_of
 from training.datasets.manifest import read_rows
 
@@ -129,7 +128,7 @@ def faces_of(
 
 def _usual(files: Sequence[Path], say: Say) -> FloatArray:
     """The box (4,) of faces in crops that nobody says anything of; those of videos are taken for framed alike."""
-    pictures = [path for path in files if path.suffix.lower() not in VIDEO_SUFFIXES]
+    pictures = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
     if not pictures:
         return boxes_for("folder", 1)[0]
     return framing_of(pictures, "crops", say, "leave out --cropped")
@@ -150,7 +149,7 @@ def _pictures(path: Path, every_s: float) -> Iterator[tuple[float | None, ByteAr
     from engagement.video.sampling import select
     from training.samples import read_rgb
 
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
+    if path.suffix.lower() in PICTURE_SUFFIXES:  # a file that was named may be a video of any suffix
         yield None, read_rgb(path)
         return
     with open_video(path) as reader:

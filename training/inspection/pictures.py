@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engagement.errors import DataError
 from engagement.types import ByteArray, FloatArray, IndexArray
+from engagement.wording import count
 from training.datasets.copies import digest
 from training.inspection.similar import SIDE
 from training.samples import ImageSource, SampleTable, read_rgb
@@ -69,7 +70,7 @@ def collect(tables: Sequence[SampleTable], say: Say = lambda _: None) -> Picture
     thumbs: list[ByteArray] = []
     damaged: list[str] = []
     for k, table in enumerate(tables):
-        say(f"reading {len(table)} pictures of {names[k]}")
+        say(f"reading {count(len(table), 'picture')} of {names[k]}")
         for row, source in enumerate(table.images):
             try:
                 rgb = read_rgb(source)

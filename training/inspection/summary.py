@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engagement.types import IndexArray
+from engagement.wording import count
 from training.datasets.files import original_of
 from training.inspection.leaks import KINDS, Leak, Relations
 from training.inspection.pictures import NO_STATE, SPLITS, STATES_BETWEEN, Pictures
@@ -198,8 +199,9 @@ def _warnings(pictures: Pictures, found: Relations, result: dict[str, Any]) -> l
     out: list[str] = []
     for split, entry in result["affected"].items():
         if entry["pictures"]:
+            of = f"of {entry['of']} {split} pictures ({percent(entry['share'])})"
             out.append(
-                f"Leakage: {entry['pictures']} of {entry['of']} {split} pictures ({percent(entry['share'])}) have a "
+                f"Leakage: {count(entry['pictures'], f'{of} has', f'{of} have')} a "
                 "copy or a neighbouring frame in train, so figures on them flatter."
             )
     for leak in found.leaks:
@@ -209,11 +211,11 @@ def _warnings(pictures: Pictures, found: Relations, result: dict[str, Any]) -> l
         )
     if found.shared:
         named = ", ".join(found.shared[:5]) + (" …" if len(found.shared) > 5 else "")
-        out.append(f"{len(found.shared)} persons or sources lie in more than one split: {named}")
-    if result["conflicts"]["groups_of_exact_copies"]:
         out.append(
-            f"{result['conflicts']['groups_of_exact_copies']} groups of identical pictures carry different labels."
+            f"{count(len(found.shared), 'person or source lies', 'persons or sources lie')} in more than one split: {named}"
         )
+    if groups := result["conflicts"]["groups_of_exact_copies"]:
+        out.append(f"Labelled differently: {count(groups, 'group')} of identical pictures.")
     for entry in result["sets"]:
         for split, counts in entry["counts"].items():
             lacking = [name for name, n in counts.items() if not n and name != NO_STATE]
@@ -222,7 +224,7 @@ def _warnings(pictures: Pictures, found: Relations, result: dict[str, Any]) -> l
     if pictures.damaged:
         named = ", ".join(pictures.damaged[:5]) + (" …" if len(pictures.damaged) > 5 else "")
         out.append(
-            f"{len(pictures.damaged)} pictures cannot be decoded; training stops at them unless it is given "
+            f"{count(len(pictures.damaged), 'picture')} cannot be decoded; training stops at them unless it is given "
             f"--skip-bad: {named}"
         )
     return out

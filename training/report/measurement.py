@@ -32,7 +32,7 @@ def write_measurement(
     title = f"{found['data']}, {found['split']}"
     figures = {k: v for k, v in found.items() if k not in ("pictures", "without_face")}
     without = found["without_face"]
-    notes = [f"{without} of {found['pictures']} pictures without a face were left out."] if without else []
+    notes = [f"Left out for want of a face: {without} of {found['pictures']} pictures."] if without else []
     if not model.head(found["head"]).once and any(member.network.spec.mirror for member in model.networks):
         notes.append("Each face is looked at twice, itself and its mirror image: cost is of both looks.")
     recipe = model.record.origin.get("recipe")
