@@ -46,7 +46,7 @@ def nothing_stood_out(
     if why == "few":
         return (
             f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at a time, for long enough, or "
-            "only one or two who can be read at all. Others are left out by the names file or --min-presence."
+            "only one or two who can be read for long. Others are left out by the names file or --min-presence."
         )
     if why == "unlike":
         return "Nothing could be compared: people differed too much for a mean of the class to say anything."

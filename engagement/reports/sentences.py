@@ -126,9 +126,10 @@ def n_shown(summary: Mapping[str, Any]) -> int:
 
 
 def n_behind(summary: Mapping[str, Any]) -> int:
-    """How many people the curves are of: those who could be read of all who are shown, or these where nobody could.
+    """How many people the curves are of: those who could be read for long of all who are shown, or these where nobody could.
 
-    A photograph beside somebody has no part in them. Results of earlier versions do not tell who was read.
+    A photograph beside somebody has no part in them, and a face that a slide shows hardly any. Results of earlier versions
+    do not tell who was read.
     """
     return int(number(summary.get("n_read")) or 0) or n_shown(summary)
 
@@ -187,7 +188,13 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
         lacking = short_of(lead, summary.get("limits") or {}, first, spread, need) if len(order) > 1 else ""
         where = "i" + read if partly else "over the whole session"
         return f"No apparent state clearly led {where} ({figures}){lacking}."
-    who = "people" if behind > 1 else "the person" if shown == 1 else "the one person who could be read"
+    who = (
+        "people"
+        if behind > 1
+        else "the person"
+        if shown == 1
+        else "the one person who could be read for long"
+    )
     when = f"I{read}," if partly else "Over the whole session"
     text = f"{when} {who} looked more {STATES[first].word} than anything else ({figures})"
     change = _thirds(curve_of(curves, first), enough, held)

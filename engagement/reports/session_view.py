@@ -26,6 +26,7 @@ from engagement.reports.reading import number, part, read_json
 from engagement.reports.templates import stretch, url
 from engagement.timelines import columns, moments, table
 from engagement.timelines.moments import Moment, who_shifted
+from engagement.timelines.presence import read_long
 from engagement.timelines.shifts import recorded, shifted_scores
 from engagement.timelines.summary import person_curves
 
@@ -75,7 +76,7 @@ class SessionView:
         """Whose the curves are, as a heading."""
         whom = "The person" if self.alone else "The two people" if self.own else "The class"
         behind, shown = sentences.n_behind(self.summary), sentences.n_shown(self.summary)
-        return f"{whom} who could be read" if self.own and behind < shown else whom
+        return f"{whom} who could be read for long" if self.own and behind < shown else whom
 
 
 def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thumbnail]]) -> SessionView:
@@ -125,11 +126,12 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
 def _own_curves(
     summary: Mapping[str, Any], people: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame]
 ) -> dict[str, dict[str, Any]]:
-    """Of each person who could be read, or of all where nobody could, where these are too few for a class; otherwise
-    none."""
+    """Of each person who could be read for long, or of all where nobody could, where these are too few for a class;
+    otherwise none."""
     if sentences.n_behind(summary) >= moments.MIN_PEOPLE:
         return {}
-    read = [person for person in people if person["n_used"]] or people
+    long = read_long([person["n_used"] for person in people])
+    read = [person for person, own in zip(people, long, strict=True) if own] or people
     return {person["id"]: person_curves(tables[person["id"]], part(summary, "class")) for person in read}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from engagement.errors import ConfigError
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _FORM = re.compile(r"(\d+(?:[.,]\d+)?)\s*(%|s|sec|seconds|m|min|minutes)?", re.IGNORECASE)
 #: Both figures come from a table with four decimals.
 _SLACK = 1e-4
+#: Of the samples in which whoever was read most could be read.
+_FAIR = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,21 @@ class PresenceConfig:
         return long_enough & (persons["session_share"].to_numpy(float) >= self.min_share - _SLACK)
 
 
+def read_long(n_used: ArrayLike) -> NDArray[np.bool_]:
+    """Who could be read for a fair part of the time, so that curves are of them: of photographs and of faces that are
+    always too poor nothing is known, and of a face on a slide hardly anything.
+
+    Args:
+        n_used: (n,) samples in which each could be read.
+    """
+    n = np.asarray(n_used, np.int64)
+    return (n > 0) & (n >= _FAIR * n.max(initial=0))
+
+
 def counts(persons: pd.DataFrame) -> dict[str, int]:
-    """How many people summary.json names: all, those who are shown, and those of these who could be read at all; of
-    photographs and of faces that are always too poor nothing is known."""
+    """How many people summary.json names: all, those who are shown, and those of these who could be read for long."""
     shown = persons["shown"].to_numpy(bool)
-    read = shown & (persons["n_used"].to_numpy() > 0)
+    read = read_long(persons["n_used"][shown])
     return {"n_persons": len(persons), "n_shown": int(shown.sum()), "n_read": int(read.sum())}
 
 

@@ -42,11 +42,24 @@ def pages(root: Path, data: dict[str, Any]) -> tuple[str, str]:
 
 def test_a_photograph_beside_somebody_is_no_person_to_count(tmp_path: Path) -> None:
     page, index = pages(tmp_path, rising(2, "P02"))
-    assert "One moment stood out" in page and ">The person who could be read</h2>" in page
+    assert "One moment stood out" in page and ">The person who could be read for long</h2>" in page
     (lead,) = re.findall(r'<p class="lead">(.*?)</p>', page)
     assert "2 people were told apart" in lead
-    assert "the one person who could be read looked more engaged" in lead
+    assert "the one person who could be read for long looked more engaged" in lead
     assert "</a> apparent engagement rose." in lead
+    assert index.count('stroke="var(--engagement)" stroke-width="1.6"') == 1
+
+
+def test_a_face_that_a_slide_shows_for_a_moment_takes_nothing_from_the_lecture(tmp_path: Path) -> None:
+    data = rising(2)
+    rows, persons = data["timeline"], data["persons"]
+    first = rows.loc[rows["person_id"] == "P02", "time_s"].min()
+    data["timeline"] = rows[(rows["person_id"] == "P01") | (rows["time_s"] < first + 4)].reset_index(
+        drop=True
+    )
+    persons.loc[persons["person_id"] == "P02", "n_used"] = 20
+    page, index = pages(tmp_path, data)
+    assert "One moment stood out" in page and ">The person who could be read for long</h2>" in page
     assert index.count('stroke="var(--engagement)" stroke-width="1.6"') == 1
 
 

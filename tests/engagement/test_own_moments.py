@@ -154,7 +154,7 @@ def test_of_two_people_no_class_and_no_band_is_spoken_of(tmp_path: Path) -> None
     data["timeline"].loc[
         data["timeline"]["person_id"] == "P03", [f"s_{s}" for s in LEARNER_STATES.classes]
     ] = np.nan
-    assert ">The two people who could be read</h2>" in write_session(tmp_path, data)
+    assert ">The two people who could be read for long</h2>" in write_session(tmp_path, data)
     assert ">The class</h2>" in write_session(tmp_path, shifting(3, {"P01": 0.4}))
 
 
