@@ -224,7 +224,7 @@ def speakers(people: int, seconds: float, rng: np.random.Generator) -> Session:
 
 
 def speaker_above(people: int, seconds: float, rng: np.random.Generator) -> Session:
-    """Who speaks is large, the others are small; who ceases to is seen in both places for 0.4 s, as dissolves do it."""
+    """Who speaks is large, the others are small; who stops is in both places for 0.4 s, as in a dissolve."""
     turns = _turns(people, seconds, rng)
     large, small = TILES[1], TILES[4]
     samples = []

@@ -44,7 +44,7 @@
     const step = STEPS.find((s) => length / s <= most) || 14400;
     const found = [];
     // A time that lies beyond the end by less than can be seen stands at the end: sessions are 15.999 s long.
-    const unseen = length / width;
+    const unseen = length / Math.max(width, 1);  // a hidden plot has no width
     for (let t = Math.ceil(view[0] / step - 1e-6) * step; t <= view[1] + unseen; t += step) found.push([Math.min(t, view[1]), clock(t, step < 1)]);
     return found;
   }

@@ -115,7 +115,8 @@ def card(record: WeightRecord, file: str, sha256: str, cost: Mapping[str, Any] |
         f"- {name}: {figure_text(v)}" for name, v in record.metrics.items() if not isinstance(v, Mapping)
     ]
     lines += [*single, ""] if single else []
-    lines += [] if record.metrics else ["None: these weights were not measured.", ""]
+    if not record.metrics:
+        lines += ["None: these weights were not measured.", ""]
     lines += ["## Calibration", ""]
     for head, entry in record.calibration.items():
         lines.append(f"- `{head}`: {_inline(entry)}, {_fitted_on(record, head)}")

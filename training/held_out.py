@@ -75,10 +75,9 @@ def _copies(table: SampleTable) -> list[str]:
     n = sum(_content(image) in learned for image in validating)
     if n < _FEW_COPIES * len(validating):
         return []
-    of = f"of {len(validating)} pictures that validate"
     return [
-        f"{count(n, f'{of} is', f'{of} are')} learned from as well, under this or another name: the "
-        "figures flatter. `engagement dataset inspect --json` names them"
+        f"learned from as well, under this or another name: {n} of {len(validating)} pictures that validate, so the figures "
+        "flatter. `engagement dataset inspect --json` names them"
     ]
 
 

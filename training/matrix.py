@@ -15,7 +15,6 @@ from engagement import __version__
 from engagement.classification.backbones import BACKBONES as KNOWN_BACKBONES
 from engagement.drafts import drafted
 from engagement.errors import ConfigError, DataError, EngagementError
-from engagement.wording import count
 from training.augment import POLICIES
 from training.base import BaseRun, recorded, require_trainable, train_base
 from training.datasets.registry import load, told
@@ -347,7 +346,7 @@ def _markdown(
 ) -> str:
     lines = [f"- {key}: {f'`{value}`' if key == 'command' else value}" for key, value in settings.items()]
     if len(results) < cells:
-        lines.append(f"- {count(len(results), f'of {cells} cells is', f'of {cells} cells are')} finished")
+        lines.append(f"- finished cells: {len(results)} of {cells}")
     lines.append(
         "- one run per cell; in brackets the 95 % interval over faces, which does not hold what another seed changes"
     )

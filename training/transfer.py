@@ -184,10 +184,10 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
     # A picture of which nothing is known is a group called by its own name.
     alone = int(np.isin(table.group, table.sample_id).sum())
     if alone and not (table.split == "val").any():
-        some = "all" if alone == len(table) else f"{alone} of {len(table)}"
+        which = "the pictures" if alone == len(table) else f"{alone} of {len(table)} pictures"
         beware.append(
-            f"of {some} pictures nothing (a manifest.csv; in a CSV a column person or source) tells which belong together, "
-            "so near copies may be on both sides of the validation split and make its figures too good"
+            f"nothing tells which person or recording {which} are of (a manifest.csv would, or a column person or source "
+            "of a CSV), so near copies may be on both sides of the validation split and make its figures too good"
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
         table = with_transfer_validation(table)

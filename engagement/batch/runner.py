@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from engagement.batch.index import write_run
@@ -15,7 +16,7 @@ from engagement.batch.lock import alone_in
 from engagement.batch.options import Crew
 from engagement.batch.places import FileFacts, open_place
 from engagement.batch.processes import Processes, automatic_workers, decode_threads
-from engagement.batch.results import AGAIN
+from engagement.batch.results import AGAIN, read_summary
 from engagement.batch.status import Reporter, VideoStatus
 from engagement.batch.tasks import (
     Ended,
@@ -67,7 +68,7 @@ def run_batch(
             _executor(setup, crew or Crew(), len(videos), reporter).run(run.tasks(), run)
         finally:
             place.sweep()
-            statuses = [*unreachable, *run.in_order()]
+            statuses = [*unreachable, *run.in_order(place.root)]
             if run.facts is not None or statuses:
                 statuses = write_run(place, setup, run.facts, statuses, started)
     return statuses
@@ -126,15 +127,20 @@ class _Run:
     def tasks(self) -> list[Task]:
         return [Task(next(self._numbers), "whole", video) for video in self.videos]
 
-    def in_order(self) -> list[VideoStatus]:
-        """Of the videos that are through, in the order of the inputs; where the disk is full, of those not begun too."""
-        given_up = {}
+    def in_order(self, root: Path) -> list[VideoStatus]:
+        """Of the videos that are through, in the order of the inputs; where the disk is full, of those not begun too.
+
+        Those of them that an earlier run finished are left as they are listed: their results are still there.
+
+        Args:
+            root: the output folder.
+        """
+        known = dict(self._statuses)
         if self._full:
             reason = "not looked at, since the disk of the results is full"
-            given_up = {
-                (key := _key(v)): VideoStatus(v.name, key, "failed", reason, AGAIN) for v in self.videos
-            }
-        known = given_up | self._statuses
+            for video in self.videos:
+                if (key := _key(video)) not in known and read_summary(root / key) is None:
+                    known[key] = VideoStatus(video.name, key, "failed", reason, AGAIN)
         return [known[key] for video in self.videos if (key := _key(video)) in known]
 
     def wanted(self, task: Task) -> bool:

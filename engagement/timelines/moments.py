@@ -57,7 +57,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time at which class means shifted.
+    """A time at which means of the class, or of one person, shifted.
 
     Attributes:
         time_s: when. start_s, end_s: the two stretches that were compared, joined.
@@ -87,7 +87,7 @@ def find_moments(curves: Mapping[str, Any], wide: Collection[str] = (), alone: b
     """The largest sustained shifts, at most eight, in order of time; often none.
 
     Args:
-        curves: the ``class`` part of summary.json: ``step_s``, ``time_s``, ``n_used`` and for every
+        curves: the ``class`` part of summary.json, or the same of one person: ``step_s``, ``time_s``, ``n_used`` and for every
             state its mean, ``_lo`` and ``_hi``, of equal length, None where nothing is known.
         wide: states that need twice the change, as they need twice the lead (``EpisodesConfig.wide``).
         alone: whether all is of one and the same person.

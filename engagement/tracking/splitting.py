@@ -29,7 +29,7 @@ _FADE = 4
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """From ``sample`` on, ``track`` is another person and is called ``new_track``."""
+    """From ``sample`` on, ``track`` is another person, or nobody, and is called ``new_track``."""
 
     track: int
     sample: int
@@ -42,7 +42,7 @@ class Persons:
 
     Attributes:
         person: track id -> person index from 0, or NOBODY; new tracks included.
-        splits: tracks that turned out to be several people, in order of sample.
+        splits: tracks that turned out to be several people, and ends of tracks that are nobody's, in order of sample.
     """
 
     person: dict[int, int]

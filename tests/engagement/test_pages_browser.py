@@ -144,6 +144,18 @@ def test_a_session_that_ends_just_before_a_minute_shows_that_minute(tmp_path: Pa
     assert re.search(r'class="xtick"><text[^>]*>1:00<', dom)
 
 
+def test_a_page_in_a_frame_that_is_hidden_does_not_hang(output: Path, tmp_path: Path) -> None:
+    """There its plots have no width."""
+    outer = page(output, "session").with_name("outer.html")
+    frame = '<iframe src="session.html" style="display: none"></iframe>'
+    outer.write_text(f"<!doctype html><title>outer</title>{frame}", encoding="utf-8")
+    try:
+        dom, console = browse(outer, tmp_path)
+    finally:
+        outer.unlink()
+    assert console == [] and "<title>outer</title>" in dom
+
+
 #: Follows a link to a stretch of time, leaves it by a double click in a plot, and follows the same link again.
 TWICE = """<script>addEventListener("load", () => setTimeout(async () => {
   const range = () => document.querySelector(".toolbar .range").textContent;

@@ -167,6 +167,25 @@ def test_once_the_disk_is_full_no_other_video_is_begun(
     assert all("run the same command again" in v["hint"] for v in found.values())
 
 
+def test_a_full_disk_leaves_finished_videos_listed(
+    tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished, new = media.steady(tmp_path).path, media.webm(tmp_path).path
+    out = tmp_path / "out"
+    assert engagement("analyze", finished, "-o", out, *FAST).status == 0
+
+    def refuse(_: object, __: object, folder: Path, *___: object, **____: object) -> None:
+        raise OSError(28, "No space left on device", str(folder))
+
+    monkeypatch.setattr(work, "write_session", refuse)
+    assert engagement("analyze", new, finished, "-o", out, *FAST).status == 1
+    assert {name: video["status"] for name, video in statuses(out).items()} == {
+        new.name: "failed",
+        finished.name: "ok",
+    }
+    assert f'href="{finished.stem}/session.html"' in (out / "index.html").read_text(encoding="utf-8")
+
+
 def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, engagement: Command) -> None:
     write_face(tmp_path / "faces" / "happy" / "0.png", 0, 0)
     (tmp_path / "note").write_text("a file")

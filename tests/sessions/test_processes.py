@@ -25,7 +25,7 @@ def work_off(names: list[str], memory: Path, n: int, reporter: Silent) -> dict[s
     crew = Processes(MakesObedient(memory), n) if n else InThisProcess(lambda: Obedient(memory))
     crew.run(run.tasks(), run)
     assert not multiprocessing.active_children()
-    return {status.output: status for status in run.in_order()}
+    return {status.output: status for status in run.in_order(memory)}
 
 
 def test_a_worker_that_dies_does_not_lose_the_run(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_what_was_finished_when_the_interruption_came_is_heard_of(tmp_path: Path
     )  # interrupted while the worker says how far it is
     with pytest.raises(KeyboardInterrupt):
         Processes(MakesObedient(tmp_path), 1).run(run.tasks(), run)
-    assert [status.status for status in run.in_order()] == ["ok"]
+    assert [status.status for status in run.in_order(tmp_path)] == ["ok"]
     assert not multiprocessing.active_children()
 
 

@@ -347,7 +347,7 @@ def test_the_commands_say_what_they_did(tmp_path: Path, capsys: pytest.CaptureFi
     folder = write_captured(tmp_path / "f", TWO)
     done = call("split", folder)
     assert done.exception is None
-    assert "val faces have a near copy in train" in done.output
+    assert "With a near copy in train: " in done.output
     for near in (0, 30):  # of 40
         collection._show(
             Division(

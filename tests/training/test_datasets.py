@@ -135,8 +135,8 @@ def test_says_how_many_pictures_have_no_box(tmp_path: Path, column: str) -> None
         (tmp_path / "faces.csv").write_text("\n".join([head, *rows]) + "\n")
         lines: list[str] = []
         prepared(str(tmp_path / "faces.csv"), None, False, lines.append)
-        whole = "pictures have no box of their own"
-        assert [line for line in lines if whole in line] == [f"faces: {n} {whole}" for n in said]
+        whole = "without a box of their own:"
+        assert [line for line in lines if whole in line] == [f"faces: {whole} {n} pictures" for n in said]
 
 
 def test_a_labelled_csv_is_a_data_set(tmp_path: Path) -> None:

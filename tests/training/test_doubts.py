@@ -92,7 +92,7 @@ def test_pictures_that_are_learned_from_and_validate_make_figures_doubtful(tmp_p
     assert flattering(load(str(root))) == []
     shutil.copy(root / "train" / "sad" / "0.png", root / "val" / "sad" / "again.png")
     (said,) = flattering(load(str(root)))
-    assert said.startswith("1 of 5 pictures that validate is learned from as well")
+    assert said.startswith("learned from as well, under this or another name: 1 of 5 pictures")
 
 
 def test_a_set_without_train_split_says_what_it_has(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_people_that_are_named_for_some_faces_only_are_said(graded: Path, base_f
     graded.write_text("\n".join(some), encoding="utf-8")
     out = graded.with_name("out")
     said = ok("extension", "--data", graded, "--base", base_file, "--name", "own", "-o", out).output
-    assert "beware: of 6 of 24 pictures nothing (a manifest.csv" in said
+    assert "beware: nothing tells which person or recording 6 of 24 pictures are of" in said
 
 
 def test_mistakes_in_the_table_are_named(graded: Path) -> None:

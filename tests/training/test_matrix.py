@@ -76,7 +76,7 @@ def test_a_killed_matrix_goes_on(asked: MatrixRun, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(KilledError):
         train_matrix(asked, killer)
-    assert "1 of 3 cells is finished" in (asked.out / "table.md").read_text()
+    assert "finished cells: 1 of 3" in (asked.out / "table.md").read_text()
     half = json.loads((asked.out / "cells" / cells(asked)[1].name / "cell.json").read_text())
     assert not half["done"] and half["seconds"] > 0
     said: list[str] = []

@@ -226,10 +226,7 @@ def test_why_figures_may_be_too_good_stands_beside_them(tmp_path: Path) -> None:
     for out in ("one", "two"):
         words = ("--data", tmp_path / "f", "--base", base, "--name", "own", "-o", tmp_path / out)
         said = ok("train", "extension", *words).output
-        assert (
-            "beware: of all pictures nothing (a manifest.csv; in a CSV a column person or source) tells which"
-            in said
-        )
+        assert "beware: nothing tells which person or recording the pictures are of (a manifest.csv" in said
         why = json.loads((tmp_path / out / "metrics.json").read_text())["val"]["beware"]
         for page in ("model_card.md", "report.html"):
             assert why[0] in (tmp_path / out / page).read_text(encoding="utf-8")

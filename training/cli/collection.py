@@ -95,17 +95,14 @@ def _show(found: Division, by: str) -> None:
     console.print(table)
     for part, n in found.near.items():
         total = sum(found.counts[part].values())
-        of = f"of {total} {part} faces"
-        text = f"{count(n, f'{of} has', f'{of} have')} a near copy in train"
+        text = f"With a near copy in train: {n} of {total} {part} faces."
         if n > total / 10:
-            text += ": figures on them flatter. "
-            text += (
+            remedy = (
                 "Are they of one recording?"
                 if by == "video"
                 else "Split by video, or capture with a larger --every."
             )
-        else:
-            text += "."
+            text += f" Figures on them flatter. {remedy}"
         console.print(text, highlight=False, soft_wrap=True)
     for part in found.near:
         lacking = [name for name, n in found.counts[part].items() if not n]

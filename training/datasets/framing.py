@@ -15,7 +15,6 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.types import ByteArray, FloatArray
-from engagement.wording import count
 from training.samples import ImageSource, SampleTable, read_rgb
 
 if TYPE_CHECKING:
@@ -64,8 +63,7 @@ def framed(name: str, given: Sequence[FloatArray | None]) -> tuple[FloatArray, t
     without = sum(own is None for own in given)
     if not 0 < without < len(given):
         return box, ()
-    of = f"of {len(given)} pictures"
-    return box, (f"{count(without, f'{of} has', f'{of} have')} no box of their own",)
+    return box, (f"without a box of their own: {without} of {len(given)} pictures",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,6 @@ from engagement.errors import DataError
 from engagement.faces.manifest import COLUMNS, SPLIT_NAMES
 from engagement.spreadsheets import read_sheet
 from engagement.types import FloatArray
-from engagement.wording import count
 
 #: Columns that name what must not be divided by a split, the coarsest first.
 _GROUPS = ("group", "person", "person_id", "subject", "subject_id", "source", "recording", "clip")
@@ -146,10 +145,9 @@ def notes_on(rows: Sequence[Listed]) -> tuple[str, ...]:
             again.append(row)
         faces.add(face)
     if again:
-        of = f"of {len(rows)} lines"
         notes.append(
-            f"{count(len(again), f'{of} lists', f'{of} list')} a face that an earlier line lists, first line {again[0].line} "
-            f"({again[0].file}): it counts each time"
+            f"faces that an earlier line lists already: {len(again)} of {len(rows)} lines, first line {again[0].line} "
+            f"({again[0].file}); each counts"
         )
     return tuple(notes)
 

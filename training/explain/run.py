@@ -162,7 +162,7 @@ def _faces(run: ExplainRun, model: Opened, say: Say) -> list[Face]:
             "Try a smaller --min-face, or --cropped if the pictures are faces already.",
         )
     if len(faces) == run.max_faces and next(found, None) is not None:
-        say(f"there are more faces than are explained: the first {run.max_faces} (--max-faces)")
+        say(f"explained are the first {run.max_faces} faces (--max-faces); there are more")
     return faces
 
 

@@ -199,10 +199,9 @@ def _warnings(pictures: Pictures, found: Relations, result: dict[str, Any]) -> l
     out: list[str] = []
     for split, entry in result["affected"].items():
         if entry["pictures"]:
-            of = f"of {entry['of']} {split} pictures ({percent(entry['share'])})"
             out.append(
-                f"Leakage: {count(entry['pictures'], f'{of} has', f'{of} have')} a "
-                "copy or a neighbouring frame in train, so figures on them flatter."
+                f"Leakage: train has a copy or a neighbouring frame of {entry['pictures']} of {entry['of']} {split} pictures "
+                f"({percent(entry['share'])}), so figures on them flatter."
             )
     for leak in found.leaks:
         out.append(

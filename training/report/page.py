@@ -109,7 +109,7 @@ def _part(
                 "cells": [number(row[key], row.get("intervals", {}).get(key)) for key in PER_CLASS],
                 "support": row["support"],
                 "recall": row["recall"],
-                "span": known if interval_text(known := row.get("intervals", {}).get("recall")) else None,
+                "span": _known(row.get("intervals", {}).get("recall")),
             }
             for name, row in found["per_class"].items()
         ],
@@ -124,6 +124,11 @@ def _part(
 def number(value: float | None, span: Sequence[float | None] | None = None) -> dict[str, str]:
     """A figure as text, and its interval as text; an en dash where there is none."""
     return {"value": figure_text(value), "span": interval_text(span)}
+
+
+def _known(interval: Sequence[float | None] | None) -> Sequence[float | None] | None:
+    """Both ends, or nothing where one is unknown."""
+    return interval if interval_text(interval) else None
 
 
 def _what(model: Model) -> str:
