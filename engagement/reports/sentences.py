@@ -228,15 +228,17 @@ def short_of(
             least; of two hardly anything can be said.
     """
     need = margin(limits, state)
-    if not spread <= _BEYOND_TELLING:
+    untold = not spread <= _BEYOND_TELLING
+    if untold and lead >= need:
         two = ": two people who differ like this are too few to say which"
         return two if people == 2 else ": people differ too much to say which"
-    why = ", since people differ" if spread > need else ""
+    why = ", since people differ" if spread > need and not untold else ""
     if not why and need > margin({**limits, "wide_margin": ()}, state):
         why = " where estimates are this weak"
     # Rounded apart, so that what fell short does not read as if it had sufficed.
-    ahead, asked = math.floor(lead * 100 + 1e-9), math.ceil(max(need, spread) * 100 - 1e-9)
-    return f": {STATES[state].noun} is {count(ahead, 'point')} ahead, and {asked} are needed{why}"
+    enough, least = (need, "at least ") if untold else (max(need, spread), "")
+    ahead, asked = math.floor(lead * 100 + 1e-9), math.ceil(enough * 100 - 1e-9)
+    return f": {STATES[state].noun} is {count(ahead, 'point')} ahead, and {least}{asked} are needed{why}"
 
 
 def _held(summary: Mapping[str, Any], n: int) -> np.ndarray:

@@ -136,6 +136,8 @@ def test_where_no_state_leads_it_says_what_would_suffice() -> None:
     assert "and 31 are needed, since people differ" in session_sentence(class_of)
     for end, value in (("_lo", 0.0), ("_hi", 1.0)):
         class_of["class"][f"confusion{end}"] = [value] * 40
+    assert "confusion is 15 points ahead, and at least 20 are needed where" in session_sentence(class_of)
+    class_of["limits"] = limits | {"wide_margin": []}
     assert "people differ too much to say which" in session_sentence(class_of)
 
 
