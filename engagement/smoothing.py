@@ -164,9 +164,9 @@ def smooth_persons(
             if valid[part].any():
                 times = times_s[rows["sample"][part]]
                 out[part] = smoother.smooth(ScoreRun(times, rows["prob"][part], valid[part], None))
+    out[~valid | (person < 0)] = np.nan
     named = np.asarray(rows["prob"][:, : len(EXPRESSIONS)].any(axis=0))
     _leave_out(out[:, : len(EXPRESSIONS)], named)
-    out[~valid | (person < 0)] = np.nan
     return out
 
 
@@ -174,7 +174,7 @@ def _leave_out(expressions: FloatArray, named: NDArray[np.bool_]) -> None:
     """Take what smoothers, who know all seven, give to expressions that the model in use cannot name.
 
     Args:
-        expressions: (n, 7) smoothed, changed in place; the others sum to 1 afterwards.
+        expressions: (n, 7) smoothed, changed in place; the others sum to 1 afterwards, and rows of NaN stay so.
         named: (7,) whether any raw score is above 0.
     """
     if not named.all():

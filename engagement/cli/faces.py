@@ -106,7 +106,7 @@ def capture(
     for name, n in sorted(work.written.items()):
         say(f"{count(n, 'face')} of '{name}' written to {out / name}")
     if work.twice:
-        say(f"there with another label too, remove the wrong ones: {len(work.twice)} of these faces")
+        say(f"faces that lie there with another label too: {len(work.twice)}. Remove the wrong ones")
     if failed:
         raise DataError(f"{len(failed)} of {len(wanted)} videos could not be used", "See the lines above.")
     if not work.counts["written"]:

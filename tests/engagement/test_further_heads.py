@@ -46,13 +46,17 @@ def test_without_smoothing_they_are_the_raw_ones_where_something_is_claimed() ->
     np.testing.assert_array_equal(out[~poor], rows["extra"][~poor])
 
 
-@pytest.mark.parametrize("method", ["none", "box", "hmm", "lstm"])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("method", ["none", "box", "hmm", "lstm", "cnn3d"])
 def test_expressions_that_the_model_cannot_name_stay_at_nothing(method: str) -> None:
     times, _, rows, person = observations({"P01": [(0, 20), (22, 30)]}, 30.0)
     rows["prob"][:, 2:7] = 0
     rows["prob"][:, :2] /= rows["prob"][:, :2].sum(axis=1, keepdims=True)
+    poor = rows["quality"] < OPTIONS.min_quality
+    rows["clip"] = np.where(poor[:, None], 0, 1 / 7)  # what cnn3d made of chips; nothing of poor ones
     smoother, _ = load_smoother(SmoothingConfig(method=method))
     out = smooth_persons(smoother, times, rows, person, SMOOTHING.max_gap_s, OPTIONS.min_quality)
+    assert poor.any() and np.isnan(out[poor]).all()
     out = out[np.isfinite(out).all(axis=1)]
     assert len(out) > 100 and not out[:, 2:7].any()
     np.testing.assert_allclose(out[:, :2].sum(axis=1), 1, atol=1e-6)
