@@ -113,18 +113,22 @@ def _class_traces(name: str, middle_s: Floats, curve: Floats, n_used: Floats) ->
 
 
 def _count_traces(times_s: Floats, step_s: float, n_visible: Floats, n_used: Floats) -> list[dict[str, Any]]:
-    """Steps of how many people are visible, and of how many are used, in front of them."""
+    """Steps of how many people are visible, and of how many are used, in front of them.
+
+    Their points are the middles of the steps, as those of the states are: so hovering tells of one step alone.
+    """
+    ends = times_s[0], times_s[-1] + step_s
     return [
         {
             "type": "scatter",
-            "x": positions(np.append(times_s, times_s[-1] + step_s)),
-            "y": np.append(values, values[-1]).astype(np.int16),
+            "x": positions(np.concatenate([ends[:1], times_s + step_s / 2, ends[1:]])),
+            "y": np.concatenate([values[:1], values, values[-1:]]).astype(np.int16),
             "yaxis": "y2",
             "mode": "lines",
-            "line": {"width": 0, "shape": "hv"},
+            "line": {"width": 0, "shape": "hvh"},
             "fill": "tozeroy",
             "fillcolor": with_alpha(GREY, alpha),
-            "hovertemplate": f"%{{y}} people {name}<extra></extra>",
+            "hovertemplate": f"people {name}: %{{y}}<extra></extra>",
         }
         for values, name, alpha in ((n_visible, "visible", 0.28), (n_used, "used", 0.62))
     ]
