@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from engagement.types import ChipSpec
+from engagement.wording import count
 from training.opened import Model
 
 #: The classifier's batch on a CPU (see engagement.classification.classifier).
@@ -53,7 +54,7 @@ def cost(model: Model) -> dict[str, Any]:
         "convention": CONVENTION,
         "faces_per_s": 1 / seconds,
         "batch": BATCH,
-        "measured_on": f"{_processor()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}, float32",
+        "measured_on": f"{_processor()}, {count(torch.get_num_threads(), 'thread')}, torch {torch.__version__}, float32",
     }
 
 

@@ -11,6 +11,10 @@ from typing import Any
 WIDTH, HEIGHT = 520, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 10, 26
 
+#: Values that differ by so small a part are as good as one: there is no room for ticks that would tell them apart.
+_ALIKE = 2e-3
+_NOTHING = 1e-6
+
 #: Panels of the learning curves: title -> columns of log/metrics.csv and what they are called.
 _PANELS: Mapping[str, Mapping[str, str]] = {
     "Loss": {"train_loss": "train", "val_loss": "validation"},
@@ -94,8 +98,9 @@ def _panel(title: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> di
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
     """Round numbers that enclose a range, at most ``most`` + 1 of them, at least two."""
-    if high - low <= 1e-9 * max(1.0, abs(low), abs(high)):  # one value, or as good as one
-        around = abs(low) / 10 or 0.5
+    largest = max(abs(low), abs(high))
+    if high - low <= max(_ALIKE * largest, _NOTHING):
+        around = largest / 10 if largest > _NOTHING else 0.5
         low, high = low - around, high + around
     raw = (high - low) / (most - 1)
     power = 10.0 ** math.floor(math.log10(raw))
