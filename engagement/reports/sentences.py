@@ -238,7 +238,8 @@ def short_of(
     # Rounded apart, so that what fell short does not read as if it had sufficed.
     enough, least = (need, "at least ") if untold else (max(need, spread), "")
     ahead, asked = math.floor(lead * 100 + 1e-9), math.ceil(enough * 100 - 1e-9)
-    return f": {STATES[state].noun} is {count(ahead, 'point')} ahead, and {least}{asked} are needed{why}"
+    points = count(ahead, "point") if ahead else "less than 1 point"
+    return f": {STATES[state].noun} is {points} ahead, and {least}{asked} are needed{why}"
 
 
 def _held(summary: Mapping[str, Any], n: int) -> np.ndarray:
@@ -280,14 +281,19 @@ _SCRAPS = 10
 LOW_QUALITY = 0.2
 
 
+def anybody_found(summary: Mapping[str, Any]) -> bool:
+    """Whether there was somebody, who may have opted out since."""
+    corrected = summary.get("corrections") or {}
+    return bool(number(summary.get("n_persons")) or corrected.get("opted_out") or corrected.get("emptied"))
+
+
 def empty_text(summary: Mapping[str, Any]) -> str:
     """Why a session has no persons, and what to do."""
     smallest = number((summary.get("limits") or {}).get("min_face_px")) or 24
     left = number((summary.get("left_out") or {}).get("samples")) or 0
     if number(summary.get("n_persons")):
         return "Everybody who was found is left out; see the names file and --min-presence."
-    corrected = summary.get("corrections") or {}
-    if corrected.get("opted_out") or corrected.get("emptied"):
+    if anybody_found(summary):
         return "Everybody who was found has opted out, and was deleted."
     text = f"No face of at least {smallest:g}\u202fpx was found"
     if left:

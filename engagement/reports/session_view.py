@@ -148,6 +148,7 @@ def on_every_page(view: SessionView) -> dict[str, Any]:
         "trust": trust.trust(models),
         "edits": sentences.edits(view.summary),
         "sampled": sentences.sampled(view.summary),
+        "smoothed": part(view.summary, "temporal").get("method") != "none",
     }
 
 
@@ -166,6 +167,7 @@ def of_session(view: SessionView) -> dict[str, Any]:
         "told": [(m.time_s, stretch(m.start_s, m.end_s), text) for m, text in told],
         "who": who.who_is_who(view.people, view.title),
         "sentence": sentences.session_sentence(summary),
+        "found": sentences.anybody_found(summary),
         "empty": sentences.empty_text(summary),
         "not_shown": sentences.not_shown(summary),
         "stood_still": person_sentences.stood_still(view.people),

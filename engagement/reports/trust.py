@@ -30,7 +30,8 @@ class Trust:
             )
         if self.unmeasured:
             named = listed([f"apparent {name}" for name in self.unmeasured])
-            parts.append(f"Not measured on unseen people: {named}. Treat it as a guess.")
+            them = "it" if len(self.unmeasured) == 1 else "each"
+            parts.append(f"Not measured on unseen people: {named}. Treat {them} as a guess.")
         return " ".join(parts)
 
 

@@ -202,6 +202,23 @@ def test_a_link_to_a_time_brings_the_plot_into_view(output: Path, tmp_path: Path
     assert run(SCROLLED, page(output, "session"), tmp_path, more=link) == "true | true"
 
 
+#: Comes by the keyboard to a link that lies below the bar.
+FOCUSED = """<script>addEventListener("load", () => setTimeout(async () => {
+  document.documentElement.style.scrollBehavior = "auto";
+  const link = document.querySelector("a.who");
+  scrollBy(0, link.getBoundingClientRect().top - 5);
+  link.focus();
+  await new Promise((done) => setTimeout(done, 300));
+  const bar = document.querySelector(".toolbar").getBoundingClientRect(), top = link.getBoundingClientRect().top;
+  document.title = [bar.top === 0, top >= bar.bottom, top < innerHeight].join(" | ");
+}, 1500));</script>"""
+
+
+def test_the_bar_does_not_hide_what_the_keyboard_comes_to(output: Path, tmp_path: Path) -> None:
+    more = '<div style="height:3000px"></div>'
+    assert run(FOCUSED, page(output, "session"), tmp_path, more=more) == "true | true | true"
+
+
 #: Names beside the curves of the class, from below, once by where they stand and once by where their curves end.
 LABELS = """<script>addEventListener("load", () => setTimeout(() => {
   const plot = document.getElementById("plot-class"), end = 864e6 + 40000;

@@ -95,6 +95,12 @@ def test_the_page_says_how_people_are_named(session: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["session.html", "persons/P01.html"])
+def test_without_scripts_the_page_says_so_where_the_plots_are_missing(session: Path, name: str) -> None:
+    page = (session / name).read_text(encoding="utf-8")
+    assert page.count("<noscript>") == 1 and page.index("<noscript>") < page.index('<div class="plot"')
+
+
+@pytest.mark.parametrize("name", ["session.html", "persons/P01.html"])
 def test_what_only_a_screen_can_do_is_not_printed(session: Path, name: str) -> None:
     page = (session / name).read_text(encoding="utf-8")
     printed = page[page.index("@media print") :]
@@ -103,3 +109,26 @@ def test_what_only_a_screen_can_do_is_not_printed(session: Path, name: str) -> N
     shown = re.sub(r"(?s)<script.*?</script>", "", shown)
     shown = re.sub(r'<span class="on-screen">[^<]*</span>', "", shown)
     assert not re.search(r"(?i)\b(click|hover)", shown)
+
+
+@pytest.mark.parametrize(
+    ("corrections", "heading"), [({"opted_out": ["P01"]}, "Nobody is shown"), ({}, "Nobody was found")]
+)
+def test_whoever_opted_out_was_found(tmp_path: Path, corrections: dict, heading: str) -> None:
+    data = fabricate(0, 60)
+    write_folder(tmp_path / "a", data, summary_of(data, "a.mp4", corrections=corrections))
+    (page,) = [file.read_text(encoding="utf-8") for file in render_session(tmp_path / "a", tmp_path, {})]
+    assert f"<h2>{heading}</h2>" in page
+    assert ("Other reasons: the faces are turned away" in page) is not bool(corrections)
+
+
+@pytest.mark.parametrize("method", ["hmm", "none"])
+def test_nothing_is_called_smoothed_that_is_not(tmp_path: Path, method: str) -> None:
+    data = fabricate(1, 60)
+    write_folder(tmp_path / "a", data, summary_of(data, "a.mp4", temporal={"method": method}))
+    for file in render_session(tmp_path / "a", tmp_path, {}):
+        page = file.read_text(encoding="utf-8")
+        said = re.findall(
+            r"Smoothed (?:estimate|probability)|Line: smoothed|Band: how|never across a gap", page
+        )
+        assert bool(said) is (method == "hmm"), said

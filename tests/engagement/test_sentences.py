@@ -127,6 +127,9 @@ def test_where_no_state_leads_it_says_what_would_suffice() -> None:
     close = {"mean_boredom": 0.5, "mean_confusion": 0.3, "mean_engagement": 0.591}
     said = person_sentence(close, limits, 60.0)
     assert said.endswith("engagement is 9 points ahead, and 10 are needed.")
+    level = {"mean_boredom": 0.45, "mean_confusion": 0.3, "mean_engagement": 0.456}
+    said = person_sentence(level, limits, 60.0)
+    assert said.endswith("engagement is less than 1 point ahead, and 10 are needed.")
     class_of = _few(4, 4)
     class_of["limits"] = limits
     for end in ("", "_lo", "_hi"):
@@ -257,3 +260,4 @@ def test_figures_of_models_are_explained_as_what_they_are() -> None:
         # Not of people: pictures of one and the same person are compared as well.
         "chance that of two pictures it finds the one that was labelled with the state; 0.5 is a coin",
     ]
+    assert trust({"m": {"metrics": {"daisee_boredom_auc": 0.7}}}).note.endswith("Treat each as a guess.")
