@@ -112,14 +112,22 @@ def test_what_only_a_screen_can_do_is_not_printed(session: Path, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("corrections", "heading"), [({"opted_out": ["P01"]}, "Nobody is shown"), ({}, "Nobody was found")]
+    ("changes", "heading", "guesses"),
+    [
+        ({"corrections": {"opted_out": ["P01"]}, "left_out": {}}, "Nobody is shown", False),
+        ({"left_out": {"tracks": 2, "samples": 7}}, "Nobody was found", False),
+        ({"left_out": {"samples": 0}}, "Nobody was found", True),
+    ],
 )
-def test_whoever_opted_out_was_found(tmp_path: Path, corrections: dict, heading: str) -> None:
+def test_a_page_of_nobody_says_no_more_than_is_so(
+    tmp_path: Path, changes: dict, heading: str, guesses: bool
+) -> None:
+    """Whoever opted out was found; where faces were found the recording does not show slides only."""
     data = fabricate(0, 60)
-    write_folder(tmp_path / "a", data, summary_of(data, "a.mp4", corrections=corrections))
+    write_folder(tmp_path / "a", data, summary_of(data, "a.mp4", **changes))
     (page,) = [file.read_text(encoding="utf-8") for file in render_session(tmp_path / "a", tmp_path, {})]
     assert f"<h2>{heading}</h2>" in page
-    assert ("Other reasons: the faces are turned away" in page) is not bool(corrections)
+    assert ("Other reasons: the faces are turned away" in page) is guesses
 
 
 @pytest.mark.parametrize("method", ["hmm", "none"])
