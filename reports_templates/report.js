@@ -320,8 +320,11 @@
   library.addEventListener("load", startNext);
   library.addEventListener("error", () => {
     for (const plot of plots) {
-      plot.className = "empty";
-      plot.textContent = "The folder report_assets is missing beside these pages; copy the whole output folder.";
+      // In its place, not inside: a plot is a picture with a name and a height, and this is neither.
+      const note = document.createElement("p");
+      note.className = "empty";
+      note.textContent = "The folder report_assets is missing beside these pages; copy the whole output folder.";
+      plot.replaceWith(note);
     }
     done();
   });

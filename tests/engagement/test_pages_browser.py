@@ -144,6 +144,14 @@ def test_a_session_that_ends_just_before_a_minute_shows_that_minute(tmp_path: Pa
     assert re.search(r'class="xtick"><text[^>]*>1:00<', dom)
 
 
+def test_a_page_that_was_sent_alone_says_so_in_place_of_its_plots(output: Path, tmp_path: Path) -> None:
+    alone = shutil.copy(page(output, "P02"), tmp_path / "P02.html")
+    dom, _ = browse(alone, tmp_path / "profile")
+    # As text of its own: inside a picture with a name nobody reads it aloud, and it kept the height of the plot.
+    assert dom.count('<p class="empty">The folder report_assets is missing beside these pages') == 3
+    assert '<div class="plot"' not in dom and 'data-ready="yes"' in dom
+
+
 def test_a_page_in_a_frame_that_is_hidden_does_not_hang(output: Path, tmp_path: Path) -> None:
     """There its plots have no width."""
     outer = page(output, "session").with_name("outer.html")
