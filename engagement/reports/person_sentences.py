@@ -9,6 +9,7 @@ from engagement.reports.reading import number
 from engagement.reports.sentences import margin, short_of
 from engagement.reports.theme import (
     STATES,
+    about,
     about_percent,
     clock,
     count,
@@ -60,7 +61,10 @@ def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length
     if lead < margin(limits, order[0]):
         lacking = short_of(lead, limits, order[0])
         return f"{text}. On average no apparent state clearly led ({figures}){lacking}."
-    return f"{text}. On average the estimates lean towards {STATES[order[0]].word} ({figures})."
+    first = STATES[order[0]]
+    if about(known[order[0]]) < 50:  # as calibration may leave it: nobody leans towards what is rather absent
+        return f"{text}. On average apparent {first.noun} leads, and yet is rather absent than there ({figures})."
+    return f"{text}. On average the estimates lean towards {first.word} ({figures})."
 
 
 def stood_still(people: Sequence[Mapping[str, Any]]) -> str:

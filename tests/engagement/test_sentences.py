@@ -130,6 +130,19 @@ def test_where_no_state_leads_it_says_what_would_suffice() -> None:
     level = {"mean_boredom": 0.45, "mean_confusion": 0.3, "mean_engagement": 0.456}
     said = person_sentence(level, limits, 60.0)
     assert said.endswith("engagement is less than 1 point ahead, and 10 are needed.")
+
+
+def test_nobody_leans_towards_a_state_that_is_rather_absent() -> None:
+    """50 % is undecided; labels that say no may shift all states far below it."""
+    person = {"mean_boredom": 0.15, "mean_confusion": 0.2, "mean_engagement": 0.48}
+    assert "lean towards engaged (engagement about 50" in person_sentence(person, {}, 60.0)
+    person["mean_engagement"] = 0.31
+    said = person_sentence(person, {}, 60.0)
+    assert "apparent engagement leads, and yet is rather absent than there (engagement about 30" in said
+
+
+def test_where_no_state_of_the_class_leads_it_says_what_would_suffice() -> None:
+    limits = {"state_margin": 0.1, "wide_margin": ["boredom", "confusion"]}
     class_of = _few(4, 4)
     class_of["limits"] = limits
     for end in ("", "_lo", "_hi"):
