@@ -29,7 +29,7 @@ from engagement.timelines.summary import class_curves, visibility
 from engagement.types import FaceDetections, FaceScores
 from engagement.video.reader import FrameTicket
 from engagement.video.sampling import select, typical_step_s
-from engagement.weights.store import LoadedWeights, WeightRecord
+from engagement.weights.store import LoadedWeights, WeightRecord, folder, manifest, read_record
 
 STEP = 0.2
 OPTIONS = TableOptions(step_s=STEP, min_quality=0.3, max_gap_s=0.6, episodes=EpisodesConfig())
@@ -73,6 +73,19 @@ def test_a_figure_that_could_not_be_measured_is_none() -> None:
     record = WeightRecord("face_state", {"heads": {"state": {}}}, metrics=metrics)
     assert headline(metrics) == {}
     assert weak_states([LoadedWeights("x", "0", record, {})]) == LEARNER_STATES.classes
+
+
+def test_pages_and_manifest_quote_every_set_that_a_model_was_measured_on() -> None:
+    splits = {
+        "rafdb test": {"accuracy": 0.7},
+        "test": {"accuracy": 0.8, "ece": 0.1},
+        "val": {"accuracy": 0.9},
+    }
+    quoted = {"expression_accuracy": 0.8, "expression_ece": 0.1, "expression_accuracy_on_rafdb": 0.7}
+    assert headline({"expression": splits}) == quoted
+    for name, entry in manifest().items():
+        record = read_record(folder() / entry["file"])
+        assert headline(record.metrics) == entry["metrics"], name
 
 
 @pytest.mark.parametrize("fps", [1.0, 2.0, 3.0, 4.5, 6.0, 7.5, 8.0, 25.0, 29.97])
