@@ -9,7 +9,8 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.faces.chips import cut_chips
-from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+from engagement.faces.mtcnn import MtcnnDetector
+from engagement.faces.options import MtcnnConfig
 from engagement.faces.pose import head_pose
 from engagement.video import open_video
 from engagement.video.sampling import select
@@ -38,8 +39,7 @@ def face_run(model: FrameModel, path: Path, chip_px: int, detector: MtcnnDetecto
             if not len(faces):
                 chips.append(np.zeros((model.chip.size, model.chip.size, 3), np.uint8))
                 continue
-            area = np.prod(faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2], axis=1)
-            one = faces.take(np.array([area.argmax()], np.int64))
+            one = faces.take(faces.by_size()[:1])
             roll = head_pose(one.landmarks_xy)[:, 2]
             chips.append(cut_chips(frame.rgb, one.boxes_xyxy, roll, model.chip)[0])
     valid = np.array(found, np.bool_)

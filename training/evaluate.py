@@ -284,10 +284,9 @@ def with_detected_faces(table: SampleTable, min_face_px: int = 24, say: Say = la
             continue
         found[row] = True
         height, width = rgb.shape[:2]
-        size = faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]
-        largest = int(size.prod(axis=1).argmax())
-        boxes[row] = faces.boxes_xyxy[largest] / np.array([width, height, width, height], np.float32)
-        rolls[row] = head_pose(faces.landmarks_xy[[largest]])[0, 2]
+        largest = faces.take(faces.by_size()[:1])
+        boxes[row] = largest.boxes_xyxy[0] / np.array([width, height, width, height], np.float32)
+        rolls[row] = head_pose(largest.landmarks_xy)[0, 2]
     if not found.any():
         raise DataError(
             f"data set '{table.name}': no face was found in any of {len(table)} pictures",

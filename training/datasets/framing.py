@@ -101,7 +101,8 @@ def measured(images: Sequence[ImageSource], most: int = _MOST) -> Framing | None
     Returns:
         None where faces are found in too few.
     """
-    from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+    from engagement.faces.mtcnn import MtcnnDetector
+    from engagement.faces.options import MtcnnConfig
 
     detector = MtcnnDetector(MtcnnConfig(min_face_px=_MIN_FACE_PX))
     rows = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(np.int64))
@@ -190,8 +191,7 @@ def _found(detector: MtcnnDetector, rgb: ByteArray) -> FloatArray | None:
     faces = detector.detect(np.asarray(padded, np.uint8))
     if not len(faces):
         return None
-    largest = int(np.prod(faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2], axis=1).argmax())
-    return (faces.boxes_xyxy[largest] - pad) / np.array([width, height, width, height], np.float32)
+    return (faces.boxes_xyxy[faces.by_size()[0]] - pad) / np.array([width, height, width, height], np.float32)
 
 
 if __name__ == "__main__":

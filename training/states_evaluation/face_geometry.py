@@ -42,7 +42,8 @@ def found_faces(table: SampleTable, folder: Path, say: Say = lambda _: None) -> 
     def look() -> dict[str, FloatArray]:
         import cv2
 
-        from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+        from engagement.faces.mtcnn import MtcnnDetector
+        from engagement.faces.options import MtcnnConfig
 
         detector = MtcnnDetector(MtcnnConfig(min_face_px=20))
         box, pose = table.box.astype(np.float32).copy(), np.zeros((len(table), 3), np.float32)

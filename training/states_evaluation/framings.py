@@ -53,7 +53,8 @@ def video_faces(videos: Path, say: Say = lambda _: None) -> tuple[SampleTable, S
     """
     import cv2
 
-    from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+    from engagement.faces.mtcnn import MtcnnDetector
+    from engagement.faces.options import MtcnnConfig
     from engagement.faces.pose import head_pose
     from engagement.video import open_video
     from engagement.video.sampling import select
@@ -68,8 +69,7 @@ def video_faces(videos: Path, say: Say = lambda _: None) -> tuple[SampleTable, S
                 faces = detector.detect(frame.rgb, frame.index, frame.time_s)
                 if not len(faces):
                     continue
-                area = np.prod(faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2], axis=1)
-                one = faces.take(np.array([area.argmax()], np.int64))
+                one = faces.take(faces.by_size()[:1])
                 box, (height, width) = one.boxes_xyxy[0], frame.rgb.shape[:2]
                 x1, y1 = np.maximum(np.floor(box[:2]), 0).astype(int)
                 x2, y2 = np.minimum(np.ceil(box[2:4]), [width, height]).astype(int)
