@@ -26,8 +26,8 @@ from engagement.corrections.mistakes import Mistake, described
 from engagement.corrections.names import names_of, video_of
 from engagement.corrections.plan import Plan, make_plan
 from engagement.errors import DataError
-from engagement.reports.pictures import read_pictures
-from engagement.reports.render import Thumbnail, render_session
+from engagement.reports.pictures import Pictures, Thumbnail, read_pictures
+from engagement.reports.render import render_session
 from engagement.timelines import columns, table
 from engagement.timelines.presence import PresenceConfig, counts
 from engagement.timelines.session import SessionTables
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 UNEDITED = "unedited"
 TIMELINE = "timeline.parquet"
 SAMPLES = "samples.parquet"
-Pictures = Mapping[str, Sequence[Thumbnail]]
 
 
 def plan_folder(folder: Path, lines: Sequence[Line]) -> tuple[Plan, list[Mistake]]:

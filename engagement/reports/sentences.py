@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engagement.labels import WIDE_MARGIN
-from engagement.reports.reading import length_of, number
+from engagement.reports.reading import number, session_length
 from engagement.reports.theme import (
     FEW_PEOPLE,
     STATES,
@@ -27,11 +27,6 @@ _FAIR_PART = 0.1
 
 #: Half a band of this width leaves no lead that could count.
 _BEYOND_TELLING = 0.5
-
-
-def session_length(summary: Mapping[str, Any]) -> float:
-    """Seconds of the session that the axis of its pages shows, one at least."""
-    return max(length_of(summary), 1.0)
 
 
 def session_sentence(summary: Mapping[str, Any]) -> str:

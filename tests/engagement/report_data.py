@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
-from engagement.reports.render import Thumbnail, render_index, render_session, write_assets
+from engagement.reports.pictures import Thumbnail
+from engagement.reports.render import render_index, render_session, write_assets
 from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE
 from engagement.timelines.episodes import EpisodesConfig, find_episodes
 from engagement.timelines.summary import class_curves, expression_share, visibility
