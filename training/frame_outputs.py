@@ -12,6 +12,7 @@ from scipy.special import log_softmax
 
 from engagement.errors import ConfigError, DataError, WeightsError
 from engagement.faces.chips import normalize_chips
+from engagement.inference import channels_last
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from temporal.base import SCORE_COUNT
@@ -129,7 +130,7 @@ def load_frame_model(reference: str | Path) -> FrameModel:
                 f"the weights '{opened.name}' have no '{head}' head with our labels",
                 "Train both heads before the temporal models.",
             )
-    opened.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(opened.network.eval())
     opened.look_twice()  # as `analyze` does
     return FrameModel(opened)
 

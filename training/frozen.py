@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from engagement.classification.network import FaceStateNet, HeadSpec, Read
 from engagement.errors import DataError
+from engagement.inference import channels_last
 from engagement.types import ChipSpec, FloatArray
 from training.augment import policy
 from training.chip_dataset import ChipDataset
@@ -77,7 +78,7 @@ def features_of(
     Returns:
         float32 (views, n, d); ``[0]`` is what inference sees.
     """
-    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = channels_last(network.eval())
     out: list[FloatArray] = []
     for view in range(views):
         dataset = ChipDataset(table, chip, policy(augmentation) if view else None, seed)

@@ -102,9 +102,7 @@ def train_identity(
     head, figures = _fit(taps, wanted, network, options, say)
     assert network.identity is not None
     network.identity.load_state_dict(head.state_dict())
-    record, licence = loaded.record, loaded.record.licence
-    for table in reversed(tables):
-        licence = licence_text(table.name, licence)
+    record = loaded.record
     path = folder / "model.safetensors"
     save_weights(
         path,
@@ -114,7 +112,7 @@ def train_identity(
             chip=record.chip,
             calibration=record.calibration,
             metrics={**record.metrics, **figures},
-            licence=licence,
+            licence=licence_text("+".join(table.name for table in reversed(tables)), record.licence),
             origin={
                 **record.origin,
                 "identity": {

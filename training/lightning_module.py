@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from engagement.classification.network import FaceStateNet
 from engagement.errors import ConfigError
+from engagement.inference import channels_last
 from training.augment import policy
 from training.distillation import Teachers, distillation_loss
 from training.lightning import pl
@@ -54,7 +55,7 @@ class HeadTrainer(pl.LightningModule):
         super().__init__()
         self.embeddings, self.taught = embeddings, taught
         self.projection = None if embeddings is None else nn.Linear(network.width, embeddings.shape[1])
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = channels_last(network)
         self.head, self.recipe, self.steps = head, recipe, steps
         self.exclusive = network.spec.heads[head].labels.kind == "exclusive"
         self.mixing = policy(recipe.augmentation)

@@ -130,9 +130,7 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
         "base": {"name": base.name, "sha256": base.sha256, **base.record.origin},
     }
     path = run.out / "model.safetensors"
-    licence = base.record.licence
-    for own in reversed(tables):
-        licence = licence_text(own.name, licence)
+    licence = licence_text("+".join(own.name for own in reversed(tables)), base.record.licence)
     trained = Trained(network, HEAD, base.chip, measured_on, origin, licence, unseen, base)
     return deliver(path, trained, say=say)
 

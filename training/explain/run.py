@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from engagement.classification.classifier import calibrate
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.chips import normalize_chips
 from engagement.reports.page import write_page
@@ -176,8 +175,7 @@ def _probabilities(model: Opened, head: str, chips: ByteArray) -> FloatArray:
             .numpy()
             for i in range(0, len(chips), 64)
         ]
-    calibration = dict(model.record.calibration.get(head, {}))
-    return calibrate(np.concatenate(parts), model.head(head).labels, calibration)
+    return model.calibrated(head, np.concatenate(parts))
 
 
 def _stretched(heat: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from engagement.classification.network import unmirrored
 from engagement.errors import BackendUnavailable
 from engagement.faces.quality import sharpness
+from engagement.inference import channels_last
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from training.augment import policy
 from training.chip_dataset import ChipDataset
@@ -61,7 +62,7 @@ def network_blocks(
 
 @torch.inference_mode()
 def _forward(base: Opened, dataset: ChipDataset, view: int, say: Say) -> dict[str, FloatArray]:
-    network = base.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = channels_last(base.network.eval())
     dataset.epoch = view
     parts: dict[str, list[FloatArray]] = {}
     maps: list[Tensor] = []
