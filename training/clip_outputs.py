@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,9 @@ from engagement.video.sampling import select
 from engagement.weights.store import sha256_of
 from temporal.base import SCORE_COUNT, ScoreRun, from_logits
 from temporal.chips import grey_chips
+from training import Say
+from training.cache import Arrays, cached
 from training.frame_outputs import FrameModel
-from training.keeping import Arrays, kept_as_they_are
 
 #: Which files of a folder show one person in front of a webcam.
 PATTERN = "webcam_*"
@@ -70,7 +70,7 @@ def clip_runs(
     folder: Path,
     chip_px: int,
     limit: int | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> list[ScoreRun]:
     """One run per clip of ``videos`` whose name begins with ``webcam_``; kept in ``folder``.
 
@@ -91,7 +91,7 @@ def clip_runs(
             return {"times_s": run.times_s, "prob": run.prob, "valid": run.valid, "chips": run.chips}
 
         name = f"{path.name}-{sha256_of(path)[:12]}-{model.key}-{chip_px}px.npz"
-        held = kept_as_they_are(folder / "outputs" / name, follow)
+        held = cached(folder / "outputs" / name, follow)
         run = ScoreRun(held["times_s"], held["prob"], held["valid"], held["chips"])
         if run.valid.mean() >= _LEAST_SHARE:
             runs.append(run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from engagement.errors import ConfigError, DataError
 from engagement.labels import SYNONYMS, LabelSet, perhaps
 from engagement.types import FloatArray, IndexArray
+from training import Say
 from training.calibration import as_often
 from training.datasets.registry import prepared
 from training.held_out import held_out, learned_from
@@ -31,8 +31,6 @@ from training.metrics import (
 )
 from training.opened import Model, open_model
 from training.samples import SampleTable
-
-Say = Callable[[str], None]
 
 #: Resamplings behind each interval.
 DRAWS = 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,11 @@ from engagement.classification.network import FaceStateNet, HeadSpec, Read
 from engagement.errors import DataError
 from engagement.inference import channels_last
 from engagement.types import ChipSpec, FloatArray
+from training import Say
 from training.augment import policy
 from training.chip_dataset import ChipDataset
 from training.loss import answer_weights, balanced_loss, class_weights
 from training.samples import SampleTable
-
-Say = Callable[[str], None]
 
 #: Features count as varying at least by this, and by this share of how large they are and of what varies most: what
 #: varies less is rounding, and a weight divided by it leaves float16, in which heads are kept.

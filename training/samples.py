@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engagement.errors import DataError
 from engagement.labels import LabelSet
 from engagement.types import ByteArray, FloatArray, IndexArray
+from training import Say
 
 #: An encoded picture in memory, or the file it lies in.
 ImageSource = bytes | Path
@@ -230,7 +231,7 @@ class SampleTable:
             "Collect faces from another video or time, or give train/ and val/ folders.",
         )
 
-    def readable(self, skip_bad: bool, say: Callable[[str], None] = lambda _: None) -> SampleTable:
+    def readable(self, skip_bad: bool, say: Say = lambda _: None) -> SampleTable:
         """The table once every picture has been decoded, so that a run does not stop hours later.
 
         Args:

@@ -21,7 +21,8 @@ from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.manifest import DROPPED, Rows, checked_label, read_manifest, write_manifest
 from engagement.given import no_file
 from engagement.reports.page import write_page
-from training.collection.folder import Faces, Say, read_faces
+from training import Say
+from training.collection.folder import Faces, read_faces
 
 PAGE, ANSWER = "review.html", "review.json"
 #: What every answer says, and nothing else does.

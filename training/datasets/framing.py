@@ -7,7 +7,7 @@ pictures padded by edge repetition: ``python -m training.datasets.framing DATA``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.types import ByteArray, FloatArray
+from training import Say
 from training.samples import ImageSource, SampleTable, read_rgb
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def measured(images: Sequence[ImageSource], most: int = _MOST) -> Framing | None
 def framing_of(
     images: Sequence[ImageSource],
     name: str,
-    say: Callable[[str], None],
+    say: Say,
     remedy: str = "evaluate --detect, faces capture",
 ) -> FloatArray:
     """The box (4,) of faces in pictures that nothing is known of: what the detector sees in them, or the usual one.
@@ -163,7 +164,7 @@ def framing_of(
     return found.box
 
 
-def with_measured_framing(table: SampleTable, say: Callable[[str], None] = lambda _: None) -> SampleTable:
+def with_measured_framing(table: SampleTable, say: Say = lambda _: None) -> SampleTable:
     """A table whose pictures of unknown framing have the box that the detector sees in them, one for all.
 
     Pictures whose set is known, or that came with boxes, keep them.

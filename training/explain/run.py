@@ -6,7 +6,7 @@ import csv
 import itertools
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,11 @@ from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.chips import normalize_chips
 from engagement.reports.page import write_page
 from engagement.types import ByteArray, FloatArray, IndexArray
+from training import Say
 from training.explain.faces import Face, faces_of, listed
 from training.explain.gradcam import chosen_stage, grad_cam, map_sides, require_captum
 from training.opened import Opened, OpenedEnsemble, open_model
 from training.report.gallery import picture
-
-Say = Callable[[str], None]
 
 #: Pixels of an overlay's side, and of a picture on the page.
 _SIDE, _SHOWN = 224, 160

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +10,10 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 from engagement.types import ByteArray, FloatArray
+from training import Say
 from training.datasets.framing import boxes_for
 from training.samples import SampleTable, read_rgb
 from training.states_evaluation.face_geometry import found_faces
-
-Say = Callable[[str], None]
 
 #: Width over height of MTCNN's boxes on video frames: 5 % and 95 % of the webcam clips, median 0.75. DAiSEE's crops
 #: were such boxes before they were squeezed to 3:4; what each of them was is not recorded.
