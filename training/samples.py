@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from engagement.errors import DataError
 from engagement.labels import LabelSet
 from engagement.types import ByteArray, FloatArray, IndexArray
+from engagement.wording import shortened
 from training import Say
 
 #: An encoded picture in memory, or the file it lies in.
 ImageSource = bytes | Path
 
-#: How many damaged pictures an error names.
-_NAMED = 5
 #: What ``faces capture`` adds to a video's name.
 _BLOCK = re.compile(r"#\d+(\.\d+)?$")
 
@@ -253,9 +252,8 @@ class SampleTable:
         if len(bad) == len(self):
             raise DataError(f"data set '{self.name}': no picture can be decoded, {names[0]} to begin with")
         if not skip_bad:
-            more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
             raise DataError(
-                f"data set '{self.name}': {', '.join(names[:_NAMED])}{more} cannot be decoded as pictures",
+                f"data set '{self.name}': {shortened(names, 5)} cannot be decoded as pictures",
                 "Remove or replace them, or leave them out with --skip-bad.",
             )
         for name in names:
