@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engagement.errors import DataError
+from engagement.timelines.table import REDO
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -25,11 +26,9 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} does not exist", "Give the folder that `engagement analyze` wrote."
         ) from None
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error})", "Analyse the video again with --overwrite."
-        ) from error
+        raise DataError(f"{path} cannot be read ({error})", REDO) from error
     if not isinstance(data, dict):
-        raise DataError(f"{path} is not a summary", "Analyse the video again with --overwrite.")
+        raise DataError(f"{path} is not a summary", REDO)
     return data
 
 
