@@ -18,9 +18,9 @@ from engagement.classification.network import FaceStateNet
 from engagement.types import ChipSpec, FloatArray
 from training import Say
 from training.cards import split_title, write_card
-from training.evaluate import DRAWS, Outcome
 from training.figure_text import plain, to_json
 from training.opened import Opened, kept, open_network
+from training.outcome import DRAWS, Outcome
 from training.prediction import predict
 from training.report.cost import cost, efficiency
 from training.report.drawing import read_history

@@ -22,11 +22,11 @@ from training import Say
 from training.calibration import fit_temperature
 from training.cards import data_names, write_card
 from training.datasets.registry import prepared
-from training.evaluate import DRAWS, aligned, figures, measure
 from training.figure_text import plain
 from training.held_out import held_out, learned_from
 from training.initial import initial_file
 from training.opened import Opened, open_model, open_network
+from training.outcome import DRAWS, aligned, figures, measure
 from training.report.cost import cost
 from training.samples import SampleTable
 

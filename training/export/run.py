@@ -17,11 +17,11 @@ from engagement.types import ByteArray, FloatArray
 from training import Say
 from training.chip_dataset import ChipDataset
 from training.datasets.registry import prepared
-from training.evaluate import aligned, head_for
 from training.export.graph import chip_inputs, torch_outputs, write_graph
 from training.export.quantisation import quantise
 from training.figure_text import plain, to_json
 from training.opened import Model, open_model
+from training.outcome import aligned, head_for
 from training.recipe import Recipe
 from training.samples import SampleTable
 
