@@ -21,10 +21,9 @@ from engagement.types import FaceDetections, Frame, IndexArray
 from engagement.video import open_video
 from engagement.video.discover import videos_in
 from engagement.video.reader import FrameTicket
-from engagement.wording import count
+from engagement.wording import count, shortened
 
 _COLUMNS = ("video", "start", "end", "label", "person")
-_SHOWN = 5
 #: A stretch may end so much after the last frame, which stays for a while: longer, and its times are another video's.
 _LAST_S = 1.0
 
@@ -135,9 +134,8 @@ def _listed(path: Path) -> list[Recording]:
         ]
         own.append((row.line, scene))
     if wrong:
-        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         hint = "Times are seconds or m:ss." if any("no time" in text for text in wrong) else ""
-        raise DataError(f"{path}, {'; '.join(wrong[:_SHOWN])}{more}", hint)
+        raise DataError(f"{path}, {shortened(wrong, 5, '; ')}", hint)
     if not scenes:
         raise DataError(f"{path} has no rows", "Expected video,start,end,label.")
     return [Recording(video, tuple(scene for _, scene in own)) for video, own in scenes.items()]

@@ -6,6 +6,9 @@ import numpy as np
 
 from engagement.types import FloatArray, IndexArray
 
+#: Boxes of two results at the same time that overlap (IoU) by this much are of the same face.
+SAME_FACE = 0.4
+
 _BLOCK = 256  # boxes that are held against all others at once: bounds memory
 
 

@@ -127,6 +127,11 @@ class FaceDetections:
             self.frame_index, self.time_s, self.boxes_xyxy[rows], self.score[rows], self.landmarks_xy[rows]
         )
 
+    def by_size(self) -> IndexArray:
+        """Rows, the face with the largest box first; of equal ones the surer."""
+        size = self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]
+        return np.argsort(-size.prod(axis=1), kind="stable")
+
     @classmethod
     def none(cls, frame_index: int, time_s: float) -> FaceDetections:
         """A frame without a face."""

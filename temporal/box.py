@@ -15,9 +15,6 @@ from temporal.base import (
     renormalised,
 )
 
-#: Default width of the window, seconds.
-DEFAULT_WINDOW_S = 2.0
-
 
 class NoSmoother:
     """Gives the scores back; invalid samples become NaN."""
@@ -50,7 +47,7 @@ class BoxSmoother:
     needs_chips = False
     chip_px = 0
 
-    def __init__(self, window_s: float = DEFAULT_WINDOW_S, state_window_s: float | None = None) -> None:
+    def __init__(self, window_s: float, state_window_s: float | None = None) -> None:
         state_window_s = window_s if state_window_s is None else state_window_s
         if not (np.isfinite([window_s, state_window_s]).all() and min(window_s, state_window_s) > 0):
             raise ValueError(f"the box window must be above 0 s, is {window_s} s and {state_window_s} s")

@@ -74,7 +74,7 @@ def test_stages_know_foundations_and_themselves(stage: str) -> None:
             if parts[0] != "engagement" or len(parts) < 2:
                 continue
             allowed = parts[1] in FOUNDATIONS | {stage, "weights", "__version__", "RESULTS_VERSION"}
-            # The pages read the tables; the classifier and collection use the one cutter.
+            # The pages read the tables; the classifier uses the one cutter; the search asks where shots begin.
             reads = {"reports": {"timelines"}, "classification": {"faces"}, "faces": {"video"}}
             assert allowed or parts[1] in reads.get(stage, set()), f"{path} imports {name}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,17 @@ from engagement.classification.network import HeadSpec, NetworkSpec
 from engagement.errors import DataError, WeightsError
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, SYNONYMS, LabelSet
 from engagement.weights.store import load_weights
+from training import Say
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import Trained, deliver
-from training.evaluate import aligned
 from training.held_out import flattering, record_of, require_disjoint
 from training.initial import chip_of, initial_file, refuse_replacing
 from training.opened import Opened, open_network, resting
+from training.outcome import aligned
 from training.recipe import Recipe, read_recipe
 from training.run import Limits, leads, require_every_class, train_head
 from training.samples import SampleTable, joined
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from engagement.errors import DataError
 from engagement.faces.chips import cut_chips
-from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+from engagement.faces.mtcnn import MtcnnDetector
+from engagement.faces.options import MtcnnConfig
 from engagement.faces.pose import head_pose
 from engagement.video import open_video
 from engagement.video.sampling import select
 from engagement.weights.store import sha256_of
 from temporal.base import SCORE_COUNT, ScoreRun, from_logits
 from temporal.chips import grey_chips
+from training import Say
+from training.cache import Arrays, cached
 from training.frame_outputs import FrameModel
-from training.keeping import Arrays, kept_as_they_are
 
 #: Which files of a folder show one person in front of a webcam.
 PATTERN = "webcam_*"
@@ -38,8 +39,7 @@ def face_run(model: FrameModel, path: Path, chip_px: int, detector: MtcnnDetecto
             if not len(faces):
                 chips.append(np.zeros((model.chip.size, model.chip.size, 3), np.uint8))
                 continue
-            area = np.prod(faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2], axis=1)
-            one = faces.take(np.array([area.argmax()], np.int64))
+            one = faces.take(faces.by_size()[:1])
             roll = head_pose(one.landmarks_xy)[:, 2]
             chips.append(cut_chips(frame.rgb, one.boxes_xyxy, roll, model.chip)[0])
     valid = np.array(found, np.bool_)
@@ -70,7 +70,7 @@ def clip_runs(
     folder: Path,
     chip_px: int,
     limit: int | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> list[ScoreRun]:
     """One run per clip of ``videos`` whose name begins with ``webcam_``; kept in ``folder``.
 
@@ -91,7 +91,7 @@ def clip_runs(
             return {"times_s": run.times_s, "prob": run.prob, "valid": run.valid, "chips": run.chips}
 
         name = f"{path.name}-{sha256_of(path)[:12]}-{model.key}-{chip_px}px.npz"
-        held = kept_as_they_are(folder / "outputs" / name, follow)
+        held = cached(folder / "outputs" / name, follow)
         run = ScoreRun(held["times_s"], held["prob"], held["valid"], held["chips"])
         if run.valid.mean() >= _LEAST_SHARE:
             runs.append(run)

@@ -6,7 +6,7 @@ precision), not to the network that training held in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,17 @@ import numpy as np
 from engagement.classification.classifier import calibrate
 from engagement.classification.network import FaceStateNet
 from engagement.types import ChipSpec, FloatArray
+from training import Say
 from training.cards import split_title, write_card
-from training.evaluate import DRAWS, Outcome
+from training.figure_text import plain, to_json
 from training.opened import Opened, kept, open_network
-from training.plain import plain, to_json
+from training.outcome import DRAWS, Outcome
 from training.prediction import predict
 from training.report.cost import cost, efficiency
 from training.report.drawing import read_history
 from training.report.page import write_report
 from training.run import calibration_of, export
 from training.samples import SampleTable
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from engagement.faces.chips import normalize_chips, plain_chips, resized_chips
 from engagement.inference import Run, openvino_there, runner
 from engagement.labels import LabelSet
 from engagement.types import ChipSpec, FloatArray
+from training import Say
+from training.cache import cached
 from training.initial import weights_digest
-from training.keeping import kept_as_they_are
 from training.opened import Model, open_model
 from training.recipe import Recipe
 from training.samples import SampleTable
@@ -31,7 +32,7 @@ def taught_by(
     table: SampleTable,
     chip: ChipSpec,
     device: torch.device,
-    say: Callable[[str], None],
+    say: Say,
     keep: Path,
 ) -> Tensor | Teachers:
     """What a recipe's teachers say of n training faces, (n, classes), or who is to be asked about every batch.
@@ -50,7 +51,7 @@ def teacher_probabilities(
     files: Sequence[str],
     table: SampleTable,
     temperature: float,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
     keep: Path | None = None,
 ) -> FloatArray:
     """Averaged, softened probabilities of some models for every face, unvaried.
@@ -78,12 +79,10 @@ def teacher_probabilities(
         return _asked(files, table, temperature, say)
     asked = "\n".join([table.digest(), str(temperature), *files, *map(weights_digest, files)])
     path = keep / f"teachers_{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npz"
-    return kept_as_they_are(path, lambda: {"prob": _asked(files, table, temperature, say)})["prob"]
+    return cached(path, lambda: {"prob": _asked(files, table, temperature, say)})["prob"]
 
 
-def _asked(
-    files: Sequence[str], table: SampleTable, temperature: float, say: Callable[[str], None]
-) -> FloatArray:
+def _asked(files: Sequence[str], table: SampleTable, temperature: float, say: Say) -> FloatArray:
     total = np.zeros((len(table), len(table.labels)), np.float32)
     for file in files:
         model = open_model(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,17 @@ from engagement.provenance import terms_once
 from engagement.types import FloatArray
 from engagement.weights.store import WeightRecord, save_weights
 from engagement.wording import count
+from training import Say
 from training.calibration import fit_temperature
 from training.cards import data_names, write_card
 from training.datasets.registry import prepared
-from training.evaluate import DRAWS, aligned, figures, measure
+from training.figure_text import plain
 from training.held_out import held_out, learned_from
 from training.initial import initial_file
 from training.opened import Opened, open_model, open_network
-from training.plain import plain
+from training.outcome import DRAWS, aligned, figures, measure
 from training.report.cost import cost
 from training.samples import SampleTable
-
-Say = Callable[[str], None]
 
 #: Added to each vote in fitting: a member that is sure of nothing wrong must not make the loss infinite.
 _TINY = 1e-9

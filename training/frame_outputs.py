@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +12,18 @@ from scipy.special import log_softmax
 
 from engagement.errors import ConfigError, DataError, WeightsError
 from engagement.faces.chips import normalize_chips
+from engagement.inference import channels_last
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from temporal.base import SCORE_COUNT
 from temporal.chips import grey_chips
+from training import Say
 from training.augment import Augmentation
+from training.cache import Arrays, cached, key_of
 from training.chip_dataset import ChipDataset
 from training.datasets.parquet import WACV_LEVELS
 from training.datasets.registry import load
 from training.held_out import fitted_to_validation, learned_from, rules_of, states_phase
-from training.keeping import Arrays, kept_as_they_are, key_of
 from training.opened import Opened, open_network
 from training.samples import SampleTable
 from training.temporal_sequences import Pool
@@ -129,7 +131,7 @@ def load_frame_model(reference: str | Path) -> FrameModel:
                 f"the weights '{opened.name}' have no '{head}' head with our labels",
                 "Train both heads before the temporal models.",
             )
-    opened.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(opened.network.eval())
     opened.look_twice()  # as `analyze` does
     return FrameModel(opened)
 
@@ -180,7 +182,7 @@ def pool(
     folder: Path,
     chip_px: int,
     limit: int | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> Pool:
     """The pool of one split of a data set; looked at once, then what the frame model said is read from ``folder``.
 
@@ -217,7 +219,7 @@ def pool(
         return {"logits": logits, "chips": chips}
 
     path = folder / "outputs" / f"{name}-{split}-{model.key}-{chip_px}px-{key_of(table)}.npz"
-    held = kept_as_they_are(path, look)
+    held = cached(path, look)
     return Pool(name, held["logits"], held["chips"], expression, state, table.group)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from engagement.classification.network import FaceStateNet, HeadSpec, Read
 from engagement.errors import DataError
+from engagement.inference import channels_last
 from engagement.types import ChipSpec, FloatArray
+from training import Say
 from training.augment import policy
 from training.chip_dataset import ChipDataset
 from training.loss import answer_weights, balanced_loss, class_weights
 from training.samples import SampleTable
-
-Say = Callable[[str], None]
 
 #: Features count as varying at least by this, and by this share of how large they are and of what varies most: what
 #: varies less is rounding, and a weight divided by it leaves float16, in which heads are kept.
@@ -77,7 +77,7 @@ def features_of(
     Returns:
         float32 (views, n, d); ``[0]`` is what inference sees.
     """
-    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = channels_last(network.eval())
     out: list[FloatArray] = []
     for view in range(views):
         dataset = ChipDataset(table, chip, policy(augmentation) if view else None, seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.wording import count
+from training import Say
 from training.collection.split import by_unit
 from training.opened import Opened
 from training.recipe import Recipe
@@ -96,7 +97,7 @@ def _shared_videos(table: SampleTable) -> list[str]:
     return []
 
 
-def held_out(table: SampleTable, models: Sequence[Opened], say: Callable[[str], None]) -> SampleTable:
+def held_out(table: SampleTable, models: Sequence[Opened], say: Say) -> SampleTable:
     """The validation split as training chose it: never the test split, never pictures learned from.
 
     A set without one has it taken from its train split, as the trainings of the models did.

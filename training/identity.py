@@ -8,7 +8,7 @@ faces in the back row. No identity labels are used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,9 +21,11 @@ from engagement.classification.network import FaceStateNet
 from engagement.errors import DataError
 from engagement.faces.chips import cut_chips, normalize_chips
 from engagement.types import ChipSpec, FloatArray
-from engagement.weights.store import WeightRecord, load_weights, save_weights
+from engagement.weights.store import load_weights, save_weights
 from engagement.wording import count
+from training import Say
 from training.augment import Augmentation
+from training.cards import write_card
 from training.chip_dataset import pixel_box
 from training.datasets.terms import licence_text
 from training.initial import refuse_replacing
@@ -64,9 +66,9 @@ def train_identity(
     base: str,
     folder: Path,
     options: IdentityOptions | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> tuple[Path, dict[str, float]]:
-    """Add an identity head to a base network; its other heads stay as they are.
+    """Add an identity head to a base network, whose other heads stay as they are; writes weights and card.
 
     Args:
         teacher_file: weights of the teacher (see training.teacher).
@@ -102,30 +104,21 @@ def train_identity(
     head, figures = _fit(taps, wanted, network, options, say)
     assert network.identity is not None
     network.identity.load_state_dict(head.state_dict())
-    record, licence = loaded.record, loaded.record.licence
-    for table in reversed(tables):
-        licence = licence_text(table.name, licence)
-    path = folder / "model.safetensors"
-    save_weights(
-        path,
-        WeightRecord(
-            kind=record.kind,
-            network=network.spec.to_dict(),
-            chip=record.chip,
-            calibration=record.calibration,
-            metrics={**record.metrics, **figures},
-            licence=licence,
-            origin={
-                **record.origin,
-                "identity": {
-                    "teacher": "face-reidentification-retail-0095 (Open Model Zoo, Apache-2.0)",
-                    "data": [t.name for t in tables],
-                    "pictures": len(wanted),
-                },
-            },
-        ),
-        network.state_dict(),
+    made_from = {
+        "teacher": "face-reidentification-retail-0095 (Open Model Zoo, Apache-2.0)",
+        "data": [t.name for t in tables],
+        "pictures": len(wanted),
+    }
+    record = replace(
+        loaded.record,
+        network=network.spec.to_dict(),
+        metrics={**loaded.record.metrics, **figures},
+        licence=licence_text("+".join(t.name for t in reversed(tables)), loaded.record.licence),
+        origin={**loaded.record.origin, "identity": made_from},
     )
+    path = folder / "model.safetensors"
+    digest = save_weights(path, record, network.state_dict())
+    write_card(folder / "model_card.md", record, path.name, digest)
     return path, figures
 
 
@@ -136,7 +129,7 @@ def _collect(
     tables: Sequence[SampleTable],
     spec: ChipSpec,
     options: IdentityOptions,
-    say: Callable[[str], None],
+    say: Say,
 ) -> tuple[Tensor, Tensor]:
     """Pooled taps (n, t) of varied crops, and the teacher's embedding (n, 256), of unit length, of the clean ones."""
     taps: list[Tensor] = []
@@ -162,7 +155,7 @@ def _collect(
 
 
 def _fit(
-    taps: Tensor, wanted: Tensor, network: FaceStateNet, options: IdentityOptions, say: Callable[[str], None]
+    taps: Tensor, wanted: Tensor, network: FaceStateNet, options: IdentityOptions, say: Say
 ) -> tuple[nn.Module, dict[str, float]]:
     """Fit the head on cached taps; a twentieth of the pictures is held out."""
     assert network.identity is not None

@@ -3,7 +3,6 @@
 import errno
 import io
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch.utils.data import DataLoader
 from engagement.compat import load_torchvision
 from engagement.drafts import drafted
 from engagement.errors import OutputError
+from training import Say
 
 load_torchvision()
 
@@ -69,7 +69,7 @@ def fit_module(
     *,
     folder: Path,
     resume: bool,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Train.
 

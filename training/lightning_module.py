@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,9 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from engagement.classification.network import FaceStateNet
 from engagement.errors import ConfigError
+from engagement.inference import channels_last
 from training.augment import policy
+from training.batch_norm import statistics_kept
 from training.distillation import Teachers, distillation_loss
 from training.lightning import pl
 from training.loss import balanced_loss
@@ -54,7 +55,7 @@ class HeadTrainer(pl.LightningModule):
         super().__init__()
         self.embeddings, self.taught = embeddings, taught
         self.projection = None if embeddings is None else nn.Linear(network.width, embeddings.shape[1])
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = channels_last(network)
         self.head, self.recipe, self.steps = head, recipe, steps
         self.exclusive = network.spec.heads[head].labels.kind == "exclusive"
         self.mixing = policy(recipe.augmentation)
@@ -109,7 +110,7 @@ class HeadTrainer(pl.LightningModule):
         if isinstance(self.taught, Teachers):
             taught = self.taught(chips)
         second = self._at_sams_second_pass()
-        with _statistics_kept(self.network) if second else nullcontext():
+        with statistics_kept(self.network) if second else nullcontext():
             out = self.network(chips.contiguous(memory_format=torch.channels_last))
         loss = self.loss(out.logits[self.head], target)
         figures = {}
@@ -193,17 +194,3 @@ class HeadTrainer(pl.LightningModule):
         if isinstance(schedule, ReduceLROnPlateau):
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val_score"}}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-@contextmanager
-def _statistics_kept(network: nn.Module) -> Iterator[None]:
-    """BatchNorm normalises by the batch but does not count it: SAM's second pass is at weights nobody uses."""
-    found = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [m.momentum for m in found]
-    for module in found:
-        module.momentum = 0.0
-    try:
-        yield
-    finally:
-        for module, momentum in zip(found, momenta, strict=True):
-            module.momentum = momentum

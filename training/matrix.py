@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,15 @@ from engagement import __version__
 from engagement.classification.backbones import BACKBONES as KNOWN_BACKBONES
 from engagement.drafts import drafted
 from engagement.errors import ConfigError, DataError, EngagementError
+from training import Say
 from training.augment import POLICIES
 from training.base import BaseRun, recorded, require_trainable, train_base
 from training.datasets.registry import load, told
+from training.figure_text import plain, to_json
 from training.initial import initial_file, weights_digest
-from training.plain import plain, to_json
 from training.recipe import Recipe, changed_keys, read_recipe
 from training.run import Limits
 from training.samples import SampleTable
-
-Say = Callable[[str], None]
 
 BACKBONES = ("resnet18", "vgg16", "efficientnet_b0", "mobilenet_v2")
 #: From nothing to the strongest; ``faces`` is the one that the shipped weights were trained with.

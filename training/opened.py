@@ -34,8 +34,13 @@ class Opened:
     record: WeightRecord
 
     @property
+    def members(self) -> tuple[tuple[Opened, float], ...]:
+        """Networks and their shares of the answer: itself alone."""
+        return ((self, 1.0),)
+
+    @property
     def networks(self) -> tuple[Opened, ...]:
-        """Itself: the networks that answer."""
+        """Those that answer."""
         return (self,)
 
     @property

@@ -7,6 +7,7 @@ import torch
 
 from engagement.classification.network import FaceStateNet
 from engagement.device import for_torch
+from engagement.inference import channels_last
 from engagement.types import ChipSpec, FloatArray
 from training.chip_dataset import ChipDataset
 from training.loading import fitting_loaders, measuring_batches
@@ -20,7 +21,7 @@ def predict(network: FaceStateNet, table: SampleTable, spec: ChipSpec) -> dict[s
     On a GPU where there is one; the network is back on the processor afterwards.
     """
     device, parts = torch.device(for_torch()), dict[str, list[FloatArray]]()
-    network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = channels_last(network.eval().to(device))
     try:
         for chips, _, _ in measuring_batches(ChipDataset(table, spec), loaders=fitting_loaders(device)):
             out = network(chips.to(device, memory_format=torch.channels_last))

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.types import ChipSpec, FloatArray
 from engagement.weights.store import WeightRecord, save_weights
 from engagement.wording import count
+from training import Say
 from training.augment import policy
+from training.batch_norm import renew_statistics
 from training.calibration import fit_platt, fit_temperature
+from training.callbacks import Epochs, History, Patience, checkpoints
 from training.chip_dataset import ChipDataset
 from training.distillation import taught_by
-from training.going_on import Checkpoint, Patience
-from training.history import History
 from training.initial import chip_of, initialise, weights_digest
 from training.lightning import (
     Callback,
@@ -44,8 +45,12 @@ from training.recipe import Recipe, changed_keys
 from training.run_folder import best_epoch, enter, going_on, steps_done
 from training.samples import SampleTable
 from training.sampling import EpochSampler
-from training.statistics import renew_statistics
 from training.teacher import embed_table, load_teacher
+
+#: The running mean of the weights has forgotten where it began after about so many of its spans.
+_SPANS = 3
+#: What earlier run.json lack; it was always so.
+_BEFORE = {"processes": 1, "other heads": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +93,8 @@ def leads(recipe: Recipe, limits: Limits) -> bool:
     return _trainer(recipe, limits).world_size == 1 or rank_zero_only.rank == 0
 
 
-#: The running mean of the weights has forgotten where it began after about so many of its spans.
-_SPANS = 3
-#: What earlier run.json lack; it was always so.
-_BEFORE = {"processes": 1, "other heads": []}
-
-
 def _nobody(_: str) -> None:
     """Takes what the processes that do not lead would say."""
-
-
-class _Epochs(Callback):
-    """Tells order and augmentation which epoch it is, also where Lightning wraps the sampler."""
-
-    def __init__(self, sampler: EpochSampler) -> None:
-        self.sampler = sampler
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.sampler.set_epoch(trainer.current_epoch)
 
 
 def train_head(
@@ -117,7 +106,7 @@ def train_head(
     *,
     limits: Limits | None = None,
     resume: bool = True,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> tuple[FaceStateNet, Path]:
     """Fit the head and, where the recipe does not freeze it, the backbone.
 
@@ -149,7 +138,7 @@ def train_network(
     chip: ChipSpec,
     limits: Limits | None = None,
     resume: bool = True,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> tuple[FaceStateNet, Path]:
     """:func:`train_head` for a network that exists, with the chips it was made for (``chip``).
 
@@ -165,10 +154,7 @@ def train_network(
         )
     table = table.with_validation(recipe.validation_share)
     train, validation = table.part("train"), table.part("val")
-    # How many processes there will be has to be known before the trainer that starts them.
-    planned = _trainer(recipe, limits)
-    processes, device = planned.world_size, planned.strategy.root_device
-    loaders = fitting_loaders(device, planned.num_devices) if limits.loaders is None else limits.loaders
+    processes, loaders, device = _hardware(recipe, limits)
     if (n := min(len(train), len(validation))) < processes:
         raise DataError(
             f"data set '{train.name}': {count(n, 'face')} to train or validate for {processes} processes"
@@ -180,30 +166,22 @@ def train_network(
     dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
     sampler = EpochSampler(dataset, recipe.seed, processes, recipe.sampling == "balanced")
     batches = training_batches(dataset, recipe, sampler, loaders)
-    if last is not None:
-        # Lightning draws a resumed run's first batches before it tells the sampler which epoch it is.
-        sampler.set_epoch(steps_done(last) // len(batches))
     steps = len(batches) * recipe.epochs
     if limits.max_steps > 0:
         steps = min(steps, limits.max_steps)
     if last is not None:
+        # Lightning draws a resumed run's first batches before it tells the sampler which epoch it is.
+        sampler.set_epoch(steps_done(last) // len(batches))
         say(going_on(last, steps))
-    wanted = None
-    if recipe.imitate:
-        say(f"{recipe.teacher}: looking at {len(train)} faces")
-        wanted = torch.from_numpy(embed_table(load_teacher(Path(recipe.teacher)), train))
+    wanted = _embedded(recipe, train, say) if recipe.imitate else None
     taught = taught_by(recipe, train, chip, device, say, folder) if recipe.distil else None
     if recipe.renew and last is None:
         say(f"BatchNorm's statistics: taken anew from {train.name}")
         renew_statistics(network, dataset, recipe.seed)
     module = HeadTrainer(network, head, recipe, _loss_weights(train, recipe), steps, wanted, taught)
-    best = Checkpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
-    # save_last would follow the best epochs only; a resumed run needs every one.
-    latest = Checkpoint(folder, "last", enable_version_counter=False)
     callbacks = [
-        best,
-        latest,
-        _Epochs(sampler),
+        *checkpoints(folder),
+        Epochs(sampler),
         History(folder / "log" / "metrics.csv", say),
         *_asked_for(recipe, limits, steps, len(batches), say),
     ]
@@ -219,9 +197,22 @@ def train_network(
     return module.network.eval().cpu(), chosen
 
 
-def _asked_for(
-    recipe: Recipe, limits: Limits, steps: int, per_epoch: int, say: Callable[[str], None]
-) -> list[Callback]:
+def _hardware(recipe: Recipe, limits: Limits) -> tuple[int, int, torch.device]:
+    """How many processes will train, how many prepare faces for each, and where this one's network runs."""
+    # To be known before the trainer that starts them.
+    planned = _trainer(recipe, limits)
+    device = planned.strategy.root_device
+    loaders = fitting_loaders(device, planned.num_devices) if limits.loaders is None else limits.loaders
+    return planned.world_size, loaders, device
+
+
+def _embedded(recipe: Recipe, train: SampleTable, say: Say) -> torch.Tensor:
+    """What the recipe's face embedding says of the training faces, (n, d)."""
+    say(f"{recipe.teacher}: looking at {len(train)} faces")
+    return torch.from_numpy(embed_table(load_teacher(Path(recipe.teacher)), train))
+
+
+def _asked_for(recipe: Recipe, limits: Limits, steps: int, per_epoch: int, say: Say) -> list[Callback]:
     """What a recipe and the limits add to every training: a running mean, an early end, a log of the rates."""
     callbacks: list[Callback] = []
     if recipe.ema:
@@ -237,7 +228,7 @@ def _asked_for(
     return callbacks
 
 
-def _tell_of_a_lag(ema: float, steps: int, limits: Limits, say: Callable[[str], None]) -> None:
+def _tell_of_a_lag(ema: float, steps: int, limits: Limits, say: Say) -> None:
     """A mean over much of a run still holds what the network was long before; trials are told nothing."""
     span = round(1 / (1 - ema))
     if limits.max_steps < 0 and _SPANS * span > steps:

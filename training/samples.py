@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from engagement.errors import DataError
 from engagement.labels import LabelSet
 from engagement.types import ByteArray, FloatArray, IndexArray
+from engagement.wording import shortened
+from training import Say
 
 #: An encoded picture in memory, or the file it lies in.
 ImageSource = bytes | Path
 
-#: How many damaged pictures an error names.
-_NAMED = 5
 #: What ``faces capture`` adds to a video's name.
 _BLOCK = re.compile(r"#\d+(\.\d+)?$")
 
@@ -230,7 +230,7 @@ class SampleTable:
             "Collect faces from another video or time, or give train/ and val/ folders.",
         )
 
-    def readable(self, skip_bad: bool, say: Callable[[str], None] = lambda _: None) -> SampleTable:
+    def readable(self, skip_bad: bool, say: Say = lambda _: None) -> SampleTable:
         """The table once every picture has been decoded, so that a run does not stop hours later.
 
         Args:
@@ -252,9 +252,8 @@ class SampleTable:
         if len(bad) == len(self):
             raise DataError(f"data set '{self.name}': no picture can be decoded, {names[0]} to begin with")
         if not skip_bad:
-            more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
             raise DataError(
-                f"data set '{self.name}': {', '.join(names[:_NAMED])}{more} cannot be decoded as pictures",
+                f"data set '{self.name}': {shortened(names, 5)} cannot be decoded as pictures",
                 "Remove or replace them, or leave them out with --skip-bad.",
             )
         for name in names:

@@ -33,9 +33,9 @@ def measure(source: Path, data: Sequence[str]) -> None:
     """
     from training.cards import write_card
     from training.datasets.registry import load
-    from training.evaluate import DRAWS, Outcome, head_for
+    from training.figure_text import plain
     from training.opened import open_network
-    from training.plain import plain
+    from training.outcome import DRAWS, Outcome, head_for
     from training.report.cost import cost
 
     loaded, opened = load_weights(str(source), "face_state"), open_network(str(source))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from engagement.classification.network import HeadSpec
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 from engagement.types import FloatArray, IndexArray
+from training import Say
 from training.cards import FOLDS
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
@@ -26,8 +27,6 @@ from training.opened import open_network, with_head
 from training.samples import SampleTable
 from training.states_evaluation import validation
 from training.states_evaluation.validation import folds_by_person
-
-Say = Callable[[str], None]
 
 HEAD = "state"
 
@@ -130,9 +129,7 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
         "base": {"name": base.name, "sha256": base.sha256, **base.record.origin},
     }
     path = run.out / "model.safetensors"
-    licence = base.record.licence
-    for own in reversed(tables):
-        licence = licence_text(own.name, licence)
+    licence = licence_text("+".join(own.name for own in reversed(tables)), base.record.licence)
     trained = Trained(network, HEAD, base.chip, measured_on, origin, licence, unseen, base)
     return deliver(path, trained, say=say)
 

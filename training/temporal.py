@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +15,7 @@ from engagement.weights.store import WeightRecord, load_weights, save_weights
 from engagement.wording import count
 from temporal import build_smoother
 from temporal.conv3d import Conv3dConfig
+from training import Say
 from training.clip_outputs import clip_runs, clips_of
 from training.frame_outputs import FrameModel, load_frame_model, pool
 from training.temporal_card import write_card
@@ -28,8 +28,6 @@ LICENCE = (
     "non-commercial research only: trained on outputs for RAF-DB, DAiSEE and WACV-2016 pictures, "
     "whose terms allow no commercial use"
 )
-
-Say = Callable[[str], None]
 
 
 def train_temporal(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from temporal.base import TemporalSmoother
 from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig
 from temporal.hmm import HmmSmoother
+from training import Say
+from training.figure_text import to_json
 from training.frame_outputs import FrameModel, load_frame_model, pool
 from training.metrics import interval
-from training.plain import to_json
 from training.temporal import read_material
 from training.temporal_figures import Tally, figures, overall, resample
 from training.temporal_fit import SCHEDULES, choose_hmm, choose_windows, held_out_runs, judge, validation_runs
@@ -47,7 +48,7 @@ def evaluate_temporal(
     sequences: int = SEQUENCES,
     draws: int = DRAWS,
     limit: int | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Compare the smoothers on the test splits. To be run once, when everything is chosen.
 
@@ -170,7 +171,7 @@ def compare(
     smoothers: Mapping[str, TemporalSmoother],
     tasks: Mapping[str, Sequence[LabelledRun]],
     draws: int,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Figures, intervals and paired differences of smoothers.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,8 +18,8 @@ from temporal.box import BoxSmoother, NoSmoother
 from temporal.conv3d import Conv3dConfig, Conv3dNet
 from temporal.hmm import HmmSmoother
 from temporal.lstm import LstmConfig, LstmNet
-from training.going_on import Checkpoint
-from training.history import History
+from training import Say
+from training.callbacks import History, checkpoints
 from training.lightning import WholeCheckpoints, fit_module, pl
 from training.run_folder import best_epoch, enter, going_on
 from training.semi_markov import EXPRESSION_CHAIN, EXPRESSION_CHAIN_SHIFTED
@@ -150,7 +150,7 @@ def fit_network(
     max_steps: int = -1,
     seed: int = 1,
     resume: bool = True,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> tuple[LstmNet | Conv3dNet, Path, dict[str, float]]:
     """Fit a network on sequences drawn from pools; the best epoch by ``val_score`` is kept.
 
@@ -190,9 +190,7 @@ def fit_network(
     items = SequenceItems(fit, network.config, per_epoch * schedule.batch, seed)
     weights = expression_weights(schedule.balance)
     module = TemporalTrainer(network, weights, held_out, schedule.learning_rate, epochs * per_epoch, seed)
-    best = Checkpoint(folder, "best", monitor="val_score", mode="max", enable_version_counter=False)
-    # save_last would follow the best epochs only; a resumed run needs every one.
-    latest = Checkpoint(folder, "last", enable_version_counter=False)
+    best, latest = checkpoints(folder)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     trainer = pl.Trainer(
         # Epochs, not steps: Lightning resumes a run that counts steps in the middle of an epoch.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from engagement.classification.network import FaceStateNet, HeadSpec
 from engagement.errors import ConfigError, DataError
 from engagement.labels import EXPRESSIONS, LabelSet
 from engagement.wording import count
+from training import Say
 from training.datasets.graded import thresholds
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
@@ -34,8 +35,6 @@ from training.recipe import Recipe
 from training.run import Limits, train_network
 from training.samples import SampleTable
 from training.states import HEAD as STATE_HEAD
-
-Say = Callable[[str], None]
 
 #: How much of a target comes from teachers, and the temperature of what they say.
 _FROM_TEACHERS, _SOFTENED = 0.5, 2.0

@@ -17,15 +17,13 @@ from engagement.calibration.store import (
     fits_scores,
     score_weights,
 )
-from engagement.geometry import iou_matrix
+from engagement.geometry import SAME_FACE, iou_matrix
 from engagement.labels import LEARNER_STATES
 from engagement.timelines.shifts import Shift
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Boxes overlapping by this much are of the same face.
-SAME_FACE = 0.4
 #: Samples of two analyses this far apart show the same moment.
 _SAME_TIME_S = 0.51
 _AGAIN = (

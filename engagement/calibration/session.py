@@ -160,25 +160,7 @@ def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfi
     Raises:
         DataError: an answer is about a moment at which the person has no usable picture.
     """
-    said: dict[tuple[str, int, str], bool] = {}
-    dropped = 0
-    # Hiding somebody can be taken back: what was said stays.
-    known = session.seen["person_id"].isin(list(session.everybody)).to_numpy(bool)
-    for own in (session.earlier.persons if session.earlier else {}).values():
-        for label in own.labels:
-            box = np.array([label.box], np.float32)
-            # Whoever's it is now: merging and splitting move a face to another id.
-            row = at_place(label.time_s, box, session.seen, known)
-            if row is None:
-                dropped += 1
-            else:
-                said[str(session.seen["person_id"][row]), row, label.state] = label.present
-    for answer in answers:
-        key = answer.person, row_of(session, answer.person, answer.time_s), answer.state
-        if answer.present is None:
-            said.pop(key, None)
-        else:
-            said[key] = answer.present
+    said, dropped = _said(session, answers)
     people = sorted({person for person, _, _ in said}, key=order)
     labels: dict[str, list[Label]] = {person: [] for person in people}
     shifts: dict[str, dict[str, float]] = {person: {} for person in people}
@@ -202,6 +184,30 @@ def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfi
         {person: PersonCalibration(tuple(labels[person]), shifts[person]) for person in people},
     )
     return calibration, dropped
+
+
+def _said(session: Session, answers: Collection[Answer]) -> tuple[dict[tuple[str, int, str], bool], int]:
+    """(person, row, state) -> what is said of it in the end; and how many earlier labels are about nobody there."""
+    said: dict[tuple[str, int, str], bool] = {}
+    dropped = 0
+    # Hiding somebody can be taken back: what was said stays.
+    known = session.seen["person_id"].isin(list(session.everybody)).to_numpy(bool)
+    for own in (session.earlier.persons if session.earlier else {}).values():
+        for label in own.labels:
+            box = np.array([label.box], np.float32)
+            # Whoever's it is now: merging and splitting move a face to another id.
+            row = at_place(label.time_s, box, session.seen, known)
+            if row is None:
+                dropped += 1
+            else:
+                said[str(session.seen["person_id"][row]), row, label.state] = label.present
+    for answer in answers:
+        key = answer.person, row_of(session, answer.person, answer.time_s), answer.state
+        if answer.present is None:
+            said.pop(key, None)
+        else:
+            said[key] = answer.present
+    return said, dropped
 
 
 def row_of(session: Session, person: str, time_s: float) -> int:

@@ -16,7 +16,6 @@ from engagement.corrections.calibrated import stored
 from engagement.corrections.carry import Carried, carry_over
 from engagement.corrections.file import Line, Video
 from engagement.corrections.folder import (
-    Pictures,
     owned,
     plan_folder,
     recorded_presence,
@@ -25,6 +24,7 @@ from engagement.corrections.folder import (
 )
 from engagement.corrections.mistakes import described
 from engagement.corrections.names import names_as_it_is
+from engagement.reports.pictures import Pictures
 from engagement.timelines.presence import PresenceConfig
 from engagement.types import IndexArray, TimeArray
 from engagement.wording import count

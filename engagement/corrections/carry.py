@@ -19,14 +19,12 @@ from engagement.batch.results import read_summary
 from engagement.corrections.file import Line, Merge, Name, OptOut, Split
 from engagement.corrections.folder import source_of
 from engagement.corrections.notation import order
-from engagement.geometry import iou_matrix
+from engagement.geometry import SAME_FACE, iou_matrix
 from engagement.timelines import table
 from engagement.timelines.session import person_name
 from engagement.tracking.assignment import assign
 from engagement.types import IndexArray, TimeArray
 
-#: Boxes overlapping by this much are of the same face.
-_IOU = 0.4
 #: Share of the samples that both results have of a person in which their boxes must agree.
 _AGREE = 0.5
 
@@ -158,7 +156,7 @@ def _partners(
             continue
         theirs = in_time[starts[near] : ends[near]]
         met = np.ix_(person[own], whose[theirs])
-        hits[met] += iou_matrix(rows["box"][own], boxes[theirs]) > _IOU
+        hits[met] += iou_matrix(rows["box"][own], boxes[theirs]) > SAME_FACE
         common[met] += 1
     enough = (hits > 0) & (hits >= _AGREE * common)
     return dict(assign(np.where(enough, -hits, np.inf).astype(np.float32)))

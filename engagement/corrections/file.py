@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from engagement.corrections.mistakes import Mistake, shortened, with_causes
+from engagement.corrections.mistakes import Mistake, with_causes
 from engagement.corrections.notation import ID as _ID
 from engagement.corrections.notation import order, person_id, seconds
 from engagement.corrections.text import text_of
+from engagement.wording import shortened
 
 #: In an output folder, applied by ``analyze`` and ``report`` alike.
 NAMES_FILE = "names.txt"

@@ -26,22 +26,19 @@ from engagement.corrections.mistakes import Mistake, described
 from engagement.corrections.names import names_of, video_of
 from engagement.corrections.plan import Plan, make_plan
 from engagement.errors import DataError
-from engagement.reports.pictures import read_pictures
-from engagement.reports.render import Thumbnail, render_session
+from engagement.reports.pictures import Pictures, Thumbnail, read_pictures
+from engagement.reports.render import render_session
 from engagement.timelines import columns, table
 from engagement.timelines.presence import PresenceConfig, counts
 from engagement.timelines.session import SessionTables
 from engagement.timelines.summary import class_curves, expression_share, further_heads, heads_of, visibility
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from engagement.corrections.rebuild import Samples
 
 UNEDITED = "unedited"
 TIMELINE = "timeline.parquet"
 SAMPLES = "samples.parquet"
-Pictures = Mapping[str, Sequence[Thumbnail]]
 
 
 def plan_folder(folder: Path, lines: Sequence[Line]) -> tuple[Plan, list[Mistake]]:
@@ -109,24 +106,8 @@ def write_corrected(
     presence = presence or recorded_presence(summary)
     calibration = calibration or stored(folder)
     applied = keep(calibration, source_of(folder), out, plan, summary)
-    alters = plan.regroups or bool(applied.shifts)
-    changes = alters or bool(plan.erases.any()) or (folder / UNEDITED).exists()
-    if changes:
-        samples = read_samples(folder / SAMPLES)
-        tables = _rebuilt(folder, out, plan, summary, samples, applied)
-        write_tables(tables, out)
-        if not alters:
-            _unedited(out, None)
-            if not plan.erases.any():
-                _link(source_of(folder), out / TIMELINE)
-    else:
-        for name in (TIMELINE, "timeline.csv", "events.csv"):
-            _link(folder / name, out / name)
-        tables = SessionTables(
-            table.read(folder / TIMELINE, columns.TIMELINE, further=True),
-            table.read(folder / "persons.csv", columns.PERSONS, further=True),
-            table.read(folder / "events.csv", columns.EVENTS),
-        )
+    anew = plan.regroups or bool(applied.shifts) or bool(plan.erases.any()) or (folder / UNEDITED).exists()
+    tables = _made_anew(folder, out, plan, summary, applied) if anew else _as_they_are(folder, out)
     persons: Any = tables.persons
     shown = presence.keeps(persons) & ~persons["person_id"].isin(list(plan.hidden)).to_numpy(bool)
     persons["name"] = persons["person_id"].map(dict(plan.names)).astype("string")
@@ -136,21 +117,46 @@ def write_corrected(
     table.write_csv(persons, out / "persons.csv")
     if (folder / SAMPLES).is_file():
         _link(folder / SAMPLES, out / SAMPLES)
-    if changes or not shown.all() or summary.get("n_shown", len(persons)) != summary.get("n_persons"):
+    if anew or not shown.all() or summary.get("n_shown", len(persons)) != summary.get("n_persons"):
         summary |= figures(tables, read_samples(folder / SAMPLES), summary)
     summary |= counts(persons)
-    record = (
-        plan.record()
-        | ({"mistakes": list(mistakes)} if mistakes else {})
-        | ({"state": state} if state else {})
-        | ({"not_shown": persons.loc[~shown, "person_id"].tolist()} if not shown.all() else {})
-    )
+    told = {
+        "mistakes": list(mistakes),
+        "state": state,
+        "not_shown": persons.loc[~shown, "person_id"].tolist(),
+    }
     asked = {"min_s": presence.min_s, "min_share": presence.min_share}
-    _set(summary, "corrections", record)
+    _set(summary, "corrections", plan.record() | {key: value for key, value in told.items() if value})
     _set(summary, "calibration", applied.record())
     _set(summary, "presence", asked if presence != PresenceConfig() else {})
     write_json(out / SUMMARY, summary)
     return summary
+
+
+def _as_they_are(folder: Path, out: Path) -> SessionTables:
+    """Tables of which nothing but names and who is shown can differ; the others are the same files in ``out``."""
+    for name in (TIMELINE, "timeline.csv", "events.csv"):
+        _link(folder / name, out / name)
+    return SessionTables(
+        table.read(folder / TIMELINE, columns.TIMELINE, further=True),
+        table.read(folder / "persons.csv", columns.PERSONS, further=True),
+        table.read(folder / "events.csv", columns.EVENTS),
+    )
+
+
+def _made_anew(
+    folder: Path, out: Path, plan: Plan, summary: Mapping[str, Any], applied: Applied
+) -> SessionTables:
+    """Tables made of the timeline as the analysis wrote it, in ``out``."""
+    from engagement.corrections.rebuild import read_samples
+
+    tables = _rebuilt(folder, out, plan, summary, read_samples(folder / SAMPLES), applied)
+    write_tables(tables, out)
+    if not (plan.regroups or applied.shifts):  # all is taken back, but for opt-outs
+        shutil.rmtree(out / UNEDITED, ignore_errors=True)
+        if not plan.erases.any():
+            _link(source_of(folder), out / TIMELINE)
+    return tables
 
 
 def correct_folder(
@@ -274,13 +280,16 @@ def _rebuilt(
     source: Any = table.read_all(source_of(folder), columns.TIMELINE)
     made_with = settings(summary, columns.further_classes(columns.TIMELINE, source.columns))
     left = np.where(plan.erases, "", plan.source).astype(object)
-    if plan.erases.any() or not (plan.regroups or applied.shifts):
-        without = rebuild(source, left, _differing(left, plan.source), samples, made_with)
-        if not (plan.regroups or applied.shifts):
-            return without
-        _unedited(out, without.timeline)
+
+    def of_who_remain() -> SessionTables:
+        return rebuild(source, left, _differing(left, plan.source), samples, made_with)
+
+    if not (plan.regroups or applied.shifts):
+        return of_who_remain()
+    (out / UNEDITED).mkdir(exist_ok=True)
+    if plan.erases.any():
+        table.write_parquet(of_who_remain().timeline, out / UNEDITED / TIMELINE)
     else:
-        (out / UNEDITED).mkdir(exist_ok=True)
         _link(source_of(folder), out / UNEDITED / TIMELINE)
     changed = _differing(plan.label, plan.source)
     return rebuild(source, plan.label, changed, samples, made_with, applied.shifts)
@@ -290,14 +299,6 @@ def _differing(label: np.ndarray, source: np.ndarray) -> set[str]:
     """Labels whose rows are not exactly those of the person of that id in the source."""
     moved = label != source
     return ({str(p) for p in label[moved]} | {str(p) for p in source[moved]}) - {""}
-
-
-def _unedited(out: Path, timeline: pd.DataFrame | None) -> None:
-    if timeline is None:
-        shutil.rmtree(out / UNEDITED, ignore_errors=True)
-        return
-    (out / UNEDITED).mkdir(exist_ok=True)
-    table.write_parquet(timeline, out / UNEDITED / TIMELINE)
 
 
 def source_of(folder: Path) -> Path:

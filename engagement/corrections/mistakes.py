@@ -72,13 +72,6 @@ def with_causes(
     return out
 
 
-def shortened(names: Iterable[str], most: int = 30) -> str:
-    """A list for a message."""
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
-
-
 def _people(text: str) -> set[str]:
     return {person_id(found) for found in re.findall(rf"\b{ID}\b", text)}
 

@@ -22,9 +22,10 @@ from engagement.corrections.file import (
     OptOut,
     Split,
 )
-from engagement.corrections.mistakes import Mistake, shortened
+from engagement.corrections.mistakes import Mistake
 from engagement.corrections.notation import clock, order
 from engagement.types import IndexArray, TimeArray
+from engagement.wording import shortened
 
 Labels = NDArray[np.object_]
 

@@ -259,9 +259,7 @@ class FaceCapture:
         if not len(faces):
             self.counts["frames without a face"] += 1
             return
-        size = faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]
-        order = np.argsort(-size.prod(axis=1), kind="stable")
-        order = order if self.config.all_faces else order[:1]
+        order = faces.by_size()[: None if self.config.all_faces else 1]
         self._save(origin, frame, faces.take(order), tracks[order])
 
     def _save(self, origin: _Origin, frame: Frame, faces: FaceDetections, tracks: IndexArray) -> None:

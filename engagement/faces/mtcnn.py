@@ -360,6 +360,3 @@ def _square(boxes: FloatArray) -> FloatArray:
 def _shift(boxes: FloatArray, offsets: FloatArray) -> FloatArray:
     side = np.tile(boxes[:, 2:4] - boxes[:, :2] + 1, 2)
     return (boxes + offsets * side).astype(np.float32)
-
-
-__all__ = ["MtcnnConfig", "MtcnnDetector"]

@@ -30,6 +30,7 @@ from engagement.reports.drawing import (
     rows_layout,
     widened,
 )
+from engagement.reports.reading import Axis
 from engagement.reports.theme import CLASS_COLORS, EXPRESSION_COLORS, FEW_PEOPLE, GREY, STATES, with_alpha
 from engagement.reports.thinning import fewer, pick, spans, thin, with_gaps
 from engagement.runs import LONGEST_STEPS
@@ -141,9 +142,9 @@ _CLASS_HOVER = (
 _FEW_HOVER = "apparent {name}: about %{{customdata[0]}}\u202f%, only n = %{{customdata[3]}}<extra></extra>"
 
 
-def states_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quality: float) -> str | None:
+def states_figure(table: pd.DataFrame, shared: Axis) -> str | None:
     """One person's three states: raw estimates as dots, the smoothed line and its band; a row each."""
-    view = _View(table, step_s, min_quality)
+    view = _View(table, shared)
     if not view.usable:
         return None
     traces: list[dict[str, Any]] = []
@@ -151,9 +152,9 @@ def states_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_qua
     for row, (name, look) in enumerate(STATES.items()):
         axis = row_axis(row)
         raw, smooth = view.column(f"p_{name}"), view.column(f"s_{name}")
-        spread = _local_spread(raw - smooth, max(3, round(10 / step_s)))
+        spread = _local_spread(raw - smooth, max(3, round(10 / shared.step_s)))
         times, values = view.thinned(np.stack([smooth, smooth - spread, smooth + spread], axis=1))
-        traces += view.unusable_traces(axis, duration_s)
+        traces += view.unusable_traces(axis)
         traces += view.dots(raw, look.color, axis)
         edges = np.clip(values[:, 1:], 0, 1)
         traces += band(times, edges[:, 0], edges[:, 1], with_alpha(look.color, BAND_OPACITY), axis)
@@ -163,33 +164,22 @@ def states_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_qua
         traces.append(curve)
         rows.append((axis, 92, dict(PERCENT)))
         notes.append(row_title(axis, f"apparent {name}", look.color))
-    return _json(traces, {**rows_layout(rows, duration_s), "annotations": notes})
+    return _json(traces, {**rows_layout(rows, shared.length_s), "annotations": notes})
 
 
-def expressions_figure(
-    table: pd.DataFrame, expressions: Sequence[str], duration_s: float, step_s: float, min_quality: float
-) -> str | None:
+def expressions_figure(table: pd.DataFrame, expressions: Sequence[str], shared: Axis) -> str | None:
     """Thin areas above one another, one per expression that the model in use can name."""
-    view = _View(table, step_s, min_quality)
     shown = [(c, f"s_{c}", color) for c, color in EXPRESSION_COLORS.items() if c in expressions]
-    return _areas(view, shown, duration_s)
+    return _areas(_View(table, shared), shown)
 
 
-def further_figure(
-    table: pd.DataFrame,
-    head: str,
-    classes: Sequence[str],
-    duration_s: float,
-    step_s: float,
-    min_quality: float,
-) -> str | None:
+def further_figure(table: pd.DataFrame, head: str, classes: Sequence[str], shared: Axis) -> str | None:
     """The same of the classes of a further head."""
-    view = _View(table, step_s, min_quality)
     shown = [(c, f"s_{head}_{c}", _class_color(i)) for i, c in enumerate(classes)]
-    return _areas(view, shown, duration_s)
+    return _areas(_View(table, shared), shown)
 
 
-def _areas(view: _View, shown: Sequence[tuple[str, str, str]], duration_s: float) -> str | None:
+def _areas(view: _View, shown: Sequence[tuple[str, str, str]]) -> str | None:
     """Thin areas above one another: (class, its column, colour) each."""
     if not view.usable:
         return None
@@ -202,10 +192,10 @@ def _areas(view: _View, shown: Sequence[tuple[str, str, str]], duration_s: float
         area["customdata"] = rounded(values[:, row])
         area["hovertemplate"] = f"apparent {_plain(name)}: about %{{customdata}}\u202f%<extra></extra>"
         fill = band(times, np.zeros(len(times)), values[:, row], lighter(color), axis)
-        traces += [*view.unusable_traces(axis, duration_s), *fill, area]
+        traces += [*view.unusable_traces(axis), *fill, area]
         rows.append((axis, 34, _scale(row)))
         notes.append(row_title(axis, _plain(name), color))
-    return _json(traces, {**rows_layout(rows, duration_s), "annotations": notes})
+    return _json(traces, {**rows_layout(rows, view.shared.length_s), "annotations": notes})
 
 
 def heads_figure(curves: Mapping[str, Any], duration_s: float) -> str | None:
@@ -258,9 +248,9 @@ def _plain(name: str) -> str:
     return str(escape(name)).replace("%{", "%&#123;")
 
 
-def head_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quality: float) -> str | None:
+def head_figure(table: pd.DataFrame, shared: Axis) -> str | None:
     """Where the head pointed, and how usable the picture of the face was."""
-    view = _View(table, step_s, min_quality)
+    view = _View(table, shared)
     if not len(view.times):
         return None
     columns = ("yaw_deg", "pitch_deg", "quality")
@@ -275,7 +265,7 @@ def head_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quali
     quality = line(times, values[:, 2], "#5B6470", 1.2, "y3")
     quality["hovertemplate"] = "quality %{y:.1f}<extra></extra>"
     below = band(times, np.zeros(len(times)), values[:, 2], with_alpha(GREY, 0.25), "y3")
-    traces += [*view.unusable_traces("y3", duration_s), *below, quality]
+    traces += [*view.unusable_traces("y3"), *below, quality]
     degrees = {"range": [-80, 80], "tickvals": [-45, 0, 45], "ticktext": ["−45°", "0°", "45°"]}
     rows = [
         ("y", 62, dict(degrees)),
@@ -285,30 +275,25 @@ def head_figure(table: pd.DataFrame, duration_s: float, step_s: float, min_quali
     notes = [
         row_title("y", "head turned (up: to the right of the picture)"),
         row_title("y2", "head raised (up) or lowered"),
-        row_title("y3", f"quality of the picture (used from {min_quality:g})"),
+        row_title("y3", f"quality of the picture (used from {shared.min_quality:g})"),
     ]
-    limit = {
-        "type": "line",
-        "xref": "paper",
-        "yref": "y3",
-        "x0": 0,
-        "x1": 1,
-        "y0": min_quality,
-        "y1": min_quality,
-    }
-    limit["line"] = {"color": GREY, "width": 1, "dash": "dot"}
-    return _json(traces, {**rows_layout(rows, duration_s), "annotations": notes, "shapes": [limit]})
+    least = shared.min_quality
+    limit = {"type": "line", "xref": "paper", "yref": "y3", "x0": 0, "x1": 1, "y0": least, "y1": least}
+    limit |= {"line": {"color": GREY, "width": 1, "dash": "dot"}}
+    return _json(traces, {**rows_layout(rows, shared.length_s), "annotations": notes, "shapes": [limit]})
 
 
 class _View:
     """One person's rows, with what all rows of a figure share."""
 
-    def __init__(self, table: pd.DataFrame, step_s: float, min_quality: float) -> None:
+    def __init__(self, table: pd.DataFrame, shared: Axis) -> None:
         self._table = table
-        self._step_s = step_s
+        self.shared = shared
         self.times: Floats = table["time_s"].to_numpy(np.float64)
         self._quality = self.column("quality")
-        self._unusable: NDArray[np.bool_] = table["observed"].to_numpy(bool) & ~(self._quality >= min_quality)
+        self._unusable: NDArray[np.bool_] = table["observed"].to_numpy(bool) & ~(
+            self._quality >= shared.min_quality
+        )
         self._unusable |= table["frozen"].to_numpy(bool)
         self.usable = bool(np.isfinite(self.column("s_engagement")).any())
 
@@ -317,11 +302,11 @@ class _View:
 
     def thinned(self, values: Floats) -> tuple[Floats, Floats]:
         """Few enough points for a screen; an empty one wherever rows are missing."""
-        return thin(*with_gaps(self.times, values, LONGEST_STEPS * self._step_s))
+        return thin(*with_gaps(self.times, values, LONGEST_STEPS * self.shared.step_s))
 
-    def unusable_traces(self, axis: str, duration_s: float) -> list[dict[str, Any]]:
+    def unusable_traces(self, axis: str) -> list[dict[str, Any]]:
         """Hatched grey where the picture was too poor to use, or stood still."""
-        parts = fewer(spans(self.times, self._unusable, self._step_s), duration_s)
+        parts = fewer(spans(self.times, self._unusable, self.shared.step_s), self.shared.length_s)
         if not parts:
             return []
         x = np.array([[a, a, b, b, np.nan] for a, b in parts]).ravel()

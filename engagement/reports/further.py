@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engagement.reports import figures
-from engagement.reports.reading import number
+from engagement.reports.reading import Axis, number
 from engagement.wording import count
 
 if TYPE_CHECKING:
@@ -20,13 +20,10 @@ def of_class(summary: Mapping[str, Any], length_s: float) -> list[dict[str, Any]
     ]
 
 
-def of_person(
-    summary: Mapping[str, Any], table: pd.DataFrame, length_s: float, step_s: float, min_quality: float
-) -> list[dict[str, Any]]:
+def of_person(summary: Mapping[str, Any], table: pd.DataFrame, axis: Axis) -> list[dict[str, Any]]:
     """The same for the page of a person, whose rows of the timeline these are."""
-    span = length_s, step_s, min_quality
     return [
-        _part(name, head, figures.further_figure(table, name, head["classes"], *span))
+        _part(name, head, figures.further_figure(table, name, head["classes"], axis))
         for name, head in _heads(summary)
     ]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engagement.labels import UNCERTAIN
+from engagement.reports.reading import Axis
 from engagement.reports.theme import BAND_ORDER, FEW_PEOPLE, STATES, about
 from engagement.reports.thinning import SCREEN_POINTS, fewer, filled, spans
 
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 _TENTHS = 10  # numbers in the page are tenths of a second
 
 
-def person_lane(
-    table: pd.DataFrame, events: pd.DataFrame, duration_s: float, step_s: float, min_quality: float
-) -> dict[str, list[int]]:
+def person_lane(table: pd.DataFrame, events: pd.DataFrame, axis: Axis) -> dict[str, list[int]]:
     """One person's band.
 
     Returns:
@@ -32,12 +31,12 @@ def person_lane(
     bands = {
         "seen": observed,
         "followed": table["followed"].to_numpy(bool),
-        "poor": observed & ~(quality >= min_quality),
+        "poor": observed & ~(quality >= axis.min_quality),
         "frozen": table["frozen"].to_numpy(bool),
     }
     return {
-        **{name: _flat(fewer(spans(times, on, step_s), duration_s)) for name, on in bands.items()},
-        "events": _events(events, duration_s),
+        **{name: _flat(fewer(spans(times, on, axis.step_s), axis.length_s)) for name, on in bands.items()},
+        "events": _events(events, axis.length_s),
     }
 
 

@@ -1,15 +1,36 @@
-"""Pictures that earlier pages of a result hold: the only place where they are kept."""
+"""Pictures of people: the pages of a result hold them, and keep them nowhere else."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
-from engagement.reports.render import Thumbnail
-
 _START = "data:image/jpeg;base64,"
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small square JPEG of a face, when it was taken, and of whom in the eyes of the analysis.
+
+    ``source`` differs from the person it is shown for after a merge or a split; empty where it does not.
+    """
+
+    time_s: float
+    jpeg: bytes
+    source: str = ""
+
+    @property
+    def url(self) -> str:
+        """The picture itself, as the address of an image."""
+        return _START + base64.b64encode(self.jpeg).decode("ascii")
+
+
+#: Of each person, by id; somebody may have none.
+Pictures = Mapping[str, Sequence[Thumbnail]]
 
 
 def read_pictures(folder: Path) -> dict[str, list[Thumbnail]]:

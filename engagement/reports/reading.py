@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engagement.errors import DataError
+from engagement.timelines.table import REDO
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -24,11 +26,9 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} does not exist", "Give the folder that `engagement analyze` wrote."
         ) from None
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error})", "Analyse the video again with --overwrite."
-        ) from error
+        raise DataError(f"{path} cannot be read ({error})", REDO) from error
     if not isinstance(data, dict):
-        raise DataError(f"{path} is not a summary", "Analyse the video again with --overwrite.")
+        raise DataError(f"{path} is not a summary", REDO)
     return data
 
 
@@ -45,6 +45,34 @@ def length_of(summary: Mapping[str, Any]) -> float:
     sampled = (number(sampling.get("last_s")) or 0.0) + (number(sampling.get("step_s")) or 0.0)
     declared = number(video.get("duration_s")) or 0.0
     return max(declared if video.get("complete") is not False else 0.0, sampled)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What all that is drawn of a session has in common.
+
+    Attributes:
+        length_s: of the session, one second at least. step_s: between samples.
+        min_quality: the least that counts.
+    """
+
+    length_s: float
+    step_s: float
+    min_quality: float
+
+
+def axis_of(summary: Mapping[str, Any]) -> Axis:
+    """As a summary says, also one that lacks something."""
+    return Axis(
+        session_length(summary),
+        number(part(summary, "sampling").get("step_s")) or 0.2,
+        number(part(summary, "limits").get("min_quality")) or 0.0,
+    )
+
+
+def session_length(summary: Mapping[str, Any]) -> float:
+    """Seconds of the session that the axis of its pages shows, one at least."""
+    return max(length_of(summary), 1.0)
 
 
 def number(value: object) -> float | None:

@@ -7,27 +7,15 @@ written again without any model. A page loads one script, from beside it, and no
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from engagement.errors import DataError
-from engagement.reports import sentences
+from engagement.reports import sentences, session_view
+from engagement.reports.pictures import Pictures
 from engagement.reports.reading import length_of, number, part, read_json
 from engagement.reports.templates import ASSETS, fill, links, resource, url, write
-
-
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    """A small square JPEG of a face, when it was taken, and of whom in the eyes of the analysis.
-
-    ``source`` differs from the person it is shown for after a merge or a split; empty where it does not.
-    """
-
-    time_s: float
-    jpeg: bytes
-    source: str = ""
 
 
 def write_assets(root: Path) -> None:
@@ -43,7 +31,7 @@ def write_assets(root: Path) -> None:
         write(target, text)
 
 
-def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thumbnail]]) -> list[Path]:
+def render_session(folder: Path, root: Path, thumbnails: Pictures) -> list[Path]:
     """Write the page of a session and one for each person.
 
     Args:
@@ -57,8 +45,6 @@ def render_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[T
     Raises:
         DataError: a table or the summary is missing or damaged.
     """
-    from engagement.reports import session_view
-
     view = session_view.read_session(folder, root, thumbnails)
     shared = {
         **session_view.on_every_page(view),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engagement.labels import WIDE_MARGIN
-from engagement.reports.reading import length_of, number
+from engagement.reports.reading import number, session_length
 from engagement.reports.theme import (
     FEW_PEOPLE,
     STATES,
@@ -28,10 +28,11 @@ _FAIR_PART = 0.1
 #: Half a band of this width leaves no lead that could count.
 _BEYOND_TELLING = 0.5
 
+#: Pictures of faces that belong to nobody: as few come of having looked too seldom.
+_SCRAPS = 10
 
-def session_length(summary: Mapping[str, Any]) -> float:
-    """Seconds of the session that the axis of its pages shows, one at least."""
-    return max(length_of(summary), 1.0)
+#: Below the usual limit crops say little, and still something.
+LOW_QUALITY = 0.2
 
 
 def session_sentence(summary: Mapping[str, Any]) -> str:
@@ -148,59 +149,62 @@ def edits(summary: Mapping[str, Any]) -> str:
 
 
 def _states_sentence(summary: Mapping[str, Any]) -> str:
+    """Which state led, if any did, among those who could be read at a time."""
     curves = summary.get("class") or {}
     n_used = curve_of(curves, "n_used")
     held = _held(summary, len(n_used))
     need = _often_at_once(n_used, held)
     enough = n_used >= need
-    means: dict[str, float] = {}
-    halves: dict[str, float] = {}
-    for name in STATES:
-        mean = curve_of(curves, name)
-        if len(mean) != len(enough) or not np.isfinite(mean[enough]).any():
-            continue
-        means[name] = _mean(mean[enough], held[enough])
-        low, high = curve_of(curves, f"{name}_lo"), curve_of(curves, f"{name}_hi")
-        whole = len(low) == len(high) == len(enough)
-        half = band_halfwidth(mean, low, high)[enough] if whole else np.zeros(0)
-        # One that is cut off on both sides may reach as far as the scale.
-        halves[name] = _mean(np.nan_to_num(half, nan=1.0), held[enough]) if len(half) else math.nan
+    means, halves = _of_states(curves, enough, held)
     if not means:
         return "No picture of a face was fit to estimate anything from."
     order = sorted(means, key=lambda name: -means[name])
-    first = order[0]
-    others = ", ".join(f"{STATES[n].noun} {about_percent(means[n])}" for n in order[1:])
-    lead = means[first] - means[order[1]] if len(order) > 1 else 1.0
-    figures = f"apparent {STATES[first].noun} {about_percent(means[first])}" + (
-        f", {others}" if others else ""
-    )
+    figures = "apparent " + ", ".join(f"{STATES[n].noun} {about_percent(means[n])}" for n in order)
     shown, behind = n_shown(summary), n_behind(summary)
     if need < min(FEW_PEOPLE, behind):
         most = "At most" if n_used.max() == need else "Hardly ever more than"
         whom = "the class" if behind >= FEW_PEOPLE else "them together"
         return f"{most} {need} of {shown} could be read at a time, too few to speak of {whom} ({figures})."
-    some = "that" if need == 1 else f"in which {need} people{' or more' if need < behind else ''}"
-    read = f"n the {duration(held[enough].sum())} {some} could be read"
-    partly = held[enough].sum() < 0.9 * held.sum()
+    when = "over the whole session"
+    if partly := held[enough].sum() < 0.9 * held.sum():
+        some = "that" if need == 1 else f"in which {need} people{' or more' if need < behind else ''}"
+        when = f"in the {duration(held[enough].sum())} {some} could be read"
+    first, limits = order[0], summary.get("limits") or {}
+    lead = means[first] - means[order[1]] if len(order) > 1 else 1.0
     # Of one person alone no spread is known; the margin has to do. A lead is off by what both states are off.
     spread = 0.0 if need == 1 else math.hypot(*(halves[name] for name in order[:2]))
-    if not lead >= np.maximum(margin(summary.get("limits") or {}, first), spread):
-        lacking = short_of(lead, summary.get("limits") or {}, first, spread, need) if len(order) > 1 else ""
-        where = "i" + read if partly else "over the whole session"
-        return f"No apparent state clearly led {where} ({figures}){lacking}."
-    who = (
-        "people"
-        if behind > 1
-        else "the person"
-        if shown == 1
-        else "the one person who could be read for long"
-    )
-    when = f"I{read}," if partly else "Over the whole session"
-    text = f"{when} {who} looked more {STATES[first].word} than anything else ({figures})"
+    if not lead >= np.maximum(margin(limits, first), spread):
+        lacking = short_of(lead, limits, first, spread, need) if len(order) > 1 else ""
+        return f"No apparent state clearly led {when} ({figures}){lacking}."
+    alone = "the person" if shown == 1 else "the one person who could be read for long"
+    who = "people" if behind > 1 else alone
+    text = f"{when[0].upper()}{when[1:]}{',' if partly else ''} {who} looked more {STATES[first].word} than anything else ({figures})"
     change = _thirds(curve_of(curves, first), enough, held)
     if change is None:
         return f"{text}."
     return f"{text}, from {about_percent(change[0])} in the session's first third to {about_percent(change[1])} in its last."
+
+
+def _of_states(
+    curves: Mapping[str, Any], enough: np.ndarray, held: np.ndarray
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Of each state that is known, its mean and half the width of its band, NaN where there is none.
+
+    Args:
+        enough: (n,) steps that count. held: (n,) seconds of each.
+    """
+    means: dict[str, float] = {}
+    halves: dict[str, float] = {}
+    for name in STATES:
+        mean, low, high = (curve_of(curves, f"{name}{end}") for end in ("", "_lo", "_hi"))
+        if len(mean) != len(enough) or not np.isfinite(mean[enough]).any():
+            continue
+        means[name] = _mean(mean[enough], held[enough])
+        whole = len(low) == len(high) == len(enough)
+        half = band_halfwidth(mean, low, high)[enough] if whole else np.zeros(0)
+        # One that is cut off on both sides may reach as far as the scale.
+        halves[name] = _mean(np.nan_to_num(half, nan=1.0), held[enough]) if len(half) else math.nan
+    return means, halves
 
 
 def _often_at_once(n_used: np.ndarray, held: np.ndarray) -> int:
@@ -272,13 +276,6 @@ def _thirds(mean: np.ndarray, enough: np.ndarray, held: np.ndarray) -> tuple[flo
         return None  # of a few seconds alone, a third is not known
     ends = _mean(first, held[:third][enough[:third]]), _mean(last, held[-third:][enough[-third:]])
     return ends if abs(ends[1] - ends[0]) >= 0.1 else None
-
-
-#: Pictures of faces that belong to nobody: as few come of having looked too seldom.
-_SCRAPS = 10
-
-#: Below the usual limit crops say little, and still something.
-LOW_QUALITY = 0.2
 
 
 def anybody_found(summary: Mapping[str, Any]) -> bool:

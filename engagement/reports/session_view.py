@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -22,7 +21,8 @@ from engagement.reports import (
     who,
 )
 from engagement.reports.lanes import person_lane
-from engagement.reports.reading import number, part, read_json
+from engagement.reports.pictures import Pictures
+from engagement.reports.reading import Axis, axis_of, number, part, read_json
 from engagement.reports.templates import stretch, url
 from engagement.timelines import columns, moments, table
 from engagement.timelines.moments import Moment, who_shifted
@@ -33,7 +33,6 @@ from engagement.timelines.summary import person_curves
 if TYPE_CHECKING:
     import pandas as pd
 
-    from engagement.reports.render import Thumbnail
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
@@ -43,7 +42,7 @@ class SessionView:
     """A finished session as its pages need it.
 
     Attributes:
-        summary: of summary.json. title: the video's file, with its folder within the run.
+        summary: of summary.json. title: the video's file, with its folder within the run. axis: of all that is drawn.
         people: those who are shown, in order of first appearance: rows of persons.csv with links and pictures. Their
             labels differ.
         tables: person -> rows of the timeline, raw scores shifted as the smoothed ones are.
@@ -54,6 +53,7 @@ class SessionView:
 
     summary: Mapping[str, Any]
     title: str
+    axis: Axis
     people: Sequence[dict[str, Any]]
     tables: Mapping[str, pd.DataFrame]
     lanes: Mapping[str, Any]
@@ -79,7 +79,7 @@ class SessionView:
         return f"{whom} who could be read for long" if self.own and behind < shown else whom
 
 
-def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thumbnail]]) -> SessionView:
+def read_session(folder: Path, root: Path, thumbnails: Pictures) -> SessionView:
     """A session from the files in its folder.
 
     Args:
@@ -94,7 +94,8 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
     events = table.read(folder / "events.csv", columns.EVENTS)
     timeline = table.read(folder / "timeline.parquet", columns.TIMELINE, further=True)
     shown: Any = persons[persons["shown"]]
-    people = _people(shown, thumbnails, sentences.session_length(summary))
+    axis = axis_of(summary)
+    people = _people(shown, thumbnails, axis.length_s)
     rows_of = {str(name): rows for name, rows in timeline.groupby("person_id", sort=False)}
     shifts = {
         name: {state: number(own.get("shift")) or 0.0 for state, own in states.items()}
@@ -107,11 +108,12 @@ def read_session(folder: Path, root: Path, thumbnails: Mapping[str, Sequence[Thu
         own = rows_of[name] if name in rows_of else timeline.iloc[:0]
         tables[name] = shifted_scores(own, shifts.get(name, {}))
         own_events = events.loc[events["person_id"] == name]
-        lanes[person["key"]] = person_lane(tables[name], own_events, *_span(summary))
+        lanes[person["key"]] = person_lane(tables[name], own_events, axis)
     own = _own_curves(summary, people, tables)
     return SessionView(
         summary=summary,
         title=_title(part(summary, "video"), folder, root),
+        axis=axis,
         people=people,
         tables=tables,
         lanes=lanes,
@@ -143,7 +145,7 @@ def on_every_page(view: SessionView) -> dict[str, Any]:
         "video": part(view.summary, "video"),
         "title": view.title,
         "limits": part(view.summary, "limits"),
-        "length": _span(view.summary)[0],
+        "length": view.axis.length_s,
         "models": {name: model for name, model in models.items() if isinstance(model, Mapping)},
         "trust": trust.trust(models),
         "edits": sentences.edits(view.summary),
@@ -155,7 +157,7 @@ def on_every_page(view: SessionView) -> dict[str, Any]:
 def of_session(view: SessionView) -> dict[str, Any]:
     """What the session's page shows besides."""
     summary, curves, wide = view.summary, view.curves, _wide(view.summary)
-    length_s = _span(summary)[0]
+    length_s = view.axis.length_s
     labels = {p["id"]: p["label"] for p in view.people} if len(view.own) > 1 else {}
     intro, told = moment_sentences.stood_out(view.moments, labels)
     return {
@@ -197,7 +199,7 @@ def of_session(view: SessionView) -> dict[str, Any]:
 
 def of_person(view: SessionView, place: int) -> dict[str, Any]:
     """What the page of the person at this place of ``view.people`` shows besides."""
-    person, span = view.people[place], _span(view.summary)
+    person, axis = view.people[place], view.axis
     own, limits = view.tables[person["id"]], part(view.summary, "limits")
     named = view.summary.get("expressions") or list(theme.EXPRESSION_COLORS)
     best = _best_quality(own)
@@ -205,15 +207,15 @@ def of_person(view: SessionView, place: int) -> dict[str, Any]:
         "person": person,
         "before": view.people[place - 1] if place else None,
         "after": view.people[place + 1] if place + 1 < len(view.people) else None,
-        "sentence": person_sentences.person_sentence(person, limits, span[0]),
+        "sentence": person_sentences.person_sentence(person, limits, axis.length_s),
         "calibrated": person_sentences.calibrated_person(view.summary, person["id"]),
         "no_curve": sentences.no_curve(view.summary, f"no picture of {person['label']}", best),
-        "states": figures.states_figure(own, *span),
-        "expressions": figures.expressions_figure(own, named, *span),
+        "states": figures.states_figure(own, axis),
+        "expressions": figures.expressions_figure(own, named, axis),
         "named": len(named),
-        "further": further.of_person(view.summary, own, *span),
-        "head": figures.head_figure(own, *span),
-        "page_data": _page_data(span[0], {person["key"]: view.lanes[person["key"]]}, {}),
+        "further": further.of_person(view.summary, own, axis),
+        "head": figures.head_figure(own, axis),
+        "page_data": _page_data(axis.length_s, {person["key"]: view.lanes[person["key"]]}, {}),
     }
 
 
@@ -226,29 +228,18 @@ def _wide(summary: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(map(str, part(summary, "limits").get("wide_margin") or ()))
 
 
-def _span(summary: Mapping[str, Any]) -> tuple[float, float, float]:
-    """Length of the session and step between samples, seconds; the least quality that counts."""
-    step_s = number(part(summary, "sampling").get("step_s")) or 0.2
-    return (
-        sentences.session_length(summary),
-        step_s,
-        number(part(summary, "limits").get("min_quality")) or 0.0,
-    )
-
-
-def _people(
-    persons: pd.DataFrame, thumbnails: Mapping[str, Sequence[Thumbnail]], length: float
-) -> list[dict[str, Any]]:
+def _people(persons: pd.DataFrame, thumbnails: Pictures, length: float) -> list[dict[str, Any]]:
     """Rows of persons.csv with what pages add: links, pictures; in order of first appearance."""
     people: list[dict[str, Any]] = []
     given: Any = persons["name"].dropna()
     shared = set(given[given.duplicated()])
-    for place, row in enumerate(persons.sort_values("first_s", kind="stable").to_dict("records"), 1):
+    for place, found in enumerate(persons.sort_values("first_s", kind="stable").to_dict("records"), 1):
+        row = {str(key): value for key, value in found.items()}
         name = str(row["person_id"])
         stem = name if _SAFE_NAME.fullmatch(name) else f"person-{place:02d}"
         pictures = [
             {
-                "src": "data:image/jpeg;base64," + base64.b64encode(t.jpeg).decode("ascii"),
+                "src": t.url,
                 "time_s": t.time_s,
                 "source": t.source or name,
                 "range": stretch(t.time_s - 15, t.time_s + 15),
@@ -259,7 +250,7 @@ def _people(
         label = called if isinstance(called, str) and called else name
         people.append(
             {
-                **{str(key): value for key, value in row.items()},
+                **row,
                 "id": name,
                 "label": label if label not in shared else f"{label} ({name})",
                 "key": f"lane-{place}",
@@ -267,7 +258,7 @@ def _people(
                 "href": f"persons/{url(stem)}.html",
                 "pictures": pictures,
                 "seen": person_sentences.seen_text(row, length),
-                "readable": person_sentences.readable_share({str(key): value for key, value in row.items()}),
+                "readable": person_sentences.readable_share(row),
             }
         )
     return people
@@ -281,7 +272,7 @@ def _shifted(view: SessionView, moment: Moment) -> list[dict[str, str]]:
     person_of = {person["id"]: person for person in view.people if len(view.tables[person["id"]])}
     tables = {name: view.tables[name] for name in person_of}
     shown = []
-    shifted = [moment.person] if moment.person else who_shifted(moment, tables, _span(view.summary)[1])
+    shifted = [moment.person] if moment.person else who_shifted(moment, tables, view.axis.step_s)
     for name in shifted:
         person = person_of[name]
         nearest = min(person["pictures"], key=lambda p: abs(p["time_s"] - moment.time_s), default={"src": ""})

@@ -18,7 +18,8 @@ from engagement.corrections.folder import write_tables
 from engagement.followed import FOLLOWED, settle
 from engagement.labels import LabelSet
 from engagement.records import FaceRecords
-from engagement.reports.render import Thumbnail, render_index, render_session, write_assets
+from engagement.reports.pictures import Thumbnail
+from engagement.reports.render import render_index, render_session, write_assets
 from engagement.smoothing import SmoothingConfig, load_smoother, smooth_further, smooth_persons
 from engagement.timelines.columns import SAMPLES
 from engagement.timelines.episodes import EpisodesConfig

@@ -9,16 +9,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
-from engagement.reports.render import Thumbnail, render_index, render_session, write_assets
-from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE
+from engagement.reports.pictures import Thumbnail
+from engagement.reports.render import render_index, render_session, write_assets
+from engagement.runs import find_runs
+from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE, raw_scores, smoothed_scores
 from engagement.timelines.episodes import EpisodesConfig, find_episodes
 from engagement.timelines.summary import class_curves, expression_share, visibility
 from engagement.timelines.table import conform, write_csv, write_parquet
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRICS = {
     "rafdb_test_accuracy": 0.853,
@@ -58,108 +63,116 @@ def fabricate(n_persons: int, duration_s: float, rate_hz: float = 5.0, seed: int
     import pandas as pd
 
     rng = np.random.default_rng(seed)
-    step = 1 / rate_hz
-    times = np.asarray(np.arange(round(duration_s * rate_hz)) * step, np.float64)
-    timelines, persons, events = [], [], []
-    at = times / duration_s
-    lull = 1 / (1 + np.exp(-(at - 0.55) * 60)) - 1 / (1 + np.exp(-(at - 0.8) * 60))
-    for index in range(n_persons):
-        observed = np.ones(len(times), bool)
-        if index:  # comes later, leaves, returns, looks away now and then
-            observed[: int(len(times) * rng.choice([0, 0, 0.02, 0.15]))] = False
-            for _ in range(rng.integers(1, 5)):
-                begin = rng.integers(0, len(times))
-                observed[begin : begin + int(len(times) * rng.uniform(0.01, 0.12))] = False
-        if index == 2:
-            observed[int(len(times) * 0.7) :] = False
-        observed &= rng.random(len(times)) > 0.01
-        first, last = np.flatnonzero(observed)[[0, -1]]
-        quality = np.clip(0.75 + 0.12 * _walk(rng, len(times), step, 8), 0, 1)
-        poor = int(len(times) * rng.uniform(0, 0.8))
-        quality[poor : poor + int(len(times) * 0.07)] *= 0.25
-        used = observed & (quality >= MIN_QUALITY)
-        slow = np.stack([_walk(rng, len(times), step, duration_s / 25) for _ in range(3)], axis=1)
-        lean = np.array([-0.25 + 1.5 * 0, 0.45, -0.5]) + 0.5 * slow + rng.normal(size=3) * 0.25
-        lean[:, 0] += 1.3 * lull
-        lean[:, 1] -= 1.1 * lull
-        states = 1 / (1 + np.exp(-(lean + 0.35 * rng.normal(size=lean.shape))))
-        logits = 0.7 * np.stack([_walk(rng, len(times), step, 6) for _ in EXPRESSIONS.classes], axis=1)
-        logits += np.array([-1.2, -1.6, -1.6, 0.6, 2.2, -0.2, -0.6]) + 0.4 * rng.normal(size=logits.shape)
-        expressions = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        raw = np.concatenate([expressions, states], axis=1)
-        smooth = _box(raw, max(1, round(2 * rate_hz)), used)
-        side = 60 + 30 * rng.random()
-        numbers = {
-            "x1": 100.0 * (index % 8),
-            "y1": 80.0 * (index // 8),
-            "x2": 100.0 * (index % 8) + side,
-            "y2": 80.0 * (index // 8) + side,
-            "detection_score": 0.98,
-            "quality": quality,
-            "yaw_deg": 18 * _walk(rng, len(times), step, 10),
-            "pitch_deg": -6 + 9 * _walk(rng, len(times), step, 10),
-            "roll_deg": 4 * _walk(rng, len(times), step, 10),
-        }
-        name = f"P{index + 1:02d}"
-        table = pd.DataFrame(
-            {
-                "person_id": name,
-                "time_s": times,
-                "frame_index": np.arange(len(times)) * 5,
-                "observed": observed,
-                **numbers,
-                **{
-                    f"p_{c}": raw[:, i] for i, c in enumerate((*EXPRESSIONS.classes, *LEARNER_STATES.classes))
-                },
-                **{
-                    f"s_{c}": smooth[:, i]
-                    for i, c in enumerate((*EXPRESSIONS.classes, *LEARNER_STATES.classes))
-                },
-            }
-        )
-        table.loc[~observed, table.columns[4:]] = np.nan
-        # Who is lost is followed for a while.
-        lost = ~observed & (np.arange(len(times)) > first) & (np.arange(len(times)) < last)
-        table["followed"] = lost & (np.arange(len(times)) % 40 < 20)
-        table["frozen"] = False
-        for corner in ("x1", "y1", "x2", "y2"):
-            table[f"head_{corner}"] = np.where(table["followed"], 100.0, np.nan)
-        timelines.append(table.iloc[first : last + 1])
-        means = np.nanmean(smooth[used], axis=0) if used.any() else np.full(10, np.nan)
-        persons.append(
-            {
-                "person_id": name,
-                "first_s": times[first],
-                "last_s": times[last],
-                "observed_s": observed.sum() * step,
-                "followed_s": table["followed"].sum() * step,
-                "frozen_s": 0.0,
-                "coverage": observed[first : last + 1].mean(),
-                "session_share": observed.mean(),
-                "n_samples": int(observed.sum()),
-                "n_used": int(used.sum()),
-                "low_quality_share": float((quality[observed] < MIN_QUALITY).mean()),
-                "median_face_px": side,
-                **{f"mean_{c}": means[7 + i] for i, c in enumerate(LEARNER_STATES.classes)},
-                **{f"labels_{c}": 0 for c in LEARNER_STATES.classes},
-                "top_expression": EXPRESSIONS.classes[int(np.argmax(means[:7]))],
-                "top_expression_prob": float(means[:7].max()),
-                "shown": True,
-            }
-        )
-        seen = np.flatnonzero(observed)
-        run = np.concatenate([[0], np.cumsum(np.diff(times[seen]) > 1.0)]).astype(np.int64)
-        own = smooth[seen, 7:].astype(np.float32)
-        for e in find_episodes(times[seen], own, run, step, EpisodesConfig()):
-            events.append((name, e.start_s, e.end_s, e.state, e.mean_prob))
+    times = np.arange(round(duration_s * rate_hz)) * (1 / rate_hz)
+    made = [_person(rng, index, times, duration_s, rate_hz) for index in range(n_persons)]
     blank = pd.DataFrame(columns=[c.name for c in TIMELINE])
-    timeline = conform(pd.concat(timelines, ignore_index=True) if timelines else blank, TIMELINE)
+    timeline = pd.concat([rows for rows, _, _ in made], ignore_index=True) if made else blank
+    persons = pd.DataFrame([person for _, person, _ in made], columns=[c.name for c in PERSONS])
+    events = [event for _, _, own in made for event in own]
     return {
         "times": times,
-        "timeline": timeline,
-        "persons": conform(pd.DataFrame(persons, columns=[c.name for c in PERSONS]), PERSONS),
+        "timeline": conform(timeline, TIMELINE),
+        "persons": conform(persons, PERSONS),
         "events": conform(pd.DataFrame(events, columns=[c.name for c in EVENTS]), EVENTS),
     }
+
+
+def _person(
+    rng: np.random.Generator, index: int, times: np.ndarray, duration_s: float, rate_hz: float
+) -> tuple[pd.DataFrame, dict[str, Any], list[tuple[Any, ...]]]:
+    """One person's rows of the timeline, row of persons, and rows of events."""
+    import pandas as pd
+
+    n, step, name = len(times), 1 / rate_hz, f"P{index + 1:02d}"
+    observed = _presence(rng, index, n)
+    first, last = np.flatnonzero(observed)[[0, -1]]
+    quality = np.clip(0.75 + 0.12 * _walk(rng, n, step, 8), 0, 1)
+    poor = int(n * rng.uniform(0, 0.8))
+    quality[poor : poor + int(n * 0.07)] *= 0.25
+    used = observed & (quality >= MIN_QUALITY)
+    raw = _scores(rng, times, duration_s, step)
+    smooth = _box(raw, max(1, round(2 * rate_hz)), used)
+    left, top, side = 100.0 * (index % 8), 80.0 * (index // 8), 60 + 30 * rng.random()
+    table = pd.DataFrame(
+        {
+            "person_id": name,
+            "time_s": times,
+            "frame_index": np.arange(n) * 5,
+            "observed": observed,
+            **{"x1": left, "y1": top, "x2": left + side, "y2": top + side},
+            "detection_score": 0.98,
+            "quality": quality,
+            "yaw_deg": 18 * _walk(rng, n, step, 10),
+            "pitch_deg": -6 + 9 * _walk(rng, n, step, 10),
+            "roll_deg": 4 * _walk(rng, n, step, 10),
+            **dict(zip(raw_scores(), raw.T, strict=True)),
+            **dict(zip(smoothed_scores(), smooth.T, strict=True)),
+        }
+    )
+    table.loc[~observed, table.columns[4:]] = np.nan
+    # Who is lost is followed for a while.
+    at = np.arange(n)
+    table["followed"] = ~observed & (at > first) & (at < last) & (at % 40 < 20)
+    table["frozen"] = False
+    for corner in ("x1", "y1", "x2", "y2"):
+        table[f"head_{corner}"] = np.where(table["followed"], 100.0, np.nan)
+    means = np.nanmean(smooth[used], axis=0) if used.any() else np.full(10, np.nan)
+    person = {
+        "person_id": name,
+        "first_s": times[first],
+        "last_s": times[last],
+        "observed_s": observed.sum() * step,
+        "followed_s": table["followed"].sum() * step,
+        "frozen_s": 0.0,
+        "coverage": observed[first : last + 1].mean(),
+        "session_share": observed.mean(),
+        "n_samples": int(observed.sum()),
+        "n_used": int(used.sum()),
+        "low_quality_share": float((quality[observed] < MIN_QUALITY).mean()),
+        "median_face_px": side,
+        **{f"mean_{c}": means[7 + i] for i, c in enumerate(LEARNER_STATES.classes)},
+        **{f"labels_{c}": 0 for c in LEARNER_STATES.classes},
+        "top_expression": EXPRESSIONS.classes[int(np.argmax(means[:7]))],
+        "top_expression_prob": float(means[:7].max()),
+        "shown": True,
+    }
+    seen = np.flatnonzero(observed)
+    found = find_episodes(
+        times[seen], smooth[seen, 7:].astype(np.float32), find_runs(times[seen], 1.0), step, EpisodesConfig()
+    )
+    return (
+        table.iloc[first : last + 1],
+        person,
+        [(name, e.start_s, e.end_s, e.state, e.mean_prob) for e in found],
+    )
+
+
+def _presence(rng: np.random.Generator, index: int, n: int) -> np.ndarray:
+    """(n,) when a person is seen: comes later, leaves, returns, looks away now and then; the first is always there."""
+    observed = np.ones(n, bool)
+    if index:
+        observed[: int(n * rng.choice([0, 0, 0.02, 0.15]))] = False
+        for _ in range(rng.integers(1, 5)):
+            begin = rng.integers(0, n)
+            observed[begin : begin + int(n * rng.uniform(0.01, 0.12))] = False
+    if index == 2:
+        observed[int(n * 0.7) :] = False
+    return observed & (rng.random(n) > 0.01)
+
+
+def _scores(rng: np.random.Generator, times: np.ndarray, duration_s: float, step: float) -> np.ndarray:
+    """(n, 10) raw scores that wander, with the lull of the class."""
+    n, at = len(times), times / duration_s
+    lull = 1 / (1 + np.exp(-(at - 0.55) * 60)) - 1 / (1 + np.exp(-(at - 0.8) * 60))
+    slow = np.stack([_walk(rng, n, step, duration_s / 25) for _ in range(3)], axis=1)
+    lean = np.array([-0.25, 0.45, -0.5]) + 0.5 * slow + rng.normal(size=3) * 0.25
+    lean[:, 0] += 1.3 * lull
+    lean[:, 1] -= 1.1 * lull
+    states = 1 / (1 + np.exp(-(lean + 0.35 * rng.normal(size=lean.shape))))
+    logits = 0.7 * np.stack([_walk(rng, n, step, 6) for _ in EXPRESSIONS.classes], axis=1)
+    logits += np.array([-1.2, -1.6, -1.6, 0.6, 2.2, -0.2, -0.6]) + 0.4 * rng.normal(size=logits.shape)
+    expressions = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return np.concatenate([expressions, states], axis=1)
 
 
 def summary_of(data: dict[str, Any], file: str, rate_hz: float = 5.0, **changes: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from engagement.reports import theme
 from engagement.reports.drawing import ORIGIN_MS
 from engagement.reports.figures import expressions_figure, states_figure
 from engagement.reports.lanes import person_lane
+from engagement.reports.reading import Axis
 from engagement.reports.render import render_index, render_session, write_assets
 from engagement.reports.sentences import session_sentence
 from engagement.reports.theme import EXPRESSION_COLORS
@@ -222,8 +223,8 @@ def test_gaps_are_not_bridged() -> None:
     table.loc[gap, "observed"] = False
     for drawn in (table, table[~gap]):  # empty rows or none at all
         for made in (
-            states_figure(drawn, 60.0, 0.2, 0.3),
-            expressions_figure(drawn, list(EXPRESSION_COLORS), 60.0, 0.2, 0.3),
+            states_figure(drawn, Axis(60.0, 0.2, 0.3)),
+            expressions_figure(drawn, list(EXPRESSION_COLORS), Axis(60.0, 0.2, 0.3)),
         ):
             figure = json.loads(made or "")
             for trace in figure["data"]:
@@ -342,7 +343,7 @@ def test_a_band_of_many_events_keeps_the_share_of_each_state() -> None:
     state = rng.choice(["boredom", "engagement", "uncertain"], len(start), p=[0.2, 0.5, 0.3])
     events = pd.DataFrame({"start_s": start, "end_s": start + 1.0, "state": state, "mean_prob": 0.6})
     own = fabricate(1, 60)["timeline"]
-    flat = np.array(person_lane(own, events, 5400.0, 0.2, 0.3)["events"]).reshape(-1, 4)
+    flat = np.array(person_lane(own, events, Axis(5400.0, 0.2, 0.3))["events"]).reshape(-1, 4)
     assert 0 < len(flat) <= 1200 and set(flat[:, 3].tolist()) == {60}
     for which, name in enumerate(theme.BAND_ORDER):
         drawn = (flat[:, 1] - flat[:, 0])[flat[:, 2] == which].sum() / 10
@@ -352,7 +353,7 @@ def test_a_band_of_many_events_keeps_the_share_of_each_state() -> None:
 def test_bands_hold_presence_events_and_gaps() -> None:
     data = fabricate(3, 60)
     own = data["timeline"][data["timeline"]["person_id"] == "P02"]
-    lane = person_lane(own, data["events"][data["events"]["person_id"] == "P02"], 60.0, 0.2, 0.3)
+    lane = person_lane(own, data["events"][data["events"]["person_id"] == "P02"], Axis(60.0, 0.2, 0.3))
     assert len(lane["events"]) % 4 == 0
     assert set(lane["events"][2::4]) <= {0, 1, 2, 3}
     seen = sum(lane["seen"][1::2]) - sum(lane["seen"][::2])

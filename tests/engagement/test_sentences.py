@@ -9,12 +9,12 @@ from engagement.batch.status import status_of
 from engagement.reports import theme
 from engagement.reports.moment_sentences import nothing_stood_out
 from engagement.reports.person_sentences import person_sentence, readable_share
+from engagement.reports.reading import session_length
 from engagement.reports.sentences import (
     calibrated,
     empty_text,
     no_curve,
     sampled,
-    session_length,
     session_sentence,
 )
 from engagement.reports.trust import trust

@@ -16,8 +16,8 @@ from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from training.calibration import as_often, fit_platt, fit_temperature
 from training.cli.tables import span
 from training.datasets.registry import load
-from training.evaluate import Outcome, aligned, figures
 from training.metrics import auc, balanced_ece, bootstrap, expected_calibration_error, resamplings
+from training.outcome import Outcome, aligned, figures
 from training.samples import SampleTable, one_hot
 
 RNG = np.random.default_rng(4)

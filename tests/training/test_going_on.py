@@ -17,8 +17,8 @@ from engagement.classification.network import HeadSpec, NetworkSpec
 from engagement.cli import main
 from engagement.labels import EXPRESSIONS
 from tests.training.invoking import ok
+from training.callbacks import Checkpoint
 from training.datasets.registry import load
-from training.going_on import Checkpoint
 from training.lightning_module import HeadTrainer
 from training.recipe import Recipe
 from training.run import Limits, train_head

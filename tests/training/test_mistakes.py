@@ -78,34 +78,34 @@ def faulty(good: Path, folder: Path) -> dict[str, Path]:
     return places
 
 
-@pytest.mark.parametrize(("arguments", "message"), CASES, ids=[" ".join(map(str, c[0])) for c in CASES])
-def test_mistakes_are_named(
-    arguments: list[str],
-    message: str,
+@pytest.fixture(scope="module")
+def places(
     expression_folders: Path,
     own_folders: Path,
     daisee_folder: Path,
     base_file: Path,
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Path]:
+    """What arguments name: good things, and others with one fault each. No command writes there."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    made = {"one": {"happy": "happy"}, "misspelt": {"happy": "happy", "surprise": "suprise"}}
+    for name, classes in (made | {"numbers": {"happy": "0", "surprise": "1"}}).items():
+        for source, called in classes.items():
+            shutil.copytree(expression_folders / "test" / source, folder / name / called)
+    files = {"notes": folder / "notes.safetensors", "pickled": folder / "pickled.pth"}
+    files["notes"].write_text("nothing")
+    files["pickled"].write_bytes(pickle.dumps(Path(), protocol=2))
+    (folder / "run.json").write_text("{}")
+    good = {"expr": expression_folders, "own": own_folders, "daisee": daisee_folder, "base": base_file}
+    own = {name: folder / name for name in ("one", "misspelt", "numbers")}
+    return {**good, **own, **files, "run": folder, **faulty(expression_folders, folder)}
+
+
+@pytest.mark.parametrize(("arguments", "message"), CASES, ids=[" ".join(map(str, c[0])) for c in CASES])
+def test_mistakes_are_named(
+    arguments: list[str], message: str, places: dict[str, Path], tmp_path: Path
 ) -> None:
-    (tmp_path / "one").mkdir()
-    shutil.copytree(expression_folders / "train/happy", tmp_path / "one/happy")
-    notes = tmp_path / "notes.safetensors"
-    notes.write_text("nothing")
-    pickled = tmp_path / "pickled.pth"
-    pickled.write_bytes(pickle.dumps(Path(), protocol=2))
-    places = {
-        "expr": expression_folders,
-        "own": own_folders,
-        "daisee": daisee_folder,
-        "base": base_file,
-        "one": tmp_path / "one",
-        **faulty(expression_folders, tmp_path),
-        "notes": notes,
-        "pickled": pickled,
-    }
-    words = [a.format(**places) for a in arguments]
-    assert message in error(*words, "-o", tmp_path / "out")
+    assert message in error(*(a.format(**places) for a in arguments), "-o", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -122,18 +122,7 @@ def test_mistakes_are_named(
     ],
 )
 def test_mistakes_in_evaluation_are_named(
-    arguments: list[str],
-    message: str,
-    expression_folders: Path,
-    own_folders: Path,
-    daisee_folder: Path,
-    base_file: Path,
-    tmp_path: Path,
+    arguments: list[str], message: str, places: dict[str, Path]
 ) -> None:
-    (tmp_path / "run.json").write_text("{}")
-    places = {"expr": expression_folders, "own": own_folders, "daisee": daisee_folder, "run": tmp_path}
-    for name, classes in (("misspelt", ("happy", "suprise")), ("numbers", ("0", "1"))):
-        for source, called in zip(("happy", "surprise"), classes, strict=True):
-            shutil.copytree(expression_folders / "test" / source, tmp_path / name / called)
-        places[name] = tmp_path / name
-    assert message in error("evaluate", *(a.format(**places) for a in arguments), "--checkpoint", base_file)
+    words = ["evaluate", *(a.format(**places) for a in arguments), "--checkpoint", str(places["base"])]
+    assert message in error(*words)

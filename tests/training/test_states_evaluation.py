@@ -21,6 +21,7 @@ from engagement.types import FloatArray, IndexArray
 from tests import media
 from training.datasets.daisee import PRESENT, present
 from training.datasets.registry import load
+from training.figure_text import plain
 from training.metrics import (
     auc,
     balanced_accuracy,
@@ -28,7 +29,6 @@ from training.metrics import (
     exclusive_figures,
     expected_calibration_error,
 )
-from training.plain import plain
 from training.samples import SampleTable, one_hot
 from training.states_evaluation.__main__ import main
 from training.states_evaluation.designs import Design, Reducer, fit_linear, fit_reduction

@@ -25,10 +25,10 @@ from temporal.conv3d import Conv3dConfig
 from temporal.lstm import LstmConfig, LstmNet
 from tests import media
 from tests.training.made_up_pools import PX, made_up_material
+from training.cache import cached
 from training.clip_outputs import clip_runs, face_run
+from training.figure_text import to_json
 from training.frame_outputs import load_frame_model, pool
-from training.keeping import kept_as_they_are
-from training.plain import to_json
 from training.temporal import train_temporal
 from training.temporal_card import write_card
 from training.temporal_evaluation import beats, compare, evaluate_temporal
@@ -235,12 +235,12 @@ def test_half_a_file_of_outputs_is_made_anew(tmp_path: Path) -> None:
         return {"group": np.array(["a", "b"]), "logits": np.arange(6.0)}
 
     path = tmp_path / "outputs" / "x.npz"
-    first = kept_as_they_are(path, make)
-    again = kept_as_they_are(path, make)
+    first = cached(path, make)
+    again = cached(path, make)
     assert len(made) == 1
     assert again["group"].tolist() == first["group"].tolist()
     path.write_bytes(path.read_bytes()[:100])
-    assert kept_as_they_are(path, make)["logits"].tolist() == first["logits"].tolist()
+    assert cached(path, make)["logits"].tolist() == first["logits"].tolist()
     assert len(made) == 2
 
 

@@ -8,8 +8,9 @@ import click
 
 from training.cli.base import base, states
 from training.cli.evaluate import evaluate
+from training.cli.identity import identity
 from training.cli.matrix import matrix
-from training.cli.others import identity, temporal
+from training.cli.temporal import temporal
 from training.cli.transfer import extension, personal
 
 __all__ = ["evaluate", "train"]

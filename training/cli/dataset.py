@@ -74,9 +74,9 @@ def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit
     from rich.table import Table
 
     from training.cli.tables import span, wide_console
+    from training.figure_text import to_json
     from training.inspection.comparison import as_dict, compare_splits
     from training.inspection.similar import SimilarOptions
-    from training.plain import to_json
 
     found = compare_splits(data, limit, SimilarOptions(detail=detail), say=options.say)
     if json_file is not None:

@@ -67,7 +67,7 @@ def evaluate(
     if report is not None:
         options.say(f"written: {report / 'report.html'}")
     if json_file is not None:
-        from training.plain import to_json
+        from training.figure_text import to_json
 
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(to_json(found), encoding="utf-8")

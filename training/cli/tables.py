@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -23,36 +23,34 @@ def wide_console() -> Console:
 
 def show(title: str, found: Mapping[str, Any]) -> None:
     """Print the figures of one head on one split."""
-    console = wide_console()
-    per_class = found.get("per_class")
-    if per_class is None:
-        table = Table(title=Text(f"{title} ({count(found['n'], 'face')})"), title_justify="left")
-        for column in ("state", "AUC", "balanced accuracy", "ECE", "balanced ECE", "share"):
-            table.add_column(column, justify="left" if column == "state" else "right", overflow="fold")
-        for name, row in found.items():
-            if isinstance(row, Mapping):
-                spans = row.get("intervals", {})
-                keys = ("auc", "balanced_accuracy", "ece", "ece_balanced")
-                cells = [span(row.get(key), spans.get(key)) for key in keys]
-                table.add_row(Text(name), *cells, span(row["positive_share"]))
-        console.print(table)
-        _beware(console, found)
-        return
+    exclusive, console = "per_class" in found, wide_console()
     table = Table(title=Text(f"{title} ({count(found['n'], 'face')})"), title_justify="left")
-    for column in ("class", "precision", "recall", "F1", "faces"):
-        table.add_column(column, justify="left" if column == "class" else "right", overflow="fold")
-    for name, row in per_class.items():
-        table.add_row(Text(name), *(span(row[k]) for k in ("precision", "recall", "f1")), str(row["support"]))
+    states = ("state", "AUC", "balanced accuracy", "ECE", "balanced ECE", "share")
+    for column in ("class", "precision", "recall", "F1", "faces") if exclusive else states:
+        left = column in ("class", "state")
+        table.add_column(column, justify="left" if left else "right", overflow="fold")
+    for name, cells in (_classes if exclusive else _states)(found):
+        table.add_row(Text(name), *cells)
     console.print(table)
-    spans = found.get("intervals", {})
-    for key in ("accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "ece"):
-        console.print(f"{key.replace('_', ' '):>20}: {span(found[key], spans.get(key))}", highlight=False)
-    _beware(console, found)
-
-
-def _beware(console: Console, found: Mapping[str, Any]) -> None:
+    if exclusive:
+        spans = found.get("intervals", {})
+        for key in ("accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "ece"):
+            console.print(f"{key.replace('_', ' '):>20}: {span(found[key], spans.get(key))}", highlight=False)
     for why in found.get("beware", ()):
         console.print(Text(f"beware: {why}"))
+
+
+def _classes(found: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    for name, row in found["per_class"].items():
+        yield name, [*(span(row[key]) for key in ("precision", "recall", "f1")), str(row["support"])]
+
+
+def _states(found: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    for name, row in found.items():
+        if isinstance(row, Mapping):
+            spans = row.get("intervals", {})
+            keys = ("auc", "balanced_accuracy", "ece", "ece_balanced")
+            yield name, [*(span(row.get(key), spans.get(key)) for key in keys), span(row["positive_share"])]
 
 
 def span(value: float | None, interval: Sequence[float | None] | None = None) -> str:

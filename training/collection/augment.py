@@ -20,8 +20,9 @@ from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME, write_manifest
 from engagement.types import ByteArray, ChipSpec
+from training import Say
 from training.augment import Augmentation
-from training.collection.folder import Faces, Say, read_faces
+from training.collection.folder import Faces, read_faces
 from training.datasets.files import splits_of
 from training.datasets.manifest import read_rows
 from training.samples import read_rgb

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from engagement.errors import DataError
 from engagement.faces.manifest import COLUMNS, NAME, Rows, read_manifest, write_manifest
 from engagement.wording import count
+from training import Say
 from training.datasets.files import original_of, pictures
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,12 +21,13 @@ from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.manifest import DROPPED, Rows, checked_label, read_manifest, write_manifest
 from engagement.given import no_file
 from engagement.reports.page import write_page
-from training.collection.folder import Faces, Say, read_faces
+from engagement.wording import shortened
+from training import Say
+from training.collection.folder import Faces, read_faces
 
 PAGE, ANSWER = "review.html", "review.json"
 #: What every answer says, and nothing else does.
 FORMAT = "engagement-faces-review-1"
-_SHOWN = 5
 #: Pages before the present one whose unsaved changes it takes over.
 _REMEMBERED = 20
 
@@ -239,10 +240,9 @@ def _due(
         else:
             unknown.append(change.file)
     if unknown:
-        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         command = shlex.join(["engagement", "faces", "review", str(folder)])
         raise DataError(
-            f"{answer} is about faces that {folder} does not hold: {', '.join(unknown[:_SHOWN])}{more}",
+            f"{answer} is about faces that {folder} does not hold: {shortened(unknown, 5)}",
             f"Was it saved for another folder? Nothing was changed; `{command}` writes a page of what is there.",
         )
     return due, done

@@ -19,7 +19,8 @@ from engagement.errors import ConfigError, DataError
 from engagement.faces.manifest import Rows
 from engagement.types import FloatArray, IndexArray
 from engagement.wording import count
-from training.collection.folder import Faces, Say, read_faces
+from training import Say
+from training.collection.folder import Faces, read_faces
 from training.datasets.files import class_folders, told_apart
 from training.inspection.leaks import KINDS, relations
 from training.inspection.pictures import collect

@@ -7,7 +7,7 @@ pictures padded by edge repetition: ``python -m training.datasets.framing DATA``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from engagement.errors import DataError
 from engagement.types import ByteArray, FloatArray
+from training import Say
 from training.samples import ImageSource, SampleTable, read_rgb
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def measured(images: Sequence[ImageSource], most: int = _MOST) -> Framing | None
     Returns:
         None where faces are found in too few.
     """
-    from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+    from engagement.faces.mtcnn import MtcnnDetector
+    from engagement.faces.options import MtcnnConfig
 
     detector = MtcnnDetector(MtcnnConfig(min_face_px=_MIN_FACE_PX))
     rows = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(np.int64))
@@ -133,7 +135,7 @@ def measured(images: Sequence[ImageSource], most: int = _MOST) -> Framing | None
 def framing_of(
     images: Sequence[ImageSource],
     name: str,
-    say: Callable[[str], None],
+    say: Say,
     remedy: str = "evaluate --detect, faces capture",
 ) -> FloatArray:
     """The box (4,) of faces in pictures that nothing is known of: what the detector sees in them, or the usual one.
@@ -162,7 +164,7 @@ def framing_of(
     return found.box
 
 
-def with_measured_framing(table: SampleTable, say: Callable[[str], None] = lambda _: None) -> SampleTable:
+def with_measured_framing(table: SampleTable, say: Say = lambda _: None) -> SampleTable:
     """A table whose pictures of unknown framing have the box that the detector sees in them, one for all.
 
     Pictures whose set is known, or that came with boxes, keep them.
@@ -190,8 +192,7 @@ def _found(detector: MtcnnDetector, rgb: ByteArray) -> FloatArray | None:
     faces = detector.detect(np.asarray(padded, np.uint8))
     if not len(faces):
         return None
-    largest = int(np.prod(faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2], axis=1).argmax())
-    return (faces.boxes_xyxy[largest] - pad) / np.array([width, height, width, height], np.float32)
+    return (faces.boxes_xyxy[faces.by_size()[0]] - pad) / np.array([width, height, width, height], np.float32)
 
 
 if __name__ == "__main__":

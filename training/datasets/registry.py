@@ -12,6 +12,7 @@ from typing import NoReturn
 from engagement.errors import ConfigError, DataError
 from engagement.labels import LabelSet
 from engagement.spreadsheets import columns_of
+from training import Say
 from training.datasets import affectnet, daisee, fer2013, files, graded, parquet, wacv2016
 from training.datasets.framing import with_measured_framing
 from training.samples import SampleTable
@@ -187,7 +188,7 @@ def _recognised(folder: Path, labels: LabelSet | None) -> SampleTable:
     return files.class_folders(folder, labels)
 
 
-def told(whole: SampleTable, say: Callable[[str], None], frame: bool = True) -> SampleTable:
+def told(whole: SampleTable, say: Say, frame: bool = True) -> SampleTable:
     """A whole set as it is used, and what should be known of how it was read, and of how its faces are framed.
 
     Args:
@@ -202,7 +203,7 @@ def prepared(
     data: str,
     limit: int | None,
     skip_bad: bool,
-    say: Callable[[str], None],
+    say: Say,
     choose: Callable[[SampleTable], SampleTable] = lambda whole: whole,
     frame: bool = True,
 ) -> SampleTable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from engagement.video.discover import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from training import Say
+from training.chip_dataset import pixel_box
 from training.datasets.framing import boxes_for, framing_of
 from training.datasets.manifest import read_rows
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,16 +105,12 @@ def faces_of(
         try:
             for time_s, rgb in _pictures(path, every_s):
                 if detector is None:
-                    height, width = rgb.shape[:2]
-                    sides = np.array([width, height, width, height], np.float32)
-                    boxes = known.get(path, usual)[None] * sides
-                    roll = np.zeros(1, np.float32)
+                    boxes, roll = pixel_box(known.get(path, usual), rgb)[None], np.zeros(1, np.float32)
                 else:
                     found = detector.detect(rgb)
-                    boxes = found.boxes_xyxy
-                    roll = head_pose(found.landmarks_xy)[:, 2] if len(found) else np.zeros(0, np.float32)
-                order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable")
-                for number, own in enumerate(cut_chips(rgb, boxes[order], roll[order], chip), 1):
+                    found = found.take(found.by_size())
+                    boxes, roll = found.boxes_xyxy, head_pose(found.landmarks_xy)[:, 2]
+                for number, own in enumerate(cut_chips(rgb, boxes, roll, chip), 1):
                     count += 1
                     yield Face(name, time_s, number, own)
         except EngagementError as error:

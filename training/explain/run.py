@@ -6,24 +6,22 @@ import csv
 import itertools
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engagement.classification.classifier import calibrate
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.faces.chips import normalize_chips
 from engagement.reports.page import write_page
 from engagement.types import ByteArray, FloatArray, IndexArray
+from training import Say
 from training.explain.faces import Face, faces_of, listed
 from training.explain.gradcam import chosen_stage, grad_cam, map_sides, require_captum
 from training.opened import Opened, OpenedEnsemble, open_model
 from training.report.gallery import picture
-
-Say = Callable[[str], None]
 
 #: Pixels of an overlay's side, and of a picture on the page.
 _SIDE, _SHOWN = 224, 160
@@ -176,8 +174,7 @@ def _probabilities(model: Opened, head: str, chips: ByteArray) -> FloatArray:
             .numpy()
             for i in range(0, len(chips), 64)
         ]
-    calibration = dict(model.record.calibration.get(head, {}))
-    return calibrate(np.concatenate(parts), model.head(head).labels, calibration)
+    return model.calibrated(head, np.concatenate(parts))
 
 
 def _stretched(heat: FloatArray) -> FloatArray:

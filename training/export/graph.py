@@ -10,24 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engagement.classification.classifier import calibrate
-from engagement.classification.ensemble import averaged
 from engagement.faces.chips import normalize_chips
 from engagement.types import ByteArray, ChipSpec, FloatArray
-from training.opened import Model, Opened
+from training.opened import Model
 
 #: Old enough for every runtime of the last years; QDQ with weights per channel needs 13.
 OPSET = 17
 
 
-def members_of(model: Model) -> list[tuple[Opened, float]]:
-    """Networks and shares: of an ensemble, or the one there is."""
-    return [(model, 1.0)] if isinstance(model, Opened) else list(model.members)
-
-
 def chip_inputs(model: Model) -> dict[str, ChipSpec]:
     """Name of each input -> how its chips are cut. Members that see the same chips share an input."""
-    specs = list(dict.fromkeys(member.chip for member, _ in members_of(model)))
+    specs = list(dict.fromkeys(member.chip for member in model.networks))
     if len(specs) == 1:
         return {"chips": specs[0]}
     return {f"chips_{i}_{spec.size}px": spec for i, spec in enumerate(specs)}
@@ -43,16 +36,15 @@ class ExportNet(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         specs = list(chip_inputs(model).values())
-        members = members_of(model)
-        self.networks = nn.ModuleList([member.network for member, _ in members])
-        self.shares = [share for _, share in members]
-        self.inputs = [specs.index(member.chip) for member, _ in members]
+        members = model.networks
+        self.networks = nn.ModuleList([member.network for member in members])
+        self.shares = [share for _, share in model.members]
+        self.inputs = [specs.index(member.chip) for member in members]
         self.specs = specs
         self.labels = {name: head.labels for name, head in model.heads.items()}
-        self.calibrations = [dict(member.record.calibration) for member, _ in members]
+        self.calibrations = [dict(member.record.calibration) for member in members]
         self.common = dict(model.record.calibration) if len(members) > 1 else {}
-        first = members[0][0].network
-        self.with_identity = len(members) == 1 and bool(first.spec.identity_dim)
+        self.with_identity = len(members) == 1 and bool(members[0].network.spec.identity_dim)
 
     @property
     def outputs(self) -> list[str]:
@@ -121,20 +113,13 @@ def torch_outputs(model: Model, chips: Sequence[ByteArray]) -> dict[str, FloatAr
         chips: for each of :func:`chip_inputs`, uint8 (n, S, S, 3).
     """
     specs = list(chip_inputs(model).values())
-    members = members_of(model)
     parts: dict[str, list[FloatArray]] = {name: [] for name in model.heads}
     identity = np.zeros((len(chips[0]), 0), np.float32)
-    for member, _ in members:
+    for member in model.networks:
         faces = normalize_chips(chips[specs.index(member.chip)], member.chip)
         out = member.network(torch.from_numpy(faces))
         identity = out.identity.numpy()
-        for name, head in model.heads.items():
-            own = dict(member.record.calibration.get(name, {}))
-            parts[name].append(calibrate(out.logits[name].numpy(), head.labels, own))
-    common = model.record.calibration if len(members) > 1 else {}
-    shares = [share for _, share in members]
-    found = {
-        name: averaged(prob, shares, float(common.get(name, {}).get("temperature", 1.0)))
-        for name, prob in parts.items()
-    }
-    return {**found, "identity": identity} if len(members) == 1 and identity.shape[1] else found
+        for name, own in parts.items():
+            own.append(member.calibrated(name, out.logits[name].numpy()))
+    found = {name: model.together(name, own) for name, own in parts.items()}
+    return {**found, "identity": identity} if len(model.networks) == 1 and identity.shape[1] else found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,16 @@ import numpy as np
 from engagement import __version__
 from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.types import ByteArray, FloatArray
+from training import Say
 from training.chip_dataset import ChipDataset
 from training.datasets.registry import prepared
-from training.evaluate import aligned, head_for
 from training.export.graph import chip_inputs, torch_outputs, write_graph
 from training.export.quantisation import quantise
+from training.figure_text import plain, to_json
 from training.opened import Model, open_model
-from training.plain import plain, to_json
+from training.outcome import aligned, head_for
 from training.recipe import Recipe
 from training.samples import SampleTable
-
-Say = Callable[[str], None]
 
 #: Faces per comparison, in batches that no size divides: the number of faces is open.
 _RANDOM, _BATCH = 20, 7

@@ -6,7 +6,7 @@ two figures is due to the split.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +17,7 @@ from engagement.classification.network import HeadSpec
 from engagement.errors import DataError
 from engagement.faces.manifest import read_manifest
 from engagement.types import FloatArray
+from training import Say
 from training.collection.split import by_unit
 from training.datasets.registry import load
 from training.frozen import HeadFit, apply_head, features_of, fit_head
@@ -26,8 +27,6 @@ from training.inspection.similar import SimilarOptions
 from training.metrics import exclusive_figures, interval, resamplings
 from training.opened import open_network
 from training.samples import SampleTable
-
-Say = Callable[[str], None]
 
 #: Sets that come with a second split of the same pictures -> the reference of that one.
 _PAIRS = {"student_states_demo": "student_states_demo_subject"}

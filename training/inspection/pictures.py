@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from engagement.errors import DataError
 from engagement.types import ByteArray, FloatArray, IndexArray
 from engagement.wording import count
+from training import Say
 from training.datasets.copies import digest
 from training.inspection.similar import SIDE
 from training.samples import ImageSource, SampleTable, read_rgb
 
-Say = Callable[[str], None]
 #: Splits in the order in which they are shown.
 SPLITS = ("train", "val", "test")
 #: How the label of a picture with several states, or with none, is written.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from training import Say
 from training.datasets.registry import load, told
 from training.inspection import page
 from training.inspection.leaks import relations
@@ -14,8 +15,6 @@ from training.inspection.pictures import collect
 from training.inspection.similar import SimilarOptions
 from training.inspection.summary import summary
 from training.samples import SampleTable
-
-Say = Callable[[str], None]
 
 
 def inspect(

@@ -9,7 +9,7 @@ import numpy as np
 
 from engagement.types import ByteArray, ChipSpec
 from training.chip_dataset import ChipDataset
-from training.evaluate import Outcome
+from training.outcome import Outcome
 
 #: Chips larger than this are shrunk, and smaller ones shown as they are, pixels.
 _SIDE = 96

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training.evaluate import Outcome
+from training.figure_text import to_json
 from training.opened import Model
-from training.plain import to_json
+from training.outcome import Outcome
 from training.report.cost import cost, efficiency
 from training.report.page import write_report
 

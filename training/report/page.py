@@ -8,9 +8,9 @@ from typing import Any
 
 from engagement.reports.page import write_page
 from training.cards import data_names
-from training.evaluate import MAIN, PER_CLASS, Outcome
 from training.figure_text import figure_text, interval_text
 from training.opened import Model, Opened
+from training.outcome import MAIN, PER_CLASS, Outcome
 from training.report import drawing
 from training.report.cost import efficiency
 from training.report.gallery import misclassified
@@ -41,7 +41,7 @@ def write_report(
     Args:
         path: of the page.
         model, head: what was measured.
-        measured: title of a part (split) -> figures of :func:`training.evaluate.figures` with intervals.
+        measured: title of a part (split) -> figures of :func:`training.outcome.figures` with intervals.
         cost: of :func:`training.report.cost.cost`.
         outcomes: part -> what was said; then misclassified faces are shown. None shows no picture.
         history: rows of the run's log.

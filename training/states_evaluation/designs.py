@@ -13,7 +13,7 @@ import numpy as np
 
 from engagement.errors import ConfigError, DataError
 from engagement.types import FloatArray, IndexArray
-from training.keeping import Blocks
+from training.cache import Blocks
 
 #: Ways to weigh the rows a head is fitted to.
 WEIGHTINGS = ("answers", "people")

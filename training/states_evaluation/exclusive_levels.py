@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from engagement.errors import ConfigError
 from engagement.types import FloatArray, IndexArray
-from training.keeping import Blocks
+from training import Say
+from training.cache import Blocks
 from training.samples import SampleTable, one_hot
 from training.states_evaluation.designs import Design, LinearHead, Reducer, fit_linear, row_weights
 from training.states_evaluation.figures import (
@@ -23,8 +24,6 @@ from training.states_evaluation.figures import (
     weighted_spearman,
 )
 from training.states_evaluation.validation import FOLDS, INNER_FOLDS, folds_by_person
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from numpy.typing import NDArray
 
 from engagement.faces.pose import head_pose
 from engagement.types import FloatArray
+from training import Say
+from training.cache import cached_float16, key_of
 from training.chip_dataset import pixel_box
-from training.keeping import kept, key_of
 from training.samples import SampleTable, read_rgb
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +40,8 @@ def found_faces(table: SampleTable, folder: Path, say: Say = lambda _: None) -> 
     def look() -> dict[str, FloatArray]:
         import cv2
 
-        from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+        from engagement.faces.mtcnn import MtcnnDetector
+        from engagement.faces.options import MtcnnConfig
 
         detector = MtcnnDetector(MtcnnConfig(min_face_px=20))
         box, pose = table.box.astype(np.float32).copy(), np.zeros((len(table), 3), np.float32)
@@ -62,7 +61,7 @@ def found_faces(table: SampleTable, folder: Path, say: Say = lambda _: None) -> 
                 say(f"{table.name}: looked for landmarks in {i} of {len(table)} pictures")
         return {"box": box, "pose": pose, "found": found}
 
-    held = kept(folder / f"{table.name}_faces_{key_of(table)}.npz", look)
+    held = cached_float16(folder / f"{table.name}_faces_{key_of(table)}.npz", look)
     return FoundFaces(held["box"], held["pose"], held["found"] > 0.5)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +10,10 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 from engagement.types import ByteArray, FloatArray
+from training import Say
 from training.datasets.framing import boxes_for
 from training.samples import SampleTable, read_rgb
 from training.states_evaluation.face_geometry import found_faces
-
-Say = Callable[[str], None]
 
 #: Width over height of MTCNN's boxes on video frames: 5 % and 95 % of the webcam clips, median 0.75. DAiSEE's crops
 #: were such boxes before they were squeezed to 3:4; what each of them was is not recorded.
@@ -53,7 +51,8 @@ def video_faces(videos: Path, say: Say = lambda _: None) -> tuple[SampleTable, S
     """
     import cv2
 
-    from engagement.faces.mtcnn import MtcnnConfig, MtcnnDetector
+    from engagement.faces.mtcnn import MtcnnDetector
+    from engagement.faces.options import MtcnnConfig
     from engagement.faces.pose import head_pose
     from engagement.video import open_video
     from engagement.video.sampling import select
@@ -68,8 +67,7 @@ def video_faces(videos: Path, say: Say = lambda _: None) -> tuple[SampleTable, S
                 faces = detector.detect(frame.rgb, frame.index, frame.time_s)
                 if not len(faces):
                     continue
-                area = np.prod(faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2], axis=1)
-                one = faces.take(np.array([area.argmax()], np.int64))
+                one = faces.take(faces.by_size()[:1])
                 box, (height, width) = one.boxes_xyxy[0], frame.rgb.shape[:2]
                 x1, y1 = np.maximum(np.floor(box[:2]), 0).astype(int)
                 x2, y2 = np.minimum(np.ceil(box[2:4]), [width, height]).astype(int)

@@ -7,7 +7,6 @@ Blocks without any network: ``hog`` and ``light`` of the chip, ``pose`` from lan
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,15 @@ from torch import Tensor, nn
 from engagement.classification.network import unmirrored
 from engagement.errors import BackendUnavailable
 from engagement.faces.quality import sharpness
+from engagement.inference import channels_last
 from engagement.types import ByteArray, ChipSpec, FloatArray
+from training import Say
 from training.augment import policy
+from training.cache import Blocks, cached_float16, key_of
 from training.chip_dataset import ChipDataset
-from training.keeping import Blocks, kept, key_of
 from training.opened import Opened
 from training.samples import SampleTable
 from training.states_evaluation.face_geometry import found_faces, pose_block
-
-Say = Callable[[str], None]
 
 #: Stages whose maps are pooled, counted from the last; how many of them also over a grid, the deepest left out.
 _STAGES, _GRID, _GRID_SIDE = 6, 4, 3
@@ -51,7 +50,7 @@ def network_blocks(
         block -> float32 (n, d).
     """
     key = key_of(table, base.sha256, str(view), augmentation if view else "")
-    return kept(
+    return cached_float16(
         folder / f"{table.name}_{base.sha256[:12]}_{view}_{key}.npz",
         lambda: _forward(
             base, ChipDataset(table, base.chip, policy(augmentation) if view else None, 1), view, say
@@ -61,7 +60,7 @@ def network_blocks(
 
 @torch.inference_mode()
 def _forward(base: Opened, dataset: ChipDataset, view: int, say: Say) -> dict[str, FloatArray]:
-    network = base.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = channels_last(base.network.eval())
     dataset.epoch = view
     parts: dict[str, list[FloatArray]] = {}
     maps: list[Tensor] = []
@@ -109,7 +108,7 @@ def face_blocks(table: SampleTable, folder: Path, say: Say = lambda _: None) -> 
             "light": np.concatenate([light(np.stack(chips[i : i + 256])) for i in range(0, len(chips), 256)]),
         }
 
-    found = kept(folder / f"{table.name}_gradients_{key_of(table)}.npz", light_and_gradients)
+    found = cached_float16(folder / f"{table.name}_gradients_{key_of(table)}.npz", light_and_gradients)
     return {**found, "pose": pose_block(found_faces(table, folder, say))}
 
 

@@ -12,13 +12,14 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 from engagement.types import FloatArray, IndexArray
+from training import Say
+from training.cache import Blocks
 from training.calibration import as_often
 from training.datasets.daisee import PRESENT
 from training.datasets.parquet import wacv2016
 from training.datasets.registry import load
-from training.keeping import Blocks
+from training.figure_text import plain, to_json
 from training.opened import Opened, open_network
-from training.plain import plain, to_json
 from training.samples import SampleTable
 from training.states_evaluation.designs import Design, Reducer
 from training.states_evaluation.exclusive_levels import other_people
@@ -34,8 +35,6 @@ from training.states_evaluation.figures import (
 from training.states_evaluation.framings import as_analyzed, moved, video_faces
 from training.states_evaluation.inputs import face_blocks, network_blocks
 from training.states_evaluation.validation import Fitted, Predicted, fitted, folds_fitted, pooled
-
-Say = Callable[[str], None]
 
 #: Components of a block beyond which more cost time and change nothing.
 _MOST = 300

@@ -12,8 +12,8 @@ from scipy.special import expit
 
 from engagement.errors import DataError
 from engagement.types import FloatArray, IndexArray
+from training.cache import Blocks
 from training.calibration import as_often, fit_platt
-from training.keeping import Blocks
 from training.states_evaluation.designs import (
     Design,
     LinearHead,

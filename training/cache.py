@@ -31,13 +31,13 @@ def key_of(table: SampleTable, *more: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def kept(path: Path, make: Callable[[], Blocks]) -> Blocks:
+def cached_float16(path: Path, make: Callable[[], Blocks]) -> Blocks:
     """float32 arrays of a file, made and written first where it is not there; half precision either way."""
-    found = kept_as_they_are(path, lambda: {name: value.astype(np.float16) for name, value in make().items()})
+    found = cached(path, lambda: {name: value.astype(np.float16) for name, value in make().items()})
     return {name: value.astype(np.float32) for name, value in found.items()}
 
 
-def kept_as_they_are(path: Path, make: Callable[[], Arrays]) -> Arrays:
+def cached(path: Path, make: Callable[[], Arrays]) -> Arrays:
     """Arrays of a file; made and written where it is not there, or where a killed run left half of one."""
     try:
         with np.load(path) as held:

@@ -1,9 +1,13 @@
-"""BatchNorm's statistics taken anew on other faces, before stages are frozen with them."""
+"""BatchNorm's statistics: taken anew on other faces before stages are frozen with them, or kept as they are."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from engagement.classification.network import FaceStateNet
@@ -36,3 +40,17 @@ def renew_statistics(network: FaceStateNet, dataset: ChipDataset, seed: int) -> 
             network(chips.contiguous(memory_format=torch.channels_last))
     for module, momentum in usual.items():
         module.momentum = momentum
+
+
+@contextmanager
+def statistics_kept(network: nn.Module) -> Iterator[None]:
+    """BatchNorm normalises by the batch but does not count it: SAM's second pass is at weights nobody uses."""
+    found = [m for m in network.modules() if isinstance(m, _BatchNorm)]
+    momenta = [m.momentum for m in found]
+    for module in found:
+        module.momentum = 0.0
+    try:
+        yield
+    finally:
+        for module, momentum in zip(found, momenta, strict=True):
+            module.momentum = momentum
