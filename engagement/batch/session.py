@@ -21,7 +21,8 @@ from engagement.corrections.notation import clock
 from engagement.labels import EXPRESSIONS
 from engagement.pipeline import Analyzer, SessionResult
 from engagement.provenance import learned_from_scores_of, measured, weak_states, weights_record
-from engagement.reports.pictures import Thumbnail, render_session
+from engagement.reports.pictures import Thumbnail
+from engagement.reports.render import render_session
 from engagement.runs import LONGEST_STEPS
 from engagement.timelines.columns import SAMPLES
 from engagement.timelines.presence import counts
