@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from engagement.errors import DataError, EngagementError
 from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
-from engagement.video.discover import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from engagement.video.discover import PICTURE_SUFFIXES, videos_in
 from training.datasets.framing import boxes_for, framing_of
 from training.datasets.manifest import read_rows
 
@@ -24,7 +25,7 @@ class Face:
     """One face.
 
     Attributes:
-        source: name of the file, with its folders below the one that was given. time_s: within a video, else None.
+        source: what the file is called, see :func:`listed`. time_s: within a video, else None.
         number: of the face in its picture, from 1, the largest first.
         chip: uint8 (S, S, 3).
     """
@@ -46,7 +47,7 @@ def listed(inputs: Sequence[Path]) -> dict[Path, str]:
 
     Returns:
         file -> what it is called: its name, with the folders below the given one, since pictures of several class
-        folders are often called alike.
+        folders are often called alike; of files that would still share a name, the whole path as it was given.
 
     Raises:
         DataError: something does not exist, or a folder holds neither.
@@ -56,18 +57,17 @@ def listed(inputs: Sequence[Path]) -> dict[Path, str]:
         if path.is_file():
             out.setdefault(path, path.name)
         elif path.is_dir():
-            known = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
+            there = (p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
             # What a review took out lies in a hidden folder.
-            there = (p for p in path.rglob("*") if p.suffix.lower() in known and p.is_file())
-            found = sorted(
-                p for p in there if not any(part.startswith(".") for part in p.relative_to(path).parts)
-            )
+            shown = (p for p in there if not any(part.startswith(".") for part in p.relative_to(path).parts))
+            found = sorted({*shown, *videos_in(path)})
             if not found:
                 raise DataError(f"{path} holds no pictures and no videos")
             out |= {p: p.relative_to(path).as_posix() for p in found}
         else:
             raise DataError(f"{path} does not exist")
-    return out
+    names = Counter(out.values())
+    return {path: path.as_posix() if names[name] > 1 else name for path, name in out.items()}
 
 
 def faces_of(
