@@ -95,7 +95,8 @@ def train_base(
     measured_on = {"val": tables[0].part("val"), **({"test": tables[0].part("test")} if run.test else {})}
     before = _continued(recipe)
     spec = _grown(recipe, head, HeadSpec(labels), before, say)
-    network, _ = train_head(table, head, spec, recipe, run.out, limits=run.limits, resume=run.resume, say=say)
+    limits = replace(run.limits, limit=run.limit)
+    network, _ = train_head(table, head, spec, recipe, run.out, limits=limits, resume=run.resume, say=say)
     if not leading:
         return {}
     origin = {

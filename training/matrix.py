@@ -22,6 +22,7 @@ from training.initial import initial_file, weights_digest
 from training.plain import plain, to_json
 from training.recipe import Recipe, changed_keys, read_recipe
 from training.run import Limits
+from training.run_folder import OPTIONS, changed_options
 from training.samples import SampleTable
 
 Say = Callable[[str], None]
@@ -241,7 +242,9 @@ def _check(run: MatrixRun, cell: Cell) -> None:
     if begun is None:
         return
     # What earlier versions did not write counts as the same.
-    different = [k for k in asked if k != "recipe" and begun.get(k, asked[k]) != asked[k]]
+    told = ("recipe", *OPTIONS)
+    different = changed_options(begun, asked)
+    different += [k for k in asked if k not in told and begun.get(k, asked[k]) != asked[k]]
     different += changed_keys(begun["recipe"], asked["recipe"])
     if not different:
         return

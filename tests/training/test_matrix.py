@@ -106,7 +106,7 @@ def test_cells_of_other_settings_are_not_mixed_in(asked: MatrixRun, expression_f
         *("train", "matrix", "--data", expression_folders, "-o", asked.out, *SMALL, "--limit", "14"),
         *("--backbones", "lenet", "--augmentations", "", "--set", "batch_size=16"),
     )
-    assert "differs in: limit, epochs" in said
+    assert "differs in: --limit (99 before, 14 now), epochs" in said
 
 
 def test_a_finished_cell_is_not_shown_for_other_pictures(asked: MatrixRun) -> None:
