@@ -97,11 +97,11 @@ def require_scores(calibration: Calibration, summary: Mapping[str, Any], video: 
         )
 
 
-def require_nothing_lost(given: Calibration, own: Calibration | None, file: Path) -> None:
+def require_nothing_lost(given: Calibration, own: Calibration | None, file: Path | str) -> None:
     """Raise where a calibration that is given would replace labels that it does not have.
 
     Args:
-        own: what lies in ``file``, if anything.
+        own: what lies in ``file``, a path or an address, if anything.
 
     Raises:
         ConfigError: naming the file.
