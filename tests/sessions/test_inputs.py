@@ -17,6 +17,8 @@ from engagement.batch import work
 from engagement.batch.inputs import find_videos
 from engagement.batch.places import Folder
 from engagement.batch.tasks import Setup, Split, Task
+from engagement.calibration.pictures import source_of_video
+from engagement.calibration.session import open_session
 from engagement.errors import ConfigError
 from engagement.video import open_video
 from engagement.video.discover import FoundVideo, discover
@@ -44,7 +46,11 @@ def test_another_video_of_the_same_name_does_not_replace_a_result(
     before = summary_of(out / "talk")
     ended = engagement("analyze", tmp_path / "week2", "-o", out, *FAST)
     assert ended.status == 1
-    (said,) = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"]
+    # What is there goes on being listed, and is where the pictures of its moments are looked for.
+    kept, said = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"]
+    assert (kept["output"], kept["status"], said["status"]) == ("talk", "ok", "failed")
+    assert 'href="talk/session.html"' in (out / "index.html").read_text(encoding="utf-8")
+    assert source_of_video(open_session(out / "talk", out)) == (tmp_path / "week1" / "talk.mp4", "")
     assert "another video of this name" in said["reason"] and "--overwrite" in said["hint"]
     assert summary_of(out / "talk") == before
     (tmp_path / "moved").mkdir()
