@@ -15,7 +15,7 @@ from engagement.calibration.store import FILE, Calibration, Label, PersonCalibra
 from engagement.errors import VideoError
 from engagement.video.discover import FoundVideo, discover
 from engagement.weights.store import manifest
-from tests import faulty_media
+from tests import faulty_media, media
 from tests.sessions.command import Run
 from tests.sessions.runs import CONFIG, DEVICE, OPTIONS, cut, results, run
 
@@ -155,6 +155,15 @@ def test_nothing_of_a_finished_video_stays_here(
         said.append(ended.status.status)
         assert [p for p in worker.place.root.rglob("*") if p.is_file()] == []
     assert said == ["ok", "skipped"]
+
+
+def test_recordings_called_ts_are_told_by_their_content(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    memory.put(str(media.transport_stream(tmp_path).path), "/bucket/in/tuner.ts")
+    memory.pipe_file("/bucket/in/source.ts", b"GameBoard = 1;\n" * 50)
+    memory.pipe_file("/bucket/in/short.TS", b"GGG")
+    assert [v.relative.as_posix() for v in discover_remote("memory://bucket/in")] == ["tuner"]
 
 
 @pytest.mark.parametrize(
