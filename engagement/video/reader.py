@@ -63,6 +63,8 @@ class DecodeOutcome:
     stamps_wild: int = 0
 
 
+UNFINISHED = DecodeOutcome(0, 0.0, False, "the stream was not read to its end")
+
 #: JPEG, PNG, GIF, BMP, TIFF, JPEG 2000, PGM and PPM.
 _PICTURE_HEADS = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  "),
@@ -70,8 +72,6 @@ _PICTURE_HEADS = (
 )
 #: WebP, AVIF and HEIF, which begin with a length or as other kinds do.
 _PICTURE_PARTS = (b"RIFFWEBP", b"ftypavif", b"ftypheic", b"ftypheix", b"ftypmif1")
-
-UNFINISHED = DecodeOutcome(0, 0.0, False, "the stream was not read to its end")
 
 
 class VideoReader(ABC):

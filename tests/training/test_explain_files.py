@@ -95,3 +95,11 @@ def test_a_folder_gives_the_recordings_that_an_analysis_finds_in_it(tmp_path: Pa
     write_face(tmp_path / ".dropped" / "1.png", 1, 1)
     write_face(tmp_path / "face.png", 1, 1)
     assert list(listed([tmp_path]).values()) == ["face.png", "tuner.ts"]
+
+
+def test_a_picture_that_is_called_like_a_video_is_explained_as_one(tmp_path: Path) -> None:
+    file = _model(tmp_path / "m.safetensors", ("a", "b"))
+    write_face(tmp_path / "face.png", 1, 1)
+    shown = (tmp_path / "face.png").rename(tmp_path / "face.mp4")
+    ok("explain", shown, "--cropped", "--checkpoint", file, "-o", tmp_path / "out")
+    assert [(row["source"], row["time_s"]) for row in _rows(tmp_path / "out")] == [("face.mp4", "")]

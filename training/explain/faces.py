@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engagement.errors import DataError, EngagementError
+from engagement.errors import DataError, EngagementError, VideoError
 from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
@@ -146,12 +146,20 @@ def _boxes(files: Sequence[Path]) -> dict[Path, FloatArray]:
 
 def _pictures(path: Path, every_s: float) -> Iterator[tuple[float | None, ByteArray]]:
     from engagement.video import open_video
+    from engagement.video.reader import begins_as_a_picture
     from engagement.video.sampling import select
     from training.samples import read_rgb
 
-    if path.suffix.lower() in PICTURE_SUFFIXES:  # a file that was named may be a video of any suffix
+    if path.suffix.lower() in PICTURE_SUFFIXES:
         yield None, read_rgb(path)
         return
-    with open_video(path) as reader:
+    try:
+        reader = open_video(path)  # a file that was named may be a video of any suffix
+    except VideoError:
+        if not begins_as_a_picture(path):
+            raise
+        yield None, read_rgb(path)  # and a picture may be called like a video
+        return
+    with reader:
         for frame in select(reader.tickets(), 1 / every_s):
             yield frame.time_s, frame.rgb
