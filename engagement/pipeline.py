@@ -203,15 +203,15 @@ class Analyzer:
         """Join tracks to persons, and smooth each person's scores."""
         rows = segment.records.rows
         started = time.perf_counter()
-        found = find_persons(list(segment.summaries.values()), self.config.persons)
+        times = np.asarray(segment.times, np.float64)
+        step_s = typical_step_s(times, self.config.sampling.rate_hz)
+        found = find_persons(list(segment.summaries.values()), self.config.persons, step_s=step_s)
         rows["track"] = found.relabel(rows["track"], rows["sample"])
         for split in reversed(found.splits):
             segment.thumbnails.divide(split.track, segment.times[split.sample], split.new_track)
         segment.seconds["persons"] = time.perf_counter() - started
         person = np.array([found.person.get(int(t), -1) for t in rows["track"]], np.int64)
-        times = np.asarray(segment.times, np.float64)
         rows["frozen"] = lasting(times[rows["sample"]], rows["track"], rows["frozen"])
-        step_s = typical_step_s(times, self.config.sampling.rate_hz)
         gap_s = self.config.smoothing.gap_s(step_s)
         least = self.config.quality.min_quality
         window_s = self.config.smoothing.further_window_s

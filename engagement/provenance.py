@@ -50,7 +50,8 @@ def terms_once(licence: str) -> list[str]:
 
 
 def weights_record(weights: Sequence[LoadedWeights]) -> dict[str, dict[str, Any]]:
-    """Name -> kind, sha256, licence and measured figures of the weights in use."""
+    """Name -> kind, sha256, licence and measured figures of the weights in use, and which of them tell states."""
+    states = _of_states(weights)
     return {
         name: {
             "kind": w.record.kind,
@@ -58,6 +59,7 @@ def weights_record(weights: Sequence[LoadedWeights]) -> dict[str, dict[str, Any]
             "licence": "; ".join(terms_once(w.record.licence)),
             "metrics": headline(w.record.metrics),
             "card": _card(w),
+            **({"states": True} if w is states else {}),
         }
         for name, w in zip(_apart(weights), weights, strict=True)
     }
@@ -128,13 +130,14 @@ def _is_figure(value: Any) -> bool:
 
 def weak_states(weights: Sequence[LoadedWeights]) -> tuple[str, ...]:
     """States whose AUC of unseen people is below WEAK_AUC, or was not measured, in the weights that tell states."""
-    for loaded in weights:
-        if "state" in loaded.record.network.get("heads", {}):
-            known = headline(loaded.record.metrics)
-            return tuple(
-                s for s in LEARNER_STATES.classes if not known.get(f"daisee_{s}_auc", 0.0) >= WEAK_AUC
-            )
-    return LEARNER_STATES.classes
+    states = _of_states(weights)
+    known = headline(states.record.metrics) if states else {}
+    return tuple(s for s in LEARNER_STATES.classes if not known.get(f"daisee_{s}_auc", 0.0) >= WEAK_AUC)
+
+
+def _of_states(weights: Sequence[LoadedWeights]) -> LoadedWeights | None:
+    """Those of the weights in use that tell learner states: the first that can."""
+    return next((w for w in weights if "state" in w.record.network.get("heads", {})), None)
 
 
 def learned_from_scores_of(smoother: LoadedWeights, weights: Sequence[LoadedWeights]) -> bool:

@@ -17,13 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from temporal.base import SCORE_COUNT, TIME_TOLERANCE_S, FloatArray, ScoreRun, from_logits
-from temporal.box import BoxSmoother
-from temporal.residual import BoundedHead, load_tensors, observed_logits, read_config
+from temporal.base import SCORE_COUNT, TIME_TOLERANCE_S, FloatArray, ScoreRun
+from temporal.residual import BATCH, BoundedHead, CorrectedBox, load_tensors, observed_logits, read_config
 from temporal.windows import overlap_add, spans, taper
-
-#: Clips that go through the network together; bounds memory.
-_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +166,8 @@ def _nearest(times_s: NDArray[np.float64], wanted_s: NDArray[np.float64]) -> NDA
     return np.where(earlier & (left < right), left, right).astype(np.int64)
 
 
-class Conv3dSmoother:
-    """A Conv3dNet as a smoother.
-
-    Args:
-        network: in evaluation mode after this.
-        device: where it runs.
-    """
+class Conv3dSmoother(CorrectedBox):
+    """A Conv3dNet as a smoother; see :class:`temporal.residual.CorrectedBox`."""
 
     name = "cnn3d"
     needs_chips = True
@@ -184,22 +175,16 @@ class Conv3dSmoother:
     def __init__(self, network: Conv3dNet, device: str | torch.device = "cpu") -> None:
         self.config = network.config
         self.chip_px = self.config.chip_px
-        self.device = torch.device(device)
-        self.network = network.eval().to(self.device)
-        self.box = BoxSmoother(self.config.box_s, self.config.state_box_s)
-        self.context_s = self.config.frames * self.config.step_s + self.box.context_s
+        widths = (self.config.box_s, self.config.state_box_s)
+        super().__init__(network, *widths, reach_s=self.config.frames * self.config.step_s, device=device)
 
-    @torch.inference_mode()
-    def smooth(self, run: ScoreRun) -> FloatArray:
-        """See :meth:`temporal.base.TemporalSmoother.smooth`."""
-        base = self.box.smooth(run)
-        if not run.valid.any():
-            return base
+    def correction(self, run: ScoreRun, base: FloatArray) -> NDArray[np.floating]:
+        """See :meth:`temporal.residual.CorrectedBox.correction`."""
         clips = cut_clips(run, base, self.config)
         weight = taper((np.arange(self.config.frames) + 0.5) / self.config.frames)
         rows, values, weights = [], [], []
-        for start in range(0, len(clips.point), _BATCH):
-            part = slice(start, start + _BATCH)
+        for start in range(0, len(clips.point), BATCH):
+            part = slice(start, start + BATCH)
             arrays = (clips.chips[part], clips.logits[part], clips.base[part], clips.seen[part])
             out = self.network(*(torch.from_numpy(a).to(self.device) for a in arrays)).cpu().numpy()
             for point, value in zip(clips.point[part], out, strict=True):
@@ -208,13 +193,9 @@ class Conv3dSmoother:
                 values.append(value[inside])
                 weights.append(weight[inside])
         on_grid = overlap_add(len(clips.grid_s), rows, values, weights)
-        correction = np.stack(
+        return np.stack(
             [np.interp(run.times_s, clips.grid_s, on_grid[:, k]) for k in range(SCORE_COUNT)], axis=1
         )
-        _, smooth = observed_logits(run, base)
-        out = from_logits(smooth + correction)
-        out[np.isnan(base).any(axis=1)] = np.nan
-        return out
 
 
 def load_conv3d(

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from temporal.base import SCORE_COUNT, FloatArray, ScoreRun, from_logits
-from temporal.box import BoxSmoother
-from temporal.residual import BoundedHead, load_tensors, observed_logits, read_config
+from temporal.base import SCORE_COUNT, FloatArray, ScoreRun
+from temporal.residual import BATCH, BoundedHead, CorrectedBox, load_tensors, observed_logits, read_config
 from temporal.windows import overlap_add, spans, taper
 
 #: Logits of the sample, logits of the box, log time step, validity.
@@ -24,9 +24,6 @@ FEATURES = 2 * SCORE_COUNT + 2
 
 #: Reference of the time step and the range in which it is told apart, seconds.
 _STEP_S, _STEP_RANGE_S = 0.2, (0.02, 5.0)
-
-#: Windows that go through the network together; bounds memory.
-_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +93,8 @@ def lstm_features(run: ScoreRun, base: FloatArray) -> FloatArray:
     return np.concatenate([own / 3, smooth / 3, gap, run.valid[:, None]], axis=1).astype(np.float32)
 
 
-class LstmSmoother:
-    """An LstmNet as a smoother.
-
-    Args:
-        network: in evaluation mode after this.
-        device: where it runs.
-    """
+class LstmSmoother(CorrectedBox):
+    """An LstmNet as a smoother; see :class:`temporal.residual.CorrectedBox`."""
 
     name = "lstm"
     needs_chips = False
@@ -110,22 +102,16 @@ class LstmSmoother:
 
     def __init__(self, network: LstmNet, device: str | torch.device = "cpu") -> None:
         self.config = network.config
-        self.device = torch.device(device)
-        self.network = network.eval().to(self.device)
-        self.box = BoxSmoother(self.config.box_s, self.config.state_box_s)
-        self.context_s = self.config.window_s + self.box.context_s
+        widths = (self.config.box_s, self.config.state_box_s)
+        super().__init__(network, *widths, reach_s=self.config.window_s, device=device)
 
-    @torch.inference_mode()
-    def smooth(self, run: ScoreRun) -> FloatArray:
-        """See :meth:`temporal.base.TemporalSmoother.smooth`."""
-        base = self.box.smooth(run)
-        if not run.valid.any():
-            return base
+    def correction(self, run: ScoreRun, base: FloatArray) -> NDArray[np.floating]:
+        """See :meth:`temporal.residual.CorrectedBox.correction`."""
         features = lstm_features(run, base)
         parts = spans(run.times_s, self.config.window_s, self.config.hop_s)
         rows, values, weights = [], [], []
-        for start in range(0, len(parts), _BATCH):
-            some = parts[start : start + _BATCH]
+        for start in range(0, len(parts), BATCH):
+            some = parts[start : start + BATCH]
             lengths = torch.tensor([b - a for a, b in some])
             batch = nn.utils.rnn.pad_sequence(
                 [self._first_step_reset(features[a:b]) for a, b in some], batch_first=True
@@ -136,11 +122,7 @@ class LstmSmoother:
                 rows.append(np.arange(a, b))
                 values.append(value[: b - a])
                 weights.append(taper((window - window[0]) / max(window[-1] - window[0], 1e-9)))
-        correction = overlap_add(len(run), rows, values, weights)
-        _, smooth = observed_logits(run, base)
-        out = from_logits(smooth + correction)
-        out[np.isnan(base).any(axis=1)] = np.nan
-        return out
+        return overlap_add(len(run), rows, values, weights)
 
     @staticmethod
     def _first_step_reset(features: FloatArray) -> Tensor:

@@ -8,17 +8,23 @@ their order.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from temporal.base import SCORE_COUNT, FloatArray, ScoreRun, to_logits
+from temporal.base import SCORE_COUNT, FloatArray, ScoreRun, from_logits, to_logits
+from temporal.box import BoxSmoother
 
 Config = TypeVar("Config")
+
+#: Windows or clips that go through a network together; bounds memory.
+BATCH = 64
 
 
 class BoundedHead(nn.Module):
@@ -48,6 +54,52 @@ def observed_logits(run: ScoreRun, base: FloatArray) -> tuple[FloatArray, FloatA
     smooth = np.nan_to_num(to_logits(base), nan=0.0)
     own = to_logits(np.where(run.valid[:, None], run.prob, 0.5))
     return np.where(run.valid[:, None], own, smooth).astype(np.float32), smooth
+
+
+class CorrectedBox(ABC):
+    """A smoother whose network corrects the logits of the box.
+
+    Args:
+        network: in evaluation mode after this.
+        box_s, state_box_s: windows of the box that is corrected (expressions, states), seconds.
+        reach_s: the network's own part of ``context_s``.
+        device: where it runs.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        box_s: float,
+        state_box_s: float,
+        reach_s: float,
+        device: str | torch.device,
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = network.eval().to(self.device)
+        self.box = BoxSmoother(box_s, state_box_s)
+        self.context_s = reach_s + self.box.context_s
+
+    @torch.inference_mode()
+    def smooth(self, run: ScoreRun) -> FloatArray:
+        """See :meth:`temporal.base.TemporalSmoother.smooth`."""
+        base = self.box.smooth(run)
+        if not run.valid.any():
+            return base
+        _, smooth = observed_logits(run, base)
+        out = from_logits(smooth + self.correction(run, base))
+        out[np.isnan(base).any(axis=1)] = np.nan
+        return out
+
+    @abstractmethod
+    def correction(self, run: ScoreRun, base: FloatArray) -> NDArray[np.floating]:
+        """What is added to the logits.
+
+        Args:
+            run: with a valid sample. base: (T, 10), its box-smoothed scores.
+
+        Returns:
+            (T, 10), finite.
+        """
 
 
 def read_config(kind: type[Config], values: Mapping[str, Any]) -> Config:

@@ -181,6 +181,11 @@ def photograph(folder: Path, suffix: str = ".JPG") -> Path:
     return path
 
 
+def photograph_called_a_video(folder: Path, suffix: str = ".JPG") -> Path:
+    """The same under another name, as a tool that converts by renaming leaves it."""
+    return photograph(folder, suffix).rename(folder / "photograph.mp4")
+
+
 NO_VIDEOS: dict[str, Callable[[Path], Path]] = {
     "no_index": no_index,
     "sound_only": sound_only,
@@ -191,5 +196,6 @@ NO_VIDEOS: dict[str, Callable[[Path], Path]] = {
     "missing": missing,
     "a_folder": a_folder,
     "photograph": photograph,
+    "photograph called a video": photograph_called_a_video,
 }
 """Paths that must be refused with one clear line."""

@@ -55,8 +55,13 @@ class BaseRun:
     gallery: bool = False
 
 
-def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
+def train_base(
+    run: BaseRun, say: Say = lambda _: None, read: Mapping[str, SampleTable] | None = None
+) -> dict[str, Any]:
     """Train, calibrate, measure, write.
+
+    Args:
+        read: by reference, what ``told`` gave of sets that are read already.
 
     Returns:
         figures of the expression head: split -> figures. Empty in processes of a joint run that do not lead.
@@ -70,7 +75,12 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     refuse_replacing(run.out / "model.safetensors", recipe.init, *recipe.distil)
     leading = leads(recipe, run.limits)
     say = say if leading else lambda _: None
-    tables = [_prepared(data, run, recipe, say) for data in run.data]
+    tables = [
+        prepared((read or {}).get(data, data), run.limit, run.skip_bad, say).with_validation(
+            recipe.validation_share
+        )
+        for data in run.data
+    ]
     require_disjoint(tables[0])  # of the others the train split alone is used
     labels = expression_labels(tables[0])
     head = labels.name  # `analyze` shows a head of AffectNet's eight beside the documented columns
@@ -84,7 +94,8 @@ def train_base(run: BaseRun, say: Say = lambda _: None) -> dict[str, Any]:
     measured_on = {"val": tables[0].part("val"), **({"test": tables[0].part("test")} if run.test else {})}
     before = _continued(recipe)
     spec = _grown(recipe, head, HeadSpec(labels), before, say)
-    network, _ = train_head(table, head, spec, recipe, run.out, limits=run.limits, resume=run.resume, say=say)
+    limits = replace(run.limits, limit=run.limit)
+    network, _ = train_head(table, head, spec, recipe, run.out, limits=limits, resume=run.resume, say=say)
     if not leading:
         return {}
     origin = {
@@ -182,10 +193,6 @@ def _as_in_the_first(table: SampleTable, labels: LabelSet) -> SampleTable:
             f"The first --data says what is learned: {', '.join(labels.classes)}. Leave '{table.name}' out, give it first, "
             "or take its variant without them (affectnet7).",
         ) from error
-
-
-def _prepared(data: str, run: BaseRun, recipe: Recipe, say: Say) -> SampleTable:
-    return prepared(data, run.limit, run.skip_bad, say).with_validation(recipe.validation_share)
 
 
 def _origin_of(weights: str) -> dict[str, Any]:

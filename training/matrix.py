@@ -23,6 +23,7 @@ from training.figure_text import plain, to_json
 from training.initial import initial_file, weights_digest
 from training.recipe import Recipe, changed_keys, read_recipe
 from training.run import Limits
+from training.run_folder import OPTIONS, changed_options
 from training.samples import SampleTable
 
 BACKBONES = ("resnet18", "vgg16", "efficientnet_b0", "mobilenet_v2")
@@ -167,8 +168,8 @@ def train_matrix(run: MatrixRun, say: Say = lambda _: None) -> str:
         EngagementError: of a cell, which it names; what is finished stays.
     """
     todo = cells(run)
-    # As the cells learn from them, how faces are framed included; of that each cell tells.
-    tables = {data: told(load(data), lambda _: None) for data in run.data}
+    # As the cells learn from them, how faces are framed included: looked at and told once.
+    tables = {data: told(load(data), say) for data in run.data}
     _require_trainable(run, tables, todo[0].recipe.validation_share)
     digests = {data: table.digest() for data, table in tables.items()}
     todo = [replace(cell, pictures=digests[cell.data]) for cell in todo]
@@ -182,9 +183,8 @@ def train_matrix(run: MatrixRun, say: Say = lambda _: None) -> str:
             say(f"{label}: finished before")
         else:
             say(f"{label}: begins" if not found else f"{label}: goes on")
-            found = _train(
-                run, cell, float(found.get("seconds", 0)), lambda text, at=label: say(f"{at}: {text}")
-            )
+            before_s = float(found.get("seconds", 0))
+            found = _train(run, cell, tables, before_s, lambda text, at=label: say(f"{at}: {text}"))
         results.append({"name": cell.name, "parts": list(cell.parts), **found})
         text = _save(run, todo, results)
     return text
@@ -241,7 +241,9 @@ def _check(run: MatrixRun, cell: Cell) -> None:
     if begun is None:
         return
     # What earlier versions did not write counts as the same.
-    different = [k for k in asked if k != "recipe" and begun.get(k, asked[k]) != asked[k]]
+    told = ("recipe", *OPTIONS)
+    different = changed_options(begun, asked)
+    different += [k for k in asked if k not in told and begun.get(k, asked[k]) != asked[k]]
     different += changed_keys(begun["recipe"], asked["recipe"])
     if not different:
         return
@@ -251,7 +253,9 @@ def _check(run: MatrixRun, cell: Cell) -> None:
     )
 
 
-def _train(run: MatrixRun, cell: Cell, before_s: float, say: Say) -> dict[str, Any]:
+def _train(
+    run: MatrixRun, cell: Cell, tables: Mapping[str, SampleTable], before_s: float, say: Say
+) -> dict[str, Any]:
     folder = _folder(run, cell)
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"asked": _asked(run, cell), "seconds": before_s, "done": False}
@@ -281,7 +285,7 @@ def _train(run: MatrixRun, cell: Cell, before_s: float, say: Say) -> dict[str, A
         command=run.command,
     )
     try:
-        figures = train_base(base, hear)
+        figures = train_base(base, hear, tables)
     except EngagementError as error:
         raise type(error)(f"{cell.name}: {error.message}", error.hint) from error
     found["figures"] = plain(figures["test" if run.test else "val"])

@@ -41,8 +41,8 @@ from training.lightning import (
 from training.lightning_module import HeadTrainer
 from training.loading import fitting_loaders, measuring_batches, training_batches
 from training.loss import answer_weights, class_weights
-from training.recipe import Recipe, changed_keys
-from training.run_folder import best_epoch, enter, going_on, steps_done
+from training.recipe import Recipe
+from training.run_folder import best_epoch, changed_run, enter, going_on, steps_done
 from training.samples import SampleTable
 from training.sampling import EpochSampler
 from training.teacher import embed_table, load_teacher
@@ -59,6 +59,7 @@ class Limits:
 
     Attributes:
         max_steps: optimiser steps, -1 for no limit (trials).
+        limit: pictures per split that a set was reduced to, None for all of them: for the record.
         devices, strategy, num_nodes, accelerator: Lightning's.
         tensorboard: also write figures for TensorBoard into the run's folder.
         loaders: processes that read and vary faces for each one that trains; None for what suits the device.
@@ -74,6 +75,7 @@ class Limits:
     accelerator: str = "auto"
     tensorboard: bool = False
     loaders: int | None = None
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         if self.tensorboard and not importlib.util.find_spec("tensorboard"):
@@ -172,7 +174,7 @@ def train_network(
     if last is not None:
         # Lightning draws a resumed run's first batches before it tells the sampler which epoch it is.
         sampler.set_epoch(steps_done(last) // len(batches))
-        say(going_on(last, steps))
+        say(going_on(last, steps, limits.tensorboard))
     wanted = _embedded(recipe, train, say) if recipe.imitate else None
     taught = taught_by(recipe, train, chip, device, say, folder) if recipe.distil else None
     if recipe.renew and last is None:
@@ -261,22 +263,16 @@ def _begin(
             weights_digest(f) for f in (recipe.init, recipe.teacher, *recipe.distil)
         ],
         "data": {"name": train.name, "train": len(train), "first": str(train.sample_id[0])},
+        "limit": limits.limit,
         "max_steps": limits.max_steps,
         "processes": processes,
         "other heads": others,
     }
     before = asked | _BEFORE
-    last = enter(folder, "run.json", asked, resume, before=before, changed=_changed, leading=leading)
+    last = enter(folder, "run.json", asked, resume, before=before, changed=changed_run, leading=leading)
     if leading:
         (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1), encoding="utf-8")
     return last
-
-
-def _changed(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    # A recipe written before a key existed had that key's default.
-    return [k for k in asked if k != "recipe" and begun[k] != asked[k]] + changed_keys(
-        begun["recipe"], asked["recipe"]
-    )
 
 
 def _trainer(

@@ -13,6 +13,32 @@ from torch import Tensor
 
 from engagement.drafts import drafted, is_draft
 from engagement.errors import ConfigError, DataError
+from training.recipe import changed_keys
+
+#: Keys of records that are options of the command, too, and those that follow from the first of them.
+OPTIONS = ("limit", "max_steps")
+_PICTURES = ("pictures, labels or splits", "data")
+
+
+def changed_options(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Options that were given otherwise, each with both values; what earlier versions did not write counts as the same."""
+
+    def shown(value: int | None) -> str:
+        return "not given" if value in (None, -1) else str(value)
+
+    return [
+        f"--{key.replace('_', '-')} ({shown(before)} before, {shown(asked[key])} now)"
+        for key in OPTIONS
+        if (before := begun.get(key, asked[key])) != asked[key]
+    ]
+
+
+def changed_run(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """What differs between two records of a training by a recipe."""
+    told = {"recipe", *OPTIONS, *(_PICTURES if begun["limit"] != asked["limit"] else ())}
+    others = [key for key in asked if key not in told and begun[key] != asked[key]]
+    # A recipe written before a key existed had that key's default.
+    return [*changed_options(begun, asked), *others, *changed_keys(begun["recipe"], asked["recipe"])]
 
 
 def _changed(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -79,11 +105,17 @@ def steps_done(last: Path) -> int:
     return int(_checkpoint(last)["global_step"])
 
 
-def going_on(last: Path, steps: int) -> str:
-    """What is said of a run of so many steps that is gone on with; errors as of :func:`steps_done`."""
+def going_on(last: Path, steps: int, tensorboard: bool = False) -> str:
+    """What is said of a run of so many steps that is gone on with; errors as of :func:`steps_done`.
+
+    Args:
+        tensorboard: figures are also to be written for TensorBoard.
+    """
     done = steps_done(last)
-    what = "finished before, nothing is left to train" if done >= steps else f"goes on after step {done}"
-    return f"{last.parent}: {what}"
+    if done < steps:
+        return f"{last.parent}: goes on after step {done}"
+    left = ", nor to write for --tensorboard; log/metrics.csv has the figures" if tensorboard else ""
+    return f"{last.parent}: finished before, nothing is left to train{left}"
 
 
 def best_epoch(best: Path) -> Mapping[str, Tensor]:

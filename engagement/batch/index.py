@@ -50,16 +50,17 @@ def _write(
 ) -> list[VideoStatus]:
     place.fetch_run([status.output for status in statuses if status.output])
     before = read_json(place.root / RUN) or {}
-    now = {status.output for status in statuses}
-    # Videos of earlier runs into the same folder whose results are still there: the index goes on listing them.
-    listed = [v for v in before.get("videos") or [] if isinstance(v, dict) and v.get("output")]
+    now = {status.output for status in statuses if status.status != "failed"}
+    # Videos of earlier runs into the same folder whose results are still there: the index goes on listing them, also
+    # beside one that failed in their place.
+    listed = [v for v in before.get("videos") or [] if _has_result(v)]
     earlier = [v for v in listed if v["output"] not in now]
     place.fetch_run([v["output"] for v in earlier])
     known = now | {str(v["output"]) for v in listed}
     earlier += _unlisted(place.root, known)
-    there = [str(v["output"]) for v in earlier]
-    there += [status.output for status in statuses if status.status != "failed"]
-    summaries = {output: read_summary(place.root / output) for output in there}
+    summaries = {
+        output: read_summary(place.root / output) for output in (*(str(v["output"]) for v in earlier), *now)
+    }
     earlier = [v for v in earlier if summaries[str(v["output"])]]
     same = _of_one_file(summaries)
     told = [

@@ -22,7 +22,13 @@ from urllib.parse import unquote
 from engagement.batch.results import INDEX, RUN, SUMMARY, is_ours, require_no_file, sweep, writable
 from engagement.corrections.file import NAMES_FILE
 from engagement.errors import ConfigError, OutputError, VideoError
-from engagement.video.discover import FoundVideo, distinct_names, is_video
+from engagement.video.discover import (
+    TRANSPORT_HEAD,
+    FoundVideo,
+    begins_as_a_transport_stream,
+    distinct_names,
+    is_video,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +303,8 @@ def discover_remote(url: str, globs: Sequence[str] = ()) -> list[FoundVideo]:
     found = [
         (path, where)
         for path, where in zip(paths, inside, strict=True)
-        if paths == [base] or (is_video(where, globs) and not any(p.startswith(".") for p in where.parts))
+        if paths == [base]
+        or (not any(p.startswith(".") for p in where.parts) and _is_taken(files, path, where, globs))
     ]
     if not found:
         raise ConfigError(f"No video found in {url}", "Check the address; --glob takes other files.")
@@ -306,6 +313,16 @@ def discover_remote(url: str, globs: Sequence[str] = ()) -> list[FoundVideo]:
         FoundVideo(Path(where), name, files.unstrip_protocol(path))
         for (path, where), name in zip(found, names, strict=True)
     ]
+
+
+def _is_taken(files: Any, path: str, where: PurePath, globs: Sequence[str]) -> bool:
+    """Whether a file in a folder of a storage is a video, by what decides it on this machine."""
+    if is_video(where, globs) or where.suffix.lower() != ".ts":
+        return is_video(where, globs)
+    try:
+        return begins_as_a_transport_stream(files.cat_file(path, 0, TRANSPORT_HEAD))
+    except Exception:  # each storage has its own; taken, so that it is said when it is to be read
+        return True
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from engagement.batch.tasks import (
     Task,
 )
 from engagement.video.discover import FoundVideo
+from engagement.wording import count
 
 _ATTEMPTS = 2
 
@@ -46,9 +47,9 @@ def run_batch(
     """Analyse videos and write results, index and run.json.
 
     Finished videos whose file, settings, code version and weights are unchanged are skipped unless the setup
-    says to overwrite. What fails is tried once more when the others are through; once the disk of the results is full,
-    no other video is begun. On Ctrl-C the index of what
-    is finished is still written.
+    says to overwrite. What fails is tried once more when the others are through. Once the disk of the results is full, no
+    other video is begun; those under way are told of and go on, since room may be made until they are written. On Ctrl-C
+    the index of what is finished is still written.
 
     Args:
         unreachable: inputs that failed before this point, to be listed with the rest.
@@ -119,7 +120,7 @@ class _Run:
         self._full = False
         self._reporter = reporter
         self._on_error = on_error
-        self._numbers = count()
+        self._numbers = itertools.count()
         self._statuses: dict[str, VideoStatus] = {}
         self._progress = {_key(v): _Progress() for v in videos}
         self._attempts: dict[tuple[str, str, float], int] = {}
@@ -137,14 +138,15 @@ class _Run:
         """
         known = dict(self._statuses)
         if self._full:
-            reason = "not looked at, since the disk of the results is full"
+            reason = "not analysed, since the disk of the results is full"
             for video in self.videos:
                 if (key := _key(video)) not in known and read_summary(root / key) is None:
                     known[key] = VideoStatus(video.name, key, "failed", reason, AGAIN)
         return [known[key] for video in self.videos if (key := _key(video)) in known]
 
     def wanted(self, task: Task) -> bool:
-        return not self._full and _key(task.video) not in self._statuses
+        key = _key(task.video)
+        return key not in self._statuses and (not self._full or self._progress[key].begun > 0)
 
     def at(self, task: Task, time_s: float, duration_s: float | None) -> None:
         progress = self._progress[_key(task.video)]
@@ -160,15 +162,19 @@ class _Run:
     def done(self, task: Task, outcome: Outcome) -> Sequence[Task]:
         progress = self._progress[_key(task.video)]
         if isinstance(outcome, Split):
+            if self._full:
+                return ()  # nothing of it is read yet
             progress.spans, progress.redone, progress.file = len(outcome.spans), outcome.redone, outcome.file
             return [Task(next(self._numbers), "read", task.video, span) for span in outcome.spans]
         if isinstance(outcome, Ended):
             self.facts = outcome.facts
-            self._full = self._full or outcome.full
             elapsed = outcome.status.elapsed_s
             if task.action == "finish":
                 elapsed = time.monotonic() - progress.begun
             self._end(task.video, replace(outcome.status, elapsed_s=elapsed))
+            if outcome.full and not self._full:
+                self._full = True
+                self._tell_of_a_full_disk()
             return ()
         assert task.span is not None
         progress.parts[task.span.start_s] = outcome
@@ -184,20 +190,30 @@ class _Run:
     def failed(self, task: Task, failure: Failure) -> Sequence[Task]:
         if failure.trace:
             self._on_error(failure.trace)
-        if not self.wanted(task):
+        if _key(task.video) in self._statuses:
             return ()
         key = (_key(task.video), task.action, task.span.start_s if task.span else 0.0)
         self._attempts[key] = self._attempts.get(key, 0) + 1
-        if self._attempts[key] < _ATTEMPTS:
+        if self._attempts[key] < _ATTEMPTS and not self._full:
             if failure.lost:
                 self._reporter.note(f"{task.video.name}: {failure.message}; trying once more")
             return [task]
         progress = self._progress[_key(task.video)]
         elapsed = time.monotonic() - progress.begun if progress.begun else 0.0
-        reason = f"{failure.message}, twice" if failure.lost else failure.message
+        again = failure.lost and self._attempts[key] >= _ATTEMPTS
+        reason = f"{failure.message}, twice" if again else failure.message
         names = (task.video.name, _key(task.video))
         self._end(task.video, VideoStatus(*names, "failed", reason, failure.hint, elapsed_s=elapsed))
         return ()
+
+    def _tell_of_a_full_disk(self) -> None:
+        """While there is time to make room for what is under way."""
+        n = sum(1 for key, progress in self._progress.items() if progress.begun and key not in self._statuses)
+        if n:
+            self._reporter.note(
+                f"the disk of the results is full: no other video is begun; {count(n, 'video')} under way will be written if "
+                "there is room by then"
+            )
 
     def _end(self, video: FoundVideo, status: VideoStatus) -> None:
         self._progress[_key(video)].parts = {}

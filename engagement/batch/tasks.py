@@ -141,7 +141,7 @@ class Listener(Protocol):
     def failed(self, task: Task, failure: Failure) -> Sequence[Task]: ...
 
     def wanted(self, task: Task) -> bool:
-        """False once another range of the same video failed, or the disk is full."""
+        """False once another range of the same video failed, and for videos not begun once the disk is full."""
         ...
 
 

@@ -14,7 +14,8 @@ from engagement.batch.results import NoRoom, committed, is_of_another, read_summ
 from engagement.batch.session import write_session
 from engagement.batch.status import Status, VideoStatus, status_of
 from engagement.batch.tasks import Ended, Facts, Outcome, Say, Setup, Split, Task
-from engagement.calibration.store import Calibration
+from engagement.calibration.find import require_nothing_lost
+from engagement.calibration.store import FILE, Calibration
 from engagement.corrections.calibrated import stored
 from engagement.corrections.folder import bring_up_to_date
 from engagement.errors import OutputError
@@ -71,7 +72,10 @@ class VideoWorker:
         begun = time.monotonic()
         config = self.setup.config
         self.place.fetch(video.relative)
-        stored(self.place.root / video.relative)  # a damaged calibration is said before hours of work
+        # A damaged calibration, and labels that would be lost, are said before hours of work.
+        own, given = stored(self.place.root / video.relative), self._calibration(video)
+        if given is not None:
+            require_nothing_lost(given, own, f"{self.setup.root}/{video.relative.as_posix()}/{FILE}")
         kept = self._kept(video, facts)
         if isinstance(kept, Ended):
             return kept

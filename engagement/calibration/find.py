@@ -97,11 +97,11 @@ def require_scores(calibration: Calibration, summary: Mapping[str, Any], video: 
         )
 
 
-def require_nothing_lost(given: Calibration, own: Calibration | None, file: Path) -> None:
+def require_nothing_lost(given: Calibration, own: Calibration | None, file: Path | str) -> None:
     """Raise where a calibration that is given would replace labels that it does not have.
 
     Args:
-        own: what lies in ``file``, if anything.
+        own: what lies in ``file``, a path or an address, if anything.
 
     Raises:
         ConfigError: naming the file.
@@ -126,17 +126,21 @@ def require_weights(calibrations: Collection[Calibration], checkpoint: str) -> N
         DataError: naming both. WeightsError: there are no such weights.
     """
     from engagement.weights import DEFAULT_WEIGHTS
-    from engagement.weights.store import locate, sha256_of
+    from engagement.weights.store import locate, read_record, sha256_of
 
-    name, path, known = locate(checkpoint)
-    used = known or sha256_of(path)
+    def named_hash(reference: str) -> tuple[str, str]:
+        name, path, known = locate(reference)
+        return name, known or sha256_of(path)
+
+    own, shipped = named_hash(checkpoint), named_hash(DEFAULT_WEIGHTS)
+    tells = "state" in read_record(locate(checkpoint)[1]).network.get("heads", {})
+    name, used = own if tells else shipped
     for calibration in calibrations:
         theirs = set(calibration.weights.values())
-        # The shipped weights score by themselves; others may take states from the shipped ones.
-        if used not in theirs or (name == DEFAULT_WEIGHTS and len(theirs) > 1):
+        # Earlier versions wrote down all weights that scored faces, the shipped ones beside others.
+        if theirs not in ({used}, {own[1], shipped[1]}):
             raise DataError(
-                f"the calibration of {calibration.video} belongs to the weights {named(calibration.weights)}; "
-                f"--checkpoint is {name} "
-                f"{used[:12]}",
+                f"the calibration of {calibration.video} belongs to the weights {named(calibration.weights)}; with "
+                f"--checkpoint {checkpoint} learner states come from {name} {used[:12]}",
                 "Analyse without --calibration, then `engagement calibrate RESULTS --refit` with the labels there are.",
             )

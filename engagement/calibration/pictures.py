@@ -23,7 +23,11 @@ _SPEC = ChipSpec(320, 2.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 def source_of_video(session: Session) -> tuple[Path | None, str]:
     """Where the source video lies, as the run says; or None and why there is none."""
     run = read_json(session.root / RUN)
-    listed = [v for v in (run or {}).get("videos") or [] if v.get("output") == session.video.relative]
+    listed = [
+        v
+        for v in (run or {}).get("videos") or []
+        if v.get("output") == session.video.relative and v.get("status") != "failed"
+    ]
     if not listed:
         return None, f"{RUN} does not say where the video lies"
     path = Path(str(listed[-1].get("input") or ""))

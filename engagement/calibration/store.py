@@ -60,7 +60,8 @@ class Calibration:
 
     Attributes:
         video: file name. folder: of its results, within the output folder.
-        weights: name -> sha256 of the weights whose scores were labelled.
+        weights: name -> sha256 of the weights whose scores of learner states were labelled; earlier versions wrote down
+            all that scored faces.
         prior: with which it was fitted. persons: by id.
     """
 
@@ -82,17 +83,26 @@ class Calibration:
 
 
 def score_weights(models: Mapping[str, Any]) -> dict[str, str]:
-    """Name -> sha256 of the weights that scored faces, from the ``models`` of a summary."""
+    """Name -> sha256 of the weights that tell learner states, from the ``models`` of a summary.
+
+    Of all that scored faces, where an earlier version did not say which.
+    """
+    return _hashes(models, "states") or _hashes(models, "kind")
+
+
+def _hashes(models: Mapping[str, Any], key: str) -> dict[str, str]:
+    """Of the models that score faces and of which something is said under a key."""
     return {
         str(name): str(model.get("sha256"))
         for name, model in models.items()
-        if isinstance(model, Mapping) and model.get("kind") in ("face_state", "ensemble")
+        if isinstance(model, Mapping) and model.get("kind") in ("face_state", "ensemble") and model.get(key)
     }
 
 
 def fits_scores(calibration: Calibration, models: Mapping[str, Any]) -> bool:
     """Whether a calibration belongs to the weights of a result's scores; their files may be called otherwise by now."""
-    return set(calibration.weights.values()) == set(score_weights(models).values())
+    known = (score_weights(models), _hashes(models, "kind"))
+    return set(calibration.weights.values()) in [set(weights.values()) for weights in known]
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:

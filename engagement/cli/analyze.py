@@ -133,7 +133,7 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     from engagement.batch.options import parse_crew
 
     empty = [f"--{name.replace('_', '-')}" for name, value in given.items() if value == ""]
-    empty += ["--output"] * (not output) + ["INPUT"] * (not all(inputs))
+    empty += ["--output"] * (not output) + ["INPUT"] * (not all(inputs)) + ["--glob"] * (not all(globs))
     if empty:
         raise ConfigError(f"{empty[0]} is empty", "Perhaps a variable that it comes from is not set.")
     asked = _Asked(**given)
@@ -192,6 +192,11 @@ def _config(asked: _Asked) -> AnalysisConfig:
     if backend not in ("auto", *BACKENDS):
         raise ConfigError(
             f"--backend '{backend}' is unknown", f"Choose auto ({AUTO_BACKEND}), {', '.join(BACKENDS)}."
+        )
+    if asked.split and backend not in ("auto", AUTO_BACKEND):
+        raise ConfigError(
+            f"--split {asked.split} cannot be used with --backend {backend}",
+            f"Leave one of the two out: only {AUTO_BACKEND} can begin in the middle of a video.",
         )
     if asked.detector is not None:
         check_name(asked.detector)

@@ -23,8 +23,9 @@ _ALIKE = 0.8  # cosine of face features before and after, below which a track is
 _ENOUGH = 1.0  # sum of qualities that either side must have
 _SHORTEST = 5  # samples of a part: less is a head that turned for a moment
 #: A dissolve, or tiles that move, shows somebody in the old place and in the new one for a moment: being seen with tracks
-#: that begin in the last samples of one, so many and after as many others, says nothing. Fewer than a part has.
-_FADE = 4
+#: that begin in the last samples of one, and after as many others, says nothing. They are those of 0.8 s; where samples
+#: are rarer, up to four within 2 s. Chosen at 0.5 to 10 Hz (docs/results.md).
+_FADE_S, _FADE_SAMPLES, _FADE_LONGEST_S = 0.8, 4, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,15 @@ class Persons:
 
 
 def find_persons(
-    tracks: Sequence[TrackSummary], config: PersonsConfig, evidence: Sequence[str] | None = None
+    tracks: Sequence[TrackSummary],
+    config: PersonsConfig,
+    evidence: Sequence[str] | None = None,
+    step_s: float = 0.2,
 ) -> Persons:
     """Persons of a session; tracks are split where they change person.
 
     Args:
+        step_s: seconds from one sample to the next.
         evidence: kinds that count, for measurements; None for those of the configuration.
     """
     kinds = config.evidence if evidence is None else evidence
@@ -78,8 +83,9 @@ def find_persons(
     parts: list[TrackSummary] = []
     origin: dict[int, list[TrackSummary]] = {}
     spans = sorted((t.samples[0], t.samples[-1]) for t in tracks)
+    fade = max(round(_FADE_S / step_s), min(_FADE_SAMPLES, int(_FADE_LONGEST_S / step_s)), 1)
     for track in tracks:
-        own = [_fading(part, track.samples[0], spans) for part in _parts(track, free)]
+        own = [_fading(part, track.samples[0], spans, fade) for part in _parts(track, free)]
         free += len(own) - 1
         parts += own
         origin[track.track_id] = own
@@ -117,14 +123,16 @@ def find_persons(
     return Persons(person, tuple(sorted(splits, key=lambda s: (s.sample, s.track))))
 
 
-def _fading(part: TrackSummary, first: int, spans: Sequence[tuple[int, int]]) -> TrackSummary:
+def _fading(part: TrackSummary, first: int, spans: Sequence[tuple[int, int]], fade: int) -> TrackSummary:
     """A track or a part of one, told from when on it fades: others that last begin in its last moments.
 
     Args:
         first: sample with which the whole track begins. spans: first and last sample of every track, in order.
+        fade: how many last samples.
     """
     last = part.samples[-1]
-    at = bisect_left(spans, (max(last - _FADE + 1, first + _FADE),))
+    # Something of a part is sure, however short it is.
+    at = bisect_left(spans, (max(last - fade + 1, first + fade, part.samples[0] + 1),))
     begins = (begin for begin, end in spans[at : bisect_left(spans, (last + 1,))] if end >= last + _SHORTEST)
     return replace(part, fades=next(begins, None))
 

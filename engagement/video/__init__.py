@@ -7,6 +7,8 @@ package loads no decoding library.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +49,7 @@ def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> Vid
     Raises:
         ConfigError: no backend has that name.
         BackendUnavailable: its library is not installed or does not load here.
-        VideoError: it is no file (but a pipe, say), or cannot be read as a video.
+        VideoError: it is no file (but a pipe, say), it is a picture, or it cannot be read as a video.
     """
     path = Path(path)
     name = AUTO_BACKEND if backend == "auto" else backend
@@ -65,4 +67,26 @@ def open_video(path: str | Path, backend: str = "auto", threads: int = 0) -> Vid
             f"Video backend {name} cannot be loaded ({error})",
             f"Install it with 'pip install {distribution}', or choose {others}",
         ) from error
+    from engagement.video.reader import begins_as_a_picture
+
+    if begins_as_a_picture(path):
+        return _moving(reader_class, path, threads)
     return reader_class(path, threads)
+
+
+def _moving(reader_class: Callable[[Path, int], VideoReader], path: Path, threads: int) -> VideoReader:
+    """A reader of a file that begins as pictures do; VideoError unless it shows more than one.
+
+    FFmpeg takes a photograph for a video of one frame, whatever it is called.
+    """
+    from engagement.errors import VideoError
+    from engagement.video.reader import picture
+
+    try:
+        reader = reader_class(path, threads)
+    except VideoError as error:
+        raise picture(path) from error
+    if sum(1 for _ in islice(reader.tickets(), 2)) < 2:
+        reader.close()
+        raise picture(path)
+    return reader

@@ -37,6 +37,9 @@ PICTURE_SUFFIXES = (
 )
 """What pictures are called; the last three cannot be read here and are named as damaged, not passed over in silence."""
 
+#: Bytes by which a recording called .ts is known.
+TRANSPORT_HEAD = 377
+
 #: What lies in every output folder, as :func:`_key` spells it: no video's results can be called that.
 RESERVED = frozenset({"run.json", "index.html", "names.txt", "names-before.txt", "report_assets"})
 
@@ -162,14 +165,19 @@ def _is_to_be_read(path: Path) -> bool:
 
 
 def _is_transport_stream(path: Path) -> bool:
-    """Whether a file called .ts is a recording: TypeScript sources are called so too. Packets begin with a G, 188 bytes each."""
+    """Whether a file called .ts is a recording: TypeScript sources are called so too."""
     if path.suffix.lower() != ".ts" or not _is_to_be_read(path):
         return False
     try:
         with path.open("rb") as file:
-            return file.read(377)[::188] == b"GGG"
+            return begins_as_a_transport_stream(file.read(TRANSPORT_HEAD))
     except OSError:
         return False
+
+
+def begins_as_a_transport_stream(head: bytes) -> bool:
+    """Whether these first TRANSPORT_HEAD bytes are of packets: they begin with a G, 188 bytes each."""
+    return head[:TRANSPORT_HEAD:188] == b"GGG"
 
 
 def _walk(folder: Path, exclude: Path | None, complain: Complain) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engagement.video.reader import no_video_stream, not_a_video, picture
+from engagement.video.reader import no_video_stream, not_a_video
 
 # FFmpeg's own lines mean nothing to a teacher; what matters comes back as an error or an outcome.
 av.logging.set_level(None)
@@ -60,9 +60,6 @@ def open_stream(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[Input
     for stream in container.streams.video:
         cover = Disposition.attached_pic | Disposition.timed_thumbnails
         if not stream.disposition & cover and stream.codec_context is not None:
-            if container.format.name == "gif" and stream.frames == 1:
-                container.close()
-                raise picture(path)
             stream.thread_type = kind
             stream.codec_context.thread_count = threads
             return container, stream

@@ -65,6 +65,14 @@ class DecodeOutcome:
 
 UNFINISHED = DecodeOutcome(0, 0.0, False, "the stream was not read to its end")
 
+#: JPEG, PNG, GIF, BMP, TIFF, JPEG 2000, PGM and PPM.
+_PICTURE_HEADS = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  "),
+    *(b"P5", b"P6"),
+)
+#: WebP, AVIF and HEIF, which begin with a length or as other kinds do.
+_PICTURE_PARTS = (b"RIFFWEBP", b"ftypavif", b"ftypheic", b"ftypheix", b"ftypmif1")
+
 
 class VideoReader(ABC):
     """One open video file. Use as a context manager; not for several threads at a time.
@@ -163,6 +171,19 @@ def require_readable(path: Path) -> Path:
             f"{path} cannot be read ({error.strerror or error})", "Check its permissions"
         ) from error
     return path
+
+
+def begins_as_a_picture(path: Path) -> bool:
+    """Whether a file's first bytes are those of a picture file; some of these hold many, and are videos then."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    within = (head[:4] + head[8:12], head[4:12])  # RIFF....WEBP, ....ftypavif
+    return head.startswith(_PICTURE_HEADS) or any(part in _PICTURE_PARTS for part in within)
 
 
 def picture(path: Path) -> VideoError:

@@ -195,10 +195,26 @@ def test_a_still_beginning_is_no_sign_of_interlaced_pictures(tmp_path: Path) -> 
         assert len(list(reader.tickets())) == 40
 
 
-def test_a_gif_that_moves_is_a_video_and_one_that_does_not_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["pyav", "opencv"])
+def test_a_gif_that_moves_is_a_video_and_one_that_does_not_is_none(backend: str, tmp_path: Path) -> None:
     still, moving = faulty_media.photograph(tmp_path, ".gif"), tmp_path / "moving.gif"
     with pytest.raises(VideoError, match="is a picture"):
-        open_video(still, "pyav")
+        open_video(still, backend)
     ffmpeg("-f", "lavfi", "-i", "testsrc=size=160x120:rate=5:duration=2", moving)
-    with open_video(moving, "pyav") as reader:
+    with open_video(moving, backend) as reader:
+        assert len(list(reader.tickets())) == 10
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".bmp", ".tif", ".webp", ".jp2", ".ppm", ".avif"])
+def test_a_picture_is_told_by_its_content(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="is a picture"):
+        open_video(faulty_media.photograph_called_a_video(tmp_path, suffix))
+
+
+@pytest.mark.parametrize("backend", ["pyav", "opencv"])
+def test_pictures_that_follow_each_other_in_one_file_are_a_video(backend: str, tmp_path: Path) -> None:
+    """Motion JPEG, as cameras send it, begins as a photograph does."""
+    path = tmp_path / "camera.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc=size=160x120:rate=5:duration=2", "-f", "mjpeg", path)
+    with open_video(path, backend) as reader:
         assert len(list(reader.tickets())) == 10

@@ -8,22 +8,26 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from engagement.calibration.find import require_weights
 from engagement.calibration.moments import MomentsConfig
 from engagement.calibration.pictures import pictures_of
 from engagement.calibration.session import moments_of, open_sessions
-from engagement.calibration.store import FILE, read_calibration
+from engagement.calibration.store import FILE, Calibration, fits_scores, read_calibration, score_weights
 from engagement.corrections.folder import bring_up_to_date
 from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 from engagement.smoothing import load_smoother, smooth_persons
 from engagement.timelines.shifts import in_order, shifted
+from engagement.weights.store import WeightRecord, manifest, save_weights
 from tests.engagement.corrected_sessions import (
     OPTIONS,
     PEOPLE,
@@ -246,6 +250,34 @@ def test_other_weights_leave_everybody_uncorrected_until_fitted_again(
     assert (pd.read_csv(labelled / "talk" / "persons.csv")["labels_engagement"] == 0).all()
     assert engagement("calibrate", labelled, "--refit").status == 0
     assert "2 people calibrated" in engagement("report", labelled).out
+
+
+def test_a_calibration_belongs_to_the_weights_that_tell_states(tmp_path: Path) -> None:
+    """A checkpoint without such a head, as `train personal --equalize` writes it, takes them from the shipped one."""
+    shipped = manifest()["face_state"]["sha256"]
+    own, full = tmp_path / "own.safetensors", tmp_path / "full.safetensors"
+    heads = {"expression": {}}
+    record = WeightRecord("face_state", {"heads": heads}, metrics={}, licence="none")
+    sha = save_weights(own, record, {"x": torch.zeros(1)})
+    told = replace(record, network={"heads": heads | {"state": {}}})
+    other = save_weights(full, told, {"x": torch.zeros(1)})
+    models = {
+        "own": {"kind": "face_state", "sha256": sha},
+        "face_state": {"kind": "face_state", "sha256": shipped, "states": True},
+    }
+    assert score_weights(models) == {"face_state": shipped}
+    for weights in (
+        {"face_state": shipped},
+        {"own": sha, "face_state": shipped},
+    ):  # as earlier versions wrote it
+        made = Calibration("talk.mp4", "talk", weights)
+        require_weights([made], str(own))
+        assert fits_scores(made, models)
+    wrong = Calibration("talk.mp4", "talk", {"own": sha})
+    assert not fits_scores(wrong, models)
+    for checkpoint, name, used in ((own, "face_state", shipped), (full, "full", other)):
+        with pytest.raises(DataError, match=f"learner states come from {name} {used[:12]}"):
+            require_weights([wrong], str(checkpoint))
 
 
 @pytest.mark.parametrize(

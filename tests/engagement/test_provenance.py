@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engagement.provenance import base_sha256, learned_from_scores_of
+from engagement.provenance import base_sha256, learned_from_scores_of, weights_record
 from engagement.weights.store import LoadedWeights, WeightRecord, load_weights
 
 
@@ -87,3 +87,11 @@ def test_a_smoother_that_does_not_say_belongs_to_nothing() -> None:
 @pytest.mark.parametrize("kind", ["lstm", "cnn3d"])
 def test_shipped_smoothers_belong_to_the_shipped_network(kind: str) -> None:
     assert learned_from_scores_of(load_weights(kind, kind), [load_weights("face_state", "face_state")])
+
+
+def test_the_weights_that_tell_states_are_marked() -> None:
+    alone, shipped = made("alone"), made("shipped")
+    both = {"heads": {"expression": {}, "state": {}}}
+    shipped = replace(shipped, name="face_state", record=replace(shipped.record, network=both))
+    for used, names in (([alone, shipped], ["face_state"]), ([shipped], ["face_state"]), ([alone], [])):
+        assert [n for n, record in weights_record(used).items() if record.get("states")] == names

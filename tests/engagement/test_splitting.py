@@ -229,6 +229,16 @@ def test_a_moment_in_two_places_does_not_make_two_of_one(
     assert (person == NOBODY).tolist() == (fading & (persons == 1)).tolist()
 
 
+@pytest.mark.parametrize(
+    ("step_s", "most"), [(0.05, 16), (0.1, 8), (0.2, 4), (0.24, 4), (0.5, 4), (1.0, 2), (2.0, 1), (10.0, 1)]
+)
+def test_how_many_samples_a_moment_in_two_places_has_goes_by_time(step_s: float, most: int) -> None:
+    for samples, people in ((most, 1), (most + 1, 2)):
+        large, small = track(0, (0, range(40))), track(1, (0, range(40 - samples, 80)), x=600)
+        found = find_persons([large, small], PersonsConfig(), step_s=step_s)
+        assert len({found.person[0], found.person[1]}) == people
+
+
 def test_a_track_that_runs_on_with_somebody_else_may_fade_before() -> None:
     """The large picture dissolves from one into another, and a small one of the first begins meanwhile."""
     speakers = track(0, (0, range(40)), (1, range(40, 80)))
@@ -240,7 +250,7 @@ def test_a_track_that_runs_on_with_somebody_else_may_fade_before() -> None:
     assert set(person[38:40].tolist()) == {NOBODY}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=120)
 @given(
     st.lists(
         st.tuples(
@@ -248,10 +258,11 @@ def test_a_track_that_runs_on_with_somebody_else_may_fade_before() -> None:
             st.lists(st.tuples(st.integers(0, 2), st.integers(1, 16), st.booleans()), max_size=3),
         ),
         max_size=8,
-    )
+    ),
+    st.sampled_from([0.05, 0.2, 2.0]),
 )
 def test_ids_follow_first_sight_and_nobody_is_in_two_places_though_parts_change_hands(
-    tracks: list[tuple[int, list[tuple[int, int, bool]]]],
+    tracks: list[tuple[int, list[tuple[int, int, bool]]]], step_s: float
 ) -> None:
     """Each track shows people one after the other, some of them as a detector that doubts."""
     made, track, sample = [], list[int](), list[int]()
@@ -269,7 +280,7 @@ def test_ids_follow_first_sight_and_nobody_is_in_two_places_though_parts_change_
                 sample.append(at)
             begin += n
         made.append(own)
-    found = find_persons(made, PersonsConfig())
+    found = find_persons(made, PersonsConfig(), step_s=step_s)
     whose = np.array(
         [found.person[int(t)] for t in found.relabel(np.array(track, int), np.array(sample, int))]
     )

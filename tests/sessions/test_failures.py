@@ -206,6 +206,7 @@ def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, engagement: C
         (("--margin", 2, "--min-face", 3), "--min-face 3"),
         (("--margin", 2, "--min-face", 3), "--margin 2"),
         (("--backend", "vlc"), "pyav"),
+        (("--backend", "opencv", "--split", 10), "--split 10 cannot be used with --backend opencv"),
         (("--device", "tpu"), "--device"),
         (("--checkpoint", "nowhere.safetensors"), "nowhere.safetensors"),
     ],

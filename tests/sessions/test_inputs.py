@@ -17,6 +17,8 @@ from engagement.batch import work
 from engagement.batch.inputs import find_videos
 from engagement.batch.places import Folder
 from engagement.batch.tasks import Setup, Split, Task
+from engagement.calibration.pictures import source_of_video
+from engagement.calibration.session import open_session
 from engagement.errors import ConfigError
 from engagement.video import open_video
 from engagement.video.discover import FoundVideo, discover
@@ -44,7 +46,11 @@ def test_another_video_of_the_same_name_does_not_replace_a_result(
     before = summary_of(out / "talk")
     ended = engagement("analyze", tmp_path / "week2", "-o", out, *FAST)
     assert ended.status == 1
-    (said,) = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"]
+    # What is there goes on being listed, and is where the pictures of its moments are looked for.
+    kept, said = json.loads((out / "run.json").read_text(encoding="utf-8"))["videos"]
+    assert (kept["output"], kept["status"], said["status"]) == ("talk", "ok", "failed")
+    assert 'href="talk/session.html"' in (out / "index.html").read_text(encoding="utf-8")
+    assert source_of_video(open_session(out / "talk", out)) == (tmp_path / "week1" / "talk.mp4", "")
     assert "another video of this name" in said["reason"] and "--overwrite" in said["hint"]
     assert summary_of(out / "talk") == before
     (tmp_path / "moved").mkdir()
@@ -206,7 +212,7 @@ def test_what_is_empty_is_not_the_current_folder(tmp_path: Path, engagement: Com
     assert ended.status == 2 and "INPUT is empty" in ended.err
     ended = engagement("analyze", tmp_path, "-o", "")
     assert ended.status == 2 and "--output is empty" in ended.err
-    for option in ("--workers", "--min-presence", "--backend"):
+    for option in ("--workers", "--min-presence", "--backend", "--glob"):
         ended = engagement("analyze", "x.mp4", "-o", tmp_path / "out", option, "")
         assert ended.status == 2 and f"{option} is empty" in ended.err
 

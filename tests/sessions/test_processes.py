@@ -9,12 +9,14 @@ import pytest
 
 from engagement.batch import processes
 from engagement.batch.options import Crew
+from engagement.batch.places import FileFacts
 from engagement.batch.processes import Processes
 from engagement.batch.runner import _executor, _Run
-from engagement.batch.status import VideoStatus
-from engagement.batch.tasks import InThisProcess, Setup
+from engagement.batch.status import Status, VideoStatus
+from engagement.batch.tasks import Ended, Facts, Failure, InThisProcess, Setup, Split
 from engagement.config import AnalysisConfig
 from engagement.errors import WeightsError
+from engagement.types import TimeSpan
 from tests.sessions.runs import Silent
 from tests.sessions.workers import MakesObedient, Obedient, makes_nothing, video
 
@@ -87,3 +89,39 @@ def test_what_a_stopped_worker_left_in_the_temporary_folder_is_removed(tmp_path:
     assert work_off(["copies"], tmp_path, 2, Silent())["copies"].status == "failed"
     copy = Path((tmp_path / "copied to").read_text())
     assert copy.name == "recording" and not copy.exists()
+
+
+def test_what_is_under_way_when_the_disk_gets_full_goes_on(tmp_path: Path) -> None:
+    """Room may be made until it is written, so it is told of at once; what is not begun stays so."""
+    reporter = Silent()
+    run = _Run([video(name) for name in ("full", "long", "ranges", "late", "bad", "next")], reporter, print)
+    full, long, ranges, late, bad, following = run.tasks()
+    facts = Facts("cpu", {})
+
+    def ended(name: str, status: Status) -> Ended:
+        return Ended(VideoStatus(name, name, status), facts, full=status == "failed")
+
+    split = Split((TimeSpan(0.0, 1.0), TimeSpan(1.0, 2.0)), "", FileFacts(1, "v"))
+    for task in (full, long, ranges, late, bad):
+        run.at(task, 0.0, None)
+    first, second = run.done(ranges, split)
+    assert not run.done(full, ended("full", "failed"))
+    assert len(reporter.notes) == 1 and "4 videos under way will be written if" in reporter.notes[0]
+    assert not run.wanted(following) and run.wanted(long) and run.wanted(second)
+    assert not run.done(late, split)  # opened, and nothing is read of it
+    assert not run.failed(bad, Failure("it is bad"))  # no second attempt
+    assert not run.done(long, ended("long", "ok"))
+    assert not run.done(first, "a part")
+    (joined,) = run.done(second, "a part")
+    run.done(joined, ended("ranges", "ok"))
+    found = {s.output: (s.status, s.reason) for s in run.in_order(tmp_path)}
+    full_disk = ("failed", "not analysed, since the disk of the results is full")
+    assert found == {
+        "full": ("failed", ""),
+        "long": ("ok", ""),
+        "ranges": ("ok", ""),
+        "late": full_disk,
+        "bad": ("failed", "it is bad"),
+        "next": full_disk,
+    }
+    assert len(reporter.notes) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from engagement.batch.places import Place, discover_remote, local_path, open_place
 from engagement.batch.tasks import Setup, Task
 from engagement.batch.work import VideoWorker
+from engagement.calibration.store import FILE, Calibration, Label, PersonCalibration, write_calibration
 from engagement.errors import VideoError
 from engagement.video.discover import FoundVideo, discover
-from tests import faulty_media
+from engagement.weights.store import manifest
+from tests import faulty_media, media
 from tests.sessions.command import Run
 from tests.sessions.runs import CONFIG, DEVICE, OPTIONS, cut, results, run
 
@@ -57,6 +60,24 @@ def test_remote_videos_and_results(
     assert "episodes.state_margin" in redone.err.replace("\n", "").replace(" ", "")
     memory.rm("/bucket/in/room/a.mp4")
     assert engagement(*address).status == 1
+
+
+def test_labels_in_another_storage_are_not_replaced(
+    memory: fsspec.AbstractFileSystem, sample_videos: Path, tmp_path: Path, engagement: Command
+) -> None:
+    clip = cut(sample_videos / "crossing.mp4", tmp_path / "a.mp4", 1)
+    address = ("analyze", clip, "-o", "memory://bucket/out", *OPTIONS)
+    assert engagement(*address).status == 0
+    label = Label(0.5, (1.0, 1.0, 9.0, 9.0), "boredom", 0.5, True)
+    made = Calibration("a.mp4", "a", {"face_state": manifest()["face_state"]["sha256"]})
+    write_calibration(replace(made, persons={"P01": PersonCalibration((label,), {})}), tmp_path / FILE)
+    memory.put(str(tmp_path / FILE), f"/bucket/out/a/{FILE}")
+    there = memory.cat(f"/bucket/out/a/{FILE}")
+    write_calibration(made, tmp_path / FILE)
+    refused = engagement(*address, "--calibration", tmp_path / FILE)
+    said = " ".join(refused.err.split())
+    assert refused.status == 1 and "has 1 label that --calibration would replace" in said
+    assert memory.cat(f"/bucket/out/a/{FILE}") == there
 
 
 def test_addresses_of_files_are_paths(sample_videos: Path, tmp_path: Path, engagement: Command) -> None:
@@ -134,6 +155,15 @@ def test_nothing_of_a_finished_video_stays_here(
         said.append(ended.status.status)
         assert [p for p in worker.place.root.rglob("*") if p.is_file()] == []
     assert said == ["ok", "skipped"]
+
+
+def test_recordings_called_ts_are_told_by_their_content(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    memory.put(str(media.transport_stream(tmp_path).path), "/bucket/in/tuner.ts")
+    memory.pipe_file("/bucket/in/source.ts", b"GameBoard = 1;\n" * 50)
+    memory.pipe_file("/bucket/in/short.TS", b"GGG")
+    assert [v.relative.as_posix() for v in discover_remote("memory://bucket/in")] == ["tuner"]
 
 
 @pytest.mark.parametrize(

@@ -175,5 +175,5 @@ def test_long_runs_do_not_depend_on_how_many_windows_go_together(monkeypatch: py
     prob = from_logits(rng.normal(0, 2, (120, SCORE_COUNT)))
     run = ScoreRun(np.cumsum(rng.uniform(0.1, 0.3, 120)), prob, np.ones(120, np.bool_))
     whole = LstmSmoother(net).smooth(run)
-    monkeypatch.setattr(module, "_BATCH", 1)
+    monkeypatch.setattr(module, "BATCH", 1)
     np.testing.assert_allclose(LstmSmoother(net).smooth(run), whole, atol=1e-5)

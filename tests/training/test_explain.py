@@ -156,6 +156,7 @@ def test_a_head_is_explained_by_no_stage_after_those_it_reads(pictures: Path, tm
     ("words", "message"),
     [
         (["--every", "0"], "--every 0.0 is not within"),
+        (["--cropped", "--min-face", "40"], "--min-face says nothing with --cropped"),
         (["--stage", "99"], "--stage 99 is no stage with a map"),
         (["--head", "mood"], "--head takes one that it has: expression"),
         ([], "no face was found in any of the files"),

@@ -13,9 +13,10 @@ pytest.importorskip("captum")
 from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpec
 from engagement.labels import LabelSet
 from engagement.types import ChipSpec
+from tests import media
 from tests.training.invoking import ok
 from tests.training.made_up_faces import HALF, write_face
-from training.explain.faces import Face
+from training.explain.faces import Face, listed
 from training.explain.run import _files, _write
 from training.run import export
 
@@ -74,3 +75,31 @@ def test_the_table_tells_pictures_of_one_name_apart(tmp_path: Path) -> None:
     given = (tmp_path / "crops", tmp_path / "alone.png")
     ok("explain", *given, "--cropped", "--checkpoint", file, "-o", tmp_path / "out")
     assert [row["source"] for row in _rows(tmp_path / "out")] == ["happy/1.png", "sad/1.png", "alone.png"]
+
+
+def test_pictures_of_one_name_in_two_folders_are_told_apart(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder / "happy").mkdir(parents=True)
+        write_face(tmp_path / folder / "happy" / "1.png", 1, 1)
+    write_face(tmp_path / "two" / "happy" / "2.png", 1, 1)
+    found = listed([tmp_path / "one", tmp_path / "two"])
+    whole = [(tmp_path / folder / "happy/1.png").as_posix() for folder in ("one", "two")]
+    assert list(found.values()) == [*whole, "happy/2.png"]
+
+
+def test_a_folder_gives_the_recordings_that_an_analysis_finds_in_it(tmp_path: Path) -> None:
+    """Those called .ts by their content: TypeScript sources are called so too."""
+    media.transport_stream(tmp_path).path.rename(tmp_path / "tuner.ts")
+    (tmp_path / "source.ts").write_text("GameBoard = 1;\n" * 50)
+    (tmp_path / ".dropped").mkdir()
+    write_face(tmp_path / ".dropped" / "1.png", 1, 1)
+    write_face(tmp_path / "face.png", 1, 1)
+    assert list(listed([tmp_path]).values()) == ["face.png", "tuner.ts"]
+
+
+def test_a_picture_that_is_called_like_a_video_is_explained_as_one(tmp_path: Path) -> None:
+    file = _model(tmp_path / "m.safetensors", ("a", "b"))
+    write_face(tmp_path / "face.png", 1, 1)
+    shown = (tmp_path / "face.png").rename(tmp_path / "face.mp4")
+    ok("explain", shown, "--cropped", "--checkpoint", file, "-o", tmp_path / "out")
+    assert [(row["source"], row["time_s"]) for row in _rows(tmp_path / "out")] == [("face.mp4", "")]

@@ -146,6 +146,8 @@ def test_test_faces_are_left_alone(expression_folders: Path, tmp_path: Path) -> 
         (["--onnx", "-o", "m.pt"], "does not end in .onnx"),
         (["--onnx", "-o", "m.onnx", "--int8"], "--int8 needs --data"),
         (["--onnx", "-o", "m.onnx", "--limit", "3"], "--limit says nothing without --data"),
+        (["--onnx", "-o", "m.onnx", "--skip-bad"], "--skip-bad says nothing without --data"),
+        (["--onnx", "-o", "m.onnx", "--min-agreement", "0.9"], "--min-agreement says nothing without --int8"),
         (["--onnx", "-o", "m.onnx", "--tolerance", "0"], "--tolerance 0.0 is not within"),
         (["-o", "m.onnx"], "Missing option '--onnx'"),
     ],

@@ -16,7 +16,7 @@ import torch
 from engagement.classification.network import HeadSpec, NetworkSpec
 from engagement.cli import main
 from engagement.labels import EXPRESSIONS
-from tests.training.invoking import ok
+from tests.training.invoking import error, ok
 from training.callbacks import Checkpoint
 from training.datasets.registry import load
 from training.lightning_module import HeadTrainer
@@ -100,6 +100,36 @@ def test_keys_given_with_set_count_unless_an_option_says_otherwise(
     ok(*base, "--seed", "3", "-o", tmp_path / "option")
     recipes = [json.loads((tmp_path / name / "recipe.json").read_text()) for name in ("set", "option")]
     assert [(r["seed"], r["backbone"]) for r in recipes] == [(7, "cnn_bn"), (3, "cnn_bn")]
+
+
+@pytest.fixture
+def trial(expression_folders: Path, tmp_path: Path) -> list[str | Path]:
+    """A command that trains two steps; --limit is to follow."""
+    words = ["base", "--data", expression_folders, "--recipe", "fer2013_lenet", "--set", "batch_size=16"]
+    return [*words, "--init", "", "--accelerator", "cpu", "--max-steps", "2", "-o", tmp_path / "out"]
+
+
+def test_another_limit_is_named_as_the_option_with_both_values(
+    trial: list[str | Path], tmp_path: Path
+) -> None:
+    """And not as other pictures, which nobody has changed."""
+    ok(*trial, "--limit", "20")
+    said = error(*trial, "--limit", "21")
+    assert "differs in: --limit (20 before, 21 now). " in said
+    assert "differs in: --limit (20 before, not given now). " in error(*trial)
+    said = error(*trial[:-4], "-o", tmp_path / "out", "--limit", "20", "--seed", "5")
+    assert "differs in: --max-steps (2 before, not given now), seed. " in said
+    record = json.loads((tmp_path / "out/run.json").read_text())
+    del record["limit"]  # as earlier versions wrote it
+    (tmp_path / "out/run.json").write_text(json.dumps(record))
+    assert "differs in: pictures, labels or splits, data. " in error(*trial, "--limit", "21")
+
+
+def test_a_finished_run_says_that_nothing_is_written_for_tensorboard(trial: list[str | Path]) -> None:
+    pytest.importorskip("tensorboard")
+    ok(*trial)
+    assert "tensorboard" not in ok(*trial).output
+    assert "nor to write for --tensorboard" in ok(*trial, "--tensorboard").output
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(expression_folders: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ def graded(tmp_path: Path) -> Path:
     return write(tmp_path / "grades.csv", rows)
 
 
-def write(path: Path, rows: list[dict[str, object]]) -> Path:
+def write(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
@@ -57,6 +57,18 @@ def test_people_that_are_named_for_some_faces_only_are_said(graded: Path, base_f
     out = graded.with_name("out")
     said = ok("extension", "--data", graded, "--base", base_file, "--name", "own", "-o", out).output
     assert "beware: nothing tells which person or recording 6 of 24 pictures are of" in said
+
+
+def test_grades_beside_labels_are_said_not_to_be_read(graded: Path) -> None:
+    with graded.open(newline="", encoding="utf-8") as file:
+        rows = [dict(row) | {"label": f"k{i % 2}", "note": "?"} for i, row in enumerate(csv.DictReader(file))]
+    boxes = [{"x1": "0", "y1": "0", "x2": "1", "y2": 1 + i % 2} for i in range(len(rows))]
+    table = load(str(write(graded, [row | box for row, box in zip(rows, boxes, strict=True)])))
+    assert table.labels.classes == ("k0", "k1")
+    assert "beside 'label': tired, loud; a CSV without 'label'" in table.notes[-1]
+    assert "could be grades" in ok("dataset", "inspect", graded).output
+    plain = [{name: row[name] for name in ("file", "label", "note", "person")} for row in rows]
+    assert not load(str(write(graded, plain))).notes
 
 
 def test_mistakes_in_the_table_are_named(graded: Path) -> None:
@@ -140,7 +152,7 @@ def test_what_is_no_grade_is_named(
 
 def test_a_grade_that_never_varies_is_refused(graded: Path) -> None:
     with graded.open(newline="", encoding="utf-8") as file:
-        rows: list[dict[str, object]] = [dict(row) | {"loud": 0} for row in csv.DictReader(file)]
+        rows = [dict(row) | {"loud": 0} for row in csv.DictReader(file)]
     with pytest.raises(Exception, match="grade 'loud' is never above 0"):
         graded_csv(write(graded, rows))
 

@@ -18,6 +18,7 @@ from training import matrix as matrix_module
 from training.datasets import registry
 from training.matrix import MatrixRun, cells, set_name, train_matrix
 from training.run import Limits
+from training.samples import SampleTable
 
 SMALL = ("--recipe", "fer2013_lenet", "--epochs", "1", "--max-steps", "2", "--accelerator", "cpu")
 
@@ -81,7 +82,8 @@ def test_a_killed_matrix_goes_on(asked: MatrixRun, monkeypatch: pytest.MonkeyPat
     assert not half["done"] and half["seconds"] > 0
     said: list[str] = []
     text = train_matrix(asked, said.append)
-    assert said[0].endswith("finished before") and said[1].endswith("goes on")
+    told = [text for text in said if text.startswith("[")]
+    assert told[0].endswith("finished before") and told[1].endswith("goes on")
     assert "finished" not in text
     again = json.loads((asked.out / "cells" / cells(asked)[1].name / "cell.json").read_text())
     assert again["done"] and again["seconds"] > half["seconds"]
@@ -104,7 +106,7 @@ def test_cells_of_other_settings_are_not_mixed_in(asked: MatrixRun, expression_f
         *("train", "matrix", "--data", expression_folders, "-o", asked.out, *SMALL, "--limit", "14"),
         *("--backbones", "lenet", "--augmentations", "", "--set", "batch_size=16"),
     )
-    assert "differs in: limit, epochs" in said
+    assert "differs in: --limit (99 before, 14 now), epochs" in said
 
 
 def test_a_finished_cell_is_not_shown_for_other_pictures(asked: MatrixRun) -> None:
@@ -127,6 +129,26 @@ def test_a_finished_cell_is_not_shown_for_other_framings(
     )
     with pytest.raises(ConfigError, match="differs in: pictures, labels or splits"):
         train_matrix(one)
+
+
+def test_how_faces_are_framed_is_looked_at_and_told_once(
+    asked: MatrixRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables: list[SampleTable] = []
+    said: list[str] = []
+    framed = registry.with_measured_framing
+
+    def counting(table: SampleTable, say: Callable[[str], None]) -> SampleTable:
+        tables.append(replace(framed(table, say), box=table.box * 0.9))
+        return tables[-1]
+
+    monkeypatch.setattr(registry, "with_measured_framing", counting)
+    train_matrix(asked, said.append)
+    assert len(tables) == 1 and sum("how they are framed" in text for text in said) == 1
+    for cell in cells(asked):
+        begun = json.loads((asked.out / "cells" / cell.name / "run.json").read_text())
+        learned = tables[0].limited(14).with_validation(cell.recipe.validation_share)
+        assert begun["pictures, labels or splits"] == learned.digest()
 
 
 def test_one_process_trains_whatever_devices_there_are(

@@ -16,10 +16,17 @@ from engagement.labels import LabelSet
 from engagement.types import FloatArray
 from training.datasets.files import own_name
 from training.datasets.framing import framed
-from training.datasets.manifest import KNOWN_COLUMNS, notes_on, part_of, picture_of, read_rows, unread_box
+from training.datasets.manifest import (
+    KNOWN_COLUMNS,
+    MOST,
+    is_grade,
+    notes_on,
+    part_of,
+    picture_of,
+    read_rows,
+    unread_box,
+)
 from training.samples import SampleTable
-
-_MOST = 10
 
 
 def has_grades(columns: list[str]) -> bool:
@@ -95,9 +102,9 @@ def _level(path: Path, line: int, name: str, text: str) -> float:
     text = (text or "").strip()
     if not text:
         return float("nan")
-    if not text.isdecimal() or int(text) > _MOST:
+    if not is_grade(text):
         raise DataError(
             f"{path}, line {line}: '{text}' is no grade of '{name}'",
-            f"Write a whole number from 0 to {_MOST}, or nothing where it is not known. A column of classes is called 'label'.",
+            f"Write a whole number from 0 to {MOST}, or nothing where it is not known. A column of classes is called 'label'.",
         )
     return float(text)

@@ -35,6 +35,8 @@ _FLIPPED = "box_x1 and box_y1 are the upper left corner, box_x2 and box_y2 the l
 PARTS = dict(zip(SPLIT_NAMES, ("train", "train", "val", "val", "val", "test"), strict=True))
 #: In widths of the picture; a face may be cut off, but not be elsewhere.
 _FARTHEST = 3.0
+#: The highest grade.
+MOST = 10
 #: Columns that say something else than how a face is graded.
 KNOWN_COLUMNS = ("file", "label", "split", *_GROUPS, *_BOX, *COLUMNS)
 
@@ -129,6 +131,21 @@ def unread_box(rows: Sequence[Listed]) -> tuple[str, ...]:
     return next((tuple(plain[c] for c in box) for box in _OTHER_BOXES if set(box) <= set(plain)), ())
 
 
+def is_grade(text: str) -> bool:
+    """Whether a cell holds a grade: a whole number from 0."""
+    return text.isdecimal() and int(text) <= MOST
+
+
+def _unread_grades(rows: Sequence[Listed]) -> list[str]:
+    """Columns that would be read as grades if there were no labels beside them."""
+    columns = rows[0].cells if rows else {}
+    if "label" not in columns:
+        return []
+    others = [name for name in columns if name not in (*KNOWN_COLUMNS, *unread_box(rows))]
+    texts = {name: {row.cells[name] for row in rows} - {""} for name in others}
+    return [name for name, held in texts.items() if len(held) > 1 and all(map(is_grade, held))]
+
+
 def notes_on(rows: Sequence[Listed]) -> tuple[str, ...]:
     """What should be known of a table: columns that are not read, and faces that are listed more than once."""
     notes: list[str] = []
@@ -136,6 +153,11 @@ def notes_on(rows: Sequence[Listed]) -> tuple[str, ...]:
         notes.append(
             f"columns {', '.join(unread)} look like a face box but are not read: boxes are {', '.join(_BOX)}, "
             "the upper left and the lower right corner in fractions of the picture's width and height"
+        )
+    if grades := _unread_grades(rows):
+        notes.append(
+            f"columns that could be grades are not read beside 'label': {', '.join(grades)}; a CSV without 'label' "
+            "is learned from by its grades"
         )
     faces: set[tuple[str, bytes]] = set()
     again: list[Listed] = []

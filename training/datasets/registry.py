@@ -200,7 +200,7 @@ def told(whole: SampleTable, say: Say, frame: bool = True) -> SampleTable:
 
 
 def prepared(
-    data: str,
+    data: str | SampleTable,
     limit: int | None,
     skip_bad: bool,
     say: Say,
@@ -210,7 +210,7 @@ def prepared(
     """A data set, reduced for a trial where asked, with every picture known to be readable.
 
     Args:
-        data: see :func:`load`.
+        data: see :func:`load`; or what :func:`told` gave of it, of which nothing more is said.
         limit: pictures per split of what is chosen, None for all.
         skip_bad: report and drop damaged pictures instead of stopping.
         say: gets one line for each of them, and what should be known of how the set was read.
@@ -227,7 +227,7 @@ def prepared(
             f"--limit {limit} is below 1", "Give the number of pictures per split, or leave it out."
         )
     # Told from the whole set, so that it is the same for each of its parts.
-    table = choose(told(load(data), say, frame))
+    table = choose(told(load(data), say, frame) if isinstance(data, str) else data)
     if limit is not None:
         table = table.limited(limit)
     return table.readable(skip_bad, say)

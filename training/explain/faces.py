@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from engagement.errors import DataError, EngagementError
+from engagement.errors import DataError, EngagementError, VideoError
 from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
-from engagement.video.discover import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from engagement.video.discover import PICTURE_SUFFIXES, videos_in
 from training import Say
 from training.chip_dataset import pixel_box
 from training.datasets.framing import boxes_for, framing_of
@@ -24,7 +25,7 @@ class Face:
     """One face.
 
     Attributes:
-        source: name of the file, with its folders below the one that was given. time_s: within a video, else None.
+        source: what the file is called, see :func:`listed`. time_s: within a video, else None.
         number: of the face in its picture, from 1, the largest first.
         chip: uint8 (S, S, 3).
     """
@@ -46,7 +47,7 @@ def listed(inputs: Sequence[Path]) -> dict[Path, str]:
 
     Returns:
         file -> what it is called: its name, with the folders below the given one, since pictures of several class
-        folders are often called alike.
+        folders are often called alike; of files that would still share a name, the whole path as it was given.
 
     Raises:
         DataError: something does not exist, or a folder holds neither.
@@ -56,18 +57,17 @@ def listed(inputs: Sequence[Path]) -> dict[Path, str]:
         if path.is_file():
             out.setdefault(path, path.name)
         elif path.is_dir():
-            known = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
+            there = (p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
             # What a review took out lies in a hidden folder.
-            there = (p for p in path.rglob("*") if p.suffix.lower() in known and p.is_file())
-            found = sorted(
-                p for p in there if not any(part.startswith(".") for part in p.relative_to(path).parts)
-            )
+            shown = (p for p in there if not any(part.startswith(".") for part in p.relative_to(path).parts))
+            found = sorted({*shown, *videos_in(path)})
             if not found:
                 raise DataError(f"{path} holds no pictures and no videos")
             out |= {p: p.relative_to(path).as_posix() for p in found}
         else:
             raise DataError(f"{path} does not exist")
-    return out
+    names = Counter(out.values())
+    return {path: path.as_posix() if names[name] > 1 else name for path, name in out.items()}
 
 
 def faces_of(
@@ -142,12 +142,20 @@ def _boxes(files: Sequence[Path]) -> dict[Path, FloatArray]:
 
 def _pictures(path: Path, every_s: float) -> Iterator[tuple[float | None, ByteArray]]:
     from engagement.video import open_video
+    from engagement.video.reader import begins_as_a_picture
     from engagement.video.sampling import select
     from training.samples import read_rgb
 
-    if path.suffix.lower() in PICTURE_SUFFIXES:  # a file that was named may be a video of any suffix
+    if path.suffix.lower() in PICTURE_SUFFIXES:
         yield None, read_rgb(path)
         return
-    with open_video(path) as reader:
+    try:
+        reader = open_video(path)  # a file that was named may be a video of any suffix
+    except VideoError:
+        if not begins_as_a_picture(path):
+            raise
+        yield None, read_rgb(path)  # and a picture may be called like a video
+        return
+    with reader:
         for frame in select(reader.tickets(), 1 / every_s):
             yield frame.time_s, frame.rgb

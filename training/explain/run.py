@@ -46,7 +46,7 @@ class ExplainRun:
         skip_bad: name files that cannot be read, and go on without them.
 
     Raises:
-        ConfigError: a number is out of range. BackendUnavailable: captum is not installed.
+        ConfigError: a number is out of range, or says nothing. BackendUnavailable: captum is not installed.
     """
 
     inputs: tuple[Path, ...]
@@ -66,6 +66,8 @@ class ExplainRun:
             raise ConfigError(f"--every {self.every_s} is not within 0.01-3600 seconds")
         if self.max_faces < 1:
             raise ConfigError(f"--max-faces {self.max_faces} is below 1")
+        if self.cropped and self.min_face_px != 24:
+            raise ConfigError("--min-face says nothing with --cropped", "Leave one of the two out.")
         require_captum()
 
 

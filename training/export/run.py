@@ -29,6 +29,8 @@ from training.samples import SampleTable
 _RANDOM, _BATCH = 20, 7
 #: Real faces that are compared, and those that set the ranges of 8-bit numbers.
 _COMPARED, _RANGES = 400, 256
+#: Of the first classes, 8 bits and float.
+_AGREEMENT = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class ExportRun:
     int8: bool = False
     data: str = ""
     tolerance: float = 1e-4
-    min_agreement: float = 0.95
+    min_agreement: float = _AGREEMENT
     limit: int | None = None
     skip_bad: bool = False
 
@@ -66,6 +68,10 @@ class ExportRun:
             wrong.append("--int8 needs --data: faces that set the ranges and show what 8 bits change")
         if self.limit is not None and not self.data:
             wrong.append("--limit says nothing without --data")
+        if self.skip_bad and not self.data:
+            wrong.append("--skip-bad says nothing without --data")
+        if self.min_agreement != _AGREEMENT and not self.int8:
+            wrong.append("--min-agreement says nothing without --int8")
         if not 0 < self.tolerance < 1:
             wrong.append(f"--tolerance {self.tolerance} is not within 0-1")
         if not 0 <= self.min_agreement <= 1:
