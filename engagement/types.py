@@ -36,7 +36,7 @@ class VideoInfo:
     Attributes:
         path: the file.
         width, height: pixels of the displayed orientation (rotation applied).
-        rotation_deg: clockwise rotation that was applied for display: 0, 90, 180 or 270.
+        rotation_deg: clockwise rotation that was applied for display, before mirroring: 0, 90, 180 or 270.
         duration_s: what the container declares, None when it does not.
         codec: name of the video codec.
         backend: which reader decodes it.

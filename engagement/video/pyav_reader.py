@@ -65,8 +65,7 @@ class PyAvReader(VideoReader):
             if first is None:
                 raise nothing_decodable(self._path)
             self._stored_size = (first.width, first.height)
-            # PyAV counts anticlockwise.
-            turn = round(-first.rotation / 90) * 90 % 360
+            turn, self._mirrored = _orientation(first)
             self._stamps = _stamps(self._container, self._stream, first)
             self._declared_end_s, self._end_is_the_streams = declared_end(
                 self._container, self._stream, self._stamps.first_s
@@ -201,10 +200,22 @@ class PyAvReader(VideoReader):
 
         def load() -> ByteArray:
             rgb: Any = frame.to_ndarray(format="rgb24", width=width, height=height)
+            turned = np.rot90(rgb, quarter_turns)
             # FFmpeg pads the rows of odd widths, so the array need not be contiguous before the turn either.
-            return np.ascontiguousarray(np.rot90(rgb, quarter_turns))
+            return np.ascontiguousarray(np.fliplr(turned) if self._mirrored else turned)
 
         return load
+
+
+def _orientation(frame: VideoFrame) -> tuple[int, bool]:
+    """Clockwise turn from the stored to the displayed picture, degrees, and whether it is mirrored left to right then."""
+    turn = round(-frame.rotation / 90) * 90 % 360  # PyAV counts anticlockwise
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return turn, False
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(np.float64)
+    # FFmpeg reads the angle off the first row, which mirroring turns round.
+    return ((180 - turn) % 360, True) if a * d < b * c else (turn, False)
 
 
 def _duration_s(frame: VideoFrame) -> float | None:

@@ -2,7 +2,7 @@
 
 Times are presentation times from the container, counted from the first frame; nobody divides by a
 frame rate where the container has time stamps. Pictures are upright: a rotation of 90, 180 or 270
-degrees in the container is applied (a mirroring display matrix is not). Pixels are stored pixels:
+degrees in the container is applied, and mirroring (by PyAV alone). Pixels are stored pixels:
 where the container declares oblong pixels nothing is stretched, so boxes found in a frame are in
 stored pixels. A stream that changes its picture size is scaled to the size of its first frame.
 """

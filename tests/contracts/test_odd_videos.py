@@ -46,6 +46,22 @@ def test_an_mp4_trimmed_without_encoding_shows_what_is_left_or_is_refused(
     assert complete == (backend == "pyav")  # OpenCV misses the 1.3 s that are hidden
 
 
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_mirrored_recording_is_shown_as_players_show_it(backend: str, degrees: int, tmp_path: Path) -> None:
+    """As front cameras make it. Others than PyAV take it for turned alone, sometimes upside down."""
+    path = media.write_video(tmp_path / "mirrored.mp4", [0, 40], rotation_deg=degrees, mirrored=True)
+    with open_video(path, backend) as reader:
+        pictures = [ticket.load() for ticket in reader.tickets()]
+        again = reader.frame_at(0.04).rgb
+        info = reader.info
+    right = [media.corner_colours(rgb) == tuple(media.CORNERS) for rgb in (*pictures, again)]
+    assert right == [backend == "pyav"] * 3
+    assert {rgb.shape for rgb in pictures} == {(media.HEIGHT, media.WIDTH, 3)}
+    if backend == "pyav":
+        assert [media.read_code(rgb) for rgb in pictures] == [0, 1]
+        assert (info.width, info.height, info.rotation_deg) == (media.WIDTH, media.HEIGHT, degrees)
+
+
 @pytest.mark.parametrize("width", [16, 24])
 def test_pictures_as_narrow_as_that_have_colours_or_are_refused(
     backend: str, width: int, tmp_path: Path
