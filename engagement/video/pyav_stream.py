@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from engagement.video.reader import no_video_stream, not_a_video, picture
 # FFmpeg's own lines mean nothing to a teacher; what matters comes back as an error or an outcome.
 av.logging.set_level(None)
 av.logging.set_libav_level(av.logging.PANIC)
+
+#: Of Windows Media files: what their header begins its facts about the file with.
+_ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 #: Stretches of some 100 kB without anything to read that are passed by, one after the other.
 _PASSED_BY = 1000
@@ -139,8 +143,25 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
         elif "asf" in container.format.name:
             hidden_s = max(first_s, 0.0)  # it counts from zero
         return float(stream.duration * stream.time_base) - hidden_s, counted
+    if "asf" in container.format.name:
+        end = _asf_duration(Path(container.name))
+        return (None if end is None else end - max(first_s, 0.0)), False
     if container.duration:
         start = max(container.start_time or 0, 0)
         end = (container.duration + start) / av.time_base - first_s
         return (end, False) if end > 0 else (None, False)
     return None, False
+
+
+def _asf_duration(path: Path) -> float | None:
+    """Seconds that a Windows Media file's header declares: FFmpeg keeps silent where the file is shorter than that."""
+    with path.open("rb") as file:
+        head = file.read(2**16)
+    at = head.find(_ASF_FACTS)
+    facts = struct.Struct("<16x24x3QI")
+    if at < 0 or len(head) < at + 24 + facts.size:
+        return None
+    played, _, preroll_ms, flags = facts.unpack_from(head, at + 24)
+    live = flags & 1  # such a header was written before the recording
+    end = round(played / 1e7 - preroll_ms / 1e3, 3)
+    return end if end > 0 and not live else None

@@ -127,6 +127,18 @@ def test_pictures_that_begin_after_the_sound_are_all_of_a_wmv(tmp_path: Path) ->
     assert reader.info.duration_s == pytest.approx(times[-1], abs=0.2)
 
 
+def test_a_wmv_that_was_cut_short_is_told(tmp_path: Path) -> None:
+    """FFmpeg does not give its duration then."""
+    whole = media.write_video(tmp_path / "lesson.wmv", faulty_media.LESSON, codec="wmv2", rate=25)
+    cut = faulty_media.cut_short(whole, 0.6)
+    with open_video(cut, "pyav") as reader:
+        times = [ticket.time_s for ticket in reader.tickets()]
+        outcome = reader.outcome
+    assert 100 < len(times) < 160 and not outcome.complete
+    assert outcome.reason == f"the pictures end at {times[-1]:.2f} s of 8.00 s"
+    assert reader.info.duration_s == 8.0
+
+
 def test_a_last_picture_that_stays_is_the_end_that_was_declared(tmp_path: Path) -> None:
     """A recorded screen on which nothing moved any more."""
     path = tmp_path / "screen.mp4"
