@@ -30,6 +30,7 @@ from engagement.timelines.summary import class_curves, expression_share, further
 from engagement.timelines.table import conform, write_parquet
 from engagement.tracking import frozen
 from engagement.types import TimeArray
+from engagement.wording import count
 
 #: A recording without a picture for longer has a gap that is worth telling.
 _PAUSE_S = 2.0
@@ -122,6 +123,11 @@ def _warnings(analyzer: Analyzer, result: SessionResult) -> list[str]:
         out.append(f"Times after such a place may be off: {outcome.reason}.")
     if pause := _pauses(result.sample_time_s, result.step_s):
         out.append(pause)
+    if others := result.info.n_unread:
+        out.append(
+            f"The file holds {count(others, 'further video stream')}, as of a second camera or of slides, and only the first "
+            "is read. `ffmpeg -i VIDEO -map 0:v:1 -c copy OUT.mkv` takes out the second."
+        )
     aspect = result.info.pixel_aspect
     if max(aspect, 1 / aspect) > _SQUEEZED:
         out.append(

@@ -31,7 +31,7 @@ from engagement.video.pyav_seek import (
     packet_clock,
     walk_to,
 )
-from engagement.video.pyav_stream import Reading, declared_end, decode, open_stream
+from engagement.video.pyav_stream import Reading, declared_end, decode, moving_pictures, open_stream
 from engagement.video.reader import (
     UNFINISHED,
     DecodeOutcome,
@@ -73,7 +73,7 @@ class PyAvReader(VideoReader):
             width, height = self._stored_size if turn % 180 == 0 else self._stored_size[::-1]
             self._info = VideoInfo(
                 self._path, width, height, turn, self._declared_end_s, self._stream.codec_context.name,
-                self.backend, _aspect(self._stream, turn),
+                self.backend, _aspect(self._stream, turn), len(moving_pictures(self._container)) - 1,
             )  # fmt: skip
         except BaseException:
             self._container.close()

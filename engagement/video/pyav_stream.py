@@ -48,7 +48,7 @@ class Reading:
 
 
 def open_stream(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[InputContainer, VideoStream]:
-    """A file and its first stream of moving pictures.
+    """A file and the first of its :func:`moving_pictures`.
 
     Args:
         kind: of FFmpeg's threads. threads: how many, 0 for as many as it likes.
@@ -61,18 +61,23 @@ def open_stream(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[Input
         container = av.open(str(path), "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise not_a_video(path, getattr(error, "strerror", "") or str(error)) from error
-    for stream in container.streams.video:
-        cover = Disposition.attached_pic | Disposition.timed_thumbnails
-        if not stream.disposition & cover and stream.codec_context is not None:
-            if container.format.name == "gif" and stream.frames == 1:
-                container.close()
-                raise picture(path)
-            stream.thread_type = kind
-            stream.codec_context.thread_count = threads
-            return container, stream
+    for stream in moving_pictures(container):
+        if container.format.name == "gif" and stream.frames == 1:
+            container.close()
+            raise picture(path)
+        stream.thread_type = kind
+        stream.codec_context.thread_count = threads
+        return container, stream
     found_none = not len(container.streams)
     container.close()
     raise not_a_video(path) if found_none else no_video_stream(path)
+
+
+def moving_pictures(container: InputContainer) -> list[VideoStream]:
+    """Streams of pictures that are no cover, and no single picture where there are others: a preview."""
+    cover = Disposition.attached_pic | Disposition.timed_thumbnails
+    found = [s for s in container.streams.video if not s.disposition & cover and s.codec_context is not None]
+    return [s for s in found if s.frames != 1] or found
 
 
 def packets(container: InputContainer, streams: Sequence[Stream], reading: Reading) -> Iterator[Packet]:

@@ -139,6 +139,17 @@ def test_a_wmv_that_was_cut_short_is_told(tmp_path: Path) -> None:
     assert reader.info.duration_s == 8.0
 
 
+def test_a_preview_that_is_stored_first_is_not_the_video(tmp_path: Path) -> None:
+    preview = media.write_video(tmp_path / "preview.mkv", [0], first_code=99)
+    video = media.write_video(tmp_path / "video.mkv", range(0, 2000, 40))
+    path = tmp_path / "both.mp4"
+    ffmpeg("-i", preview, "-i", video, "-map", "0", "-map", "1", "-c", "copy", path)
+    with open_video(path, "pyav") as reader:
+        assert [media.read_code(ticket.load()) for ticket in reader.tickets()] == list(range(50))
+        assert media.read_code(reader.frame_at(1.0).rgb) == 25
+        assert reader.info.n_unread == 0
+
+
 def test_a_last_picture_that_stays_is_the_end_that_was_declared(tmp_path: Path) -> None:
     """A recorded screen on which nothing moved any more."""
     path = tmp_path / "screen.mp4"
