@@ -128,6 +128,34 @@ def test_a_file_in_the_place_of_results_is_said_before_any_work(
     assert said["hint"] == "Choose another folder with -o."
 
 
+def test_files_of_others_are_not_replaced(tmp_path: Path, engagement: Command) -> None:
+    clip = media.single_frame(tmp_path).path
+    theirs = [tmp_path / name for name in ("single/persons/ann.txt", "single/persons.csv")]
+    for path in theirs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine", encoding="utf-8")
+    assert engagement("analyze", clip, "-o", tmp_path, "--overwrite", *FAST).status == 1
+    assert (
+        "single holds persons, persons.csv but no summary.json" in statuses(tmp_path)["single.mp4"]["reason"]
+    )
+    assert [path.read_text(encoding="utf-8") for path in theirs] == ["mine", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("index.html", "<h1>My course</h1>"), ("run.json", '{"mine": 1}')]
+)
+def test_a_folder_of_others_is_no_output_folder(
+    name: str, text: str, tmp_path: Path, engagement: Command
+) -> None:
+    clip, out = media.single_frame(tmp_path).path, tmp_path / "site"
+    out.mkdir()
+    (out / name).write_text(text, encoding="utf-8")
+    ended = engagement("analyze", clip, "-o", out, *FAST)
+    assert ended.status == 1 and f"{out / name} was not written by an analysis" in ended.err
+    assert [path.name for path in out.iterdir()] == [name]
+    assert (out / name).read_text(encoding="utf-8") == text
+
+
 def test_results_that_cannot_be_written_are_not_made_twice(
     tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
