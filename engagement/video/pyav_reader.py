@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,9 @@ class PyAvReader(VideoReader):
         finally:
             container.close()
             self._outcome = (
-                self._judge(clock, reading) if ended else judge(clock, None, reading.damaged, reading.failure)
+                self._judge(clock, reading)
+                if ended
+                else self._with_size(judge(clock, None, reading.damaged, reading.failure), reading)
             )
 
     def _sought(
@@ -171,7 +174,14 @@ class PyAvReader(VideoReader):
         ):
             # Whoever wrote the file believed the wild stamp.
             end, self._info = None, replace(self._info, duration_s=round(clock.end_s, 3))
-        return judge(clock, end, reading.damaged, reading.failure)
+        return self._with_size(judge(clock, end, reading.damaged, reading.failure), reading)
+
+    def _with_size(self, outcome: DecodeOutcome, reading: Reading) -> DecodeOutcome:
+        """The outcome with the size of pictures that were larger than the first."""
+        if prod(reading.largest) <= prod(self._stored_size):
+            return outcome
+        turned = self._info.rotation_deg % 180
+        return replace(outcome, shrunk_from=reading.largest[::-1] if turned else reading.largest)
 
     def _reopen(self) -> tuple[InputContainer, VideoStream]:
         return open_stream(self._path, threads=self._threads)

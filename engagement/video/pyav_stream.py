@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import av
@@ -39,12 +40,14 @@ class Reading:
         damaged: packets skipped.
         failure: what ended the pass before the end of the file.
         sound_end_s: stamp in seconds at which the sound ended, where that was watched.
+        largest: stored width and height of the largest picture.
     """
 
     wanted_from_s: float = float("-inf")
     damaged: int = 0
     failure: str = ""
     sound_end_s: float = float("-inf")
+    largest: tuple[int, int] = (0, 0)
 
 
 def open_stream(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[InputContainer, VideoStream]:
@@ -127,6 +130,7 @@ def decode(
             continue
         for frame in frames:
             assert isinstance(frame, VideoFrame)
+            reading.largest = max(reading.largest, (frame.width, frame.height), key=prod)
             yield frame
 
 

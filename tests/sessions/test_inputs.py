@@ -233,6 +233,20 @@ def test_squeezed_pictures_are_told_of(tmp_path: Path, engagement: Command) -> N
         assert reader.info.pixel_aspect == 1 and reader.info.width == 278
 
 
+def test_pictures_that_grow_are_told_of(tmp_path: Path, engagement: Command) -> None:
+    """As browsers record them while the connection gets better."""
+    clip, out = faulty_media.changing_size(tmp_path).path, tmp_path / "out"
+    assert engagement("analyze", clip, "-o", out, "--min-face", 80).status == 0
+    (told,) = summary_of(out / "sizes")["warnings"]
+    assert "have 384 × 256 px" in told and "192 × 128 px" in told
+    even = tmp_path / "even.mp4"
+    advice = shlex.split(told.split("`")[1])
+    subprocess.run([{"VIDEO": clip, "OUT.mp4": even}.get(word, word) for word in advice], check=True)
+    with open_video(even) as reader:
+        assert {ticket.load().shape for ticket in reader.tickets()} == {(256, 384, 3)}
+        assert reader.outcome.shrunk_from == (0, 0)
+
+
 def test_a_second_camera_in_the_file_is_told_of(tmp_path: Path, engagement: Command) -> None:
     first, second = (media.write_video(tmp_path / f"{n}.mkv", range(n * 400, 3200, 80)) for n in (0, 1))
     both, out = tmp_path / "both.mp4", tmp_path / "out"
