@@ -139,8 +139,9 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
     very stream (otherwise the longest stream may be meant)."""
     tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if tag:
-        # Matroska's tag counts from zero, not from the stream's start.
-        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - first_s
+        # FFmpeg's tag in Matroska counts from zero, mkvmerge's (by libmatroska) from the stream's start.
+        before_s = 0.0 if "libmatroska" in container.metadata.get("encoder", "") else first_s
+        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - before_s
         if end > 0:
             return end, True
     if stream.duration and stream.time_base is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -137,6 +138,21 @@ def test_a_wmv_that_was_cut_short_is_told(tmp_path: Path) -> None:
     assert 100 < len(times) < 160 and not outcome.complete
     assert outcome.reason == f"the pictures end at {times[-1]:.2f} s of 8.00 s"
     assert reader.info.duration_s == 8.0
+
+
+@pytest.mark.parametrize("share", [1.0, 0.87])
+def test_mkvmerge_counts_a_duration_from_the_first_picture(share: float, tmp_path: Path) -> None:
+    """FFmpeg does so from zero. Here the sound begins two seconds before the pictures."""
+    stamps = [2000 + ms for ms in faulty_media.LESSON]
+    path = media.write_video(tmp_path / "late.mkv", stamps, audio_s=10.0, mux_options={"write_crc32": "0"})
+    data = re.sub(rb"Lavf[\d.]+", lambda found: b"libmatroska".ljust(len(found[0])), path.read_bytes())
+    assert data.count(b"00:00:10.000000000") == 1 and b"libmatroska" in data  # 2 s and 8 s
+    data = data.replace(b"00:00:10.000000000", b"00:00:08.000000000").replace(b"ENCODER", b"ANOTHER")
+    path.write_bytes(data[: int(len(data) * share)])
+    with open_video(path, "pyav") as reader:
+        last_s = [ticket.time_s for ticket in reader.tickets()][-1]
+        assert reader.info.duration_s == pytest.approx(8.0)
+        assert reader.outcome.complete == (last_s > 7.5) == (share == 1), (last_s, reader.outcome)
 
 
 def test_a_preview_that_is_stored_first_is_not_the_video(tmp_path: Path) -> None:
