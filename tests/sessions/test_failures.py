@@ -65,6 +65,19 @@ def test_wrong_usage_leaves_no_output_folder(tmp_path: Path, engagement: Command
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "options", [("--checkpoint", "nosuch"), ("--temporal", "lstm", "--temporal-weights", "nosuch")]
+)
+def test_weights_that_are_not_there_are_wrong_usage(
+    options: tuple[str, ...], tmp_path: Path, engagement: Command
+) -> None:
+    clip = media.single_frame(tmp_path).path
+    ended = engagement("analyze", clip, "-o", tmp_path / "out", *options)
+    assert ended.status == 2
+    assert f"{options[-2]}: 'nosuch' is neither a file nor shipped weights. Shipped: " in ended.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_face_is_a_result(tmp_path: Path, engagement: Command) -> None:
     clip = media.steady(tmp_path).path
     out = tmp_path / "out"
