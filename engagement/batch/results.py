@@ -94,7 +94,8 @@ def require_no_others(target: Path) -> None:
     """
     if not target.is_dir() or (target / SUMMARY).exists():
         return
-    found = [item for item in target.iterdir() if is_ours(item.name) and item.name != "calibration.json"]
+    ours = [item for item in target.iterdir() if is_ours(item.name) and item.name != "calibration.json"]
+    found = [item for item in ours if item.is_file() or any(p.is_file() for p in item.rglob("*"))]
     if names := ", ".join(sorted(item.name for item in found if not _holds_results(item))):
         raise OutputError(
             f"{target} holds {names} but no {SUMMARY}, so no analysis wrote that",
