@@ -128,7 +128,7 @@ def _warnings(analyzer: Analyzer, result: SessionResult) -> list[str]:
     if others := result.info.n_unread:
         out.append(
             f"The file holds {count(others, 'further video stream')}, as of a second camera or of slides, and only the first "
-            "is read. `ffmpeg -i VIDEO -map 0:v:1 -c copy OUT.mkv` takes out the second."
+            "is read. `ffmpeg -i VIDEO -map 0:V:1 -c copy OUT.mkv` takes out the second."
         )
     width, height = outcome.shrunk_from
     if width > _SHRUNK * result.info.width or height > _SHRUNK * result.info.height:
