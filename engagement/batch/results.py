@@ -98,7 +98,7 @@ def require_no_others(target: Path) -> None:
     found = [item for item in ours if item.is_file() or any(p.is_file() for p in item.rglob("*"))]
     if names := ", ".join(sorted(item.name for item in found if not _holds_results(item))):
         raise OutputError(
-            f"{target} holds {names} but no {SUMMARY}, so no analysis wrote that",
+            f"{target} holds {names} but no {SUMMARY}, so that may be somebody else's and would be replaced",
             "Choose another folder with -o, or move it away.",
         )
 
@@ -111,8 +111,8 @@ def require_output_folder(root: Path) -> None:
     ):
         name = INDEX if run is None else RUN
         raise OutputError(
-            f"{root / name} was not written by an analysis, which would replace it",
-            "Choose another folder with -o.",
+            f"{root / name} may be somebody else's, not of an analysis, and would be replaced",
+            "Choose another folder with -o, or move it away.",
         )
 
 

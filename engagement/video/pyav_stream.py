@@ -153,9 +153,8 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
         elif "asf" in container.format.name:
             hidden_s = max(first_s, 0.0)  # it counts from zero
         return float(stream.duration * stream.time_base) - hidden_s, counted
-    if "asf" in container.format.name:
-        end = _asf_duration(Path(container.name))
-        return (None if end is None else end - max(first_s, 0.0)), False
+    if "asf" in container.format.name and (end := _asf_duration(Path(container.name))):
+        return end - max(first_s, 0.0), False
     if container.duration:
         start = max(container.start_time or 0, 0)
         end = (container.duration + start) / av.time_base - first_s
