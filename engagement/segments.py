@@ -155,6 +155,7 @@ def _outcome(parts: Sequence[DecodeOutcome], frames_decoded: int) -> DecodeOutco
         frames_dropped=sum(part.frames_dropped for part in parts),
         packets_damaged=sum(part.packets_damaged for part in parts),
         stamps_wild=sum(part.stamps_wild for part in parts),
+        shrunk_from=max((part.shrunk_from for part in parts), key=math.prod),
     )
 
 

@@ -36,12 +36,13 @@ class VideoInfo:
     Attributes:
         path: the file.
         width, height: pixels of the displayed orientation (rotation applied).
-        rotation_deg: clockwise rotation that was applied for display: 0, 90, 180 or 270.
+        rotation_deg: clockwise rotation that was applied for display, before mirroring: 0, 90, 180 or 270.
         duration_s: what the container declares, None when it does not.
         codec: name of the video codec.
         backend: which reader decodes it.
         pixel_aspect: width of a displayed pixel over its height; pictures are given as they are stored. 1 where the
             container, or the reader, does not say.
+        n_unread: further streams of moving pictures in the file, which are not read; 0 where the reader does not say.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class VideoInfo:
     codec: str
     backend: str
     pixel_aspect: float = 1.0
+    n_unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)

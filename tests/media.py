@@ -105,6 +105,7 @@ def write_video(
     b_frames: int = 0,
     size: tuple[int, int] = (WIDTH, HEIGHT),
     rotation_deg: int = 0,
+    mirrored: bool = False,
     rate: int | None = None,
     audio_s: float = 0.0,
     sample_aspect: Fraction | None = None,
@@ -135,15 +136,16 @@ def write_video(
             stream.bit_rate = 2_000_000
         if sample_aspect is not None:
             stream.codec_context.sample_aspect_ratio = sample_aspect
-        if rotation_deg:
-            stream.set_display_rotation(-rotation_deg)
+        if rotation_deg or mirrored:
+            stream.set_display_rotation(-rotation_deg, hflip=mirrored)
         sound = (
             container.add_stream("aac" if path.suffix != ".avi" else "mp2", rate=44100) if audio_s else None
         )
         for k, ms in enumerate(pts_ms):
             upright = paint(first_code + k, *size).repeat(zoom, 0).repeat(zoom, 1)
+            shown = np.fliplr(upright) if mirrored else upright
             # Turned anticlockwise here, so that the declared clockwise turn puts it upright again.
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.rot90(upright, rotation_deg // 90)))
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.rot90(shown, rotation_deg // 90)))
             frame.pts = k if rate else ms
             frame.time_base = clock
             container.mux(stream.encode(frame))

@@ -19,7 +19,17 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from engagement.batch.results import INDEX, RUN, SUMMARY, is_ours, require_no_file, sweep, writable
+from engagement.batch.results import (
+    INDEX,
+    RUN,
+    SUMMARY,
+    is_ours,
+    require_no_file,
+    require_no_others,
+    require_output_folder,
+    sweep,
+    writable,
+)
 from engagement.corrections.file import NAMES_FILE
 from engagement.errors import ConfigError, OutputError, VideoError
 from engagement.video.discover import (
@@ -144,10 +154,12 @@ class Folder(Place):
 
     def prepare(self) -> None:
         writable(self.root)
+        require_output_folder(self.root)
 
     def require_room(self, relative: PurePath) -> None:
         target = self.root / relative
         require_no_file(target)
+        require_no_others(target)
         writable(target.parent)
         if target.is_dir():
             writable(target)

@@ -87,6 +87,35 @@ def require_no_file(target: Path) -> None:
         )
 
 
+def require_no_others(target: Path) -> None:
+    """Raise OutputError where what results would replace came with no result: it is somebody else's.
+
+    A calibration may have been put there for the analysis to come.
+    """
+    if not target.is_dir() or (target / SUMMARY).exists():
+        return
+    ours = [item for item in target.iterdir() if is_ours(item.name) and item.name != "calibration.json"]
+    found = [item for item in ours if item.is_file() or any(p.is_file() for p in item.rglob("*"))]
+    if names := ", ".join(sorted(item.name for item in found if not _holds_results(item))):
+        raise OutputError(
+            f"{target} holds {names} but no {SUMMARY}, so that may be somebody else's and would be replaced",
+            "Choose another folder with -o, or move it away.",
+        )
+
+
+def require_output_folder(root: Path) -> None:
+    """Raise OutputError where the index or run.json of a folder are not of an analysis, and would be lost."""
+    run = read_json(root / RUN)
+    if (run is not None and "engagement_version" not in run) or (
+        (root / INDEX).exists() and not (root / RUN).exists()
+    ):
+        name = INDEX if run is None else RUN
+        raise OutputError(
+            f"{root / name} may be somebody else's, not of an analysis, and would be replaced",
+            "Choose another folder with -o, or move it away.",
+        )
+
+
 def _put_back(old: Path) -> None:
     """Bring a result back that was being replaced, unless the new one is whole."""
     target = old.parent

@@ -31,11 +31,14 @@ from engagement.timelines.summary import class_curves, expression_share, further
 from engagement.timelines.table import conform, write_parquet
 from engagement.tracking import frozen
 from engagement.types import TimeArray
+from engagement.wording import count
 
 #: A recording without a picture for longer has a gap that is worth telling.
 _PAUSE_S = 2.0
 #: Pixels so oblong squeeze faces beyond what detector and classifier know: camcorders' 4:3 and wide PAL, not plain PAL.
 _SQUEEZED = 1.25
+#: Pictures that are so much larger than the first lose what matters.
+_SHRUNK = 1.2
 
 
 def write_session(
@@ -123,6 +126,18 @@ def _warnings(analyzer: Analyzer, result: SessionResult) -> list[str]:
         out.append(f"Times after such a place may be off: {outcome.reason}.")
     if pause := _pauses(result.sample_time_s, result.step_s):
         out.append(pause)
+    if others := result.info.n_unread:
+        out.append(
+            f"The file holds {count(others, 'further video stream')}, as of a second camera or of slides, and only the first "
+            "is read. `ffmpeg -i VIDEO -map 0:V:1 -c copy OUT.mkv` takes out the second."
+        )
+    width, height = outcome.shrunk_from
+    if width > _SHRUNK * result.info.width or height > _SHRUNK * result.info.height:
+        out.append(
+            f"Some pictures have {width} × {height} px and were shrunk to those of the first, {result.info.width} × "
+            f"{result.info.height} px, in which small faces are lost. "
+            f'`ffmpeg -i VIDEO -vf "scale={width}:{height},setsar=1" OUT.mp4` makes all of one size.'
+        )
     aspect = result.info.pixel_aspect
     if max(aspect, 1 / aspect) > _SQUEEZED:
         out.append(

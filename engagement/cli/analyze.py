@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engagement.errors import ConfigError
+from engagement.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:
     from engagement.batch.status import VideoStatus
@@ -139,6 +139,8 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     asked = _Asked(**given)
     crew = parse_crew(asked.workers, asked.scheduler)
     config = _config(asked)
+    if not crew.scheduler:  # its workers may see files that are not here
+        _require_weights(config)
     from engagement.batch.inputs import find_videos
     from engagement.batch.places import is_url, local_path
     from engagement.batch.results import writable
@@ -242,6 +244,22 @@ def _config(asked: _Asked) -> AnalysisConfig:
         split_s=split_seconds(asked.split),
         presence=parse_presence(asked.min_presence) if asked.min_presence else None,
     )
+
+
+def _require_weights(config: AnalysisConfig) -> None:
+    """Raise ConfigError for weights that are not there, before an output folder is made and libraries are loaded."""
+    from engagement.weights.store import locate
+
+    smoothing = config.smoothing
+    for option, reference, kind in (
+        ("--checkpoint", config.classifier.checkpoint, "face_state"),
+        ("--temporal-weights", smoothing.weights, smoothing.method),
+    ):
+        try:
+            if reference:
+                locate(reference, (kind,))
+        except WeightsError as error:
+            raise ConfigError(f"{option}: {error.message}", error.hint) from error
 
 
 def _absolute(file: str | None) -> str | None:

@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from engagement.video.pyav_seek import (
     packet_clock,
     walk_to,
 )
-from engagement.video.pyav_stream import Reading, declared_end, decode, open_stream
+from engagement.video.pyav_stream import Reading, declared_end, decode, moving_pictures, open_stream
 from engagement.video.reader import (
     UNFINISHED,
     DecodeOutcome,
@@ -65,8 +66,7 @@ class PyAvReader(VideoReader):
             if first is None:
                 raise nothing_decodable(self._path)
             self._stored_size = (first.width, first.height)
-            # PyAV counts anticlockwise.
-            turn = round(-first.rotation / 90) * 90 % 360
+            turn, self._mirrored = _orientation(first)
             self._stamps = _stamps(self._container, self._stream, first)
             self._declared_end_s, self._end_is_the_streams = declared_end(
                 self._container, self._stream, self._stamps.first_s
@@ -74,7 +74,7 @@ class PyAvReader(VideoReader):
             width, height = self._stored_size if turn % 180 == 0 else self._stored_size[::-1]
             self._info = VideoInfo(
                 self._path, width, height, turn, self._declared_end_s, self._stream.codec_context.name,
-                self.backend, _aspect(self._stream, turn),
+                self.backend, _aspect(self._stream, turn), len(moving_pictures(self._container)) - 1,
             )  # fmt: skip
         except BaseException:
             self._container.close()
@@ -128,7 +128,9 @@ class PyAvReader(VideoReader):
         finally:
             container.close()
             self._outcome = (
-                self._judge(clock, reading) if ended else judge(clock, None, reading.damaged, reading.failure)
+                self._judge(clock, reading)
+                if ended
+                else self._with_size(judge(clock, None, reading.damaged, reading.failure), reading)
             )
 
     def _sought(
@@ -172,7 +174,14 @@ class PyAvReader(VideoReader):
         ):
             # Whoever wrote the file believed the wild stamp.
             end, self._info = None, replace(self._info, duration_s=round(clock.end_s, 3))
-        return judge(clock, end, reading.damaged, reading.failure)
+        return self._with_size(judge(clock, end, reading.damaged, reading.failure), reading)
+
+    def _with_size(self, outcome: DecodeOutcome, reading: Reading) -> DecodeOutcome:
+        """The outcome with the size of pictures that were larger than the first."""
+        if prod(reading.largest) <= prod(self._stored_size):
+            return outcome
+        turned = self._info.rotation_deg % 180
+        return replace(outcome, shrunk_from=reading.largest[::-1] if turned else reading.largest)
 
     def _reopen(self) -> tuple[InputContainer, VideoStream]:
         return open_stream(self._path, threads=self._threads)
@@ -201,10 +210,22 @@ class PyAvReader(VideoReader):
 
         def load() -> ByteArray:
             rgb: Any = frame.to_ndarray(format="rgb24", width=width, height=height)
+            turned = np.rot90(rgb, quarter_turns)
             # FFmpeg pads the rows of odd widths, so the array need not be contiguous before the turn either.
-            return np.ascontiguousarray(np.rot90(rgb, quarter_turns))
+            return np.ascontiguousarray(np.fliplr(turned) if self._mirrored else turned)
 
         return load
+
+
+def _orientation(frame: VideoFrame) -> tuple[int, bool]:
+    """Clockwise turn from the stored to the displayed picture, degrees, and whether it is mirrored left to right then."""
+    turn = round(-frame.rotation / 90) * 90 % 360  # PyAV counts anticlockwise
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return turn, False
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(np.float64)
+    # FFmpeg reads the angle off the first row, which mirroring turns round.
+    return ((180 - turn) % 360, True) if a * d < b * c else (turn, False)
 
 
 def _duration_s(frame: VideoFrame) -> float | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import av
@@ -22,6 +24,9 @@ from engagement.video.reader import no_video_stream, not_a_video
 av.logging.set_level(None)
 av.logging.set_libav_level(av.logging.PANIC)
 
+#: Of Windows Media files: what their header begins its facts about the file with.
+_ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
 #: Stretches of some 100 kB without anything to read that are passed by, one after the other.
 _PASSED_BY = 1000
 
@@ -35,16 +40,18 @@ class Reading:
         damaged: packets skipped.
         failure: what ended the pass before the end of the file.
         sound_end_s: stamp in seconds at which the sound ended, where that was watched.
+        largest: stored width and height of the largest picture.
     """
 
     wanted_from_s: float = float("-inf")
     damaged: int = 0
     failure: str = ""
     sound_end_s: float = float("-inf")
+    largest: tuple[int, int] = (0, 0)
 
 
 def open_stream(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[InputContainer, VideoStream]:
-    """A file and its first stream of moving pictures.
+    """A file and the first of its :func:`moving_pictures`.
 
     Args:
         kind: of FFmpeg's threads. threads: how many, 0 for as many as it likes.
@@ -57,15 +64,20 @@ def open_stream(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[Input
         container = av.open(str(path), "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise not_a_video(path, getattr(error, "strerror", "") or str(error)) from error
-    for stream in container.streams.video:
-        cover = Disposition.attached_pic | Disposition.timed_thumbnails
-        if not stream.disposition & cover and stream.codec_context is not None:
-            stream.thread_type = kind
-            stream.codec_context.thread_count = threads
-            return container, stream
+    for stream in moving_pictures(container):
+        stream.thread_type = kind
+        stream.codec_context.thread_count = threads
+        return container, stream
     found_none = not len(container.streams)
     container.close()
     raise not_a_video(path) if found_none else no_video_stream(path)
+
+
+def moving_pictures(container: InputContainer) -> list[VideoStream]:
+    """Streams of pictures that are no cover, and no single picture where there are others: a preview."""
+    cover = Disposition.attached_pic | Disposition.timed_thumbnails
+    found = [s for s in container.streams.video if not s.disposition & cover and s.codec_context is not None]
+    return [s for s in found if s.frames != 1] or found
 
 
 def packets(container: InputContainer, streams: Sequence[Stream], reading: Reading) -> Iterator[Packet]:
@@ -115,6 +127,7 @@ def decode(
             continue
         for frame in frames:
             assert isinstance(frame, VideoFrame)
+            reading.largest = max(reading.largest, (frame.width, frame.height), key=prod)
             yield frame
 
 
@@ -123,8 +136,9 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
     very stream (otherwise the longest stream may be meant)."""
     tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if tag:
-        # Matroska's tag counts from zero, not from the stream's start.
-        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - first_s
+        # FFmpeg's tag in Matroska counts from zero, mkvmerge's (by libmatroska) from the stream's start.
+        before_s = 0.0 if "libmatroska" in container.metadata.get("encoder", "") else first_s
+        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - before_s
         if end > 0:
             return end, True
     if stream.duration and stream.time_base is not None:
@@ -136,8 +150,24 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
         elif "asf" in container.format.name:
             hidden_s = max(first_s, 0.0)  # it counts from zero
         return float(stream.duration * stream.time_base) - hidden_s, counted
+    if "asf" in container.format.name and (end := _asf_duration(Path(container.name))):
+        return end - max(first_s, 0.0), False
     if container.duration:
         start = max(container.start_time or 0, 0)
         end = (container.duration + start) / av.time_base - first_s
         return (end, False) if end > 0 else (None, False)
     return None, False
+
+
+def _asf_duration(path: Path) -> float | None:
+    """Seconds that a Windows Media file's header declares: FFmpeg keeps silent where the file is shorter than that."""
+    with path.open("rb") as file:
+        head = file.read(2**16)
+    at = head.find(_ASF_FACTS)
+    facts = struct.Struct("<16x24x3QI")
+    if at < 0 or len(head) < at + 24 + facts.size:
+        return None
+    played, _, preroll_ms, flags = facts.unpack_from(head, at + 24)
+    live = flags & 1  # such a header was written before the recording
+    end = round(played / 1e7 - preroll_ms / 1e3, 3)
+    return end if end > 0 and not live else None

@@ -2,7 +2,7 @@
 
 Times are presentation times from the container, counted from the first frame; nobody divides by a
 frame rate where the container has time stamps. Pictures are upright: a rotation of 90, 180 or 270
-degrees in the container is applied (a mirroring display matrix is not). Pixels are stored pixels:
+degrees in the container is applied, and mirroring (by PyAV alone). Pixels are stored pixels:
 where the container declares oblong pixels nothing is stretched, so boxes found in a frame are in
 stored pixels. A stream that changes its picture size is scaled to the size of its first frame.
 """
@@ -52,6 +52,8 @@ class DecodeOutcome:
         frames_dropped: decoded frames left out because their time did not lie after the previous one.
         packets_damaged: compressed packets that the decoder refused or that were marked as damaged.
         stamps_wild: time stamps that were left out because a later one took them back.
+        shrunk_from: width and height of the largest pictures that were shrunk to the first one's size; (0, 0) where none
+            was, or the reader does not say.
     """
 
     frames_decoded: int
@@ -61,6 +63,7 @@ class DecodeOutcome:
     frames_dropped: int = 0
     packets_damaged: int = 0
     stamps_wild: int = 0
+    shrunk_from: tuple[int, int] = (0, 0)
 
 
 UNFINISHED = DecodeOutcome(0, 0.0, False, "the stream was not read to its end")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -44,6 +45,22 @@ def test_an_mp4_trimmed_without_encoding_shows_what_is_left_or_is_refused(
         complete = reader.outcome.complete
     assert codes == list(range(100 - len(codes), 100)) and 60 <= len(codes) <= 70
     assert complete == (backend == "pyav")  # OpenCV misses the 1.3 s that are hidden
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_mirrored_recording_is_shown_as_players_show_it(backend: str, degrees: int, tmp_path: Path) -> None:
+    """As front cameras make it. Others than PyAV take it for turned alone, sometimes upside down."""
+    path = media.write_video(tmp_path / "mirrored.mp4", [0, 40], rotation_deg=degrees, mirrored=True)
+    with open_video(path, backend) as reader:
+        pictures = [ticket.load() for ticket in reader.tickets()]
+        again = reader.frame_at(0.04).rgb
+        info = reader.info
+    right = [media.corner_colours(rgb) == tuple(media.CORNERS) for rgb in (*pictures, again)]
+    assert right == [backend == "pyav"] * 3
+    assert {rgb.shape for rgb in pictures} == {(media.HEIGHT, media.WIDTH, 3)}
+    if backend == "pyav":
+        assert [media.read_code(rgb) for rgb in pictures] == [0, 1]
+        assert (info.width, info.height, info.rotation_deg) == (media.WIDTH, media.HEIGHT, degrees)
 
 
 @pytest.mark.parametrize("width", [16, 24])
@@ -109,6 +126,44 @@ def test_pictures_that_begin_after_the_sound_are_all_of_a_wmv(tmp_path: Path) ->
         times = [ticket.time_s for ticket in reader.tickets()]
         assert reader.outcome.complete, reader.outcome.reason
     assert reader.info.duration_s == pytest.approx(times[-1], abs=0.2)
+
+
+def test_a_wmv_that_was_cut_short_is_told(tmp_path: Path) -> None:
+    """FFmpeg does not give its duration then."""
+    whole = media.write_video(tmp_path / "lesson.wmv", faulty_media.LESSON, codec="wmv2", rate=25)
+    cut = faulty_media.cut_short(whole, 0.6)
+    with open_video(cut, "pyav") as reader:
+        times = [ticket.time_s for ticket in reader.tickets()]
+        outcome = reader.outcome
+    assert 100 < len(times) < 160 and not outcome.complete
+    assert outcome.reason == f"the pictures end at {times[-1]:.2f} s of 8.00 s"
+    assert reader.info.duration_s == 8.0
+
+
+@pytest.mark.parametrize("share", [1.0, 0.87])
+def test_mkvmerge_counts_a_duration_from_the_first_picture(share: float, tmp_path: Path) -> None:
+    """FFmpeg does so from zero. Here the sound begins two seconds before the pictures."""
+    stamps = [2000 + ms for ms in faulty_media.LESSON]
+    path = media.write_video(tmp_path / "late.mkv", stamps, audio_s=10.0, mux_options={"write_crc32": "0"})
+    data = re.sub(rb"Lavf[\d.]+", lambda found: b"libmatroska".ljust(len(found[0])), path.read_bytes())
+    assert data.count(b"00:00:10.000000000") == 1 and b"libmatroska" in data  # 2 s and 8 s
+    data = data.replace(b"00:00:10.000000000", b"00:00:08.000000000").replace(b"ENCODER", b"ANOTHER")
+    path.write_bytes(data[: int(len(data) * share)])
+    with open_video(path, "pyav") as reader:
+        last_s = [ticket.time_s for ticket in reader.tickets()][-1]
+        assert reader.info.duration_s == pytest.approx(8.0)
+        assert reader.outcome.complete == (last_s > 7.5) == (share == 1), (last_s, reader.outcome)
+
+
+def test_a_preview_that_is_stored_first_is_not_the_video(tmp_path: Path) -> None:
+    preview = media.write_video(tmp_path / "preview.mkv", [0], first_code=99)
+    video = media.write_video(tmp_path / "video.mkv", range(0, 2000, 40))
+    path = tmp_path / "both.mp4"
+    ffmpeg("-i", preview, "-i", video, "-map", "0", "-map", "1", "-c", "copy", path)
+    with open_video(path, "pyav") as reader:
+        assert [media.read_code(ticket.load()) for ticket in reader.tickets()] == list(range(50))
+        assert media.read_code(reader.frame_at(1.0).rgb) == 25
+        assert reader.info.n_unread == 0
 
 
 def test_a_last_picture_that_stays_is_the_end_that_was_declared(tmp_path: Path) -> None:

@@ -297,6 +297,8 @@ def test_a_changing_picture_size_is_scaled_to_the_first(backend: str, name: str,
         frames = [ticket.frame() for ticket in reader.tickets()]
         assert {frame.rgb.shape for frame in frames} == {(clip.height, clip.width, 3)}
         assert [media.read_code(frame.rgb) for frame in frames] == list(clip.codes)
+        larger = reader.outcome.shrunk_from
+        assert larger == ((2 * clip.width, 2 * clip.height) if backend == "pyav" else (0, 0))
         assert reader.frame_at(clip.times_s[-1]).rgb.shape == (clip.height, clip.width, 3)
 
 

@@ -77,3 +77,13 @@ def test_wild_time_stamps_of_several_ranges_are_told_once() -> None:
     parts = [segment(s, range(0, 350, 5), o) for s, o in zip(spans, outcomes, strict=True)]
     outcome = join_segments(parts, 2.0).outcome
     assert (outcome.reason, outcome.stamps_wild) == ("up to 3 wild time stamps passed over", 3)
+
+
+def test_the_largest_pictures_of_all_ranges_are_told() -> None:
+    sizes = [(0, 0), (1280, 720), (800, 600)]
+    spans = [TimeSpan(0.0, 31.0), TimeSpan(31.0, 42.0), TimeSpan(42.0, None)]
+    parts = [
+        segment(span, range(0), DecodeOutcome(0, 0.0, True, "", shrunk_from=size))
+        for span, size in zip(spans, sizes, strict=True)
+    ]
+    assert join_segments(parts, 2.0).outcome.shrunk_from == (1280, 720)

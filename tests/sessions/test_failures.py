@@ -65,6 +65,19 @@ def test_wrong_usage_leaves_no_output_folder(tmp_path: Path, engagement: Command
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "options", [("--checkpoint", "nosuch"), ("--temporal", "lstm", "--temporal-weights", "nosuch")]
+)
+def test_weights_that_are_not_there_are_wrong_usage(
+    options: tuple[str, ...], tmp_path: Path, engagement: Command
+) -> None:
+    clip = media.single_frame(tmp_path).path
+    ended = engagement("analyze", clip, "-o", tmp_path / "out", *options)
+    assert ended.status == 2
+    assert f"{options[-2]}: 'nosuch' is neither a file nor shipped weights. Shipped: " in ended.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_face_is_a_result(tmp_path: Path, engagement: Command) -> None:
     clip = media.steady(tmp_path).path
     out = tmp_path / "out"
@@ -126,6 +139,34 @@ def test_a_file_in_the_place_of_results_is_said_before_any_work(
     said = statuses(tmp_path)["talk"]
     assert said["reason"] == f"{clip} is a file where a folder of results should go"
     assert said["hint"] == "Choose another folder with -o."
+
+
+def test_files_of_others_are_not_replaced(tmp_path: Path, engagement: Command) -> None:
+    clip = media.single_frame(tmp_path).path
+    theirs = [tmp_path / name for name in ("single/persons/ann.txt", "single/persons.csv")]
+    for path in theirs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine", encoding="utf-8")
+    assert engagement("analyze", clip, "-o", tmp_path, "--overwrite", *FAST).status == 1
+    assert (
+        "single holds persons, persons.csv but no summary.json" in statuses(tmp_path)["single.mp4"]["reason"]
+    )
+    assert [path.read_text(encoding="utf-8") for path in theirs] == ["mine", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("index.html", "<h1>My course</h1>"), ("run.json", '{"mine": 1}')]
+)
+def test_a_folder_of_others_is_no_output_folder(
+    name: str, text: str, tmp_path: Path, engagement: Command
+) -> None:
+    clip, out = media.single_frame(tmp_path).path, tmp_path / "site"
+    out.mkdir()
+    (out / name).write_text(text, encoding="utf-8")
+    ended = engagement("analyze", clip, "-o", out, *FAST)
+    assert ended.status == 1 and f"{out / name} may be somebody else's" in ended.err
+    assert [path.name for path in out.iterdir()] == [name]
+    assert (out / name).read_text(encoding="utf-8") == text
 
 
 def test_results_that_cannot_be_written_are_not_made_twice(

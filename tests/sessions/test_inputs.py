@@ -239,6 +239,36 @@ def test_squeezed_pictures_are_told_of(tmp_path: Path, engagement: Command) -> N
         assert reader.info.pixel_aspect == 1 and reader.info.width == 278
 
 
+def test_pictures_that_grow_are_told_of(tmp_path: Path, engagement: Command) -> None:
+    """As browsers record them while the connection gets better."""
+    clip, out = faulty_media.changing_size(tmp_path).path, tmp_path / "out"
+    assert engagement("analyze", clip, "-o", out, "--min-face", 80).status == 0
+    (told,) = summary_of(out / "sizes")["warnings"]
+    assert "have 384 × 256 px" in told and "192 × 128 px" in told
+    even = tmp_path / "even.mp4"
+    advice = shlex.split(told.split("`")[1])
+    subprocess.run([{"VIDEO": clip, "OUT.mp4": even}.get(word, word) for word in advice], check=True)
+    with open_video(even) as reader:
+        assert {ticket.load().shape for ticket in reader.tickets()} == {(256, 384, 3)}
+        assert reader.outcome.shrunk_from == (0, 0)
+
+
+def test_a_second_camera_in_the_file_is_told_of(tmp_path: Path, engagement: Command) -> None:
+    first, second = (media.write_video(tmp_path / f"{n}.mkv", range(n * 400, 3200, 80)) for n in (0, 1))
+    both, out = tmp_path / "both.mp4", tmp_path / "out"
+    given = ("-i", first, "-i", second, "-map", "0", "-map", "1", "-c", "copy")
+    subprocess.run(["ffmpeg", "-v", "error", *given, both], check=True)
+    assert engagement("analyze", both, first, "-o", out, "--min-face", 80).status == 0
+    assert not summary_of(out / "0")["warnings"]
+    told = [text for text in summary_of(out / "both")["warnings"] if "1 further video stream" in text]
+    assert len(told) == 1
+    taken_out = tmp_path / "second.mkv"
+    advice = shlex.split(told[0].split("`")[1])
+    subprocess.run([{"VIDEO": both, "OUT.mkv": taken_out}.get(word, word) for word in advice], check=True)
+    with open_video(taken_out) as reader, open_video(both) as shown:
+        assert [len(list(each.tickets())) for each in (shown, reader)] == [40, 35]
+
+
 def test_a_hidden_file_and_a_pause_are_told_of(tmp_path: Path, engagement: Command) -> None:
     stamps = [*range(0, 1000, 40), *range(6000, 7000, 40)]
     clip = media.write_video(tmp_path / ".talk.mp4", stamps)

@@ -217,6 +217,20 @@ def test_videos_in_a_folder_called_like_one_of_ours_are_left_alone(tmp_path: Pat
     assert (other / "summary.json").is_file()
 
 
+def test_what_results_may_go_beside(tmp_path: Path) -> None:
+    """Other videos' results, folders that those who failed left empty, and a calibration for the analysis to come."""
+    target = tmp_path / "talk"
+    results.require_no_others(target)
+    for folder in ("persons/talk2", "unedited/empty"):
+        (target / folder).mkdir(parents=True)
+    for name in ("persons/talk2/summary.json", "calibration.json", "notes.txt"):
+        (target / name).write_text("{}", encoding="utf-8")
+    results.require_no_others(target)
+    (target / "unedited" / "empty" / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"talk holds unedited but no summary\.json"):
+        results.require_no_others(target)
+
+
 def test_an_output_folder_within_is_not_swept(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
