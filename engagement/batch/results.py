@@ -22,6 +22,7 @@ _BEFORE = f"{UNDER_WAY}before-"
 RIGHTS = "Check your rights and the space on the disk."
 AGAIN = "Make room on the disk and run the same command again."
 SUMMARY, RUN, INDEX = "summary.json", "run.json", "index.html"
+CALIBRATION = "calibration.json"
 
 
 class NoRoom(OutputError):
@@ -88,15 +89,11 @@ def require_no_file(target: Path) -> None:
 
 
 def require_no_others(target: Path) -> None:
-    """Raise OutputError where what results would replace came with no result: it is somebody else's.
-
-    A calibration may have been put there for the analysis to come.
-    """
+    """Raise OutputError where what results would replace came with no result: it is somebody else's."""
     if not target.is_dir() or (target / SUMMARY).exists():
         return
-    ours = [item for item in target.iterdir() if is_ours(item.name) and item.name != "calibration.json"]
-    found = [item for item in ours if item.is_file() or any(p.is_file() for p in item.rglob("*"))]
-    if names := ", ".join(sorted(item.name for item in found if not _holds_results(item))):
+    found = [p for p in _replaced(target) if p.is_file() or any(part.is_file() for part in p.rglob("*"))]
+    if names := ", ".join(sorted(item.name for item in found)):
         raise OutputError(
             f"{target} holds {names} but no {SUMMARY}, so that may be somebody else's and would be replaced",
             "Choose another folder with -o, or move it away.",
@@ -120,10 +117,22 @@ def _put_back(old: Path) -> None:
     """Bring a result back that was being replaced, unless the new one is whole."""
     target = old.parent
     if not (target / SUMMARY).exists():
+        if not (old / SUMMARY).exists():  # there was no result before: what lies there is half of the new one
+            for item in _replaced(target):
+                _remove(item)
         for item in sorted(old.iterdir(), key=lambda p: p.name == SUMMARY):
             _remove(target / item.name)
             item.rename(target / item.name)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _replaced(target: Path) -> list[Path]:
+    """What a first result there would replace, but for a calibration, which may have been put there for it."""
+    return [
+        item
+        for item in target.iterdir()
+        if is_ours(item.name) and item.name != CALIBRATION and not _holds_results(item)
+    ]
 
 
 def _remove(path: Path) -> None:
@@ -146,7 +155,7 @@ _OURS = {
     "persons.csv",
     "events.csv",
     "unedited",
-    "calibration.json",
+    CALIBRATION,
     SUMMARY,
 }
 

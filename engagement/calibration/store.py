@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from engagement import __version__
-from engagement.batch.results import write_json
+from engagement.batch.results import CALIBRATION, write_json
 from engagement.calibration.fit import PriorConfig
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.given import no_file
 from engagement.labels import LEARNER_STATES
 
-FILE = "calibration.json"
+FILE = CALIBRATION
 SCHEMA = 1
 _AGAIN = "Give a calibration.json that `engagement calibrate` wrote, or remove it and label again."
 

@@ -188,6 +188,35 @@ def test_a_result_is_whole_however_its_replacement_ends(
     assert not left_under_way(tmp_path)
 
 
+@pytest.mark.parametrize("step", range(6))
+def test_a_first_result_beside_others_that_was_killed_is_not_taken_for_somebody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    target, new = _old_and_new(tmp_path)
+    for name in (*_FILES[2:], "summary.json"):
+        (target / name).unlink()
+    other = target / "part1"
+    other.mkdir()
+    (other / "summary.json").write_text("another's", encoding="utf-8")
+    left, genuine = step, Path.rename
+
+    def rename(self: Path, other: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise PermissionError(13, "Permission denied", str(self))
+        return genuine(self, other)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", rename)
+        with contextlib.suppress(PermissionError):
+            results._replace(new, target)
+    results.sweep(tmp_path)
+    results.require_no_others(target)
+    assert (other / "summary.json").is_file() and (target / "calibration.json").is_file()
+    assert not left_under_way(tmp_path)
+
+
 def test_a_file_that_cannot_be_replaced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target, _ = _old_and_new(tmp_path)
     genuine = Path.rename
