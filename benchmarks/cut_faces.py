@@ -5,7 +5,7 @@
 Every clip shows one person. Pictures of it are cut so that a share of the face's height is missing at the chin or the
 forehead, or of its width at the left, as tiles at the border of a call's gallery are. What is found in the cut
 picture is compared with the face of the whole one: overlap of the boxes (the whole face is asked for), cosine of the
-face features.
+face features, likeness of the colours of hair and chest.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from engagement.faces.chips import cut_chips
 from engagement.faces.mtcnn import MtcnnDetector
 from engagement.faces.pose import head_pose
 from engagement.geometry import iou_matrix
+from engagement.tracking.appearance import colour_roots, colours_alike, head_colours
 from engagement.types import ByteArray, FaceDetections, FloatArray
 from engagement.video import open_video
 from engagement.video.sampling import select
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     options = parser.parse_args()
     detector, classifier = MtcnnDetector(), FaceClassifier()
-    seen: dict[tuple[str, float], list[tuple[float, float] | None]] = {}
+    seen: dict[tuple[str, float], list[tuple[float, float, float] | None]] = {}
     for clip in options.clips:
         for rgb in pictures(clip):
             whole = detector.detect(rgb)
@@ -80,6 +81,7 @@ def main() -> None:
                 continue
             row = int(np.argmin(whole.boxes_xyxy[:, 1]))  # a print on a jumper is further down
             box, known = whole.boxes_xyxy[row], feature(rgb, whole, row, classifier)
+            colours = colour_roots(head_colours(rgb, box[None]))
             for side in SIDES:
                 for share in SHARES:
                     part, corner = cut(rgb, box, side, share)
@@ -89,15 +91,21 @@ def main() -> None:
                     found = None
                     if len(faces) and overlap.max() > _OVERLAP:
                         best = int(overlap.argmax())
-                        found = float(overlap[best]), float(feature(part, faces, best, classifier) @ known)
+                        likeness = float(feature(part, faces, best, classifier) @ known)
+                        own = colour_roots(head_colours(part, faces.boxes_xyxy[best, None]))
+                        found = float(overlap[best]), likeness, colours_alike(colours, own).item()
                     seen.setdefault((side, share), []).append(found)
-    print("| cut at | share missing | found | IoU with the whole face | cosine with it |\n|" + "---|" * 5)
+    print(
+        "| cut at | share missing | found | IoU with the whole face | cosine with it | colours alike |\n|"
+        + "---|" * 6
+    )
     everything = [v for values in seen.values() for v in values]
     for (side, share), values in [*seen.items(), (("all", np.nan), everything)]:
-        found = np.array([v for v in values if v is not None]).reshape(-1, 2)
+        found = np.array([v for v in values if v is not None]).reshape(-1, 3)
         name = "–" if np.isnan(share) else f"{share:.2f}"
-        mean = found.mean(axis=0) if len(found) else np.full(2, np.nan)
-        print(f"| {side} | {name} | {len(found)} of {len(values)} | {mean[0]:.3f} | {mean[1]:.3f} |")
+        mean = found.mean(axis=0) if len(found) else np.full(3, np.nan)
+        means = " | ".join(f"{value:.3f}" for value in mean)
+        print(f"| {side} | {name} | {len(found)} of {len(values)} | {means} |")
 
 
 if __name__ == "__main__":

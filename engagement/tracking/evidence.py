@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from engagement.tracking.appearance import colour_roots, colours_alike
 from engagement.tracking.seats import Seats
 from engagement.tracking.summary import TrackSummary
 from engagement.types import FloatArray, IndexArray
@@ -74,7 +75,7 @@ class Evidence:
         """From now on compare with these clusters alone, in rising order."""
         self.among = among
         self._unit = _unit(self.identity[among])
-        self._root = np.sqrt(self.colours[among] / self.seen[among, None])
+        self._root = self._roots(among)
 
     def join(self, i: int, j: int) -> None:
         """Cluster j becomes part of cluster i, and is none from then on."""
@@ -84,7 +85,7 @@ class Evidence:
         at = np.searchsorted(self.among, i)
         if at < len(self.among) and self.among[at] == i:
             self._unit[at] = _unit(self.identity[i])
-            self._root[at] = np.sqrt(self.colours[i] / self.seen[i])
+            self._root[at] = self._roots(np.array([i]))[0]
         self._owner[self._owner == j] = i
         self._apart[i] = self._any_of(self._apart[i], self._apart[j])
         self._apart[j] = self._apart[j][:0]
@@ -104,7 +105,7 @@ class Evidence:
         if "face" in self.kinds:
             total += self._faces(rows)
         if "colours" in self.kinds:
-            alike = np.sqrt(self.colours[rows] / self.seen[rows, None]) @ self._root.T
+            alike = colours_alike(self._roots(rows), self._root, _COLOUR_ZERO)
             total += np.clip(_COLOUR_SLOPE * (alike - _COLOUR_ZERO), -_COLOUR_LIMIT, _COLOUR_LIMIT)
         for row, i in zip(total, rows.tolist(), strict=True):
             others = np.zeros(len(self._owner), np.float32)
@@ -123,6 +124,9 @@ class Evidence:
         if self._seats is None:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         return self._near.get(i) or self._seats.near(i)
+
+    def _roots(self, clusters: IndexArray) -> NDArray[np.floating]:
+        return colour_roots(self.colours[clusters] / self.seen[clusters, None])
 
     def _faces(self, rows: IndexArray) -> FloatArray:
         weight, of = self.weight[self.among], self.weight[rows, None]
@@ -204,7 +208,8 @@ def _continued(tracks: Sequence[TrackSummary], colours: bool) -> dict[int, dict[
         own.sort(key=lambda i: tracks[i].samples[0])
         for i, j in pairwise(own):
             before, after = tracks[i].pieces[-1], tracks[j].pieces[0]
-            alike = np.sqrt(before.colours / before.samples) @ np.sqrt(after.colours / after.samples)
+            roots = colour_roots(np.stack([p.colours / p.samples for p in (before, after)]))
+            alike = colours_alike(roots[:1], roots[1:], float(np.mean(_SEAM_ALIKE))).item()
             ratio = np.interp(alike, _SEAM_ALIKE, _SEAM_RATIO) if colours else np.mean(_SEAM_RATIO)
             links.setdefault(i, {})[j] = links.setdefault(j, {})[i] = float(ratio)
     return links

@@ -16,6 +16,7 @@ import numpy as np
 from engagement.errors import ConfigError
 from engagement.geometry import centres, iou_matrix
 from engagement.runs import LONGEST_STEPS
+from engagement.tracking.appearance import colour_roots, colours_alike
 from engagement.tracking.assignment import assign
 from engagement.tracking.replacement import Stillness, replaced
 from engagement.types import FaceDetections, FloatArray, IndexArray
@@ -112,7 +113,8 @@ class _Track:
         size = max(box[2] - box[0], box[3] - box[1])
         centre = (box[:2] + box[2:4]) / 2
         shift = float(np.linalg.norm(centre - self.last_centre)) / self.side
-        self.stillness.take(shift, float(np.sqrt(self.last_colours * look.colours[row]).sum()))
+        alike = _overlap(self.last_colours[None], look.colours[row, None]).item()
+        self.stillness.take(shift, alike)
         noise = np.diag([0.004, 0.004, 0.004])
         gain = self.spread[:, :3] @ np.linalg.inv(self.spread[:3, :3] + noise)
         scaled = _measure(box) - self.state[:3]
@@ -245,8 +247,8 @@ class FaceTracker:
 
 
 def _overlap(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Bhattacharyya coefficients of histograms (n, b) and (m, b)."""
-    return np.sqrt(a) @ np.sqrt(b).T
+    """How alike colours (n, b) and (m, b) are, 0-1; what is not seen is taken to be the same."""
+    return colours_alike(colour_roots(a), colour_roots(b)).astype(np.float32)
 
 
 def _measure(box: FloatArray) -> FloatArray:

@@ -23,9 +23,10 @@ def face(person: int, noise: float = 0.0, seed: int = 0) -> np.ndarray:
 
 
 def colours(person: int) -> np.ndarray:
-    values = np.full(DIM, 0.01, np.float32)
+    """Hair and chest of one colour."""
+    values = np.full(DIM // 2, 0.01, np.float32)
     values[person] = 1
-    return values / values.sum()
+    return np.tile(values / values.sum() / 2, 2)
 
 
 def summary(
