@@ -220,7 +220,10 @@ class PyAvReader(VideoReader):
 def _orientation(frame: VideoFrame) -> tuple[int, bool]:
     """Clockwise turn from the stored to the displayed picture, degrees, and whether it is mirrored left to right then."""
     turn = round(-frame.rotation / 90) * 90 % 360  # PyAV counts anticlockwise
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV reads none of them where FFmpeg has added a kind that it does not know
+        matrix = None
     if matrix is None:
         return turn, False
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(np.float64)
