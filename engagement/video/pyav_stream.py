@@ -134,6 +134,12 @@ def decode(
 def declared_end(container: InputContainer, stream: VideoStream, first_s: float) -> tuple[float | None, bool]:
     """End of the stream in seconds from its first frame, and whether the container says so of this
     very stream (otherwise the longest stream may be meant)."""
+    end, counted = _declared(container, stream, first_s)
+    # A recording that was never closed may say less than nothing.
+    return (end, counted) if end is not None and end > 0 else (None, False)
+
+
+def _declared(container: InputContainer, stream: VideoStream, first_s: float) -> tuple[float | None, bool]:
     tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if tag:
         # FFmpeg's tag in Matroska counts from zero, mkvmerge's (by libmatroska) from the stream's start.
@@ -154,8 +160,7 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
         return end - max(first_s, 0.0), False
     if container.duration:
         start = max(container.start_time or 0, 0)
-        end = (container.duration + start) / av.time_base - first_s
-        return (end, False) if end > 0 else (None, False)
+        return (container.duration + start) / av.time_base - first_s, False
     return None, False
 
 
