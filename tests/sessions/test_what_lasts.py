@@ -94,6 +94,7 @@ def test_how_videos_went_is_said_though_the_index_cannot_be_written(
     bad, out = tmp_path / "bad.mp4", tmp_path / "out"
     bad.write_bytes(b"no video")
     (out / "index.html").mkdir(parents=True)
+    write_json(out / RUN, {"engagement_version": "0"})  # a folder of ours, or it would be refused at once
     ended = engagement("analyze", bad, "-o", out, *FAST)
     assert ended.status == 1
     assert "the index of" in ended.err and "cannot be written" in ended.err
