@@ -77,7 +77,13 @@ def moving_pictures(container: InputContainer) -> list[VideoStream]:
     """Streams of pictures that are no cover, and no single picture where there are others: a preview."""
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     found = [s for s in container.streams.video if not s.disposition & cover and s.codec_context is not None]
-    return [s for s in found if s.frames != 1] or found
+    return [s for s in found if not _is_single(s)] or found
+
+
+def _is_single(stream: VideoStream) -> bool:
+    """Whether a stream says that it is one picture. Of an MP4 in fragments only those of the first are counted."""
+    lasts_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+    return stream.frames == 1 and lasts_s * float(stream.average_rate or 0) < 1.5
 
 
 def packets(container: InputContainer, streams: Sequence[Stream], reading: Reading) -> Iterator[Packet]:

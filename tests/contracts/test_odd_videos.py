@@ -179,6 +179,18 @@ def test_a_preview_that_is_stored_first_is_not_the_video(tmp_path: Path) -> None
         assert reader.info.n_unread == 0
 
 
+def test_slides_in_fragments_that_are_stored_first_are_no_preview(tmp_path: Path) -> None:
+    """As recorders write MP4 that may be cut short: of each stream the pictures of the first fragment are counted."""
+    slides = media.write_video(tmp_path / "slides.mkv", range(0, 8000, 1000))
+    camera = media.write_video(tmp_path / "camera.mkv", range(0, 8000, 40), first_code=60)
+    path = tmp_path / "both.mp4"
+    both = ("-i", slides, "-i", camera, "-map", "0", "-map", "1", "-c", "copy")
+    ffmpeg(*both, "-frag_duration", "500000", path)
+    with open_video(path, "pyav") as reader:
+        assert [media.read_code(ticket.load()) for ticket in reader.tickets()] == list(range(8))
+        assert reader.info.n_unread == 1
+
+
 def test_a_last_picture_that_stays_is_the_end_that_was_declared(tmp_path: Path) -> None:
     """A recorded screen on which nothing moved any more."""
     path = tmp_path / "screen.mp4"
