@@ -26,7 +26,7 @@ from engagement.faces.mtcnn import MtcnnDetector
 from engagement.faces.options import MtcnnConfig
 from engagement.faces.pose import head_pose
 from engagement.faces.quality import assess
-from engagement.tracking.appearance import head_colours
+from engagement.tracking.appearance import colour_roots, colours_alike, head_colours
 from engagement.video import open_video
 from engagement.video.sampling import select
 from training.metrics import auc
@@ -97,7 +97,8 @@ def main() -> None:
         pairs = [(a, b) for a, b in combinations(some, 2) if a[0] != b[0] or a[1] == b[1] or low != high]
         same = np.array([a[0] == b[0] for a, b in pairs])
         face = np.array([a[2] @ b[2] for a, b in pairs])
-        colour = np.array([np.sqrt(a[3] * b[3]).sum() for a, b in pairs])
+        roots = [colour_roots(np.stack([a[3], b[3]])) for a, b in pairs]
+        colour = np.array([colours_alike(both[:1], both[1:]).item() for both in roots])
         for name, value in (("face", face), ("colours", colour)):
             slope, zero = fit(value, same)
             counts = f"{int(same.sum())} / {int((~same).sum())}"

@@ -23,6 +23,7 @@ from engagement.batch.results import (
     INDEX,
     RUN,
     SUMMARY,
+    bring_back,
     is_ours,
     require_no_file,
     require_no_others,
@@ -127,7 +128,7 @@ class Place(ABC):
 
     @abstractmethod
     def fetch(self, relative: PurePath) -> None:
-        """Bring an earlier result and the names file."""
+        """Bring an earlier result, as it was before a worker died over it, and the names file."""
 
     @abstractmethod
     def publish(self, relative: PurePath) -> None:
@@ -168,7 +169,7 @@ class Folder(Place):
         sweep(self.root)
 
     def fetch(self, relative: PurePath) -> None:
-        pass
+        bring_back(self.root / relative)
 
     def publish(self, relative: PurePath) -> None:
         pass
@@ -199,6 +200,10 @@ class Remote(Place):
             self._files.makedirs(self._base, exist_ok=True)
             self._files.pipe_file(probe, b"")
             self._files.rm_file(probe)
+        with self._named("read"):
+            self._get(RUN)
+            self._get(INDEX)
+        require_output_folder(self.root, self._url)
 
     def require_room(self, relative: PurePath) -> None:
         pass  # a file and a folder of one name lie beside each other in most storages
@@ -252,7 +257,7 @@ class Remote(Place):
         with self._named("written"):
             for path in sorted(p for p in (self.root / "report_assets").rglob("*") if p.is_file()):
                 self._put(path)
-            for name in (INDEX, RUN):
+            for name in (RUN, INDEX):  # an index alone is taken for somebody else's
                 self._put(self.root / name)
 
     @contextmanager

@@ -100,17 +100,28 @@ def require_no_others(target: Path) -> None:
         )
 
 
-def require_output_folder(root: Path) -> None:
-    """Raise OutputError where the index or run.json of a folder are not of an analysis, and would be lost."""
+def require_output_folder(root: Path, shown: str = "") -> None:
+    """Raise OutputError where the index or run.json of a folder are not of an analysis, and would be lost.
+
+    Args:
+        shown: what the folder is called, where it is elsewhere.
+    """
     run = read_json(root / RUN)
     if (run is not None and "engagement_version" not in run) or (
         (root / INDEX).exists() and not (root / RUN).exists()
     ):
         name = INDEX if run is None else RUN
         raise OutputError(
-            f"{root / name} may be somebody else's, not of an analysis, and would be replaced",
+            f"{shown or root}/{name} may be somebody else's, not of an analysis, and would be replaced",
             "Choose another folder with -o, or move it away.",
         )
+
+
+def bring_back(target: Path) -> None:
+    """Have a result as it was before a worker died while it replaced it: the video is tried once more, and its labels count."""
+    for old in sorted(target.glob(f"{_BEFORE}*")):
+        with suppress(OSError):
+            _put_back(old)
 
 
 def _put_back(old: Path) -> None:

@@ -24,8 +24,9 @@ _ENOUGH = 1.0  # sum of qualities that either side must have
 _SHORTEST = 5  # samples of a part: less is a head that turned for a moment
 #: A dissolve, or tiles that move, shows somebody in the old place and in the new one for a moment: being seen with tracks
 #: that begin in the last samples of one, and after as many others, says nothing. They are those of 0.8 s; where samples
-#: are rarer, up to four within 2 s. Chosen at 0.5 to 10 Hz (docs/results.md).
-_FADE_S, _FADE_SAMPLES, _FADE_LONGEST_S = 0.8, 4, 2.0
+#: are rarer, up to four within 2 s, or hardly more: streams of one picture a second often have 0.999. Chosen at 0.5 to
+#: 10 Hz (docs/results.md).
+_FADE_S, _FADE_SAMPLES, _FADE_LONGEST_S = 0.8, 4, 2.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class FaceLook:
 
     Attributes:
         identity: float32 (n, d), unit length.
-        colours: float32 (n, b), histograms of hair and clothing around the head, each sums to 1.
+        colours: float32 (n, b), of hair and clothing around the head, see ``tracking.appearance``.
         quality: float32 (n,), 0-1.
     """
 

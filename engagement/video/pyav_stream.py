@@ -77,7 +77,13 @@ def moving_pictures(container: InputContainer) -> list[VideoStream]:
     """Streams of pictures that are no cover, and no single picture where there are others: a preview."""
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     found = [s for s in container.streams.video if not s.disposition & cover and s.codec_context is not None]
-    return [s for s in found if s.frames != 1] or found
+    return [s for s in found if not _is_single(s)] or found
+
+
+def _is_single(stream: VideoStream) -> bool:
+    """Whether a stream says that it is one picture. Of an MP4 in fragments only those of the first are counted."""
+    lasts_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+    return stream.frames == 1 and lasts_s * float(stream.average_rate or 0) < 1.5
 
 
 def packets(container: InputContainer, streams: Sequence[Stream], reading: Reading) -> Iterator[Packet]:
@@ -134,6 +140,12 @@ def decode(
 def declared_end(container: InputContainer, stream: VideoStream, first_s: float) -> tuple[float | None, bool]:
     """End of the stream in seconds from its first frame, and whether the container says so of this
     very stream (otherwise the longest stream may be meant)."""
+    end, counted = _declared(container, stream, first_s)
+    # A recording that was never closed may say less than nothing.
+    return (end, counted) if end is not None and end > 0 else (None, False)
+
+
+def _declared(container: InputContainer, stream: VideoStream, first_s: float) -> tuple[float | None, bool]:
     tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if tag:
         # FFmpeg's tag in Matroska counts from zero, mkvmerge's (by libmatroska) from the stream's start.
@@ -154,8 +166,7 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
         return end - max(first_s, 0.0), False
     if container.duration:
         start = max(container.start_time or 0, 0)
-        end = (container.duration + start) / av.time_base - first_s
-        return (end, False) if end > 0 else (None, False)
+        return (container.duration + start) / av.time_base - first_s, False
     return None, False
 
 

@@ -140,6 +140,19 @@ def test_a_wmv_that_was_cut_short_is_told(tmp_path: Path) -> None:
     assert reader.info.duration_s == 8.0
 
 
+def test_a_wmv_that_was_never_closed_has_no_length_instead_of_less_than_none(tmp_path: Path) -> None:
+    """Its header says that it plays for 0 s, of which FFmpeg takes off how long players wait before."""
+    path = media.write_video(tmp_path / "live.wmv", faulty_media.LESSON, codec="wmv2", rate=25)
+    data = path.read_bytes()
+    # After the name of the header's part and its length: the file's id, size, date and packets, how long it plays.
+    at = data.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")) + 64
+    assert int.from_bytes(data[at : at + 8], "little") == 11.1e7  # 100 ns, with 3.1 s before
+    path.write_bytes(data[:at] + bytes(8) + data[at + 8 :])
+    with open_video(path, "pyav") as reader:
+        assert len(list(reader.tickets())) == 200 and reader.outcome.complete
+        assert reader.info.duration_s is None
+
+
 @pytest.mark.parametrize("share", [1.0, 0.87])
 def test_mkvmerge_counts_a_duration_from_the_first_picture(share: float, tmp_path: Path) -> None:
     """FFmpeg does so from zero. Here the sound begins two seconds before the pictures."""
@@ -164,6 +177,18 @@ def test_a_preview_that_is_stored_first_is_not_the_video(tmp_path: Path) -> None
         assert [media.read_code(ticket.load()) for ticket in reader.tickets()] == list(range(50))
         assert media.read_code(reader.frame_at(1.0).rgb) == 25
         assert reader.info.n_unread == 0
+
+
+def test_slides_in_fragments_that_are_stored_first_are_no_preview(tmp_path: Path) -> None:
+    """As recorders write MP4 that may be cut short: of each stream the pictures of the first fragment are counted."""
+    slides = media.write_video(tmp_path / "slides.mkv", range(0, 8000, 1000))
+    camera = media.write_video(tmp_path / "camera.mkv", range(0, 8000, 40), first_code=60)
+    path = tmp_path / "both.mp4"
+    both = ("-i", slides, "-i", camera, "-map", "0", "-map", "1", "-c", "copy")
+    ffmpeg(*both, "-frag_duration", "500000", path)
+    with open_video(path, "pyav") as reader:
+        assert [media.read_code(ticket.load()) for ticket in reader.tickets()] == list(range(8))
+        assert reader.info.n_unread == 1
 
 
 def test_a_last_picture_that_stays_is_the_end_that_was_declared(tmp_path: Path) -> None:

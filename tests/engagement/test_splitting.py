@@ -232,7 +232,19 @@ def test_a_moment_in_two_places_does_not_make_two_of_one(
 
 
 @pytest.mark.parametrize(
-    ("step_s", "most"), [(0.05, 16), (0.1, 8), (0.2, 4), (0.24, 4), (0.5, 4), (1.0, 2), (2.0, 1), (10.0, 1)]
+    ("step_s", "most"),
+    [
+        (0.05, 16),
+        (0.1, 8),
+        (0.2, 4),
+        (0.24, 4),
+        (0.5, 4),
+        (0.5005, 4),
+        (1.0, 2),
+        (1.001, 2),
+        (2.0, 1),
+        (10.0, 1),
+    ],
 )
 def test_how_many_samples_a_moment_in_two_places_has_goes_by_time(step_s: float, most: int) -> None:
     for samples, people in ((most, 1), (most + 1, 2)):

@@ -62,6 +62,21 @@ def test_remote_videos_and_results(
     assert engagement(*address).status == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("index.html", b"<h1>My course</h1>"), ("run.json", b'{"mine": 1}')]
+)
+def test_a_folder_of_others_in_another_storage_is_no_output_folder(
+    name: str, text: bytes, memory: fsspec.AbstractFileSystem, tmp_path: Path, engagement: Command
+) -> None:
+    memory.pipe_file(f"/bucket/site/{name}", text)
+    clip = media.single_frame(tmp_path).path
+    ended = engagement("analyze", clip, "-o", "memory://bucket/site", *OPTIONS)
+    assert ended.status == 1 and f"memory://bucket/site/{name} may be somebody else's" in ended.err
+    assert (
+        memory.find("/bucket/site") == [f"/bucket/site/{name}"] and memory.cat(f"/bucket/site/{name}") == text
+    )
+
+
 def test_labels_in_another_storage_are_not_replaced(
     memory: fsspec.AbstractFileSystem, sample_videos: Path, tmp_path: Path, engagement: Command
 ) -> None:

@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 
 from engagement.batch import results, work
 from engagement.batch.lock import LOCK
+from engagement.batch.places import Folder
 from engagement.batch.results import INDEX, RUN, committed, write_json
 from engagement.errors import OutputError
 from engagement.provenance import differences
@@ -94,6 +95,7 @@ def test_how_videos_went_is_said_though_the_index_cannot_be_written(
     bad, out = tmp_path / "bad.mp4", tmp_path / "out"
     bad.write_bytes(b"no video")
     (out / "index.html").mkdir(parents=True)
+    write_json(out / RUN, {"engagement_version": "0"})  # a folder of ours, or it would be refused at once
     ended = engagement("analyze", bad, "-o", out, *FAST)
     assert ended.status == 1
     assert "the index of" in ended.err and "cannot be written" in ended.err
@@ -214,6 +216,32 @@ def test_a_first_result_beside_others_that_was_killed_is_not_taken_for_somebody_
     results.sweep(tmp_path)
     results.require_no_others(target)
     assert (other / "summary.json").is_file() and (target / "calibration.json").is_file()
+    assert not left_under_way(tmp_path)
+
+
+@pytest.mark.parametrize("step", range(13))
+def test_who_comes_after_a_worker_that_died_finds_the_result_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """In the same run, before anything is swept: with the labels that lay there, and not as somebody else's."""
+    target, new = _old_and_new(tmp_path)
+    left, genuine = step, Path.rename
+
+    def rename(self: Path, other: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise PermissionError(13, "Permission denied", str(self))
+        return genuine(self, other)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", rename)
+        with contextlib.suppress(PermissionError):
+            results._replace(new, target)
+    place = Folder(tmp_path)
+    place.fetch(PurePath("talk"))
+    place.require_room(PurePath("talk"))
+    assert _content(target) == ({"old"} if step < 11 else {"new"})
     assert not left_under_way(tmp_path)
 
 

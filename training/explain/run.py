@@ -23,6 +23,8 @@ from training.explain.gradcam import chosen_stage, grad_cam, map_sides, require_
 from training.opened import Opened, OpenedEnsemble, open_model
 from training.report.gallery import picture
 
+#: Side of the smallest face that is looked for, pixels.
+_SMALLEST = 24
 #: Pixels of an overlay's side, and of a picture on the page.
 _SIDE, _SHOWN = 224, 160
 #: Faces of a class on its sheet and on the page, the surest first; pairs in a row of a sheet.
@@ -55,7 +57,7 @@ class ExplainRun:
     head: str | None = None
     stage: int | None = None
     cropped: bool = False
-    min_face_px: int = 24
+    min_face_px: int = _SMALLEST
     every_s: float = 2.0
     max_faces: int = 200
     mirror: bool = True
@@ -66,7 +68,7 @@ class ExplainRun:
             raise ConfigError(f"--every {self.every_s} is not within 0.01-3600 seconds")
         if self.max_faces < 1:
             raise ConfigError(f"--max-faces {self.max_faces} is below 1")
-        if self.cropped and self.min_face_px != 24:
+        if self.cropped and self.min_face_px != _SMALLEST:
             raise ConfigError("--min-face says nothing with --cropped", "Leave one of the two out.")
         require_captum()
 
