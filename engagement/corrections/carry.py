@@ -156,7 +156,7 @@ def _partners(
             continue
         theirs = in_time[starts[near] : ends[near]]
         met = np.ix_(person[own], whose[theirs])
-        hits[met] += iou_matrix(rows["box"][own], boxes[theirs]) > SAME_FACE
+        hits[met] += iou_matrix(rows["box"][own], boxes[theirs]) >= SAME_FACE
         common[met] += 1
     enough = (hits > 0) & (hits >= _AGREE * common)
     return dict(assign(np.where(enough, -hits, np.inf).astype(np.float32)))

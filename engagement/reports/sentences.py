@@ -13,6 +13,7 @@ from engagement.reports.reading import number, session_length
 from engagement.reports.theme import (
     FEW_PEOPLE,
     STATES,
+    about,
     about_percent,
     count,
     duration,
@@ -178,7 +179,10 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
         return f"No apparent state clearly led {when} ({figures}){lacking}."
     alone = "the person" if shown == 1 else "the one person who could be read for long"
     who = "people" if behind > 1 else alone
-    text = f"{when[0].upper()}{when[1:]}{',' if partly else ''} {who} looked more {STATES[first].word} than anything else ({figures})"
+    led = f"{who} looked more {STATES[first].word} than anything else"
+    if about(means[first]) < 50:
+        led = f"apparent {STATES[first].noun} led, and yet was rather absent than there"
+    text = f"{when[0].upper()}{when[1:]}{',' if partly else ''} {led} ({figures})"
     change = _thirds(curve_of(curves, first), enough, held)
     if change is None:
         return f"{text}."

@@ -27,6 +27,9 @@ av.logging.set_libav_level(av.logging.PANIC)
 #: Of Windows Media files: what their header begins its facts about the file with.
 _ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
+#: No recording lasts for a year.
+_LONGEST_S = 365 * 86_400.0
+
 #: Stretches of some 100 kB without anything to read that are passed by, one after the other.
 _PASSED_BY = 1000
 
@@ -141,8 +144,8 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
     """End of the stream in seconds from its first frame, and whether the container says so of this
     very stream (otherwise the longest stream may be meant)."""
     end, counted = _declared(container, stream, first_s)
-    # A recording that was never closed may say less than nothing.
-    return (end, counted) if end is not None and end > 0 else (None, False)
+    # A recording that was never closed may say less than nothing, or thousands of years.
+    return (end, counted) if end is not None and 0 < end < _LONGEST_S else (None, False)
 
 
 def _declared(container: InputContainer, stream: VideoStream, first_s: float) -> tuple[float | None, bool]:

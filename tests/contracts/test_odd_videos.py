@@ -140,14 +140,17 @@ def test_a_wmv_that_was_cut_short_is_told(tmp_path: Path) -> None:
     assert reader.info.duration_s == 8.0
 
 
-def test_a_wmv_that_was_never_closed_has_no_length_instead_of_less_than_none(tmp_path: Path) -> None:
-    """Its header says that it plays for 0 s, of which FFmpeg takes off how long players wait before."""
+@pytest.mark.parametrize("units", [0, 2**63 - 1])
+def test_a_wmv_that_was_never_closed_has_no_length_instead_of_an_absurd_one(
+    units: int, tmp_path: Path
+) -> None:
+    """Its header says that it plays for 0 s, of which FFmpeg takes off how long players wait before, or for ages."""
     path = media.write_video(tmp_path / "live.wmv", faulty_media.LESSON, codec="wmv2", rate=25)
     data = path.read_bytes()
     # After the name of the header's part and its length: the file's id, size, date and packets, how long it plays.
     at = data.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")) + 64
     assert int.from_bytes(data[at : at + 8], "little") == 11.1e7  # 100 ns, with 3.1 s before
-    path.write_bytes(data[:at] + bytes(8) + data[at + 8 :])
+    path.write_bytes(data[:at] + units.to_bytes(8, "little") + data[at + 8 :])
     with open_video(path, "pyav") as reader:
         assert len(list(reader.tickets())) == 200 and reader.outcome.complete
         assert reader.info.duration_s is None

@@ -139,6 +139,12 @@ def test_nobody_leans_towards_a_state_that_is_rather_absent() -> None:
     person["mean_engagement"] = 0.31
     said = person_sentence(person, {}, 60.0)
     assert "apparent engagement leads, and yet is rather absent than there (engagement about 30" in said
+    calibrated = _few(4, 4)
+    for state, value in zip(theme.STATES, (0.1, 0.2, 0.4), strict=True):
+        ends = {"": value, "_lo": value - 0.05, "_hi": value + 0.05}
+        calibrated["class"] |= {state + end: [v] * 40 for end, v in ends.items()}
+    said = session_sentence(calibrated)
+    assert "led, and yet was rather absent than there (apparent" in said and "looked more" not in said
 
 
 def test_where_no_state_of_the_class_leads_it_says_what_would_suffice() -> None:
