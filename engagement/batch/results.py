@@ -92,7 +92,12 @@ def require_no_others(target: Path) -> None:
     """Raise OutputError where what results would replace came with no result: it is somebody else's."""
     if not target.is_dir() or (target / SUMMARY).exists():
         return
-    found = [p for p in _replaced(target) if p.is_file() or any(part.is_file() for part in p.rglob("*"))]
+    # Systems put hidden files into folders that were looked at; those are nobody's.
+    found = [
+        item
+        for item in _replaced(target)
+        if item.is_file() or any(p.is_file() and not p.name.startswith(".") for p in item.rglob("*"))
+    ]
     if names := ", ".join(sorted(item.name for item in found)):
         raise OutputError(
             f"{target} holds {names} but no {SUMMARY}, so that may be somebody else's and would be replaced",

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engagement.reports.theme import clock
+from engagement.wording import shortened
 
 if TYPE_CHECKING:
     from engagement.batch.status import VideoStatus
@@ -126,7 +127,7 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
         )
         redone = f"redone ({status.redone})" if status.redone else ""
         nobody = "nobody in it: its page says why" if status.n_persons == 0 else ""
-        same = f"the same file as {', '.join(status.same_as)}" if status.same_as else ""
+        same = f"the same file as {shortened(status.same_as, 3)}" if status.same_as else ""
         told = ". ".join(part for part in (redone, _reason(status), status.hint, nobody, same) if part)
         table.add_row(
             Text(name),

@@ -16,6 +16,7 @@ from engagement.reports import sentences, session_view
 from engagement.reports.pictures import Pictures
 from engagement.reports.reading import length_of, number, part, read_json
 from engagement.reports.templates import ASSETS, fill, links, resource, url, write
+from engagement.wording import shortened
 
 
 def write_assets(root: Path) -> None:
@@ -127,7 +128,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
         "warnings": [
             *(text for text in sentences.warnings(summary) if not reason or reason not in text),
             *(
-                [f"This is the same file as {', '.join(same)}: one video, listed more than once."]
+                [f"This is the same file as {shortened(same, 3)}: one video, listed more than once."]
                 if same
                 else ()
             ),

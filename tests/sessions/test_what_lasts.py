@@ -280,7 +280,7 @@ def test_what_results_may_go_beside(tmp_path: Path) -> None:
     results.require_no_others(target)
     for folder in ("persons/talk2", "unedited/empty"):
         (target / folder).mkdir(parents=True)
-    for name in ("persons/talk2/summary.json", "calibration.json", "notes.txt"):
+    for name in ("persons/talk2/summary.json", "unedited/.DS_Store", "calibration.json", "notes.txt"):
         (target / name).write_text("{}", encoding="utf-8")
     results.require_no_others(target)
     (target / "unedited" / "empty" / "mine.txt").write_text("mine", encoding="utf-8")

@@ -6,8 +6,8 @@ import numpy as np
 
 from temporal.base import ScoreRun, from_logits
 from temporal.conv3d import Conv3dConfig
-from training.temporal_items import Material
-from training.temporal_sequences import Pool
+from training.temporal.items import Material
+from training.temporal.sequences import Pool
 
 PX = Conv3dConfig().chip_px
 

@@ -12,8 +12,8 @@ import pytest
 from engagement.errors import ConfigError
 from engagement.labels import EXPRESSIONS
 from tests.training.tiny_models import write_model
-from training import frame_outputs
-from training.frame_outputs import load_frame_model, pool
+from training.temporal import frame_outputs
+from training.temporal.frame_outputs import load_frame_model, pool
 
 PX = 16
 

@@ -15,18 +15,17 @@ from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig
 from temporal.lstm import LstmConfig
 from tests.training.made_up_pools import made_up_material, made_up_pool
-from training.semi_markov import (
+from training.temporal.figures import Tally, figures, overall, segments, tally
+from training.temporal.fit import held_out_runs, judge
+from training.temporal.items import SequenceItems, collate, degraded, expression_weights
+from training.temporal.semi_markov import (
     EXPRESSION_CHAIN,
     EXPRESSION_CHAIN_SHIFTED,
     SemiMarkov,
     state_chain,
     varied_chain,
 )
-from training.temporal import fitting
-from training.temporal_figures import Tally, figures, overall, segments, tally
-from training.temporal_fit import held_out_runs, judge
-from training.temporal_items import SequenceItems, collate, degraded, expression_weights
-from training.temporal_sequences import (
+from training.temporal.sequences import (
     AT_5_HZ,
     Conditions,
     LabelledRun,
@@ -36,6 +35,7 @@ from training.temporal_sequences import (
     state_codes,
     state_run,
 )
+from training.temporal.train import fitting
 
 
 def test_a_chain_covers_the_time_with_its_shares() -> None:

@@ -26,18 +26,18 @@ from temporal.lstm import LstmConfig, LstmNet
 from tests import media
 from tests.training.made_up_pools import PX, made_up_material
 from training.cache import cached
-from training.clip_outputs import clip_runs, face_run
 from training.figure_text import to_json
-from training.frame_outputs import load_frame_model, pool
-from training.temporal import train_temporal
-from training.temporal_card import write_card
-from training.temporal_evaluation import beats, compare, evaluate_temporal
-from training.temporal_fit import Schedule, choose_hmm, choose_windows, fit_network, held_out_runs
-from training.temporal_module import TemporalTrainer, smoother_of
-from training.temporal_report import report
-from training.temporal_sequences import (
+from training.temporal.card import write_card
+from training.temporal.clip_outputs import clip_runs, face_run
+from training.temporal.evaluation import beats, compare, evaluate_temporal
+from training.temporal.fit import Schedule, choose_hmm, choose_windows, fit_network, held_out_runs
+from training.temporal.frame_outputs import load_frame_model, pool
+from training.temporal.module import TemporalTrainer, smoother_of
+from training.temporal.report import report
+from training.temporal.sequences import (
     ordered_runs,
 )
+from training.temporal.train import train_temporal
 
 
 def test_the_box_beats_nothing_where_frames_are_noisy(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_errors_that_last_last() -> None:
 
 
 def test_holding_times_come_from_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.temporal_fit.HOLDS_S", (0.05, 0.5))
-    monkeypatch.setattr("training.temporal_fit.STATE_HOLDS_S", (3.0, 0.05))
+    monkeypatch.setattr("training.temporal.fit.HOLDS_S", (0.05, 0.5))
+    monkeypatch.setattr("training.temporal.fit.STATE_HOLDS_S", (3.0, 0.05))
     # The made-up pictures are so noisy that hardly holding anything is the worse of two.
     assert choose_hmm(made_up_material(3), 4, 1) == (0.5, 3.0)
 

@@ -45,7 +45,7 @@ def temporal(
     limit: int | None,
 ) -> None:
     """Train a model that smooths scores over time."""
-    from training.temporal import train_temporal
+    from training.temporal.train import train_temporal
 
     train_temporal(
         kind,

@@ -56,7 +56,7 @@ def video_faces(videos: Path, say: Say = lambda _: None) -> tuple[SampleTable, S
     from engagement.faces.pose import head_pose
     from engagement.video import open_video
     from engagement.video.sampling import select
-    from training.clip_outputs import PATTERN, clips_of
+    from training.temporal.clip_outputs import PATTERN, clips_of
 
     detector = MtcnnDetector(MtcnnConfig(min_face_px=40))
     loose, tight, boxes, rolls, people = [], [], [], [], []

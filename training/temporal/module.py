@@ -13,8 +13,8 @@ from temporal.conv3d import Conv3dNet, Conv3dSmoother
 from temporal.lstm import LstmNet, LstmSmoother
 from training.lightning import pl
 from training.optimization import rising_share
-from training.temporal_figures import Tally, figures, overall, tally
-from training.temporal_sequences import LabelledRun
+from training.temporal.figures import Tally, figures, overall, tally
+from training.temporal.sequences import LabelledRun
 
 #: Weight of the answers that the box or the frame model gives where there is no label.
 _SOFT = 0.1

@@ -18,7 +18,7 @@ from temporal.base import SCORE_COUNT, ScoreRun, from_logits
 from temporal.chips import grey_chips
 from training import Say
 from training.cache import Arrays, cached
-from training.frame_outputs import FrameModel
+from training.temporal.frame_outputs import FrameModel
 
 #: Which files of a folder show one person in front of a webcam.
 PATTERN = "webcam_*"

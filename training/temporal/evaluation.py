@@ -1,6 +1,6 @@
 """Which smoother is worth its cost: figures on test pictures and people, and the choice of the default.
 
-``python -m training.temporal_evaluation --help`` is the command behind ``docs/temporal.md``.
+``python -m training.temporal.evaluation --help`` is the command behind ``docs/temporal.md``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from temporal.conv3d import Conv3dConfig
 from temporal.hmm import HmmSmoother
 from training import Say
 from training.figure_text import to_json
-from training.frame_outputs import FrameModel, load_frame_model, pool
 from training.metrics import interval
-from training.temporal import read_material
-from training.temporal_figures import Tally, figures, overall, resample
-from training.temporal_fit import SCHEDULES, choose_hmm, choose_windows, held_out_runs, judge, validation_runs
-from training.temporal_items import Material
-from training.temporal_report import report
-from training.temporal_sequences import LabelledRun, Pool, ordered_runs
+from training.temporal.figures import Tally, figures, overall, resample
+from training.temporal.fit import SCHEDULES, choose_hmm, choose_windows, held_out_runs, judge, validation_runs
+from training.temporal.frame_outputs import FrameModel, load_frame_model, pool
+from training.temporal.items import Material
+from training.temporal.report import report
+from training.temporal.sequences import LabelledRun, Pool, ordered_runs
+from training.temporal.train import read_material
 
 #: Test sequences of each of the two kinds, and resamplings of them.
 SEQUENCES, DRAWS = 100, 1000
@@ -240,7 +240,7 @@ def beats(difference: Mapping[str, Sequence[float]], against: str) -> bool:
 
 def main() -> None:
     """The command line of this module."""
-    parser = argparse.ArgumentParser(prog="python -m training.temporal_evaluation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training.temporal.evaluation", description=__doc__)
     parser.add_argument("--frame-weights", default="default", help="shipped name or file")
     parser.add_argument("--data", required=True, help="folder of the Parquet sets")
     parser.add_argument("--lstm", help="shipped name or file")

@@ -135,7 +135,7 @@ and state AUC, as far as a task has them.
 - State figures give both answers the same weight, as the scores' balanced prior does.
 - No set of ours labels a face frame by frame. The made-up tasks are put together from single test pictures
   ({result["sequences"]} sequences of 30 s each of expressions and states), with durations and transitions that are
-  assumptions (`training/semi_markov.py`). A network can learn those assumptions. Training therefore varies them
+  assumptions (`training/temporal/semi_markov.py`). A network can learn those assumptions. Training therefore varies them
   from sequence to sequence (`varied_chain`), and the tasks called shifted have habits that training does not.
 - A picture is held for 0.5–1.5 s, so that whoever waits sees another one: errors come and go. On a real face they may
   last. So two tasks keep one picture for a whole stretch: what is misread stays misread, and a smoother that believes
@@ -152,7 +152,7 @@ and state AUC, as far as a task has them.
 
 ```
 {trained}
-python -m training.temporal_evaluation --frame-weights FRAME --data DATA{options} \\
+python -m training.temporal.evaluation --frame-weights FRAME --data DATA{options} \\
   -o OUT --docs docs/temporal.md
 ```
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engagement.labels import LEARNER_STATES
 from engagement.types import FloatArray, IndexArray, TimeArray
 from temporal.base import EXPRESSION_COUNT
-from training.temporal_sequences import LabelledRun
+from training.temporal.sequences import LabelledRun
 
 #: Cells of the histogram of a state's score; AUC is exact up to ties within a cell.
 BINS = 256
@@ -150,11 +150,13 @@ def figures(total: Tally) -> dict[str, float]:
     matched, predicted, true = total.events[0]
     count = total.histogram[0].sum(axis=2)
     area = [_auc(total.histogram[0, k]) for k in range(3)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        both = {
-            name: float(np.nanmean((getattr(total, name)[0] / count).mean(axis=1))) if count.any() else np.nan
-            for name in ("state_log_loss", "state_brier")
-        }
+    both_answers = (count > 0).all(axis=1)  # of states without one of them nothing is said
+    both = {
+        name: float((getattr(total, name)[0][both_answers] / count[both_answers]).mean())
+        if both_answers.any()
+        else np.nan
+        for name in ("state_log_loss", "state_brier")
+    }
     s_matched, s_predicted, s_true = total.state_events[0]
     return {
         "macro_f1": float(f1[support > 0].mean()) if n == n else np.nan,

@@ -16,13 +16,13 @@ from engagement.wording import count
 from temporal import build_smoother
 from temporal.conv3d import Conv3dConfig
 from training import Say
-from training.clip_outputs import clip_runs, clips_of
-from training.frame_outputs import FrameModel, load_frame_model, pool
-from training.temporal_card import write_card
-from training.temporal_figures import figures, overall
-from training.temporal_fit import SCHEDULES, Kind, fit_network, held_out_runs, judge
-from training.temporal_items import Material
-from training.temporal_sequences import Pool
+from training.temporal.card import write_card
+from training.temporal.clip_outputs import clip_runs, clips_of
+from training.temporal.figures import figures, overall
+from training.temporal.fit import SCHEDULES, Kind, fit_network, held_out_runs, judge
+from training.temporal.frame_outputs import FrameModel, load_frame_model, pool
+from training.temporal.items import Material
+from training.temporal.sequences import Pool
 
 LICENCE = (
     "non-commercial research only: trained on outputs for RAF-DB, DAiSEE and WACV-2016 pictures, "

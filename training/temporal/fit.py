@@ -22,11 +22,11 @@ from training import Say
 from training.callbacks import History, checkpoints
 from training.lightning import WholeCheckpoints, fit_module, pl
 from training.run_folder import best_epoch, enter, going_on
-from training.semi_markov import EXPRESSION_CHAIN, EXPRESSION_CHAIN_SHIFTED
-from training.temporal_figures import Tally, figures, overall, tally
-from training.temporal_items import Material, RisingSampler, SequenceItems, collate, expression_weights
-from training.temporal_module import TemporalTrainer, smoother_of
-from training.temporal_sequences import AT_5_HZ, LabelledRun, expression_run, ordered_runs, state_run
+from training.temporal.figures import Tally, figures, overall, tally
+from training.temporal.items import Material, RisingSampler, SequenceItems, collate, expression_weights
+from training.temporal.module import TemporalTrainer, smoother_of
+from training.temporal.semi_markov import EXPRESSION_CHAIN, EXPRESSION_CHAIN_SHIFTED
+from training.temporal.sequences import AT_5_HZ, LabelledRun, expression_run, ordered_runs, state_run
 
 Kind = Literal["lstm", "cnn3d"]
 

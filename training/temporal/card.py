@@ -51,7 +51,7 @@ sure of. {parameters} parameters. Chosen with `--temporal {record.kind}`.
 {data}
 
 {_known(origin.get("frame_weights_learned") or {})} No set of ours labels a face frame by frame:
-sequences are drawn from semi-Markov chains (`training/semi_markov.py`) whose durations and transitions are
+sequences are drawn from semi-Markov chains (`training/temporal/semi_markov.py`) whose durations and transitions are
 assumptions, varied from sequence to sequence, and put together from single pictures. WACV-2016 gives
 ordered frames of real people; its interval is not published, and one second is assumed.
 

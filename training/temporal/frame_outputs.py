@@ -26,7 +26,7 @@ from training.datasets.registry import load
 from training.held_out import fitted_to_validation, learned_from, rules_of, states_phase
 from training.opened import Opened, open_network
 from training.samples import SampleTable
-from training.temporal_sequences import Pool
+from training.temporal.sequences import Pool
 
 #: How one face varies from frame to frame: the box moves, the light changes, the codec interferes.
 FRAME_VARIATION = Augmentation(shift=0.04, scale=0.08, roll_deg=5, light=0.12, low_resolution=0.15, jpeg=0.2)

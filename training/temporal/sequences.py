@@ -17,7 +17,7 @@ from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import ByteArray, FloatArray, IndexArray, TimeArray
 from temporal.base import ScoreRun, from_logits
-from training.semi_markov import (
+from training.temporal.semi_markov import (
     EXPRESSION_CHAIN,
     Segments,
     SemiMarkov,
