@@ -334,8 +334,10 @@ def discover_remote(url: str, globs: Sequence[str] = ()) -> list[FoundVideo]:
 
 def _is_taken(files: Any, path: str, where: PurePath, globs: Sequence[str]) -> bool:
     """Whether a file in a folder of a storage is a video, by what decides it on this machine."""
-    if is_video(where, globs) or where.suffix.lower() != ".ts":
-        return is_video(where, globs)
+    if is_video(where, globs):
+        return True
+    if where.suffix.lower() != ".ts":
+        return False
     try:
         return begins_as_a_transport_stream(files.cat_file(path, 0, TRANSPORT_HEAD))
     except Exception:  # each storage has its own; taken, so that it is said when it is to be read

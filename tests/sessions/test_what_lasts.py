@@ -190,16 +190,8 @@ def test_a_result_is_whole_however_its_replacement_ends(
     assert not left_under_way(tmp_path)
 
 
-@pytest.mark.parametrize("step", range(6))
-def test_a_first_result_beside_others_that_was_killed_is_not_taken_for_somebody_elses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    target, new = _old_and_new(tmp_path)
-    for name in (*_FILES[2:], "summary.json"):
-        (target / name).unlink()
-    other = target / "part1"
-    other.mkdir()
-    (other / "summary.json").write_text("another's", encoding="utf-8")
+def _killed_after(step: int, new: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace a result as a process does that dies after so many steps; nothing is put back."""
     left, genuine = step, Path.rename
 
     def rename(self: Path, other: Path) -> Path:
@@ -213,6 +205,19 @@ def test_a_first_result_beside_others_that_was_killed_is_not_taken_for_somebody_
         patched.setattr(Path, "rename", rename)
         with contextlib.suppress(PermissionError):
             results._replace(new, target)
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_a_first_result_beside_others_that_was_killed_is_not_taken_for_somebody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    target, new = _old_and_new(tmp_path)
+    for name in (*_FILES[2:], "summary.json"):
+        (target / name).unlink()
+    other = target / "part1"
+    other.mkdir()
+    (other / "summary.json").write_text("another's", encoding="utf-8")
+    _killed_after(step, new, target, monkeypatch)
     results.sweep(tmp_path)
     results.require_no_others(target)
     assert (other / "summary.json").is_file() and (target / "calibration.json").is_file()
@@ -225,19 +230,7 @@ def test_who_comes_after_a_worker_that_died_finds_the_result_whole(
 ) -> None:
     """In the same run, before anything is swept: with the labels that lay there, and not as somebody else's."""
     target, new = _old_and_new(tmp_path)
-    left, genuine = step, Path.rename
-
-    def rename(self: Path, other: Path) -> Path:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise PermissionError(13, "Permission denied", str(self))
-        return genuine(self, other)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", rename)
-        with contextlib.suppress(PermissionError):
-            results._replace(new, target)
+    _killed_after(step, new, target, monkeypatch)
     place = Folder(tmp_path)
     place.fetch(PurePath("talk"))
     place.require_room(PurePath("talk"))
