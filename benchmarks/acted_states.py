@@ -18,10 +18,10 @@ import numpy as np
 
 from engagement.labels import LEARNER_STATES
 from training.datasets.registry import load
-from training.metrics import auc
-from training.opened import open_network
-from training.prediction import predict
-from training.samples import SampleTable
+from training.measuring.metrics import auc
+from training.measuring.opened import open_network
+from training.measuring.prediction import predict
+from training.samples.table import SampleTable
 from training.states_evaluation.face_geometry import found_faces
 
 #: Score, frames where it should be higher, frames where it should be lower.

@@ -36,7 +36,7 @@ from engagement.calibration.moments import MomentsConfig, information, propose
 from engagement.labels import LEARNER_STATES
 from engagement.timelines.shifts import logits, shifted
 from engagement.types import Floats
-from training.metrics import auc, interval
+from training.measuring.metrics import auc, interval
 
 _STATES = LEARNER_STATES.classes
 _DRAWS = 1000
@@ -73,8 +73,8 @@ def read_clips(data: str, split: str, checkpoint: str, cache: Path) -> Clips:
     """Scores of a split, computed once."""
     from engagement.classification.classifier import calibrate
     from training.datasets.registry import prepared
-    from training.opened import Opened, open_model
-    from training.prediction import predict
+    from training.measuring.opened import Opened, open_model
+    from training.measuring.prediction import predict
 
     model = open_model(checkpoint)
     file = cache / f"daisee_{split}_{model.sha256[:16]}.npz"

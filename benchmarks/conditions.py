@@ -27,10 +27,10 @@ from engagement.types import ByteArray, ChipSpec
 from training.datasets.framing import boxes_for, with_measured_framing
 from training.datasets.registry import load
 from training.evaluate import chosen_split, with_detected_faces
-from training.metrics import interval, resamplings
-from training.opened import Model, open_model
-from training.outcome import Outcome, aligned, head_for
-from training.samples import SampleTable, read_rgb
+from training.measuring.metrics import interval, resamplings
+from training.measuring.opened import Model, open_model
+from training.measuring.outcome import Outcome, aligned, head_for
+from training.samples.table import SampleTable, read_rgb
 
 Change = Callable[[ByteArray], ByteArray]
 

@@ -16,7 +16,7 @@ import numpy as np
 from engagement.types import ByteArray
 from training.datasets.registry import load
 from training.inspection.similar import SIDE, SimilarOptions, altered, near
-from training.samples import read_rgb
+from training.samples.table import read_rgb
 
 PICTURES = 400
 

@@ -29,7 +29,7 @@ from engagement.faces.quality import assess
 from engagement.tracking.appearance import colour_roots, colours_alike, head_colours
 from engagement.video import open_video
 from engagement.video.sampling import select
-from training.metrics import auc
+from training.measuring.metrics import auc
 
 _HEIGHTS = (24, 40, 80)
 _PIECE_S = 1.5

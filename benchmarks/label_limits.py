@@ -16,8 +16,8 @@ import numpy as np
 
 from engagement.types import FloatArray
 from training.datasets.registry import prepared
-from training.metrics import auc
-from training.samples import SampleTable
+from training.measuring.metrics import auc
+from training.samples.table import SampleTable
 
 
 def limits(yes: FloatArray, people: np.ndarray) -> tuple[float, float, float]:

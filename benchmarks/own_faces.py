@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from training.datasets.registry import prepared
-from training.samples import SampleTable, read_rgb
+from training.samples.table import SampleTable, read_rgb
 
 CLASSES = ("happy", "neutral", "sad")
 WAYS = {

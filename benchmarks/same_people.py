@@ -16,8 +16,8 @@ import numpy as np
 
 from engagement.types import FloatArray
 from training.datasets.registry import load
-from training.samples import SampleTable
-from training.teacher import Teacher, embed_table, load_teacher
+from training.fitting.teacher import Teacher, embed_table, load_teacher
+from training.samples.table import SampleTable
 
 _FACES = 24
 

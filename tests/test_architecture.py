@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_temporal_imports_nothing_of_ours_and_engagement_never_training() -> Non
         if "temporal" in names and top == "engagement":
             assert path.name in ("smoothing.py", "clips.py"), path
         if "pytorch_lightning" in names:
-            assert path.relative_to(ROOT).as_posix() == "training/lightning.py", path
+            assert path.relative_to(ROOT).as_posix() == "training/fitting/lightning.py", path
 
 
 def test_foundations_load_no_heavy_library_but_numpy() -> None:
@@ -111,6 +112,20 @@ def test_training_knows_what_the_architecture_says() -> None:
                 named = name in ("engagement.smoothing", "engagement.smoothing.SmoothingConfig")
                 named |= name.startswith("engagement.reports.page")
                 assert named or name.split(".")[1] in stages, f"{path} imports {name}"
+
+
+def test_training_imports_in_no_circle() -> None:
+    """Neither between its packages nor between those and the files beside them."""
+    home = ROOT / "training"
+    there = {path.name.removesuffix(".py") for path in home.iterdir()}
+    knows: dict[str, set[str]] = {}
+    for path in sorted(home.rglob("*.py")):
+        if path.name != "__main__.py":  # a command, which asks for the options of others
+            own = path.relative_to(home).parts[0].removesuffix(".py")
+            parts = {tuple(name.split(".")) for name in imported(path)}
+            others = {p[1] for p in parts if p[0] == "training" and len(p) > 1} & there
+            knows.setdefault(own, set()).update(others - {own})
+    assert list(graphlib.TopologicalSorter(knows).static_order())
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from training import Say
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import Trained, deliver
+from training.fitting.initial import chip_of, initial_file, refuse_replacing
+from training.fitting.run import Limits, leads, require_every_class, train_head
 from training.held_out import flattering, record_of, require_disjoint
-from training.initial import chip_of, initial_file, refuse_replacing
-from training.opened import Opened, open_network, resting
-from training.outcome import aligned
-from training.recipe import Recipe, read_recipe
-from training.run import Limits, leads, require_every_class, train_head
-from training.samples import SampleTable, joined
+from training.measuring.opened import Opened, open_network, resting
+from training.measuring.outcome import aligned
+from training.recipes.recipe import Recipe, read_recipe
+from training.samples.table import SampleTable, joined
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engagement.drafts import drafted
 from engagement.types import FloatArray
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 #: Name -> float32 (n, ...) of n faces.
 Blocks = Mapping[str, FloatArray]

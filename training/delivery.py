@@ -17,16 +17,16 @@ from engagement.classification.classifier import calibrate
 from engagement.classification.network import FaceStateNet
 from engagement.types import ChipSpec, FloatArray
 from training import Say
-from training.cards import split_title, write_card
 from training.figure_text import plain, to_json
-from training.opened import Opened, kept, open_network
-from training.outcome import DRAWS, Outcome
-from training.prediction import predict
+from training.fitting.run import calibration_of, export
+from training.measuring.opened import Opened, kept, open_network
+from training.measuring.outcome import DRAWS, Outcome
+from training.measuring.prediction import predict
+from training.report.cards import split_title, write_card
 from training.report.cost import cost, efficiency
 from training.report.drawing import read_history
 from training.report.page import write_report
-from training.run import calibration_of, export
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)

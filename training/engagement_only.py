@@ -15,7 +15,7 @@ from engagement.errors import ConfigError, DataError
 from engagement.labels import LEARNER_STATES
 from engagement.types import FloatArray
 from training.datasets.wacv2016 import LEVELS
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 #: How much each of WACV-2016's levels counts as engaged: "nominally engaged" is more yes than no.
 _ENGAGED = (0.0, 0.7, 1.0)

@@ -19,16 +19,16 @@ from engagement.types import FloatArray
 from engagement.weights.store import WeightRecord, save_weights
 from engagement.wording import count
 from training import Say
-from training.calibration import fit_temperature
-from training.cards import data_names, write_card
 from training.datasets.registry import prepared
 from training.figure_text import plain
+from training.fitting.initial import initial_file
 from training.held_out import held_out, learned_from
-from training.initial import initial_file
-from training.opened import Opened, open_model, open_network
-from training.outcome import DRAWS, aligned, figures, measure
+from training.measuring.calibration import fit_temperature
+from training.measuring.opened import Opened, open_model, open_network
+from training.measuring.outcome import DRAWS, aligned, figures, measure
+from training.report.cards import data_names, write_card
 from training.report.cost import cost
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 #: Added to each vote in fitting: a member that is sure of nothing wrong must not make the loss infinite.
 _TINY = 1e-9

@@ -13,10 +13,10 @@ from engagement.types import FloatArray
 from training import Say
 from training.datasets.registry import prepared
 from training.held_out import held_out, learned_from
-from training.opened import Model, open_model
-from training.outcome import DRAWS, Outcome, aligned, head_for
+from training.measuring.opened import Model, open_model
+from training.measuring.outcome import DRAWS, Outcome, aligned, head_for
 from training.report.measurement import write_measurement
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 
 def chosen_split(table: SampleTable, split: str, model: Model, say: Say = lambda _: None) -> SampleTable:
@@ -53,7 +53,7 @@ def with_detected_faces(table: SampleTable, min_face_px: int = 24, say: Say = la
     from engagement.faces.mtcnn import MtcnnDetector
     from engagement.faces.options import MtcnnConfig
     from engagement.faces.pose import head_pose
-    from training.samples import read_rgb
+    from training.samples.table import read_rgb
 
     detector = MtcnnDetector(MtcnnConfig(min_face_px=min_face_px))
     boxes, rolls = np.zeros((len(table), 4), np.float32), np.zeros(len(table), np.float32)

@@ -12,10 +12,10 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.wording import count
 from training import Say
-from training.collection.split import by_unit
-from training.opened import Opened
-from training.recipe import Recipe
-from training.samples import ImageSource, SampleTable
+from training.measuring.opened import Opened
+from training.recipes.recipe import Recipe
+from training.samples.division import by_unit
+from training.samples.table import ImageSource, SampleTable
 
 #: Of the training faces, where own faces have no validation split.
 TRANSFER_SHARE = 0.2

@@ -24,13 +24,13 @@ from engagement.types import ChipSpec, FloatArray
 from engagement.weights.store import load_weights, save_weights
 from engagement.wording import count
 from training import Say
-from training.augment import Augmentation
-from training.cards import write_card
-from training.chip_dataset import pixel_box
 from training.datasets.terms import licence_text
-from training.initial import refuse_replacing
-from training.samples import SampleTable, read_rgb
-from training.teacher import TEACHER_CHIP, Teacher, embed, load_teacher, teacher_box
+from training.fitting.initial import refuse_replacing
+from training.fitting.teacher import TEACHER_CHIP, Teacher, embed, load_teacher, teacher_box
+from training.report.cards import write_card
+from training.samples.augment import Augmentation
+from training.samples.chip_dataset import pixel_box
+from training.samples.table import SampleTable, read_rgb
 
 #: What the student's crops go through: mostly loss of resolution and light.
 _VARIED = Augmentation(
@@ -71,7 +71,7 @@ def train_identity(
     """Add an identity head to a base network, whose other heads stay as they are; writes weights and card.
 
     Args:
-        teacher_file: weights of the teacher (see training.teacher).
+        teacher_file: weights of the teacher (see training.fitting.teacher).
         tables: pictures of faces; labels are ignored. Only train splits are used.
         base: shipped name or file of a FaceStateNet.
 

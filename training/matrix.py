@@ -16,15 +16,15 @@ from engagement.classification.backbones import BACKBONES as KNOWN_BACKBONES
 from engagement.drafts import drafted
 from engagement.errors import ConfigError, DataError, EngagementError
 from training import Say
-from training.augment import POLICIES
 from training.base import BaseRun, recorded, require_trainable, train_base
 from training.datasets.registry import load, told
 from training.figure_text import plain, to_json
-from training.initial import initial_file, weights_digest
-from training.recipe import Recipe, changed_keys, read_recipe
-from training.run import Limits
-from training.run_folder import OPTIONS, changed_options
-from training.samples import SampleTable
+from training.fitting.initial import initial_file, weights_digest
+from training.fitting.run import Limits
+from training.fitting.run_folder import OPTIONS, changed_options
+from training.recipes.recipe import Recipe, changed_keys, read_recipe
+from training.samples.augment import POLICIES
+from training.samples.table import SampleTable
 
 BACKBONES = ("resnet18", "vgg16", "efficientnet_b0", "mobilenet_v2")
 #: From nothing to the strongest; ``faces`` is the one that the shipped weights were trained with.

@@ -31,11 +31,11 @@ def measure(source: Path, data: Sequence[str]) -> None:
     Raises:
         DataError: a set has no test split, or no head for it is there.
     """
-    from training.cards import write_card
     from training.datasets.registry import load
     from training.figure_text import plain
-    from training.opened import open_network
-    from training.outcome import DRAWS, Outcome, head_for
+    from training.measuring.opened import open_network
+    from training.measuring.outcome import DRAWS, Outcome, head_for
+    from training.report.cards import write_card
     from training.report.cost import cost
 
     loaded, opened = load_weights(str(source), "face_state"), open_network(str(source))

@@ -15,16 +15,16 @@ from engagement.errors import DataError
 from engagement.labels import LEARNER_STATES
 from engagement.types import FloatArray, IndexArray
 from training import Say
-from training.cards import FOLDS
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import Trained, deliver
 from training.engagement_only import engagement_figures, engagement_only
-from training.frozen import HeadFit, apply_head, features_of, fit_head, install_head, require_varying
+from training.fitting.frozen import HeadFit, apply_head, features_of, fit_head, install_head, require_varying
+from training.fitting.initial import refuse_replacing
 from training.held_out import require_disjoint
-from training.initial import refuse_replacing
-from training.opened import open_network, with_head
-from training.samples import SampleTable
+from training.measuring.opened import open_network, with_head
+from training.report.cards import FOLDS
+from training.samples.table import SampleTable
 from training.states_evaluation import validation
 from training.states_evaluation.validation import folds_by_person
 

@@ -20,8 +20,10 @@ from training.datasets.graded import thresholds
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import Trained, deliver
-from training.distillation import teacher_probabilities
-from training.frozen import HeadFit, features_of, fit_head, install_head, require_varying
+from training.fitting.distillation import teacher_probabilities
+from training.fitting.frozen import HeadFit, features_of, fit_head, install_head, require_varying
+from training.fitting.initial import refuse_replacing
+from training.fitting.run import Limits, train_network
 from training.held_out import (
     flattering,
     knows,
@@ -29,11 +31,9 @@ from training.held_out import (
     require_disjoint,
     with_transfer_validation,
 )
-from training.initial import refuse_replacing
-from training.opened import Opened, open_network, resting, with_head, with_heads
-from training.recipe import Recipe
-from training.run import Limits, train_network
-from training.samples import SampleTable
+from training.measuring.opened import Opened, open_network, resting, with_head, with_heads
+from training.recipes.recipe import Recipe
+from training.samples.table import SampleTable
 from training.states import HEAD as STATE_HEAD
 
 #: How much of a target comes from teachers, and the temperature of what they say.

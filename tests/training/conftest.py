@@ -15,7 +15,7 @@ from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpe
 from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS
 from tests.training.made_up_faces import SMALL, made_up_face, write_face
-from training.run import export
+from training.fitting.run import export
 
 
 @pytest.fixture(scope="session")

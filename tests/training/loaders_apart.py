@@ -12,13 +12,13 @@ import torch
 
 from engagement.classification.network import HeadSpec, NetworkSpec
 from engagement.labels import EXPRESSIONS
-from training.augment import policy
-from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
-from training.loading import measuring_batches, training_batches
-from training.recipe import Recipe
-from training.run import Limits, train_head
-from training.sampling import EpochSampler
+from training.fitting.run import Limits, train_head
+from training.recipes.recipe import Recipe
+from training.samples.augment import policy
+from training.samples.chip_dataset import ChipDataset
+from training.samples.loading import measuring_batches, training_batches
+from training.samples.sampling import EpochSampler
 
 RECIPE = Recipe(backbone="cnn_bn", size=48, epochs=2, batch_size=16, ema=0.0, validation_share=0.3)
 
@@ -27,7 +27,7 @@ def same_faces_in_every_epoch(faces: str, _: Path) -> None:
     def epochs(loaders: int) -> list[list[torch.Tensor]]:
         dataset = ChipDataset(load(faces), RECIPE.chip, policy("faces"), RECIPE.seed)
         sampler = EpochSampler(dataset, RECIPE.seed)
-        batches = training_batches(dataset, RECIPE, sampler, loaders)
+        batches = training_batches(dataset, RECIPE.batch_size, sampler, loaders)
         found = []
         for epoch in range(3):
             sampler.set_epoch(epoch)

@@ -14,11 +14,11 @@ from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpe
 from engagement.errors import ConfigError, WeightsError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import ChipSpec
-from training.initial import initialise
-from training.lightning_module import HeadTrainer
-from training.opened import open_network, with_head
-from training.recipe import Recipe
-from training.run import export
+from training.fitting.initial import initialise
+from training.fitting.lightning_module import HeadTrainer
+from training.fitting.run import export
+from training.measuring.opened import open_network, with_head
+from training.recipes.recipe import Recipe
 
 pytestmark = pytest.mark.parametrize("backbone", list(BACKBONES))
 

@@ -22,9 +22,9 @@ from engagement.faces.pose import project
 from engagement.types import ByteArray, ChipSpec, FaceDetections, FloatArray, Frame
 from tests import faulty_media
 from tests.media import write_video
-from training.chip_dataset import ChipDataset
 from training.collection.split import SplitOptions, split_faces
 from training.datasets.registry import load
+from training.samples.chip_dataset import ChipDataset
 
 CHIP = ChipSpec(96, 0.9, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 

@@ -10,10 +10,10 @@ import pytest
 
 from engagement.faces.chips import cut_chips, normalize_chips
 from tests.training.made_up_faces import SMALL
-from training.augment import POLICIES, policy
-from training.chip_dataset import ChipDataset, pixel_box
 from training.datasets.registry import load
-from training.samples import SampleTable, read_rgb
+from training.samples.augment import POLICIES, policy
+from training.samples.chip_dataset import ChipDataset, pixel_box
+from training.samples.table import SampleTable, read_rgb
 
 
 @pytest.fixture

@@ -21,10 +21,11 @@ from tests.training.made_up_faces import made_up_face, write_face
 from tests.training.test_capture import Placed, frames
 from training.cli import collection
 from training.collection.augment import CopyOptions, augment_faces, varied
-from training.collection.split import Division, SplitOptions, _held, split_faces
+from training.collection.split import Division, SplitOptions, split_faces
 from training.datasets.files import original_of
 from training.datasets.registry import load
-from training.samples import read_rgb
+from training.samples.division import held_units
+from training.samples.table import read_rgb
 
 TWO: Videos = {"happy": {"h1.mp4": 8, "h2.mp4": 8}, "sad": {"s1.mp4": 8, "s2.mp4": 8, "s3.mp4": 8}}
 ONE: Videos = {"happy": {"h1.mp4": 20}, "sad": {"s1.mp4": 20}}
@@ -178,7 +179,7 @@ def test_held_units_leave_every_class_on_both_sides(sizes: list[list[int]], shar
         for size in own:
             counts[row, c] = size
             row += 1
-    held = np.isin(np.arange(len(counts)), _held(counts, share * counts.sum(axis=0), 1))
+    held = np.isin(np.arange(len(counts)), held_units(counts, share * counts.sum(axis=0), 1))
     assert (counts[held].sum(axis=0) > 0).all()
     assert (counts[~held].sum(axis=0) > 0).all()
     for c in range(len(sizes)):  # no single unit, added or removed, would come nearer
@@ -194,7 +195,7 @@ def test_held_units_leave_every_class_on_both_sides(sizes: list[list[int]], shar
 def test_of_few_people_those_validate_whose_shares_fit_best() -> None:
     """Ann alone has every class, and most of the faces; Bo and Cy together have every class as well."""
     counts = np.array([[9, 9, 12], [9, 6, 0], [0, 0, 6]], np.float32)
-    assert _held(counts, 0.2 * counts.sum(axis=0), 1).tolist() == [1, 2]
+    assert held_units(counts, 0.2 * counts.sum(axis=0), 1).tolist() == [1, 2]
 
 
 def test_copies_are_of_training_faces_and_stay_with_their_original(tmp_path: Path) -> None:

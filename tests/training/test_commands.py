@@ -21,8 +21,8 @@ from tests.training.invoking import ok
 from tests.training.made_up_faces import write_face
 from training.cli.options import command_line
 from training.datasets.registry import load
-from training.frozen import HeadFit, apply_head, fit_head
-from training.metrics import auc
+from training.fitting.frozen import HeadFit, apply_head, fit_head
+from training.measuring.metrics import auc
 from training.states import Learned, held_out_logits
 
 TRIAL = ["--max-steps", "2", "--set", "batch_size=16", "--set", "size=32", "--accelerator", "cpu"]

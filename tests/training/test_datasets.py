@@ -13,7 +13,7 @@ from engagement.errors import ConfigError, DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from tests.training.made_up_faces import write_face
 from training.datasets.registry import load, prepared
-from training.samples import SampleTable, one_hot, read_rgb
+from training.samples.table import SampleTable, one_hot, read_rgb
 
 
 def quiet(_: str) -> None:

@@ -15,9 +15,9 @@ from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpe
 from engagement.errors import ConfigError
 from engagement.labels import EXPRESSIONS
 from tests.conftest import ROOT
-from training.lightning import pl
-from training.recipe import Recipe
-from training.run import Limits, _trainer
+from training.fitting.lightning import pl
+from training.fitting.run import Limits, _trainer
+from training.recipes.recipe import Recipe
 
 RECIPE = """
 backbone = "lenet"

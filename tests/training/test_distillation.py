@@ -16,13 +16,13 @@ from engagement.errors import ConfigError
 from engagement.labels import EXPRESSIONS, LabelSet
 from tests.training.invoking import ok
 from tests.training.made_up_faces import SMALL
-from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
-from training.distillation import Teachers, distillation_loss, teacher_probabilities
 from training.ensemble import EnsembleRun, make_ensemble
-from training.opened import open_network
-from training.run import export
-from training.samples import SampleTable
+from training.fitting.distillation import Teachers, distillation_loss, teacher_probabilities
+from training.fitting.run import export
+from training.measuring.opened import open_network
+from training.samples.chip_dataset import ChipDataset
+from training.samples.table import SampleTable
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ from engagement.weights.store import locate, read_record
 from tests.training.invoking import error, ok
 from tests.training.made_up_faces import HALF, made_up_face
 from tests.training.tiny_models import write_model
-from training.calibration import fit_temperature
 from training.datasets.registry import load
 from training.ensemble import EnsembleRun, fit_shares
-from training.opened import open_model, open_network
-from training.run import export
+from training.fitting.run import export
+from training.measuring.calibration import fit_temperature
+from training.measuring.opened import open_model, open_network
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,11 @@ from tests.training.captured import write_captured
 from tests.training.invoking import error, ok
 from tests.training.made_up_faces import HALF, SMALL, write_face
 from tests.training.tiny_models import write_model
-from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
 from training.explain.faces import faces_of
 from training.explain.gradcam import chosen_stage, grad_cam, map_sides
-from training.run import export
+from training.fitting.run import export
+from training.samples.chip_dataset import ChipDataset
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.training.invoking import ok
 from tests.training.made_up_faces import HALF, write_face
 from training.explain.faces import Face, listed
 from training.explain.run import _files, _write
-from training.run import export
+from training.fitting.run import export
 
 
 def _model(path: Path, classes: tuple[str, ...]) -> Path:

@@ -19,7 +19,7 @@ from tests.training.tiny_models import write_model  # noqa: E402
 from training.export import run as export_run  # noqa: E402
 from training.export.graph import chip_inputs, torch_outputs  # noqa: E402
 from training.export.quantisation import exact_nodes  # noqa: E402
-from training.opened import open_model  # noqa: E402
+from training.measuring.opened import open_model  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,8 @@ def test_the_file_does_what_torch_does(kind: str, models: dict[str, Path], tmp_p
 
 
 def test_what_is_compared_is_what_evaluate_says(models: dict[str, Path], expression_folders: Path) -> None:
-    from training.chip_dataset import ChipDataset
     from training.datasets.registry import load
+    from training.samples.chip_dataset import ChipDataset
 
     table = load(str(expression_folders)).part("test")
     for kind in ("grey", "ensemble"):

@@ -13,12 +13,12 @@ from sklearn import metrics as reference
 from engagement.classification.classifier import calibrate
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
-from training.calibration import as_often, fit_platt, fit_temperature
 from training.cli.tables import span
 from training.datasets.registry import load
-from training.metrics import auc, balanced_ece, bootstrap, expected_calibration_error, resamplings
-from training.outcome import Outcome, aligned, figures
-from training.samples import SampleTable, one_hot
+from training.measuring.calibration import as_often, fit_platt, fit_temperature
+from training.measuring.metrics import auc, balanced_ece, bootstrap, expected_calibration_error, resamplings
+from training.measuring.outcome import Outcome, aligned, figures
+from training.samples.table import SampleTable, one_hot
 
 RNG = np.random.default_rng(4)
 PROB = RNG.dirichlet(np.ones(7), 300).astype(np.float32)

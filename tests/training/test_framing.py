@@ -20,11 +20,11 @@ from engagement.types import ChipSpec
 from engagement.video import open_video
 from engagement.video.sampling import select
 from tests.training.invoking import ok
-from training.chip_dataset import ChipDataset
 from training.datasets.framing import FRAMINGS, measured, with_measured_framing
 from training.datasets.registry import load, prepared
 from training.explain.faces import faces_of
-from training.samples import read_rgb
+from training.samples.chip_dataset import ChipDataset
+from training.samples.table import read_rgb
 
 Write = Callable[[Path, float], Path]
 

@@ -15,7 +15,7 @@ from engagement.weights.store import WeightRecord, load_weights, save_weights
 from tests.training.invoking import error
 from tests.training.made_up_faces import write_face
 from tests.training.tiny_models import write_model
-from training.frozen import HeadFit, apply_head, fit_head
+from training.fitting.frozen import HeadFit, apply_head, fit_head
 
 SPEC = HeadSpec(LabelSet("kind", ("a", "b"), "exclusive"))
 

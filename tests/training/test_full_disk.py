@@ -11,7 +11,7 @@ from engagement.drafts import is_draft
 from engagement.errors import OutputError
 from engagement.weights.store import WeightRecord, save_weights
 from tests.training.invoking import ok, run
-from training.run_folder import steps_done
+from training.fitting.run_folder import steps_done
 
 
 def test_weights_name_their_file_and_leave_the_earlier_one(

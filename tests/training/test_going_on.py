@@ -17,11 +17,11 @@ from engagement.classification.network import HeadSpec, NetworkSpec
 from engagement.cli import main
 from engagement.labels import EXPRESSIONS
 from tests.training.invoking import error, ok
-from training.callbacks import Checkpoint
 from training.datasets.registry import load
-from training.lightning_module import HeadTrainer
-from training.recipe import Recipe
-from training.run import Limits, train_head
+from training.fitting.callbacks import Checkpoint
+from training.fitting.lightning_module import HeadTrainer
+from training.fitting.run import Limits, train_head
+from training.recipes.recipe import Recipe
 
 SPEC = NetworkSpec("cnn_bn", {"expression": HeadSpec(EXPRESSIONS)})
 RECIPE = Recipe(backbone="cnn_bn", size=48, epochs=2, batch_size=16, ema=0.0, validation_share=0.3)

@@ -19,7 +19,7 @@ from tests.training.invoking import error, ok
 from tests.training.made_up_faces import write_face
 from training.datasets.graded import graded_csv, thresholds
 from training.datasets.registry import load
-from training.frozen import HeadFit, apply_head, fit_head
+from training.fitting.frozen import HeadFit, apply_head, fit_head
 
 
 @pytest.fixture

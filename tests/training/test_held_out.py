@@ -16,7 +16,7 @@ from tests.training.tiny_models import write_model
 from training.datasets.registry import load, prepared
 from training.evaluate import chosen_split
 from training.held_out import held_out, learned_from, record_of, with_transfer_validation
-from training.opened import open_model, open_network
+from training.measuring.opened import open_model, open_network
 
 
 def names_of(path: Path, table: Any, *models: Path) -> tuple[list[str], list[str]]:

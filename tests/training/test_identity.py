@@ -15,7 +15,7 @@ from tests.training.made_up_faces import made_up_face
 from tests.training.tiny_models import write_model
 from training.datasets.registry import load
 from training.identity import IdentityOptions, train_identity
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from training.inspection.leaks import KINDS, Relations, relations
 from training.inspection.pictures import Pictures, collect
 from training.inspection.similar import SIDE, SimilarOptions, altered, low_frequencies, near
 from training.inspection.summary import conflicts, summary
-from training.samples import SampleTable, joined, one_hot
+from training.samples.table import SampleTable, joined, one_hot
 
 OPTIONS = SimilarOptions()
 

@@ -14,9 +14,9 @@ from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from tests.training.invoking import error, ok
 from tests.training.made_up_faces import SMALL
 from training.datasets.registry import load
-from training.opened import open_network, resting
-from training.prediction import predict
-from training.run import export
+from training.fitting.run import export
+from training.measuring.opened import open_network, resting
+from training.measuring.prediction import predict
 
 SPEC = NetworkSpec(
     "efficientnet_b0",

@@ -12,7 +12,7 @@ from training.collection.augment import CopyOptions, augment_faces
 from training.collection.split import By, SplitOptions, split_faces
 from training.datasets.registry import load
 from training.held_out import require_disjoint
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 PEOPLE = {"h1": "Ann", "h2": "Bo", "s1": "Ann", "s2": "Bo"}
 

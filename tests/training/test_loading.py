@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.training.loaders_apart import CHECKS
-from training.loading import fitting_loaders
+from training.samples.loading import fitting_loaders
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.loss import answer_weights, balanced_loss, class_weights
+from training.fitting.loss import answer_weights, balanced_loss, class_weights
 
 
 def test_class_weights_count_as_one_on_average() -> None:

@@ -16,9 +16,9 @@ from engagement.errors import ConfigError, DataError
 from tests.training.invoking import error, ok
 from training import matrix as matrix_module
 from training.datasets import registry
+from training.fitting.run import Limits
 from training.matrix import MatrixRun, cells, set_name, train_matrix
-from training.run import Limits
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 SMALL = ("--recipe", "fer2013_lenet", "--epochs", "1", "--max-steps", "2", "--accelerator", "cpu")
 

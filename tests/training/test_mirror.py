@@ -20,7 +20,7 @@ from tests.training.invoking import ok
 from tests.training.made_up_faces import made_up_face
 from tests.training.tiny_models import write_model
 from training.explain.gradcam import grad_cam
-from training.opened import open_network
+from training.measuring.opened import open_network
 
 SIDES = LabelSet("sides", ("left", "right"), "exclusive")
 HEADS = {

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engagement.errors import ConfigError
-from training.augment import POLICIES, Augmentation, policy
-from training.mixing import Mixture, draw_mixture
+from training.fitting.mixing import Mixture, draw_mixture
+from training.samples.augment import POLICIES, Augmentation, policy
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from training.optimization import Sam, make_optimizer, make_schedule, parameter_groups
-from training.recipe import Recipe
+from training.fitting.optimization import Sam, make_optimizer, make_schedule, parameter_groups
+from training.recipes.recipe import Recipe
 
 
 def quadratic(weights: nn.Parameter, optimizer: torch.optim.Optimizer) -> torch.Tensor:

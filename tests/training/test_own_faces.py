@@ -16,7 +16,7 @@ from engagement.cli import cli
 from engagement.faces.manifest import read_manifest
 from engagement.video import open_video
 from training.datasets.registry import load
-from training.opened import open_network
+from training.measuring.opened import open_network
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "own-faces.md"
 

@@ -17,7 +17,7 @@ def test_evaluate_finds_faces_in_photographs(shared_data: Path, base_file: Path,
     import cv2
 
     from training.datasets.registry import load
-    from training.samples import read_rgb
+    from training.samples.table import read_rgb
 
     table = load(f"{shared_data}:rafdb").part("test")
     for i in range(4):
@@ -44,7 +44,7 @@ def test_a_class_of_which_no_face_was_found_is_named(
     import cv2
 
     from training.datasets.registry import load
-    from training.samples import read_rgb
+    from training.samples.table import read_rgb
 
     blank = np.full((300, 400, 3), 128, np.uint8)
     photograph = blank.copy()

@@ -18,8 +18,8 @@ from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LabelSet
 from tests.training.made_up_faces import made_up_face, write_face
 from training.datasets.registry import SETS, load, prepared
 from training.datasets.votes import FERPLUS_VOTES, soft_labels
-from training.outcome import aligned
-from training.samples import read_rgb
+from training.measuring.outcome import aligned
+from training.samples.table import read_rgb
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 

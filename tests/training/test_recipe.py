@@ -12,10 +12,10 @@ from engagement.classification.backbones import BACKBONES
 from engagement.errors import ConfigError
 from engagement.weights.store import WeightRecord, save_weights
 from tests.conftest import ROOT
-from training.augment import POLICIES
 from training.cli.base import BACKBONE_NAMES
-from training.initial import chip_of
-from training.recipe import Recipe, parse_overrides, read_recipe, shipped_recipes
+from training.fitting.initial import chip_of
+from training.recipes.recipe import Recipe, parse_overrides, read_recipe, shipped_recipes
+from training.samples.augment import POLICIES
 
 
 @pytest.mark.parametrize("name", ["rafdb", "fer2013"])

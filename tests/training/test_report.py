@@ -17,9 +17,9 @@ from engagement.types import ChipSpec
 from tests.training.invoking import error, ok
 from tests.training.made_up_faces import HALF, write_face
 from tests.training.tiny_models import write_model
-from training.metrics import expected_calibration_error, reliability
-from training.opened import open_network
-from training.outcome import figures
+from training.measuring.metrics import expected_calibration_error, reliability
+from training.measuring.opened import open_network
+from training.measuring.outcome import figures
 from training.report.cost import gflops
 from training.report.drawing import confusion, learning_curves, read_history, ticks
 

@@ -16,15 +16,15 @@ from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpe
 from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.labels import EXPRESSIONS
 from tests.training.tiny_models import write_model
-from training.batch_norm import renew_statistics
-from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
-from training.initial import initialise
-from training.lightning_module import HeadTrainer
-from training.opened import open_network
-from training.recipe import Recipe
+from training.fitting.batch_norm import renew_statistics
+from training.fitting.initial import initialise
+from training.fitting.lightning_module import HeadTrainer
+from training.fitting.run import Limits, train_head, train_network
+from training.measuring.opened import open_network
+from training.recipes.recipe import Recipe
 from training.report.drawing import read_history
-from training.run import Limits, train_head, train_network
+from training.samples.chip_dataset import ChipDataset
 
 SPEC = NetworkSpec("mobilenet_v2", {"expression": HeadSpec(EXPRESSIONS)})
 RECIPE = Recipe(backbone="mobilenet_v2", size=32, epochs=3, batch_size=16, ema=0.5, validation_share=0.3)
@@ -201,7 +201,7 @@ def test_no_face_counts_more_than_others_in_renewed_statistics(
     network = FaceStateNet(SPEC)
     table = load(str(expression_folders)).part("train").rows(np.arange(faces))
     dataset = ChipDataset(table, replace(RECIPE, size=32).chip)
-    monkeypatch.setattr("training.batch_norm._BATCH", batch)
+    monkeypatch.setattr("training.fitting.batch_norm._BATCH", batch)
     renew_statistics(network, dataset, seed=1)
     rows = np.random.default_rng(1).permutation(faces)[:counted]
     stem = network.backbone[0]

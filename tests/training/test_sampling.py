@@ -9,10 +9,10 @@ import pytest
 
 from engagement.errors import DataError
 from tests.training.made_up_faces import SMALL
-from training import sampling
-from training.chip_dataset import ChipDataset
 from training.datasets.registry import load
-from training.sampling import EpochSampler, ShareSampler, balanced_chance
+from training.samples import sampling
+from training.samples.chip_dataset import ChipDataset
+from training.samples.sampling import EpochSampler, ShareSampler, balanced_chance
 
 
 @pytest.fixture

@@ -22,14 +22,14 @@ from tests import media
 from training.datasets.daisee import PRESENT, present
 from training.datasets.registry import load
 from training.figure_text import plain
-from training.metrics import (
+from training.measuring.metrics import (
     auc,
     balanced_accuracy,
     balanced_ece,
     exclusive_figures,
     expected_calibration_error,
 )
-from training.samples import SampleTable, one_hot
+from training.samples.table import SampleTable, one_hot
 from training.states_evaluation.__main__ import main
 from training.states_evaluation.designs import Design, Reducer, fit_linear, fit_reduction
 from training.states_evaluation.exclusive_levels import cross_validated_levels, other_people

@@ -16,7 +16,7 @@ from engagement.smoothing import SmoothingConfig, load_smoother
 from engagement.weights.store import WeightRecord, load_weights, save_weights
 from temporal.lstm import LstmConfig, LstmNet
 from tests.training.tiny_models import write_model
-from training.opened import open_network
+from training.measuring.opened import open_network
 
 
 def _rewritten(path: Path, change: Callable[[Any], None], part: str = "network") -> str:

@@ -13,7 +13,7 @@ from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ChipSpec
 from tests.training.made_up_faces import HALF, made_up_face
-from training.run import export
+from training.fitting.run import export
 
 
 def write_model(

@@ -80,8 +80,8 @@ def base(
     """
     from training.base import BaseRun, train_base
     from training.cli.tables import show
-    from training.recipe import parse_overrides
-    from training.run import Limits
+    from training.fitting.run import Limits
+    from training.recipes.recipe import parse_overrides
 
     given = {"backbone": backbone, "init": init, "seed": seed}
     overrides = parse_overrides(changes) | {k: v for k, v in given.items() if v is not None}

@@ -76,9 +76,9 @@ def matrix(
     table.json, and a run with its report per cell. --limit, --epochs and --size fit it to a machine; the
     tables say so.
     """
+    from training.fitting.run import Limits
     from training.matrix import MatrixRun, train_matrix
-    from training.recipe import parse_overrides
-    from training.run import Limits
+    from training.recipes.recipe import parse_overrides
 
     given = {"epochs": epochs, "size": size, "seed": seed}
     overrides = {**parse_overrides(changes), **{k: v for k, v in given.items() if v is not None}}

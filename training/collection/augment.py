@@ -21,11 +21,11 @@ from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME, write_manifest
 from engagement.types import ByteArray, ChipSpec
 from training import Say
-from training.augment import Augmentation
 from training.collection.folder import Faces, read_faces
 from training.datasets.files import splits_of
 from training.datasets.manifest import read_rows
-from training.samples import read_rgb
+from training.samples.augment import Augmentation
+from training.samples.table import read_rgb
 
 _SIDES = ("box_x1", "box_y1", "box_x2", "box_y2")
 

@@ -1,1 +1,1 @@
-"""Adapters: every data set becomes one :class:`training.samples.SampleTable`."""
+"""Adapters: every data set becomes one :class:`training.samples.table.SampleTable`."""

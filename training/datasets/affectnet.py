@@ -21,7 +21,7 @@ from engagement.types import FloatArray
 from training.datasets.files import class_folders, pictures
 from training.datasets.framing import boxes_for
 from training.datasets.lists import open_list
-from training.samples import SampleTable, one_hot
+from training.samples.table import SampleTable, one_hot
 
 #: AffectNet's numbers.
 _CLASSES = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.errors import DataError
-from training.samples import ImageSource, SampleTable, read_rgb
+from training.samples.table import ImageSource, SampleTable, read_rgb
 
 _LIST = "fer2013_duplicates.json"
 #: First row of each split in fer2013.csv.

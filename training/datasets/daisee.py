@@ -12,7 +12,7 @@ from engagement.labels import LEARNER_STATES
 from engagement.types import FloatArray, IndexArray
 from training.datasets.framing import boxes_for
 from training.datasets.lists import open_list
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 #: Level of the crowd label (0-3) from which a state counts as present.
 PRESENT = {"boredom": 1, "engagement": 2, "confusion": 1}

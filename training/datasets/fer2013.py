@@ -20,7 +20,7 @@ from training.datasets.files import any_picture, class_folders
 from training.datasets.framing import boxes_for
 from training.datasets.lists import open_list
 from training.datasets.votes import FERPLUS_VOTES, soft_labels
-from training.samples import SampleTable, one_hot
+from training.samples.table import SampleTable, one_hot
 
 _CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 _USAGE = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}

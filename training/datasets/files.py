@@ -17,7 +17,7 @@ from engagement.video.discover import PICTURE_SUFFIXES
 from training.datasets.framing import boxes_for, framed
 from training.datasets.lists import open_list
 from training.datasets.manifest import PARTS, Listed, notes_on, part_of, picture_of, read_rows
-from training.samples import SampleTable, one_hot
+from training.samples.table import SampleTable, one_hot
 
 #: How many folders a sentence names.
 _NAMED = 5

@@ -16,7 +16,7 @@ import numpy as np
 from engagement.errors import DataError
 from engagement.types import ByteArray, FloatArray
 from training import Say
-from training.samples import ImageSource, SampleTable, read_rgb
+from training.samples.table import ImageSource, SampleTable, read_rgb
 
 if TYPE_CHECKING:
     from engagement.faces.mtcnn import MtcnnDetector

@@ -26,7 +26,7 @@ from training.datasets.manifest import (
     read_rows,
     unread_box,
 )
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 
 def has_grades(columns: list[str]) -> bool:

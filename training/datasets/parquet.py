@@ -17,7 +17,7 @@ from training.datasets.daisee import present
 from training.datasets.framing import boxes_for
 from training.datasets.votes import FERPLUS_VOTES, soft_labels
 from training.datasets.wacv2016 import LEVELS as WACV_LEVELS
-from training.samples import SampleTable, one_hot
+from training.samples.table import SampleTable, one_hot
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from engagement.spreadsheets import columns_of
 from training import Say
 from training.datasets import affectnet, daisee, fer2013, files, graded, parquet, wacv2016
 from training.datasets.framing import with_measured_framing
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from engagement.errors import DataError
 from engagement.labels import LabelSet
 from training.datasets.framing import boxes_for
 from training.datasets.lists import open_list
-from training.samples import SampleTable, one_hot
+from training.samples.table import SampleTable, one_hot
 
 #: Three levels of apparent engagement.
 LEVELS = LabelSet("engagement_level", ("not_engaged", "nominally_engaged", "very_engaged"), "exclusive")

@@ -15,9 +15,9 @@ from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from engagement.video.discover import PICTURE_SUFFIXES, videos_in
 from training import Say
-from training.chip_dataset import pixel_box
 from training.datasets.framing import boxes_for, framing_of
 from training.datasets.manifest import read_rows
+from training.samples.chip_dataset import pixel_box
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +144,7 @@ def _pictures(path: Path, every_s: float) -> Iterator[tuple[float | None, ByteAr
     from engagement.video import open_video
     from engagement.video.reader import begins_as_a_picture
     from engagement.video.sampling import select
-    from training.samples import read_rgb
+    from training.samples.table import read_rgb
 
     if path.suffix.lower() in PICTURE_SUFFIXES:
         yield None, read_rgb(path)

@@ -20,7 +20,7 @@ from engagement.types import ByteArray, FloatArray, IndexArray
 from training import Say
 from training.explain.faces import Face, faces_of, listed
 from training.explain.gradcam import chosen_stage, grad_cam, map_sides, require_captum
-from training.opened import Opened, OpenedEnsemble, open_model
+from training.measuring.opened import Opened, OpenedEnsemble, open_model
 from training.report.gallery import picture
 
 #: Side of the smallest face that is looked for, pixels.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engagement.faces.chips import normalize_chips
 from engagement.types import ByteArray, ChipSpec, FloatArray
-from training.opened import Model
+from training.measuring.opened import Model
 
 #: Old enough for every runtime of the last years; QDQ with weights per channel needs 13.
 OPSET = 17

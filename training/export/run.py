@@ -15,15 +15,15 @@ from engagement import __version__
 from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.types import ByteArray, FloatArray
 from training import Say
-from training.chip_dataset import ChipDataset
 from training.datasets.registry import prepared
 from training.export.graph import chip_inputs, torch_outputs, write_graph
 from training.export.quantisation import quantise
 from training.figure_text import plain, to_json
-from training.opened import Model, open_model
-from training.outcome import aligned, head_for
-from training.recipe import Recipe
-from training.samples import SampleTable
+from training.measuring.opened import Model, open_model
+from training.measuring.outcome import aligned, head_for
+from training.recipes.recipe import Recipe
+from training.samples.chip_dataset import ChipDataset
+from training.samples.table import SampleTable
 
 #: Faces per comparison, in batches that no size divides: the number of faces is open.
 _RANDOM, _BATCH = 20, 7

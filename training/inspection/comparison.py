@@ -18,15 +18,15 @@ from engagement.errors import DataError
 from engagement.faces.manifest import read_manifest
 from engagement.types import FloatArray
 from training import Say
-from training.collection.split import by_unit
 from training.datasets.registry import load
-from training.frozen import HeadFit, apply_head, features_of, fit_head
+from training.fitting.frozen import HeadFit, apply_head, features_of, fit_head
 from training.inspection.leaks import KINDS, relations
 from training.inspection.pictures import collect
 from training.inspection.similar import SimilarOptions
-from training.metrics import exclusive_figures, interval, resamplings
-from training.opened import open_network
-from training.samples import SampleTable
+from training.measuring.metrics import exclusive_figures, interval, resamplings
+from training.measuring.opened import open_network
+from training.samples.division import by_unit
+from training.samples.table import SampleTable
 
 #: Sets that come with a second split of the same pictures -> the reference of that one.
 _PAIRS = {"student_states_demo": "student_states_demo_subject"}

@@ -14,7 +14,7 @@ from training.inspection.leaks import Relations
 from training.inspection.pictures import Pictures
 from training.inspection.similar import SimilarOptions
 from training.inspection.summary import conflicts, percent
-from training.samples import read_rgb
+from training.samples.table import read_rgb
 
 #: Longer side of a picture on the page, pixels.
 _SIDE = 96

@@ -14,7 +14,7 @@ from engagement.wording import count
 from training import Say
 from training.datasets.copies import digest
 from training.inspection.similar import SIDE
-from training.samples import ImageSource, SampleTable, read_rgb
+from training.samples.table import ImageSource, SampleTable, read_rgb
 
 #: Splits in the order in which they are shown.
 SPLITS = ("train", "val", "test")

@@ -14,7 +14,7 @@ from training.inspection.leaks import relations
 from training.inspection.pictures import collect
 from training.inspection.similar import SimilarOptions
 from training.inspection.summary import summary
-from training.samples import SampleTable
+from training.samples.table import SampleTable
 
 
 def inspect(

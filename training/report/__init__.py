@@ -1,1 +1,1 @@
-"""What a run, or a measurement, leaves for readers: figures, cost, curves and one offline page."""
+"""What a run, or a measurement, leaves for readers: figures, cost, curves, a model card and one offline page."""

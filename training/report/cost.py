@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from engagement.types import ChipSpec
 from engagement.wording import count
-from training.opened import Model
+from training.measuring.opened import Model
 
 #: The classifier's batch on a CPU (see engagement.classification.classifier).
 BATCH = 8

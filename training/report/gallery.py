@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from engagement.types import ByteArray, ChipSpec
-from training.chip_dataset import ChipDataset
-from training.outcome import Outcome
+from training.measuring.outcome import Outcome
+from training.samples.chip_dataset import ChipDataset
 
 #: Chips larger than this are shrunk, and smaller ones shown as they are, pixels.
 _SIDE = 96

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from training.figure_text import to_json
-from training.opened import Model
-from training.outcome import Outcome
+from training.measuring.opened import Model
+from training.measuring.outcome import Outcome
 from training.report.cost import cost, efficiency
 from training.report.page import write_report
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from engagement.reports.page import write_page
-from training.cards import data_names
 from training.figure_text import figure_text, interval_text
-from training.opened import Model, Opened
-from training.outcome import MAIN, PER_CLASS, Outcome
+from training.measuring.opened import Model, Opened
+from training.measuring.outcome import MAIN, PER_CLASS, Outcome
 from training.report import drawing
+from training.report.cards import data_names
 from training.report.cost import efficiency
 from training.report.gallery import misclassified
 
@@ -41,7 +41,7 @@ def write_report(
     Args:
         path: of the page.
         model, head: what was measured.
-        measured: title of a part (split) -> figures of :func:`training.outcome.figures` with intervals.
+        measured: title of a part (split) -> figures of :func:`training.measuring.outcome.figures` with intervals.
         cost: of :func:`training.report.cost.cost`.
         outcomes: part -> what was said; then misclassified faces are shown. None shows no picture.
         history: rows of the run's log.

@@ -13,7 +13,7 @@ from engagement.errors import ConfigError
 from engagement.types import FloatArray, IndexArray
 from training import Say
 from training.cache import Blocks
-from training.samples import SampleTable, one_hot
+from training.samples.table import SampleTable, one_hot
 from training.states_evaluation.designs import Design, LinearHead, Reducer, fit_linear, row_weights
 from training.states_evaluation.figures import (
     class_figures,

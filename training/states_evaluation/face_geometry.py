@@ -12,8 +12,8 @@ from engagement.faces.pose import head_pose
 from engagement.types import FloatArray
 from training import Say
 from training.cache import cached_float16, key_of
-from training.chip_dataset import pixel_box
-from training.samples import SampleTable, read_rgb
+from training.samples.chip_dataset import pixel_box
+from training.samples.table import SampleTable, read_rgb
 
 
 @dataclass(frozen=True, slots=True, eq=False)

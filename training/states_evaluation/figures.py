@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engagement.errors import DataError
 from engagement.types import FloatArray, IndexArray
-from training.metrics import interval, resamplings
+from training.measuring.metrics import interval, resamplings
 
 DRAWS = 1000
 _BINS = 10
@@ -136,7 +136,7 @@ def weighted_spearman(score: FloatArray, level: IndexArray, weights: FloatArray)
 
 
 def macro_f1(guess: IndexArray, truth: IndexArray, weights: FloatArray, classes: int) -> Values:
-    """Mean F1 of the classes that occur, for each row of weights: as ``training.metrics``, a resampling may lack some."""
+    """Mean F1 of the classes that occur, for each row of weights: as ``training.measuring.metrics``, a resampling may lack some."""
     table = _confusion(guess, truth, weights, classes)
     hits, support = np.einsum("dcc->dc", table), table.sum(axis=2)
     f1 = 2 * hits / np.maximum(table.sum(axis=1) + support, 1e-9)

@@ -12,7 +12,7 @@ from engagement.labels import LEARNER_STATES
 from engagement.types import ByteArray, FloatArray
 from training import Say
 from training.datasets.framing import boxes_for
-from training.samples import SampleTable, read_rgb
+from training.samples.table import SampleTable, read_rgb
 from training.states_evaluation.face_geometry import found_faces
 
 #: Width over height of MTCNN's boxes on video frames: 5 % and 95 % of the webcam clips, median 0.75. DAiSEE's crops

@@ -19,11 +19,11 @@ from engagement.faces.quality import sharpness
 from engagement.inference import channels_last
 from engagement.types import ByteArray, ChipSpec, FloatArray
 from training import Say
-from training.augment import policy
 from training.cache import Blocks, cached_float16, key_of
-from training.chip_dataset import ChipDataset
-from training.opened import Opened
-from training.samples import SampleTable
+from training.measuring.opened import Opened
+from training.samples.augment import policy
+from training.samples.chip_dataset import ChipDataset
+from training.samples.table import SampleTable
 from training.states_evaluation.face_geometry import found_faces, pose_block
 
 #: Stages whose maps are pooled, counted from the last; how many of them also over a grid, the deepest left out.

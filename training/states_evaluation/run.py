@@ -14,13 +14,13 @@ from engagement.labels import LEARNER_STATES
 from engagement.types import FloatArray, IndexArray
 from training import Say
 from training.cache import Blocks
-from training.calibration import as_often
 from training.datasets.daisee import PRESENT
 from training.datasets.parquet import wacv2016
 from training.datasets.registry import load
 from training.figure_text import plain, to_json
-from training.opened import Opened, open_network
-from training.samples import SampleTable
+from training.measuring.calibration import as_often
+from training.measuring.opened import Opened, open_network
+from training.samples.table import SampleTable
 from training.states_evaluation.designs import Design, Reducer
 from training.states_evaluation.exclusive_levels import other_people
 from training.states_evaluation.figures import (

@@ -13,7 +13,7 @@ from scipy.special import expit
 from engagement.errors import DataError
 from engagement.types import FloatArray, IndexArray
 from training.cache import Blocks
-from training.calibration import as_often, fit_platt
+from training.measuring.calibration import as_often, fit_platt
 from training.states_evaluation.designs import (
     Design,
     LinearHead,

@@ -23,7 +23,7 @@ from temporal.conv3d import Conv3dConfig
 from temporal.hmm import HmmSmoother
 from training import Say
 from training.figure_text import to_json
-from training.metrics import interval
+from training.measuring.metrics import interval
 from training.temporal.figures import Tally, figures, overall, resample
 from training.temporal.fit import SCHEDULES, choose_hmm, choose_windows, held_out_runs, judge, validation_runs
 from training.temporal.frame_outputs import FrameModel, load_frame_model, pool

@@ -19,9 +19,9 @@ from temporal.conv3d import Conv3dConfig, Conv3dNet
 from temporal.hmm import HmmSmoother
 from temporal.lstm import LstmConfig, LstmNet
 from training import Say
-from training.callbacks import History, checkpoints
-from training.lightning import WholeCheckpoints, fit_module, pl
-from training.run_folder import best_epoch, enter, going_on
+from training.fitting.callbacks import History, checkpoints
+from training.fitting.lightning import WholeCheckpoints, fit_module, pl
+from training.fitting.run_folder import best_epoch, enter, going_on
 from training.temporal.figures import Tally, figures, overall, tally
 from training.temporal.items import Material, RisingSampler, SequenceItems, collate, expression_weights
 from training.temporal.module import TemporalTrainer, smoother_of

@@ -18,14 +18,14 @@ from engagement.types import ByteArray, ChipSpec, FloatArray
 from temporal.base import SCORE_COUNT
 from temporal.chips import grey_chips
 from training import Say
-from training.augment import Augmentation
 from training.cache import Arrays, cached, key_of
-from training.chip_dataset import ChipDataset
 from training.datasets.parquet import WACV_LEVELS
 from training.datasets.registry import load
 from training.held_out import fitted_to_validation, learned_from, rules_of, states_phase
-from training.opened import Opened, open_network
-from training.samples import SampleTable
+from training.measuring.opened import Opened, open_network
+from training.samples.augment import Augmentation
+from training.samples.chip_dataset import ChipDataset
+from training.samples.table import SampleTable
 from training.temporal.sequences import Pool
 
 #: How one face varies from frame to frame: the box moves, the light changes, the codec interferes.

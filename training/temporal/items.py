@@ -20,7 +20,7 @@ from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig, cut_clips
 from temporal.lstm import LstmConfig, lstm_features
 from temporal.residual import observed_logits
-from training.loss import answer_weights
+from training.fitting.loss import answer_weights
 from training.temporal.semi_markov import varied_chain
 from training.temporal.sequences import (
     Conditions,

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from temporal.base import EXPRESSION_COUNT, TemporalSmoother
 from temporal.conv3d import Conv3dNet, Conv3dSmoother
 from temporal.lstm import LstmNet, LstmSmoother
-from training.lightning import pl
-from training.optimization import rising_share
+from training.fitting.lightning import pl
+from training.fitting.optimization import rising_share
 from training.temporal.figures import Tally, figures, overall, tally
 from training.temporal.sequences import LabelledRun
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from engagement.drafts import drafted
 from training import Say
-from training.lightning import Callback, EarlyStopping, ModelCheckpoint, pl
-from training.sampling import EpochSampler
+from training.fitting.lightning import Callback, EarlyStopping, ModelCheckpoint, pl
+from training.samples.sampling import EpochSampler
 
 
 class History(Callback):

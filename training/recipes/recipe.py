@@ -13,7 +13,7 @@ from typing import Any
 
 from engagement.errors import ConfigError
 from engagement.types import ChipSpec
-from training.recipe_rules import complaints
+from training.recipes.rules import complaints
 
 _HALF = (0.5, 0.5, 0.5)
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -60,7 +60,7 @@ class Recipe:
         dropout: before the head.
         mirror: whether the model, when asked, averages a face and its mirror image (see NetworkSpec).
         validation_share: of the train split, when the set has no validation split.
-        teacher, imitate: file of a face embedding (see training.teacher), and the weight of imitating it
+        teacher, imitate: file of a face embedding (see training.fitting.teacher), and the weight of imitating it
             beside the labels, from the backbone's features: teaches a backbone faces.
         distil: weight files whose averaged, calibrated expression probabilities the head imitates beside the
             labels (Hinton et al. 2015).

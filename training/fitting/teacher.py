@@ -16,8 +16,8 @@ from engagement.device import for_torch
 from engagement.errors import WeightsError
 from engagement.faces.chips import cut_chips
 from engagement.types import ByteArray, ChipSpec, FloatArray
-from training.chip_dataset import pixel_box
-from training.samples import SampleTable, read_rgb
+from training.samples.chip_dataset import pixel_box
+from training.samples.table import SampleTable, read_rgb
 
 #: (in, expanded, out, stride, residual) of each block.
 _BLOCKS = (

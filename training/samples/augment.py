@@ -31,7 +31,7 @@ class Augmentation:
         saturation: largest relative change of the colours' strength.
         erase: probability of a grey rectangle over a share of the chip.
         erase_share: smallest and largest share.
-        mixup, cutmix: parameter of the Beta distribution with which batches are mixed, see training.mixing.
+        mixup, cutmix: parameter of the Beta distribution with which batches are mixed, see training.fitting.mixing.
     """
 
     flip: float = 0.0

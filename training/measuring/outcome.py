@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from engagement.errors import DataError
 from engagement.labels import SYNONYMS, LabelSet, perhaps
 from engagement.types import FloatArray, IndexArray
-from training.calibration import as_often
-from training.metrics import (
+from training.measuring.calibration import as_often
+from training.measuring.metrics import (
     auc,
     balanced_accuracy,
     balanced_ece,
@@ -25,8 +25,8 @@ from training.metrics import (
     reliability,
     resamplings,
 )
-from training.opened import Model
-from training.samples import SampleTable
+from training.measuring.opened import Model
+from training.samples.table import SampleTable
 
 #: Resamplings behind each interval.
 DRAWS = 1000
@@ -85,7 +85,7 @@ def figures(
         often: (classes,) share of yes that independent classes have in training; None where not known.
 
     Returns:
-        those of :func:`training.metrics.exclusive_figures`, or per state of ``independent_figures``; with
+        those of :func:`training.measuring.metrics.exclusive_figures`, or per state of ``independent_figures``; with
         ``intervals`` (95 %), the bins of the ``reliability`` diagram, and ``labels``.
     """
     out = (

@@ -12,8 +12,8 @@ from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpe
 from engagement.errors import ConfigError, WeightsError
 from engagement.types import ChipSpec, FloatArray
 from engagement.weights.store import LoadedWeights, WeightRecord, load_weights
-from training.prediction import predict
-from training.samples import SampleTable
+from training.measuring.prediction import predict
+from training.samples.table import SampleTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 
 from engagement.errors import DataError
 from engagement.types import FloatArray, IndexArray
-from training.chip_dataset import ChipDataset
+from training.samples.chip_dataset import ChipDataset
 
 
 def own_rank() -> int:

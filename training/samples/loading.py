@@ -10,9 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from engagement.device import one_thread_each
-from training.chip_dataset import ChipDataset
-from training.recipe import Recipe
-from training.sampling import EpochSampler, ShareSampler
+from training.samples.chip_dataset import ChipDataset
+from training.samples.sampling import EpochSampler, ShareSampler
 
 #: A machine has other work too.
 _MOST = 8
@@ -33,21 +32,22 @@ def fitting_loaders(device: torch.device, processes: int = 1) -> int:
 
 
 def training_batches(
-    dataset: ChipDataset, recipe: Recipe, sampler: EpochSampler, loaders: int = 0
+    dataset: ChipDataset, batch_size: int, sampler: EpochSampler, loaders: int = 0
 ) -> DataLoader[Any]:
     """Batches for training, in the sampler's order.
 
     The last short batch is dropped, because BatchNorm needs pictures to average over.
 
     Args:
+        batch_size: faces of each; fewer where the sampler has fewer.
         loaders: processes that prepare them; the batches are the same for any number.
     """
     if loaders:
         dataset.share_epoch()
-    short = len(sampler) < recipe.batch_size
+    short = len(sampler) < batch_size
     return DataLoader(
         dataset,
-        batch_size=recipe.batch_size,
+        batch_size=batch_size,
         sampler=sampler,
         drop_last=not short,
         num_workers=loaders,
@@ -85,7 +85,7 @@ def _apart(loaders: int) -> dict[str, Any]:
     clean = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if clean else "spawn")
     if clean:
-        context.set_forkserver_preload(["training.chip_dataset"])
+        context.set_forkserver_preload(["training.samples.chip_dataset"])
     return {"multiprocessing_context": context, "worker_init_fn": _begin}
 
 

@@ -14,15 +14,15 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from engagement.classification.network import FaceStateNet
 from engagement.errors import ConfigError
 from engagement.inference import channels_last
-from training.augment import policy
-from training.batch_norm import statistics_kept
-from training.distillation import Teachers, distillation_loss
-from training.lightning import pl
-from training.loss import balanced_loss
-from training.metrics import auc
-from training.mixing import draw_mixture
-from training.optimization import Sam, make_optimizer, make_schedule, parameter_groups
-from training.recipe import Recipe
+from training.fitting.batch_norm import statistics_kept
+from training.fitting.distillation import Teachers, distillation_loss
+from training.fitting.lightning import pl
+from training.fitting.loss import balanced_loss
+from training.fitting.mixing import draw_mixture
+from training.fitting.optimization import Sam, make_optimizer, make_schedule, parameter_groups
+from training.measuring.metrics import auc
+from training.recipes.recipe import Recipe
+from training.samples.augment import policy
 
 
 class HeadTrainer(pl.LightningModule):
@@ -38,7 +38,7 @@ class HeadTrainer(pl.LightningModule):
         steps: optimiser steps of the whole run.
         embeddings: (n, d) unit vectors of the training rows that the features should also tell, with the
             recipe's weight ``imitate``; the projection that says them is not part of the network.
-        taught: (n, classes) what the recipe's teachers say of the training rows (see training.distillation), or
+        taught: (n, classes) what the recipe's teachers say of the training rows (see training.fitting.distillation), or
             the teachers themselves, which are then asked about every batch as it is shown.
     """
 

@@ -20,14 +20,11 @@ from engagement.types import ChipSpec, FloatArray
 from engagement.weights.store import WeightRecord, save_weights
 from engagement.wording import count
 from training import Say
-from training.augment import policy
-from training.batch_norm import renew_statistics
-from training.calibration import fit_platt, fit_temperature
-from training.callbacks import Epochs, History, Patience, checkpoints
-from training.chip_dataset import ChipDataset
-from training.distillation import taught_by
-from training.initial import chip_of, initialise, weights_digest
-from training.lightning import (
+from training.fitting.batch_norm import renew_statistics
+from training.fitting.callbacks import Epochs, History, Patience, checkpoints
+from training.fitting.distillation import taught_by
+from training.fitting.initial import chip_of, initialise, weights_digest
+from training.fitting.lightning import (
     Callback,
     EMAWeightAveraging,
     LearningRateMonitor,
@@ -38,14 +35,17 @@ from training.lightning import (
     pl,
     rank_zero_only,
 )
-from training.lightning_module import HeadTrainer
-from training.loading import fitting_loaders, measuring_batches, training_batches
-from training.loss import answer_weights, class_weights
-from training.recipe import Recipe
-from training.run_folder import best_epoch, changed_run, enter, going_on, steps_done
-from training.samples import SampleTable
-from training.sampling import EpochSampler
-from training.teacher import embed_table, load_teacher
+from training.fitting.lightning_module import HeadTrainer
+from training.fitting.loss import answer_weights, class_weights
+from training.fitting.run_folder import best_epoch, changed_run, enter, going_on, steps_done
+from training.fitting.teacher import embed_table, load_teacher
+from training.measuring.calibration import fit_platt, fit_temperature
+from training.recipes.recipe import Recipe
+from training.samples.augment import policy
+from training.samples.chip_dataset import ChipDataset
+from training.samples.loading import fitting_loaders, measuring_batches, training_batches
+from training.samples.sampling import EpochSampler
+from training.samples.table import SampleTable
 
 #: The running mean of the weights has forgotten where it began after about so many of its spans.
 _SPANS = 3
@@ -167,7 +167,7 @@ def train_network(
     pl.seed_everything(recipe.seed, verbose=False)
     dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
     sampler = EpochSampler(dataset, recipe.seed, processes, recipe.sampling == "balanced")
-    batches = training_batches(dataset, recipe, sampler, loaders)
+    batches = training_batches(dataset, recipe.batch_size, sampler, loaders)
     steps = len(batches) * recipe.epochs
     if limits.max_steps > 0:
         steps = min(steps, limits.max_steps)

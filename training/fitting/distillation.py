@@ -21,10 +21,10 @@ from engagement.labels import LabelSet
 from engagement.types import ChipSpec, FloatArray
 from training import Say
 from training.cache import cached
-from training.initial import weights_digest
-from training.opened import Model, open_model
-from training.recipe import Recipe
-from training.samples import SampleTable
+from training.fitting.initial import weights_digest
+from training.measuring.opened import Model, open_model
+from training.recipes.recipe import Recipe
+from training.samples.table import SampleTable
 
 
 def taught_by(

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from engagement.wording import count
-from training.augment import POLICIES
+from training.samples.augment import POLICIES
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe
+    from training.recipes.recipe import Recipe
 
 MODES = ("finetune", "feature_extraction")
 OPTIMIZERS = ("adamw", "adam", "sgd")

@@ -111,7 +111,7 @@ def independent_figures(
     ``ece_balanced`` weighs both answers equally, as the prior that the scores are stated under.
 
     Args:
-        frequent: (n, states) the same as often as training faces had them (``training.calibration.as_often``), whose
+        frequent: (n, states) the same as often as training faces had them (``training.measuring.calibration.as_often``), whose
             calibration error is ``ece``; None where that is not known.
     """
     out: dict[str, object] = {"n": len(truth)}

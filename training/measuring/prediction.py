@@ -9,9 +9,9 @@ from engagement.classification.network import FaceStateNet
 from engagement.device import for_torch
 from engagement.inference import channels_last
 from engagement.types import ChipSpec, FloatArray
-from training.chip_dataset import ChipDataset
-from training.loading import fitting_loaders, measuring_batches
-from training.samples import SampleTable
+from training.samples.chip_dataset import ChipDataset
+from training.samples.loading import fitting_loaders, measuring_batches
+from training.samples.table import SampleTable
 
 
 @torch.inference_mode()

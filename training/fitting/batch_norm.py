@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from engagement.classification.network import FaceStateNet
-from training.chip_dataset import ChipDataset
+from training.samples.chip_dataset import ChipDataset
 
 #: Faces that the statistics are taken from, at most, and per forward pass.
 _FACES, _BATCH = 3072, 64

@@ -17,7 +17,7 @@ from engagement.compat import load_torchvision
 from engagement.errors import ConfigError, WeightsError
 from engagement.types import ChipSpec
 from engagement.weights.store import locate, read_record, sha256_of
-from training.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 #: What a torchvision state dict calls its classifier; a backbone has none.
 _CLASSIFIERS = ("classifier.", "fc.")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.augment import Augmentation
+from training.samples.augment import Augmentation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engagement.drafts import drafted, is_draft
 from engagement.errors import ConfigError, DataError
-from training.recipe import changed_keys
+from training.recipes.recipe import changed_keys
 
 #: Keys of records that are options of the command, too, and those that follow from the first of them.
 OPTIONS = ("limit", "max_steps")

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from training.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 
 def parameter_groups(

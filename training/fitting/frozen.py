@@ -14,10 +14,10 @@ from engagement.errors import DataError
 from engagement.inference import channels_last
 from engagement.types import ChipSpec, FloatArray
 from training import Say
-from training.augment import policy
-from training.chip_dataset import ChipDataset
-from training.loss import answer_weights, balanced_loss, class_weights
-from training.samples import SampleTable
+from training.fitting.loss import answer_weights, balanced_loss, class_weights
+from training.samples.augment import policy
+from training.samples.chip_dataset import ChipDataset
+from training.samples.table import SampleTable
 
 #: Features count as varying at least by this, and by this share of how large they are and of what varies most: what
 #: varies less is rounding, and a weight divided by it leaves float16, in which heads are kept.

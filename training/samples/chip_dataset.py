@@ -9,8 +9,8 @@ from torch.utils.data import Dataset
 
 from engagement.faces.chips import cut_chips, normalize_chips
 from engagement.types import ByteArray, ChipSpec, FloatArray
-from training.augment import Augmentation
-from training.samples import SampleTable, read_rgb
+from training.samples.augment import Augmentation
+from training.samples.table import SampleTable, read_rgb
 
 
 def pixel_box(box: FloatArray, rgb: ByteArray) -> FloatArray:

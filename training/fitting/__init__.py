@@ -1,0 +1,1 @@
+"""Networks and heads fitted to labelled faces; all that knows Lightning."""

@@ -1,0 +1,1 @@
+"""What a model says of labelled faces, and how good that is."""
