@@ -32,7 +32,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from engagement.calibration.fit import PriorConfig, fit_shifts
-from engagement.calibration.moments import MomentsConfig, information, propose
+from engagement.labelling.proposals import ProposalConfig, information, propose
 from engagement.labels import LEARNER_STATES
 from engagement.timelines.shifts import logits, shifted
 from engagement.types import Floats
@@ -116,7 +116,7 @@ def chosen(clips: Clips, how: str, n: int, seed: int) -> NDArray[np.int64]:
         own = min(n, len(rows) // 2)
         score = clips.score[rows]
         if how == "spread":
-            picked = propose(np.arange(len(rows), dtype=np.float64), score, MomentsConfig(own, 0.0))
+            picked = propose(np.arange(len(rows), dtype=np.float64), score, ProposalConfig(own, 0.0))
         elif how == "margin":
             picked = np.argsort(-information(score), kind="stable")[:own]
         else:

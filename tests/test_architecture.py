@@ -114,16 +114,17 @@ def test_training_knows_what_the_architecture_says() -> None:
                 assert named or name.split(".")[1] in stages, f"{path} imports {name}"
 
 
-def test_training_imports_in_no_circle() -> None:
-    """Neither between its packages nor between those and the files beside them."""
-    home = ROOT / "training"
+@pytest.mark.parametrize("package", ["engagement", "training"])
+def test_nothing_imports_in_a_circle(package: str) -> None:
+    """Neither the packages within it nor these and the files beside them."""
+    home = ROOT / package
     there = {path.name.removesuffix(".py") for path in home.iterdir()}
     knows: dict[str, set[str]] = {}
     for path in sorted(home.rglob("*.py")):
         if path.name != "__main__.py":  # a command, which asks for the options of others
             own = path.relative_to(home).parts[0].removesuffix(".py")
             parts = {tuple(name.split(".")) for name in imported(path)}
-            others = {p[1] for p in parts if p[0] == "training" and len(p) > 1} & there
+            others = {p[1] for p in parts if p[0] == package and len(p) > 1} & there
             knows.setdefault(own, set()).update(others - {own})
     assert list(graphlib.TopologicalSorter(knows).static_order())
 

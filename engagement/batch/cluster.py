@@ -20,9 +20,9 @@ from typing import Any
 
 from engagement import RESULTS_VERSION, __version__
 from engagement.batch.places import is_url, local_path
-from engagement.batch.results import UNDER_WAY
 from engagement.batch.tasks import Failure, Listener, Outcome, Setup, Task
 from engagement.errors import BackendUnavailable, ConfigError, EngagementError, OutputError
+from engagement.results import UNDER_WAY
 from engagement.weights.store import manifest
 
 _CONNECT_S = 15

@@ -10,12 +10,12 @@ from typing import Any
 
 from engagement import __version__
 from engagement.batch.places import Place, is_url
-from engagement.batch.results import RUN, read_json, read_summary, results_in, write_json
 from engagement.batch.status import VideoStatus, status_of
 from engagement.batch.tasks import Facts, Setup
 from engagement.errors import EngagementError, OutputError, unforeseen
 from engagement.provenance import versions
 from engagement.reports.reading import part
+from engagement.results import RUN, read_json, read_summary, results_in, write_json
 
 
 class NotListed(OutputError):

@@ -19,7 +19,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from engagement.batch.results import (
+from engagement.corrections.file import NAMES_FILE
+from engagement.errors import ConfigError, OutputError, VideoError
+from engagement.results import (
     INDEX,
     RUN,
     SUMMARY,
@@ -31,8 +33,6 @@ from engagement.batch.results import (
     sweep,
     writable,
 )
-from engagement.corrections.file import NAMES_FILE
-from engagement.errors import ConfigError, OutputError, VideoError
 from engagement.video.discover import (
     TRANSPORT_HEAD,
     FoundVideo,

@@ -16,7 +16,6 @@ from engagement.batch.lock import alone_in
 from engagement.batch.options import Crew
 from engagement.batch.places import FileFacts, open_place
 from engagement.batch.processes import Processes, automatic_workers, decode_threads
-from engagement.batch.results import AGAIN, read_summary
 from engagement.batch.status import Reporter, VideoStatus
 from engagement.batch.tasks import (
     Ended,
@@ -30,6 +29,7 @@ from engagement.batch.tasks import (
     Split,
     Task,
 )
+from engagement.results import AGAIN, read_summary
 from engagement.video.discover import FoundVideo
 from engagement.wording import count
 

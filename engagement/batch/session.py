@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from engagement import __version__
-from engagement.batch.results import SUMMARY, is_of_another, read_summary, write_json
 from engagement.calibration.store import Calibration
 from engagement.corrections.analysis import Corrections
 from engagement.corrections.carry import Carried
@@ -23,6 +22,7 @@ from engagement.pipeline import Analyzer, SessionResult
 from engagement.provenance import learned_from_scores_of, measured, weak_states, weights_record
 from engagement.reports.pictures import Thumbnail
 from engagement.reports.render import render_session
+from engagement.results import SUMMARY, is_of_another, read_summary, write_json
 from engagement.runs import LONGEST_STEPS
 from engagement.timelines.columns import SAMPLES
 from engagement.timelines.presence import counts

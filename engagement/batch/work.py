@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 from engagement.batch.places import FileFacts, Folder, Place, open_place
-from engagement.batch.results import NoRoom, committed, is_of_another, read_summary
 from engagement.batch.session import write_session
 from engagement.batch.status import Status, VideoStatus, status_of
 from engagement.batch.tasks import Ended, Facts, Outcome, Say, Setup, Split, Task
@@ -21,6 +20,7 @@ from engagement.corrections.folder import bring_up_to_date
 from engagement.errors import OutputError
 from engagement.pipeline import Analyzer, Segment
 from engagement.provenance import differences, fingerprint, weights_record
+from engagement.results import NoRoom, committed, is_of_another, read_summary
 from engagement.segments import join_segments, plan_split
 from engagement.video.discover import FoundVideo
 

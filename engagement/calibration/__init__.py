@@ -1,1 +1,1 @@
-"""Personal calibration of learner states: moments to label, a small correction per person, its application."""
+"""Learner states calibrated to a person: a small shift per state, where it is kept, and to whom it applies."""

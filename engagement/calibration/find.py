@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from engagement.batch.results import under_way
 from engagement.calibration.apply import named, same_moment
 from engagement.calibration.store import (
     FILE,
@@ -17,6 +16,7 @@ from engagement.calibration.store import (
     score_weights,
 )
 from engagement.errors import ConfigError, DataError
+from engagement.results import under_way
 from engagement.wording import count
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from engagement import __version__
-from engagement.batch.results import CALIBRATION, write_json
 from engagement.calibration.fit import PriorConfig
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.given import no_file
 from engagement.labels import LEARNER_STATES
+from engagement.results import CALIBRATION, write_json
 
 FILE = CALIBRATION
 SCHEMA = 1

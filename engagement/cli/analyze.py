@@ -143,7 +143,7 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
         _require_weights(config)
     from engagement.batch.inputs import find_videos
     from engagement.batch.places import is_url, local_path
-    from engagement.batch.results import writable
+    from engagement.results import writable
 
     output = local_path(output)
     videos, unreachable = find_videos(inputs, globs, output)
@@ -308,8 +308,8 @@ def _calibrations(
 
 def _say_calibrated(statuses: list[VideoStatus], output: str, quiet: bool) -> None:
     from engagement.batch.places import is_url
-    from engagement.batch.results import read_summary
     from engagement.corrections.calibrated import described
+    from engagement.results import read_summary
 
     for status in statuses:
         if status.status != "failed" and not is_url(output) and not quiet:

@@ -16,7 +16,7 @@ from engagement.errors import ConfigError, EngagementError
 from engagement.labels import LEARNER_STATES
 
 if TYPE_CHECKING:
-    from engagement.calibration.session import Answer, Moment, Session
+    from engagement.labelling.session import Answer, Proposal, Session
 
 _STATES = LEARNER_STATES.classes
 
@@ -90,14 +90,14 @@ def calibrate(
     if instead:
         _refuse_idle(instead[0])
     from engagement.calibration.fit import PriorConfig
-    from engagement.calibration.labels import listed, read_labels
-    from engagement.calibration.moments import MomentsConfig
-    from engagement.calibration.session import moments_of, open_sessions
+    from engagement.labelling.labels import listed, read_labels
+    from engagement.labelling.proposals import ProposalConfig
+    from engagement.labelling.session import open_sessions, proposals_of
 
     said = {"person_sd": prior, "session_sd": session_prior}
     priors = {name: value for name, value in said.items() if value is not None}
     PriorConfig(**priors)  # a wrong one is said before anything is labelled
-    config = MomentsConfig(moments)
+    config = ProposalConfig(moments)
     sessions = open_sessions(output, partial(click.echo, err=True))
     asked = [s for s in _STATES if s in states] or list(_STATES)
     if labels is not None:
@@ -108,7 +108,7 @@ def calibrate(
         return
     wanted = _wanted(persons, sessions)
     found = [
-        (session, [m for m in moments_of(session, config, asked) if not wanted or m.person in wanted])
+        (session, [m for m in proposals_of(session, config, asked) if not wanted or m.person in wanted])
         for session in sessions
     ]
     if listing:
@@ -168,16 +168,16 @@ def _wanted(persons: tuple[str, ...], sessions: list[Session]) -> set[str]:
 
 
 def _ask(
-    found: list[tuple[Session, list[Moment]]], states: list[str], port: int, browser: bool
+    found: list[tuple[Session, list[Proposal]]], states: list[str], port: int, browser: bool
 ) -> dict[Path, list[Answer]]:
     """Show the page until it is done."""
     import threading
     import webbrowser
 
     from engagement.batch.processes import interrupted_when_terminated
-    from engagement.batch.results import RIGHTS, writable
-    from engagement.calibration.pictures import pictures_of
-    from engagement.calibration.serve import LabelServer
+    from engagement.labelling.pictures import pictures_of
+    from engagement.labelling.serve import LabelServer
+    from engagement.results import RIGHTS, writable
 
     for session, _ in found:
         writable(session.folder, RIGHTS)  # or it would be said when all is answered
@@ -210,7 +210,7 @@ def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: Ma
         prior: what was asked for, by field of PriorConfig; the rest stays as the session was fitted before.
     """
     from engagement.batch.lock import alone_in
-    from engagement.calibration.labels import answered
+    from engagement.labelling.labels import answered
 
     root = sessions[0].root
     wanted = [session for session in sessions if session.folder in answers]
@@ -242,8 +242,8 @@ def _fit(shown: Session, answers: list[Answer], prior: Mapping[str, float]) -> b
         shown: the session as it was when its moments were chosen: meanwhile others may have labelled or corrected it.
     """
     from engagement.calibration.fit import PriorConfig
-    from engagement.calibration.session import fit_session, open_session
     from engagement.calibration.store import FILE, write_calibration
+    from engagement.labelling.session import fit_session, open_session
     from engagement.reports.theme import moved
     from engagement.wording import count
 

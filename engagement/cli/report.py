@@ -55,7 +55,7 @@ def report(
     """
     from engagement.batch.lock import alone_in
     from engagement.batch.processes import interrupted_when_terminated
-    from engagement.batch.results import RIGHTS, root_of, sweep, writable
+    from engagement.results import RIGHTS, root_of, sweep, writable
     from engagement.timelines.presence import parse_presence
 
     presence = None if min_presence is None else parse_presence(min_presence)
@@ -81,12 +81,12 @@ def _write_again(
         OutputError: naming the sessions that were not written.
     """
     from engagement.batch.index import take_up
-    from engagement.batch.results import require_results
     from engagement.corrections.calibrated import described
     from engagement.corrections.file import read_names
     from engagement.corrections.folder import correct_folder
     from engagement.corrections.names import adopt, names_written
     from engagement.reports.render import render_index, write_assets
+    from engagement.results import require_results
     from engagement.wording import count
 
     folders = require_results(output, click.echo)
@@ -166,12 +166,12 @@ def _calibrations(
         ConfigError: what is given is for none of these sessions, or would replace other labels.
         DataError: a file is damaged or belongs to other weights, or a result is too old to be calibrated.
     """
-    from engagement.batch.results import read_summary
     from engagement.calibration.find import find_calibrations, require_nothing_lost, require_scores
     from engagement.calibration.store import FILE
     from engagement.corrections.calibrated import stored
     from engagement.corrections.folder import require_samples
     from engagement.corrections.names import video_of
+    from engagement.results import read_summary
 
     relative = {folder: video_of(folder, output) for folder in plans}
     found = (

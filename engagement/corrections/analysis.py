@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.batch.results import SUMMARY, read_summary, write_json
 from engagement.calibration.store import Calibration
 from engagement.corrections.calibrated import stored
 from engagement.corrections.carry import Carried, carry_over
@@ -25,6 +24,7 @@ from engagement.corrections.folder import (
 from engagement.corrections.mistakes import described
 from engagement.corrections.names import names_as_it_is
 from engagement.reports.pictures import Pictures
+from engagement.results import SUMMARY, read_summary, write_json
 from engagement.timelines.presence import PresenceConfig
 from engagement.types import IndexArray, TimeArray
 from engagement.wording import count

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.batch.results import read_summary
 from engagement.corrections.file import Line, Merge, Name, OptOut, Split
 from engagement.corrections.folder import source_of
 from engagement.corrections.notation import order
 from engagement.geometry import SAME_FACE, iou_matrix
+from engagement.results import read_summary
 from engagement.timelines import table
 from engagement.timelines.session import person_name
 from engagement.tracking.assignment import assign

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engagement.batch.results import SUMMARY, committed, read_summary, write_json
 from engagement.calibration.apply import Applied
 from engagement.calibration.store import Calibration
 from engagement.corrections.calibrated import count_labels, keep, recorded_state, stored
@@ -28,6 +27,7 @@ from engagement.corrections.plan import Plan, make_plan
 from engagement.errors import DataError
 from engagement.reports.pictures import Pictures, Thumbnail, read_pictures
 from engagement.reports.render import render_session
+from engagement.results import SUMMARY, committed, read_summary, write_json
 from engagement.timelines import columns, table
 from engagement.timelines.presence import PresenceConfig, counts
 from engagement.timelines.session import SessionTables

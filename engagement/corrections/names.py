@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from engagement.batch.results import RUN, read_json, read_summary, results_in
 from engagement.corrections.file import (
     NAMES_FILE,
     NamesFile,
@@ -16,6 +15,7 @@ from engagement.corrections.file import (
 from engagement.corrections.mistakes import described, raise_mistakes
 from engagement.drafts import drafted
 from engagement.errors import ConfigError, OutputError
+from engagement.results import RUN, read_json, read_summary, results_in
 
 #: Where an earlier names file goes when another takes its place.
 EARLIER_NAMES = "names-before.txt"

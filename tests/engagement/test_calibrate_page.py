@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from engagement.calibration import serve
-from engagement.calibration.moments import MomentsConfig
-from engagement.calibration.session import Session, moments_of, open_sessions
+from engagement.labelling import serve
+from engagement.labelling.proposals import ProposalConfig
+from engagement.labelling.session import Session, open_sessions, proposals_of
 from tests.engagement.test_calibration import STATES, scored_output
 from tests.engagement.test_pages_browser import CHROMIUM, browse
 
@@ -44,7 +44,7 @@ def pressed(
     monkeypatch.setattr(
         serve, "page_text", lambda *a, **k: whole(*a, **k).replace("</body>", f"{script}</body>")
     )
-    moments = moments_of(session, MomentsConfig(2))
+    moments = proposals_of(session, ProposalConfig(2))
     picture = cv2.imencode(".jpg", np.full((32, 32, 3), 120, np.uint8))[1].tobytes()
     pictures = [picture, *[None] * (len(moments) - 1)]
     server = serve.LabelServer([(session, moments, pictures, "it <i>moved</i>")], STATES)
@@ -64,7 +64,7 @@ def test_keys_answer_move_and_hand_over(
     server, dom, console = pressed(session, tmp_path, keys, monkeypatch)
     assert console == []
     assert 'data-helped="yes"' in dom and 'data-saved="yes"' in dom
-    moments = moments_of(session, MomentsConfig(2))
+    moments = proposals_of(session, ProposalConfig(2))
     first, second, last = moments[0], moments[1], moments[-1]
     assert {(a.person, a.time_s, a.state): a.present for _, a in server.answers()} == {
         (first.person, first.time_s, STATES[0]): True,
@@ -82,7 +82,7 @@ def test_what_is_answered_is_kept_without_saving_and_names_are_text(
     assert console == [] and [a.present for _, a in server.answers()] == [True]
     assert 'data-ready="yes"' in dom and "No picture: look at the video." in dom
     assert "it &lt;i&gt;moved&lt;/i&gt;" in dom and "<b>" not in dom.replace("&lt;b&gt;", "")
-    assert dom.count('role="option"') == len(moments_of(session, MomentsConfig(2)))
+    assert dom.count('role="option"') == len(proposals_of(session, ProposalConfig(2)))
 
 
 def test_a_moment_answered_again_is_gone_through_question_by_question(
@@ -91,7 +91,7 @@ def test_a_moment_answered_again_is_gone_through_question_by_question(
     keys = ["y", "y", "y", "ArrowLeft", "n", "n", "n", "c", "s"]
     server, _, console = pressed(session, tmp_path, keys, monkeypatch)
     assert console == []
-    first, second = moments_of(session, MomentsConfig(2))[:2]
+    first, second = proposals_of(session, ProposalConfig(2))[:2]
     assert {(a.time_s, a.person, a.state): a.present for _, a in server.answers()} == {
         **{(first.time_s, first.person, state): False for state in STATES},
         (second.time_s, second.person, STATES[0]): None,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from engagement.calibration.moments import MomentsConfig
-from engagement.calibration.serve import LabelServer
-from engagement.calibration.session import moments_of, open_sessions
+from engagement.labelling.proposals import ProposalConfig
+from engagement.labelling.serve import LabelServer
+from engagement.labelling.session import open_sessions, proposals_of
 from tests.engagement.test_calibration import STATES, scored_output
 
 
@@ -24,7 +24,7 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture
 def served(out: Path) -> Iterator[tuple[LabelServer, threading.Thread]]:
     (session,) = open_sessions(out / "talk")
-    moments = moments_of(session, MomentsConfig(2))
+    moments = proposals_of(session, ProposalConfig(2))
     server = LabelServer([(session, moments, [None] * len(moments), "it is gone")], STATES)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -18,12 +18,12 @@ import pytest
 import torch
 
 from engagement.calibration.find import require_weights
-from engagement.calibration.moments import MomentsConfig
-from engagement.calibration.pictures import pictures_of
-from engagement.calibration.session import moments_of, open_sessions
 from engagement.calibration.store import FILE, Calibration, fits_scores, read_calibration, score_weights
 from engagement.corrections.folder import bring_up_to_date
 from engagement.errors import DataError
+from engagement.labelling.pictures import pictures_of
+from engagement.labelling.proposals import ProposalConfig
+from engagement.labelling.session import open_sessions, proposals_of
 from engagement.labels import LEARNER_STATES
 from engagement.smoothing import load_smoother, smooth_persons
 from engagement.timelines.shifts import in_order, shifted
@@ -380,6 +380,6 @@ def test_a_calibration_of_another_video_is_refused(labelled: Path, engagement: C
 
 def test_without_the_video_there_are_times_and_a_reason(out: Path) -> None:
     (session,) = open_sessions(out / "talk")
-    moments = moments_of(session, MomentsConfig(2))
+    moments = proposals_of(session, ProposalConfig(2))
     pictures, reason = pictures_of(session, moments)
     assert pictures == [None] * len(moments) and "is not at" in reason and "talk.mp4" in reason

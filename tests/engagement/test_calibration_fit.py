@@ -10,8 +10,8 @@ from scipy.special import expit
 from scipy.stats import rankdata
 
 from engagement.calibration.fit import PriorConfig, fit_shifts
-from engagement.calibration.moments import MomentsConfig, information, propose
 from engagement.errors import ConfigError
+from engagement.labelling.proposals import ProposalConfig, information, propose
 from engagement.timelines.shifts import logits, shifted
 
 scores = st.lists(st.floats(0, 1), min_size=1, max_size=40)
@@ -85,7 +85,7 @@ def test_a_prior_out_of_range_is_named(options: tuple[float, float]) -> None:
 @settings(max_examples=60, deadline=None)
 def test_moments_are_few_apart_and_in_order(prob: list[tuple[float, float]], n: int, apart: float) -> None:
     times = np.arange(len(prob)) * 0.2
-    rows = propose(times, np.array(prob).reshape(-1, 2), MomentsConfig(n, apart))
+    rows = propose(times, np.array(prob).reshape(-1, 2), ProposalConfig(n, apart))
     assert len(rows) <= n and (len(rows) > 0) == (len(prob) > 0)
     assert (np.diff(times[rows]) >= apart - 1e-9).all() and (np.diff(rows) > 0).all()
 
@@ -95,7 +95,7 @@ def test_of_each_stretch_the_least_certain_moment_is_taken() -> None:
     best = [7, 29, 44]
     prob[best] = 0.5
     prob[8] = 0.5  # a second one of the same stretch, as good
-    assert propose(np.arange(60.0), prob, MomentsConfig(3, 0)).tolist() == best
+    assert propose(np.arange(60.0), prob, ProposalConfig(3, 0)).tolist() == best
 
 
 def test_information_is_greatest_where_the_score_is_undecided() -> None:
@@ -107,14 +107,14 @@ def test_information_is_greatest_where_the_score_is_undecided() -> None:
 @pytest.mark.parametrize("n", [0, 101])
 def test_a_silly_number_of_moments_is_named(n: int) -> None:
     with pytest.raises(ConfigError, match=f"--moments {n} "):
-        MomentsConfig(n)
+        ProposalConfig(n)
 
 
 def test_a_second_round_asks_about_other_moments() -> None:
     times = np.arange(100.0)
     prob = np.full((100, 1), 0.5)
-    first = propose(times, prob, MomentsConfig(4, 5.0))
-    second = propose(times, prob, MomentsConfig(4, 5.0), times[first].tolist())
+    first = propose(times, prob, ProposalConfig(4, 5.0))
+    second = propose(times, prob, ProposalConfig(4, 5.0), times[first].tolist())
     assert np.abs(times[first][:, None] - times[second][None]).min() >= 5.0
     # Where nothing else is left, the same is asked again: an answer may be changed.
-    assert len(propose(times[:4], prob[:4], MomentsConfig(4, 5.0), [1.0]))
+    assert len(propose(times[:4], prob[:4], ProposalConfig(4, 5.0), [1.0]))

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engagement.batch.results import is_of_another
 from engagement.corrections.analysis import Corrections
 from engagement.corrections.carry import Carried
 from engagement.corrections.file import OptOut, Video
 from engagement.corrections.folder import correct_folder, plan_folder, state_of
+from engagement.results import is_of_another
 from engagement.timelines.presence import PresenceConfig
 from tests.engagement.corrected_sessions import PEOPLE, observations, tables_of, write_result
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from engagement.batch.lock import alone_in
-from engagement.batch.results import UNDER_WAY
-from engagement.calibration.session import Answer, open_sessions
 from engagement.calibration.store import FILE, read_calibration
 from engagement.cli import calibrate
 from engagement.errors import OutputError
+from engagement.labelling.session import Answer, open_sessions
+from engagement.results import UNDER_WAY
 from tests.engagement.test_calibration import label_file, scored_output, summary_of
 from tests.sessions.command import Run
 from tests.sessions.runs import start

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engagement.batch.results import INDEX, RUN
 from engagement.corrections.file import NAMES_FILE
 from engagement.corrections.names import EARLIER_NAMES
 from engagement.errors import ConfigError
 from engagement.reports.templates import ASSETS
+from engagement.results import INDEX, RUN
 from engagement.video.discover import RESERVED, _Candidate, _distinct_names, _key, discover
 from tests import media
 from tests.closed_folders import close

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from engagement.calibration.moments import MomentsConfig
-from engagement.calibration.pictures import pictures_of
-from engagement.calibration.session import moments_of, open_sessions
+from engagement.labelling.pictures import pictures_of
+from engagement.labelling.proposals import ProposalConfig
+from engagement.labelling.session import open_sessions, proposals_of
 from tests.sessions.command import Run, run_command
 from tests.sessions.runs import OPTIONS, cut
 
@@ -31,7 +31,7 @@ def first(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_pictures_are_cut_from_the_video_while_it_is_there(first: Path, clip: Path) -> None:
     (session,) = open_sessions(first)
-    moments = moments_of(session, MomentsConfig(1))
+    moments = proposals_of(session, ProposalConfig(1))
     pictures, reason = pictures_of(session, moments)
     assert reason == "" and moments and all(p and p.startswith(b"\xff\xd8") for p in pictures)
     moved = clip.rename(clip.with_name("moved.mp4"))

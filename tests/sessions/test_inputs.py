@@ -17,9 +17,9 @@ from engagement.batch import work
 from engagement.batch.inputs import find_videos
 from engagement.batch.places import Folder
 from engagement.batch.tasks import Setup, Split, Task
-from engagement.calibration.pictures import source_of_video
-from engagement.calibration.session import open_session
 from engagement.errors import ConfigError
+from engagement.labelling.pictures import source_of_video
+from engagement.labelling.session import open_session
 from engagement.video import open_video
 from engagement.video.discover import FoundVideo, discover
 from tests import faulty_media, media

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from engagement.batch import results, work
+from engagement import results
+from engagement.batch import work
 from engagement.batch.lock import LOCK
 from engagement.batch.places import Folder
-from engagement.batch.results import INDEX, RUN, committed, write_json
 from engagement.errors import OutputError
 from engagement.provenance import differences
 from engagement.reports.templates import write as page
+from engagement.results import INDEX, RUN, committed, write_json
 from engagement.tracking.persons import PersonsConfig
 from tests import media
 from tests.sessions.runs import left_under_way

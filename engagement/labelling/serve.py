@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from engagement.calibration.session import Answer, Moment, Session
 from engagement.errors import ConfigError
+from engagement.labelling.session import Answer, Proposal, Session
 from engagement.labels import LEARNER_STATES
 from engagement.reports.page import page_text
 
@@ -27,7 +27,7 @@ _LARGEST = 1 << 22
 _WORDS = {"yes": True, "no": False, "unsure": None}
 
 #: A session, its moments, and a picture of each or the reason why there are none.
-Shown = tuple[Session, Sequence[Moment], Sequence[bytes | None], str]
+Shown = tuple[Session, Sequence[Proposal], Sequence[bytes | None], str]
 
 
 class _Server(ThreadingHTTPServer):

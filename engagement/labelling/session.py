@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engagement.batch.results import SUMMARY, read_summary, require_results, root_of
 from engagement.calibration.apply import at_place, nearest
 from engagement.calibration.fit import PriorConfig, fit_shifts
-from engagement.calibration.moments import MomentsConfig, propose
 from engagement.calibration.store import Calibration, Label, PersonCalibration, score_weights
 from engagement.corrections.calibrated import stored
 from engagement.corrections.file import Video
@@ -21,7 +19,9 @@ from engagement.corrections.folder import SAMPLES
 from engagement.corrections.names import video_of
 from engagement.corrections.notation import order
 from engagement.errors import DataError
+from engagement.labelling.proposals import ProposalConfig, propose
 from engagement.labels import LEARNER_STATES
+from engagement.results import SUMMARY, read_summary, require_results, root_of
 from engagement.timelines import columns, table
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """Something to be labelled: a person at a time.
+class Proposal:
+    """A moment that is proposed to be labelled: a person at a time.
 
     Attributes:
         name: what the person is called on pages. time_s: of the sample. box: corners, source pixels.
@@ -83,7 +83,7 @@ def open_sessions(output: Path, say: Callable[[str], None] = lambda _: None) -> 
     """The sessions of an output folder, or the one whose folder is given.
 
     Args:
-        say: see :func:`engagement.batch.results.require_results`.
+        say: see :func:`engagement.results.require_results`.
 
     Raises:
         DataError: there is none, or a result is damaged or of a version that says too little.
@@ -125,17 +125,17 @@ def open_session(folder: Path, root: Path) -> Session:
     return Session(root, folder, video, summary, people, everybody, seen, good, earlier)
 
 
-def moments_of(
-    session: Session, config: MomentsConfig, states: Sequence[str] = LEARNER_STATES.classes
-) -> list[Moment]:
+def proposals_of(
+    session: Session, config: ProposalConfig, states: Sequence[str] = LEARNER_STATES.classes
+) -> list[Proposal]:
     """The moments worth a label, by person and time."""
-    found: list[Moment] = []
+    found: list[Proposal] = []
     for person, name in session.people.items():
         own: Any = session.seen[session.usable_of(person)]
         prob = own[[f"p_{state}" for state in states]].to_numpy(np.float64)
         chosen = propose(own["time_s"].to_numpy(np.float64), prob, config, _labelled(session, person, states))
         for row in own.iloc[chosen].to_dict("records"):
-            found.append(Moment(person, name, float(row["time_s"]), _box(row)))
+            found.append(Proposal(person, name, float(row["time_s"]), _box(row)))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which moments of a person are worth a label: uncertain ones, spread over time.
+"""Which moments of a person are proposed to be labelled: uncertain ones, spread over time.
 
 A label tells most about a shift of the logit where the score is undecided: the Fisher information about an
 intercept is p (1 - p), the largest at 0.5. So this is uncertainty sampling (Lewis and Gale 1994, "A sequential
@@ -18,7 +18,7 @@ from engagement.types import IndexArray, TimeArray
 
 
 @dataclass(frozen=True, slots=True)
-class MomentsConfig:
+class ProposalConfig:
     """How many moments are proposed, and how far apart.
 
     Attributes:
@@ -50,7 +50,7 @@ def information(prob: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def propose(
-    times_s: TimeArray, prob: NDArray[np.floating], config: MomentsConfig, labelled_s: Sequence[float] = ()
+    times_s: TimeArray, prob: NDArray[np.floating], config: ProposalConfig, labelled_s: Sequence[float] = ()
 ) -> IndexArray:
     """The moments of one person to label.
 

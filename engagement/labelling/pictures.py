@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from engagement.batch.results import RUN, read_json
-from engagement.calibration.session import Moment, Session
 from engagement.errors import EngagementError
+from engagement.labelling.session import Proposal, Session
+from engagement.results import RUN, read_json
 from engagement.thumbnails import encode
 from engagement.types import ChipSpec
 from engagement.video import open_video
@@ -49,7 +49,7 @@ def _is_another(info: VideoInfo, analysed: Mapping[str, Any]) -> bool:
     return (info.width, info.height) != size or shorter
 
 
-def pictures_of(session: Session, moments: Sequence[Moment]) -> tuple[list[bytes | None], str]:
+def pictures_of(session: Session, moments: Sequence[Proposal]) -> tuple[list[bytes | None], str]:
     """A JPEG of each moment, and why there are none where there are none.
 
     Only the frames of these moments are decoded.

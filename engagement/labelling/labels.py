@@ -7,11 +7,11 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from engagement.calibration.session import Answer, Moment, Session, row_of
 from engagement.corrections.file import matching
 from engagement.corrections.mistakes import Mistake, raise_mistakes
 from engagement.corrections.notation import person_id, seconds
 from engagement.errors import DataError
+from engagement.labelling.session import Answer, Proposal, Session, row_of
 from engagement.labels import LEARNER_STATES
 from engagement.spreadsheets import read_sheet
 
@@ -97,7 +97,7 @@ def _session(title: str, sessions: Sequence[Session]) -> Session:
     raise DataError(f"there is no video '{title}'", f"Known: {known}.")
 
 
-def listed(moments: Sequence[tuple[Session, Moment]], states: Sequence[str]) -> str:
+def listed(moments: Sequence[tuple[Session, Proposal]], states: Sequence[str]) -> str:
     """Moments as CSV, a line for each state, ``present`` empty: to be filled in and given to ``--labels``."""
     return _csv((s.video.relative, m.person, m.time_s, state, "") for s, m in moments for state in states)
 
