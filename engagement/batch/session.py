@@ -13,7 +13,7 @@ import pandas as pd
 from engagement import __version__
 from engagement.calibration.store import Calibration
 from engagement.corrections.analysis import Corrections
-from engagement.corrections.carry import Carried
+from engagement.corrections.carry import Analysed, Carried
 from engagement.corrections.file import Video
 from engagement.corrections.folder import write_tables
 from engagement.corrections.notation import clock
@@ -77,7 +77,7 @@ def write_session(
     before = read_summary(target) or {}
     other = is_of_another(before, source, fingerprint)
     corrections = Corrections.of(root, target, result.info.path.name, calibration, known, other)
-    who = corrections.carry_over(fingerprint, times, rows, result.person)
+    who = corrections.carry_over(Analysed(fingerprint, times, rows, result.person))
     followed = result.followed.copy()
     followed["owner"] = np.array([*who.index_of, -1], np.int64)[followed["owner"]]
     tables = build_tables(

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engagement.calibration.store import Calibration
 from engagement.corrections.calibrated import stored
-from engagement.corrections.carry import Carried, carry_over
+from engagement.corrections.carry import Analysed, Carried, carry_over
 from engagement.corrections.file import Line, Video
 from engagement.corrections.folder import (
     owned,
@@ -26,7 +23,6 @@ from engagement.corrections.names import names_as_it_is
 from engagement.reports.pictures import Pictures
 from engagement.results import SUMMARY, read_summary, write_json
 from engagement.timelines.presence import PresenceConfig
-from engagement.types import IndexArray, TimeArray
 from engagement.wording import count
 
 
@@ -75,23 +71,9 @@ class Corrections:
             calibration = calibration or stored(target)
         return cls(names.path, lines, None if afresh else target, calibration, tuple(mistakes))
 
-    def carry_over(
-        self,
-        fingerprint: dict[str, Any],
-        times_s: TimeArray,
-        rows: NDArray[np.void],
-        person: IndexArray,
-    ) -> Carried:
+    def carry_over(self, new: Analysed) -> Carried:
         """The ids of the people of a new analysis; see :func:`engagement.corrections.carry.carry_over`."""
-        return carry_over(
-            self.target,
-            self.lines,
-            fingerprint,
-            times_s,
-            rows,
-            person,
-            calibrated=self.calibration is not None,
-        )
+        return carry_over(self.target, self.lines, new, calibrated=self.calibration is not None)
 
     def apply(
         self, folder: Path, who: Carried, presence: PresenceConfig | None, pictures: Pictures

@@ -7,7 +7,7 @@ which. Numbers on disk are enough for that; no picture or face feature is kept f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,28 @@ from engagement.types import IndexArray, TimeArray
 
 #: Share of the samples that both results have of a person in which their boxes must agree.
 _AGREE = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysed:
+    """A new analysis, its people numbered by itself.
+
+    Attributes:
+        fingerprint: what the result depends on; alike, people are numbered alike.
+        times_s: (n_samples,).
+        rows: (n,) the records of the faces.
+        person: (n,) index of the person of each face, from 0; -1 for nobody.
+    """
+
+    fingerprint: Mapping[str, Any]
+    times_s: TimeArray
+    rows: NDArray[np.void]
+    person: IndexArray
+
+    @property
+    def people(self) -> int:
+        """How many there are."""
+        return int(self.person.max(initial=-1)) + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,94 +74,87 @@ class Carried:
 
 
 def carry_over(
-    target: Path | None,
-    lines: Sequence[Line],
-    fingerprint: dict[str, Any],
-    times_s: TimeArray,
-    rows: NDArray[np.void],
-    person: IndexArray,
-    calibrated: bool = False,
+    target: Path | None, lines: Sequence[Line], new: Analysed, calibrated: bool = False
 ) -> Carried:
     """Ids for a new analysis; those it gives by itself unless a names file or a calibration speaks of others.
 
     Args:
         target: where the earlier result lies, if there is one; None for none.
         lines: of the names file, for this video.
-        times_s: (n_samples,). rows: the records of the faces. person: (len(rows),), from 0, -1 for nobody.
         calibrated: whether a calibration speaks of this video.
     """
     earlier = read_summary(target) if target else None
-    count = int(person.max(initial=-1)) + 1
-    as_found = Carried(person, [person_name(i) for i in range(count)], list(range(count)))
-    if not (lines or calibrated) or target is None or not earlier or not count:
+    as_found = Carried(new.person, [person_name(i) for i in range(new.people)], list(range(new.people)))
+    if not (lines or calibrated) or target is None or not earlier or not new.people:
         return as_found
     opts_out = any(isinstance(line, OptOut) for line in lines)
     record = (earlier.get("corrections") or {}) if opts_out else {}
     gone = [*record.get("opted_out", []), *record.get("emptied", [])]
-    spoken = [p for line in lines for p in _mentioned(line)]
-    if earlier.get("fingerprint") == fingerprint:
+    if earlier.get("fingerprint") == new.fingerprint:
         before = earlier.get("numbering") or []
-        if len(before) != count:
-            return as_found
         known = {index: str(name) for index, name in enumerate(before) if name}
-        return _under(known, gone, (*known.values(), *gone, *spoken), rows, person, record)
+        ids, alike = list(known.values()), len(before) == new.people
+    else:
+        old = _observed(target)
+        ids = [] if old is None else sorted({str(p) for p in old["person_id"]}, key=order)
+        known = _partners(old, ids, new) if ids else {}
+        alike = old is not None and bool(ids or gone)
+    if not alike:
+        return as_found
+    spoken = [p for line in lines for p in _mentioned(line)]
+    return _under(known, gone, (*ids, *gone, *spoken), new, record)
+
+
+def _observed(target: Path) -> Any:
+    """Where the people of an earlier result were seen, as analysed; None where that cannot be read."""
     columns = ["person_id", "time_s", "observed", "x1", "y1", "x2", "y2"]
     try:
-        old: Any = table.read_parquet(source_of(target), columns)
+        found: Any = table.read_parquet(source_of(target), columns)
     except (OSError, ValueError):
-        return as_found
-    old = old[old["observed"]]
-    if old.empty and not gone:
-        return as_found
-    ids = sorted({str(p) for p in old["person_id"]}, key=order)
-    partner = {} if old.empty else _partners(old, ids, times_s, rows, person, count)
-    known = {index: ids[place] for index, place in partner.items()}
-    return _under(known, gone, (*ids, *gone, *spoken), rows, person, record)
+        return None
+    return found[found["observed"]]
 
 
 def _under(
-    known: dict[int, str],
+    known: Mapping[int, str],
     gone: Sequence[str],
     taken: Sequence[str],
-    rows: NDArray[np.void],
-    person: IndexArray,
-    record: dict[str, Any],
+    new: Analysed,
+    record: Mapping[str, Any],
 ) -> Carried:
     """The people of an analysis under the ids that are ``known`` of some; the others get ids that are not ``taken``.
 
     After somebody opted out (``gone``) the others are left out: nothing is kept to tell who of them it was.
     """
-    count = int(person.max(initial=-1)) + 1
     free = max((order(p)[0] for p in taken), default=0) + 1
     given: dict[int, str] = {}
-    for index in range(count):
+    for index in range(new.people):
         if index in known:
             given[index] = known[index]
         elif not gone:
             given[index] = f"P{free:02d}"
             free += 1
-    first = {index: int(np.argmax(person == index)) for index in given}
-    listed = sorted(given, key=lambda index: (rows["sample"][first[index]], order(given[index])))
-    names, index_of = [given[i] for i in listed], [-1] * count
+    first = {index: int(np.argmax(new.person == index)) for index in given}
+    listed = sorted(given, key=lambda index: (new.rows["sample"][first[index]], order(given[index])))
+    names, index_of = [given[i] for i in listed], [-1] * new.people
     for place, index in enumerate(listed):
         index_of[index] = place
-    moved = np.array([*index_of, -1], np.int64)[person]
+    moved = np.array([*index_of, -1], np.int64)[new.person]
     return Carried(
         moved,
         names,
         index_of,
-        [given.get(index) for index in range(count)],
+        [given.get(index) for index in range(new.people)],
         {k: record[k] for k in ("opted_out", "emptied", "splits") if k in record},
-        count - len(names),
+        new.people - len(names),
     )
 
 
-def _partners(
-    old: Any, ids: list[str], times_s: TimeArray, rows: NDArray[np.void], person: IndexArray, count: int
-) -> dict[int, int]:
-    """New person -> earlier person; boxes must agree in half of the samples that both have."""
+def _partners(old: Any, ids: list[str], new: Analysed) -> dict[int, str]:
+    """New person -> id of the earlier one; boxes must agree in half of the samples that both have."""
+    times_s, rows, person = new.times_s, new.rows, new.person
     number = {p: i for i, p in enumerate(ids)}
-    hits, common = np.zeros((count, len(ids))), np.zeros((count, len(ids)))
+    hits, common = np.zeros((new.people, len(ids))), np.zeros((new.people, len(ids)))
     when = old["time_s"].to_numpy(np.float64)
     boxes = old[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
     whose = old["person_id"].map(number).to_numpy(np.int64)
@@ -159,7 +174,8 @@ def _partners(
         hits[met] += iou_matrix(rows["box"][own], boxes[theirs]) >= SAME_FACE
         common[met] += 1
     enough = (hits > 0) & (hits >= _AGREE * common)
-    return dict(assign(np.where(enough, -hits, np.inf).astype(np.float32)))
+    found = assign(np.where(enough, -hits, np.inf).astype(np.float32))
+    return {index: ids[place] for index, place in found}
 
 
 def _nearest(moments: TimeArray, at: float) -> int:

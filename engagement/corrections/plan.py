@@ -266,8 +266,16 @@ class _State:
                 "Write a time in between.",
             )
             return
-        origins = self.origins.pop(line.person)
-        del self.rows[line.person]
+        self._divide(line, second, late)
+
+    def _divide(self, line: Split, second: str, late: NDArray[np.bool_]) -> None:
+        """Give a person's rows to the two that the line makes of it.
+
+        Args:
+            second: id of the later part.
+            late: which rows are those of the later part.
+        """
+        rows, origins = self.rows.pop(line.person), self.origins.pop(line.person)
         if line.first != line.person:
             origins = origins | {line.person}
             self.gone[line.person] = f"was split into {line.first} and {second} in line {line.line}"

@@ -92,27 +92,35 @@ def render_index(root: Path) -> Path:
 def _taken_away(root: Path, video: Mapping[str, Any]) -> bool:
     """Whether a video had a result that somebody deleted since."""
     folder = str(video.get("output") or "")
-    return bool(folder) and video.get("status") != "failed" and not (root / folder / "session.html").is_file()
+    return bool(folder) and video.get("status") != "failed" and not _has_page(root, folder)
+
+
+def _has_page(root: Path, folder: str) -> bool:
+    return bool(folder) and (root / folder / "session.html").is_file()
+
+
+def _summary_of(folder: Path) -> dict[str, Any]:
+    """What the summary of a result says; nothing where it is missing or damaged: the other videos are listed all the same."""
+    try:
+        return read_json(folder / "summary.json")
+    except DataError:
+        return {}
 
 
 def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
     from engagement.reports.lanes import sparklines
 
     folder = str(video.get("output") or "")
-    page = root / folder / "session.html"
-    summary: dict[str, Any] = {}
-    linked = bool(folder) and page.is_file() and video.get("status") != "failed"
-    if linked:
-        try:
-            summary = read_json(page.with_name("summary.json"))
-        except DataError:
-            summary = {}
+    linked = _has_page(root, folder) and video.get("status") != "failed"
+    summary = _summary_of(root / folder) if linked else {}
     place = str(video.get("input") or "unnamed")
     name = Path(place).name
     reason = str(video.get("reason") or "").replace(place, name)
-    others = [str(other) for other in video.get("same_as") or ()]
+    said = [text for text in sentences.warnings(summary) if not reason or reason not in text]
     # Results may have been taken away since.
-    same = [other for other in others if linked and (root / other / "session.html").is_file()]
+    same = [str(other) for other in video.get("same_as") or () if linked and _has_page(root, str(other))]
+    if same:
+        said.append(f"This is the same file as {shortened(same, 3)}: one video, listed more than once.")
     return {
         "name": name,
         "place": folder if folder and Path(folder).name != folder else "",
@@ -125,14 +133,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
         "n_persons": number(summary.get("n_shown", summary.get("n_persons", video.get("n_persons")))),
         "coverage": number(summary.get("coverage", video.get("coverage"))),
         "names": _names_shown(part(summary, "corrections")),
-        "warnings": [
-            *(text for text in sentences.warnings(summary) if not reason or reason not in text),
-            *(
-                [f"This is the same file as {shortened(same, 3)}: one video, listed more than once."]
-                if same
-                else ()
-            ),
-        ],
+        "warnings": said,
         "behind": sentences.n_behind(summary),
         "sparks": sparklines(part(summary, "class"), alone=sentences.n_behind(summary) == 1),
     }

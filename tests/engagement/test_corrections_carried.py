@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from engagement.corrections.analysis import Corrections
-from engagement.corrections.carry import Carried
+from engagement.corrections.carry import Analysed, Carried
 from engagement.corrections.file import OptOut, Video
 from engagement.corrections.folder import correct_folder, plan_folder, state_of
 from engagement.results import is_of_another
@@ -52,7 +52,7 @@ def carried(
     corrections: Corrections, fingerprint: dict[str, Any], given: dict[str, str] | None
 ) -> tuple[Carried, np.ndarray]:
     times, rows, person = analysed(given)
-    return corrections.carry_over(fingerprint, times, rows, person), person
+    return corrections.carry_over(Analysed(fingerprint, times, rows, person)), person
 
 
 def test_people_keep_their_ids_when_another_analysis_numbers_them_otherwise(root: Path) -> None:
@@ -77,7 +77,7 @@ def test_who_is_new_gets_a_new_id(root: Path) -> None:
     corrections = name(root, "split P02 at 0:21 into P02 and P07")
     times, rows, person = analysed()
     rows["box"][person == 0] += 2000  # somebody elsewhere
-    who = corrections.carry_over(OTHER, times, rows, person)
+    who = corrections.carry_over(Analysed(OTHER, times, rows, person))
     assert who.names == ["P02", "P08", "P03", "P04"]
 
 
@@ -108,7 +108,7 @@ def test_who_may_have_opted_out_is_left_out_and_the_page_says_so(root: Path) -> 
     corrections = name(root, "opt out P02")
     times, rows, person = analysed()
     rows["box"][person == 3] += 2000  # somebody elsewhere
-    who = corrections.carry_over(OTHER, times, rows, person)
+    who = corrections.carry_over(Analysed(OTHER, times, rows, person))
     assert who.names == ["P01", "P03"]
     written = write_result(root.parent / "new", whose=lambda p, _: p if p in who.names else "")
     summary, _ = corrections.apply(written, who, None, {})

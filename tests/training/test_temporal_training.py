@@ -30,14 +30,14 @@ from training.figure_text import to_json
 from training.temporal.card import write_card
 from training.temporal.clip_outputs import clip_runs, face_run
 from training.temporal.evaluation import beats, compare, evaluate_temporal
-from training.temporal.fit import Schedule, choose_hmm, choose_windows, fit_network, held_out_runs
+from training.temporal.fit import Fitting, Schedule, choose_hmm, choose_windows, fit_network, held_out_runs
 from training.temporal.frame_outputs import load_frame_model, pool
 from training.temporal.module import TemporalTrainer, smoother_of
 from training.temporal.report import report
 from training.temporal.sequences import (
     ordered_runs,
 )
-from training.temporal.train import train_temporal
+from training.temporal.train import TemporalRun, train_temporal
 
 
 def test_the_box_beats_nothing_where_frames_are_noisy(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_few_steps_change_the_network_and_survive_the_file(
     material = made_up_material(0)
     said: list[str] = []
     network, checkpoint, metrics = fit_network(
-        kind, material, made_up_material(9), tmp_path, SMALL, config=config, say=said.append
+        Fitting(kind, SMALL, config), material, made_up_material(9), tmp_path, said.append
     )
     assert checkpoint.is_file()
     assert (tmp_path / "last.ckpt").is_file()
@@ -173,7 +173,7 @@ def test_a_resumed_run_goes_on_as_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, material, other = LstmConfig(hidden=6), made_up_material(0), made_up_material(9)
-    fit_network("lstm", material, other, tmp_path / "whole", SMALL, config=config)
+    fit_network(Fitting("lstm", SMALL, config), material, other, tmp_path / "whole")
 
     class KilledError(Exception):
         pass
@@ -183,20 +183,20 @@ def test_a_resumed_run_goes_on_as_an_uninterrupted_one(
             raise KilledError
 
     with pytest.raises(KilledError):
-        fit_network("lstm", material, other, tmp_path / "cut", SMALL, config=config, say=say)
-    fit_network("lstm", material, other, tmp_path / "cut", SMALL, config=config)
+        fit_network(Fitting("lstm", SMALL, config), material, other, tmp_path / "cut", say)
+    fit_network(Fitting("lstm", SMALL, config), material, other, tmp_path / "cut")
     whole, cut = (
         torch.load(tmp_path / d / "last.ckpt", weights_only=False)["state_dict"] for d in ("whole", "cut")
     )
     for key in whole:
         torch.testing.assert_close(cut[key], whole[key])
     with pytest.raises(ConfigError, match="seed"):
-        fit_network("lstm", material, other, tmp_path / "cut", SMALL, config=config, seed=2)
+        fit_network(Fitting("lstm", SMALL, config, seed=2), material, other, tmp_path / "cut")
     with pytest.raises(ConfigError, match="outputs of the frame model"):
-        fit_network("lstm", made_up_material(1), other, tmp_path / "cut", SMALL, config=config)
+        fit_network(Fitting("lstm", SMALL, config), made_up_material(1), other, tmp_path / "cut")
     (tmp_path / "cut" / "settings.json").unlink()
     with pytest.raises(ConfigError, match="differs in"):
-        fit_network("lstm", material, other, tmp_path / "cut", SMALL, config=config)
+        fit_network(Fitting("lstm", SMALL, config), material, other, tmp_path / "cut")
 
 
 @pytest.mark.parametrize(
@@ -212,9 +212,9 @@ def test_a_checkpoint_that_does_not_serve_is_named(
 ) -> None:
     config, material, other = LstmConfig(hidden=4), made_up_material(0), made_up_material(9)
     short = replace(SMALL, steps=2, epoch_steps=1, validation_runs=1)
-    fit_network("lstm", material, other, tmp_path, short, config=config)
+    fit_network(Fitting("lstm", short, config), material, other, tmp_path)
     told: list[str] = []
-    fit_network("lstm", material, other, tmp_path, short, config=config, say=told.append)
+    fit_network(Fitting("lstm", short, config), material, other, tmp_path, told.append)
     assert f"{tmp_path}: finished before, nothing is left to train" in told
     path = tmp_path / file
     content = path.read_bytes()
@@ -222,9 +222,9 @@ def test_a_checkpoint_that_does_not_serve_is_named(
     if kept is not None:
         path.write_bytes(content[:kept])
     with pytest.raises(DataError, match=said):
-        fit_network("lstm", material, other, tmp_path, short, config=config)
+        fit_network(Fitting("lstm", short, config), material, other, tmp_path)
     (tmp_path / "last.ckpt").unlink(missing_ok=True)
-    fit_network("lstm", material, other, tmp_path, short, config=config)
+    fit_network(Fitting("lstm", short, config), material, other, tmp_path)
 
 
 def test_half_a_file_of_outputs_is_made_anew(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_a_frame_model_without_states_is_refused(tmp_path: Path) -> None:
 
 def test_unknown_models_and_training_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="lstm, cnn3d"):
-        train_temporal("gru", "x", tmp_path, None, tmp_path)
+        train_temporal(TemporalRun("gru", "x", tmp_path, None, tmp_path))
     model = load_frame_model(_frame_weights(tmp_path / "frame.safetensors"))
     with pytest.raises(DataError, match="trained on the train split"):
         pool(model, tmp_path, "rafdb", "train", tmp_path, PX)
@@ -357,7 +357,9 @@ def test_the_largest_face_of_a_clip_is_followed(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_from_files_to_weights_and_figures(shared_data: Path, tmp_path: Path) -> None:
     frame = _frame_weights(tmp_path / "frame.safetensors")
-    made = train_temporal("lstm", frame, shared_data, None, tmp_path / "out", max_steps=2, limit=120)
+    made = train_temporal(
+        TemporalRun("lstm", str(frame), shared_data, None, tmp_path / "out", max_steps=2, limit=120)
+    )
     assert load_weights(str(made["weights"]), "lstm").record.origin["frame_weights"] == "frame"
     card = made["card"].read_text(encoding="utf-8")
     assert "non-commercial" in card

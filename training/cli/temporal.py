@@ -14,7 +14,7 @@ from training.cli import options
 @click.option(
     "--data",
     required=True,
-    type=click.Path(exists=True, file_okay=False),
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of the Parquet files of RAF-DB, DAiSEE and WACV-2016.",
 )
 @click.option(
@@ -36,7 +36,7 @@ from training.cli import options
 )
 def temporal(
     kind: str,
-    data: str,
+    data: Path,
     videos: Path,
     frame_weights: str,
     out: Path,
@@ -45,16 +45,9 @@ def temporal(
     limit: int | None,
 ) -> None:
     """Train a model that smooths scores over time."""
-    from training.temporal.train import train_temporal
+    from training.temporal.train import TemporalRun, train_temporal
 
+    seed = 1 if seed is None else seed
     train_temporal(
-        kind,
-        frame_weights,
-        data,
-        videos,
-        out,
-        max_steps=max_steps or -1,
-        seed=1 if seed is None else seed,
-        limit=limit,
-        say=options.say,
+        TemporalRun(kind, frame_weights, data, videos, out, max_steps or -1, seed, limit), options.say
     )

@@ -85,8 +85,28 @@ def class_folders(
     """
     numbers = numbered or _NUMBERED.get(name or "", {})
     roots = split_folders(folder)
-    if roots:
-        _require_splits_alone(folder, [root for _, root in roots])
+    listed = (
+        _in_splits(folder, roots, name, numbers) if roots else _in_classes(folder, "train", name, numbers)
+    )
+    if not listed:
+        raise DataError(f"{folder} holds no pictures in class folders", "Expected class/picture.jpg.")
+    manifest = folder / "manifest.csv"
+    rows = read_rows(manifest) if manifest.is_file() else []
+    known = {row.file: row for row in rows}
+    _take_from_manifest(manifest, known, listed, numbers)
+    if splits and not roots and any(row.split for row in rows):
+        parts = splits_of(folder, [_file_of(item, folder) for item in listed], known)
+        for item, part in zip(listed, parts, strict=True):
+            item.split = part
+    said = (*notes_on(rows), *_doubts(folder, [root for _, root in roots], listed))
+    return _as_table(name or folder.absolute().name, folder, listed, labels, said)
+
+
+def _in_splits(
+    folder: Path, roots: Sequence[tuple[str, Path]], name: str | None, numbers: Mapping[str, str]
+) -> list[Labelled]:
+    """The pictures of the class folders in each split's folder."""
+    _require_splits_alone(folder, [root for _, root in roots])
     listed: list[Labelled] = []
     for split, root in roots:
         inside = _in_classes(root, split, name, numbers)
@@ -95,27 +115,28 @@ def class_folders(
                 f"the split folder {root} holds no class folder", "Expected class/picture.jpg in it."
             )
         listed += inside
-    if not roots:
-        listed = _in_classes(folder, "train", name, numbers)
-    if not listed:
-        raise DataError(f"{folder} holds no pictures in class folders", "Expected class/picture.jpg.")
-    manifest = folder / "manifest.csv"
-    rows = read_rows(manifest) if manifest.is_file() else []
-    known = {row.file: row for row in rows}
+    return listed
+
+
+def _take_from_manifest(
+    manifest: Path, known: Mapping[str, Listed], listed: Sequence[Labelled], numbers: Mapping[str, str]
+) -> None:
+    """Give each picture the source and box that its row says; a copy that says none belongs to its original."""
     for item in listed:
-        file = item.picture.relative_to(folder).as_posix()
+        file = _file_of(item, manifest.parent)
         row = known.get(file)
         if row is not None:
             item.group, item.box, item.blocks = row.group, row.box, row.blocks
             _require_one_label(manifest, row, item.label, numbers)
         if not item.group and (original := original_of(file)):
             item.group = known[original].group if original in known else original
-    if splits and not roots and any(row.split for row in known.values()):
-        parts = splits_of(folder, [item.picture.relative_to(folder).as_posix() for item in listed], known)
-        for item, part in zip(listed, parts, strict=True):
-            item.split = part
-    said = (*notes_on(rows), *_doubts(folder, [root for _, root in roots], listed))
-    return _labelled(name or folder.absolute().name, folder, listed, labels, said)
+
+
+def _file_of(item: Labelled, folder: Path) -> str:
+    """What a picture is called in the manifest of a folder, and as a sample; as it is where it lies elsewhere."""
+    return (
+        item.picture.relative_to(folder) if item.picture.is_relative_to(folder) else item.picture
+    ).as_posix()
 
 
 def _doubts(folder: Path, roots: Sequence[Path], listed: Sequence[Labelled]) -> list[str]:
@@ -221,7 +242,7 @@ def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:
         listed.append(Labelled(picture, row.label.lower(), part, row.group, row.box, row.blocks))
     if not listed:
         raise DataError(f"{path} has no rows", "Expected a line for each picture: file, label.")
-    return _labelled(path.stem, path.parent, listed, labels, notes_on(rows))
+    return _as_table(path.stem, path.parent, listed, labels, notes_on(rows))
 
 
 @dataclass(slots=True, eq=False)
@@ -247,39 +268,27 @@ def told_apart(labels: Sequence[str]) -> list[str]:
     return [SYNONYMS[label] for label in small] if all(label in SYNONYMS for label in small) else small
 
 
-def _labelled(
-    name: str, folder: Path, listed: list[Labelled], labels: LabelSet | None, said: tuple[str, ...]
+def _as_table(
+    name: str, folder: Path, listed: Sequence[Labelled], labels: LabelSet | None, said: tuple[str, ...]
 ) -> SampleTable:
-    for item, label in zip(listed, told_apart([item.label for item in listed]), strict=True):
-        item.label = label
-    there = {item.label for item in listed}
-    if all(label in SYNONYMS for label in there):
-        ordered = tuple(c for c in EXPRESSIONS_8.classes if c in there)
-        whole = EXPRESSIONS if set(ordered) <= set(EXPRESSIONS.classes) else EXPRESSIONS_8
-        found_set = LabelSet(whole.name, ordered, "exclusive")
-    else:
-        found_set = LabelSet(own_name(name), tuple(sorted(there)), "exclusive")
-        odd = sorted(there - set(SYNONYMS))
-        if labels is None and (near := perhaps(odd)).keys() == set(odd):
-            meant = ", ".join(f"'{written}' is '{known}'" for written, known in near.items())
-            said += (f"classes of its own, not the expressions. Where {meant}, call it so",)
-    labels = labels or found_set
-    unknown = sorted(there - set(labels.classes))
+    """Pictures as a table, in the order of ``labels``, or of the classes that they show."""
+    classes = told_apart([item.label for item in listed])
+    if labels is None:
+        labels = _label_set(name, set(classes))
+        said += _perhaps_expressions(set(classes))
+    unknown = sorted(set(classes) - set(labels.classes))
     if unknown:
         raise DataError(
             f"{folder} has classes that '{labels.name}' does not know: {', '.join(unknown)}",
             f"Known classes: {', '.join(labels.classes)}",
         )
     box, notes = framed(name, [item.box for item in listed])
-    ids = [
-        (item.picture.relative_to(folder) if item.picture.is_relative_to(folder) else item.picture).as_posix()
-        for item in listed
-    ]
+    ids = [_file_of(item, folder) for item in listed]
     return SampleTable(
         name=name,
         labels=labels,
         images=[item.picture for item in listed],
-        target=one_hot(np.array([labels.index(item.label) for item in listed], np.int64), len(labels)),
+        target=one_hot(np.array([labels.index(label) for label in classes], np.int64), len(labels)),
         split=np.array([item.split for item in listed], dtype=np.str_),
         group=np.array([item.group or i for item, i in zip(listed, ids, strict=True)], dtype=np.str_),
         box=box,
@@ -287,6 +296,25 @@ def _labelled(
         blocks=any(item.blocks for item in listed),
         notes=notes + said,
     )
+
+
+def _label_set(name: str, there: Collection[str]) -> LabelSet:
+    """The classes that a set shows: our expressions in their order, or its own in that of the alphabet."""
+    if not all(label in SYNONYMS for label in there):
+        return LabelSet(own_name(name), tuple(sorted(there)), "exclusive")
+    ordered = tuple(c for c in EXPRESSIONS_8.classes if c in there)
+    whole = EXPRESSIONS if set(ordered) <= set(EXPRESSIONS.classes) else EXPRESSIONS_8
+    return LabelSet(whole.name, ordered, "exclusive")
+
+
+def _perhaps_expressions(there: Collection[str]) -> tuple[str, ...]:
+    """A note where classes are only called otherwise than our expressions, each by a slip."""
+    odd = sorted(set(there) - set(SYNONYMS))
+    near = perhaps(odd)
+    if not odd or near.keys() != set(odd):
+        return ()
+    meant = ", ".join(f"'{written}' is '{known}'" for written, known in near.items())
+    return (f"classes of its own, not the expressions. Where {meant}, call it so",)
 
 
 def rafdb(folder: Path) -> SampleTable:

@@ -7,9 +7,11 @@ they make the proportional-odds model (McCullagh 1980), see :func:`thresholds`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engagement.errors import DataError
 from engagement.labels import LabelSet
@@ -19,6 +21,7 @@ from training.datasets.framing import framed
 from training.datasets.manifest import (
     KNOWN_COLUMNS,
     MOST,
+    Listed,
     is_grade,
     notes_on,
     part_of,
@@ -42,6 +45,28 @@ def graded_csv(path: Path) -> SampleTable:
         DataError: naming file, line and value of what is no grade; a grade that never varies; a missing picture.
     """
     rows = read_rows(path)
+    grades = _grades(path, rows)
+    level = np.array([[_level(path, row.line, name, row.cells[name]) for name in grades] for row in rows])
+    answers: dict[str, FloatArray] = {}
+    for column, name in zip(level.T, grades, strict=True):
+        answers |= _at_least(path, name, column)
+    box, notes = framed(path.stem, [row.box for row in rows])
+    return SampleTable(
+        name=path.stem,
+        labels=LabelSet(own_name(path.stem), tuple(answers), "independent"),
+        images=[picture_of(path, row) for row in rows],
+        target=np.stack(list(answers.values()), axis=1),
+        split=np.array([part_of(path, row) or "train" for row in rows], dtype=np.str_),
+        group=np.array([row.group or row.file for row in rows], dtype=np.str_),
+        box=box,
+        sample_id=np.array([row.file for row in rows], dtype=np.str_),
+        blocks=any(row.blocks for row in rows),
+        notes=notes + notes_on(rows),
+    )
+
+
+def _grades(path: Path, rows: Sequence[Listed]) -> list[str]:
+    """The columns of a CSV that are grades, sorted; DataError where there are none or its cells do not fit them."""
     for row in rows:
         if row.surplus:
             raise DataError(
@@ -53,38 +78,31 @@ def graded_csv(path: Path) -> SampleTable:
         raise DataError(
             f"{path} has no rows or no grades", "Give a column for each grade, such as 'boredom'."
         )
-    level = np.array([[_level(path, row.line, name, row.cells[name]) for name in grades] for row in rows])
-    target: list[FloatArray] = []
-    classes: list[str] = []
-    for column, name in zip(level.T, grades, strict=True):
-        known = np.isfinite(column)
-        top = int(column[known].max()) if known.any() else 0
-        if top < 1:
-            raise DataError(
-                f"{path}: grade '{name}' is never above 0",
-                "Leave the column out, or add what it should tell.",
-            )
-        if known.any() and (column[known] == top).all():
-            raise DataError(
-                f"{path}: grade '{name}' is {top} wherever it is known",
-                "Leave the column out: there is nothing to tell apart.",
-            )
-        for least in range(1, top + 1):
-            target.append(np.where(known, column >= least, np.nan).astype(np.float32))
-            classes.append(f"{name}_{least}")
-    box, notes = framed(path.stem, [row.box for row in rows])
-    return SampleTable(
-        name=path.stem,
-        labels=LabelSet(own_name(path.stem), tuple(classes), "independent"),
-        images=[picture_of(path, row) for row in rows],
-        target=np.stack(target, axis=1),
-        split=np.array([part_of(path, row) or "train" for row in rows], dtype=np.str_),
-        group=np.array([row.group or row.file for row in rows], dtype=np.str_),
-        box=box,
-        sample_id=np.array([row.file for row in rows], dtype=np.str_),
-        blocks=any(row.blocks for row in rows),
-        notes=notes + notes_on(rows),
-    )
+    return grades
+
+
+def _at_least(path: Path, name: str, level: NDArray[np.float64]) -> dict[str, FloatArray]:
+    """A grade as questions: ``bored_1`` … -> float32 (n,) answers, NaN where the level (n,) is not known.
+
+    Raises:
+        DataError: there is nothing to tell apart.
+    """
+    known = np.isfinite(level)
+    top = int(level[known].max()) if known.any() else 0
+    if top < 1:
+        raise DataError(
+            f"{path}: grade '{name}' is never above 0",
+            "Leave the column out, or add what it should tell.",
+        )
+    if (level[known] == top).all():
+        raise DataError(
+            f"{path}: grade '{name}' is {top} wherever it is known",
+            "Leave the column out: there is nothing to tell apart.",
+        )
+    return {
+        f"{name}_{least}": np.where(known, level >= least, np.nan).astype(np.float32)
+        for least in range(1, top + 1)
+    }
 
 
 def thresholds(labels: LabelSet) -> dict[str, tuple[int, ...]]:

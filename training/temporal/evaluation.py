@@ -80,12 +80,7 @@ def evaluate_temporal(
     count = SCHEDULES["lstm"].validation_runs
     window_s = choose_windows(validation_runs(validate, count, 1))
     hold_s = choose_hmm(validate, count, 1)
-    for kind, loaded in networks.items():
-        own = loaded.record.network["box_s"], loaded.record.network["state_box_s"]
-        if own != window_s:
-            say(
-                f"warning: {kind} corrects boxes of {own[0]} and {own[1]} s, not of {window_s[0]} and {window_s[1]} s"
-            )
+    _tell_of_other_boxes(networks, window_s, say)
     smoothers = _smoothers(networks, window_s, hold_s)
 
     def read(name: str) -> Pool:
@@ -128,6 +123,17 @@ def _require_made_for(model: FrameModel, frame: LoadedWeights, networks: Mapping
                 f"{kind} '{loaded.name}' was trained for another frame model (sha256 {str(made_for)[:12]}), "
                 f"not for '{model.opened.name}' ({model.opened.sha256[:12]})",
                 "Give its own with --frame-weights, or train it again.",
+            )
+
+
+def _tell_of_other_boxes(
+    networks: Mapping[str, LoadedWeights], window_s: tuple[float, float], say: Say
+) -> None:
+    for kind, loaded in networks.items():
+        own = loaded.record.network["box_s"], loaded.record.network["state_box_s"]
+        if own != window_s:
+            say(
+                f"warning: {kind} corrects boxes of {own[0]} and {own[1]} s, not of {window_s[0]} and {window_s[1]} s"
             )
 
 

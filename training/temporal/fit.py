@@ -20,7 +20,7 @@ from temporal.hmm import HmmSmoother
 from temporal.lstm import LstmConfig, LstmNet
 from training import Say
 from training.fitting.callbacks import History, checkpoints
-from training.fitting.lightning import WholeCheckpoints, fit_module, pl
+from training.fitting.lightning import Callback, WholeCheckpoints, fit_module, pl
 from training.fitting.run_folder import best_epoch, enter, going_on
 from training.temporal.figures import Tally, figures, overall, tally
 from training.temporal.items import Material, RisingSampler, SequenceItems, collate, expression_weights
@@ -66,6 +66,40 @@ SCHEDULES: Mapping[Kind, Schedule] = {
     "lstm": Schedule(steps=500, batch=20, learning_rate=3e-3),
     "cnn3d": Schedule(steps=500, batch=12, learning_rate=2e-3),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """Which network is fitted, and how.
+
+    Attributes:
+        kind: which network.
+        schedule: length and rates.
+        config: of the network; its box windows are replaced by those that validation chooses.
+        max_steps: fewer steps than the schedule has, -1 for all.
+        seed: of weights and sequences.
+    """
+
+    kind: Kind
+    schedule: Schedule
+    config: LstmConfig | Conv3dConfig | None = None
+    max_steps: int = -1
+    seed: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Those that are asked for; an epoch is never cut, so somewhat fewer or more are taken."""
+        return self.schedule.steps if self.max_steps < 0 else min(self.max_steps, self.schedule.steps)
+
+    @property
+    def epochs(self) -> int:
+        """How often the network is validated."""
+        return max(1, round(self.steps / self.schedule.epoch_steps))
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of each epoch."""
+        return max(1, self.steps // self.epochs)
 
 
 def held_out_runs(
@@ -140,30 +174,16 @@ def choose_hmm(material: Material, count: int, seed: int) -> tuple[float, float]
 
 
 def fit_network(
-    kind: Kind,
-    fit: Material,
-    validate: Material,
-    folder: Path,
-    schedule: Schedule,
-    *,
-    config: LstmConfig | Conv3dConfig | None = None,
-    max_steps: int = -1,
-    seed: int = 1,
-    resume: bool = True,
-    say: Say = lambda _: None,
+    fitting: Fitting, fit: Material, validate: Material, folder: Path, say: Say = lambda _: None
 ) -> tuple[LstmNet | Conv3dNet, Path, dict[str, float]]:
     """Fit a network on sequences drawn from pools; the best epoch by ``val_score`` is kept.
 
+    Where ``last.ckpt`` is there, the same fitting goes on from it.
+
     Args:
-        kind: which network.
         fit: pools to draw training sequences from.
         validate: pools of other pictures and people, for windows and selection.
         folder: for checkpoints, settings and ``log/metrics.csv``.
-        schedule: length and rates.
-        config: of the network; its box windows are replaced by those that validation chooses.
-        max_steps: fewer steps than the schedule has, -1 for all.
-        seed: of weights and sequences.
-        resume: go on from ``last.ckpt``.
         say: takes messages.
 
     Returns:
@@ -174,37 +194,28 @@ def fit_network(
         ConfigError: the folder holds a run with other settings.
         DataError: a checkpoint in it cannot be read.
     """
+    schedule, seed, steps = fitting.schedule, fitting.seed, fitting.epochs * fitting.per_epoch
     held_out = validation_runs(validate, schedule.validation_runs, seed)
     windows = choose_windows(held_out)
     say(f"box windows by validation: {windows[0]} s for expressions, {windows[1]} s for states")
     pl.seed_everything(seed, verbose=False)
-    network = _network(kind, config, windows, schedule.dropout)
-    steps = schedule.steps if max_steps < 0 else min(max_steps, schedule.steps)
-    epochs = max(1, round(steps / schedule.epoch_steps))
-    per_epoch = max(1, steps // epochs)
-    settings = {"kind": kind, "schedule": asdict(schedule), "network": asdict(network.config)}
-    settings["outputs of the frame model"] = [fit.digest(), validate.digest()]
-    last = enter(folder, "settings.json", {**settings, "steps": steps, "seed": seed}, resume)
+    network = _network(fitting, windows)
+    settings = {
+        "kind": fitting.kind,
+        "schedule": asdict(schedule),
+        "network": asdict(network.config),
+        "outputs of the frame model": [fit.digest(), validate.digest()],
+        "steps": fitting.steps,
+        "seed": seed,
+    }
+    last = enter(folder, "settings.json", settings, resume=True)
     if last is not None:
-        say(going_on(last, epochs * per_epoch))
-    items = SequenceItems(fit, network.config, per_epoch * schedule.batch, seed)
+        say(going_on(last, steps))
+    items = SequenceItems(fit, network.config, fitting.per_epoch * schedule.batch, seed)
     weights = expression_weights(schedule.balance)
-    module = TemporalTrainer(network, weights, held_out, schedule.learning_rate, epochs * per_epoch, seed)
+    module = TemporalTrainer(network, weights, held_out, schedule.learning_rate, steps, seed)
     best, latest = checkpoints(folder)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    trainer = pl.Trainer(
-        # Epochs, not steps: Lightning resumes a run that counts steps in the middle of an epoch.
-        max_epochs=epochs,
-        accelerator="cpu",
-        devices=1,
-        callbacks=[best, latest, History(folder / "log" / "metrics.csv", say, "step")],
-        plugins=WholeCheckpoints(),
-        logger=False,
-        gradient_clip_val=1.0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+    trainer = _trainer(fitting.epochs, [best, latest, History(folder / "log" / "metrics.csv", say, "step")])
     batches = DataLoader(
         items, batch_size=schedule.batch, sampler=RisingSampler(len(items)), collate_fn=collate
     )
@@ -212,7 +223,7 @@ def fit_network(
     with warnings.catch_warnings():
         # Sequences are made in the loop itself: workers would compete with it for the cores.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        fit_module(trainer, module, batches, rows, last, folder=folder, resume=resume, say=say)
+        fit_module(trainer, module, batches, rows, last, folder=folder, resume=True, say=say)
     chosen = Path(best.best_model_path or folder / "last.ckpt")
     module.load_state_dict(best_epoch(chosen))
     network = module.network.eval().cpu()
@@ -223,12 +234,28 @@ def fit_network(
     return network, chosen, metrics
 
 
-def _network(
-    kind: Kind, config: LstmConfig | Conv3dConfig | None, windows_s: tuple[float, float], dropout: float
-) -> LstmNet | Conv3dNet:
+def _trainer(epochs: int, callbacks: list[Callback]) -> pl.Trainer:
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    return pl.Trainer(
+        # Epochs, not steps: Lightning resumes a run that counts steps in the middle of an epoch.
+        max_epochs=epochs,
+        accelerator="cpu",
+        devices=1,
+        callbacks=callbacks,
+        plugins=WholeCheckpoints(),
+        logger=False,
+        gradient_clip_val=1.0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _network(fitting: Fitting, windows_s: tuple[float, float]) -> LstmNet | Conv3dNet:
     """A fresh network that corrects boxes of these windows (expressions, states)."""
+    config, dropout = fitting.config, fitting.schedule.dropout
     box_s, state_box_s = windows_s
-    if kind == "lstm":
+    if fitting.kind == "lstm":
         assert config is None or isinstance(config, LstmConfig)
         return LstmNet(replace(config or LstmConfig(), box_s=box_s, state_box_s=state_box_s), dropout)
     assert config is None or isinstance(config, Conv3dConfig)

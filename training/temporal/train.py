@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +19,7 @@ from training import Say
 from training.temporal.card import write_card
 from training.temporal.clip_outputs import clip_runs, clips_of
 from training.temporal.figures import figures, overall
-from training.temporal.fit import SCHEDULES, Kind, fit_network, held_out_runs, judge
+from training.temporal.fit import SCHEDULES, Fitting, Kind, fit_network, held_out_runs, judge
 from training.temporal.frame_outputs import FrameModel, load_frame_model, pool
 from training.temporal.items import Material
 from training.temporal.sequences import Pool
@@ -30,31 +30,35 @@ LICENCE = (
 )
 
 
-def train_temporal(
-    kind: str,
-    frame_weights: str | Path,
-    data: str | Path,
-    videos: str | Path | None,
-    folder: Path,
-    *,
-    max_steps: int = -1,
-    seed: int = 1,
-    limit: int | None = None,
-    resume: bool = True,
-    say: Say = lambda _: None,
-) -> dict[str, Any]:
-    """Train a smoother on held-out outputs of a frame model.
+@dataclass(frozen=True, slots=True)
+class TemporalRun:
+    """What the command was asked to do.
 
-    Args:
+    Attributes:
         kind: ``lstm`` or ``cnn3d``.
         frame_weights: shipped name, ``default`` or file of kind ``face_state``, with both heads.
         data: folder of the Parquet sets (rafdb, daisee, wacv2016).
         videos: folder with ``webcam_*`` clips as unlabelled material, or None.
-        folder: of the run; outputs of the frame model are kept in ``folder/outputs`` and shared.
+        out: folder of the run; outputs of the frame model are kept in ``out/outputs`` and shared.
         max_steps: optimiser steps, -1 for the schedule's.
         seed: of weights and sequences.
         limit: pictures per split and clips, for trials.
-        resume: go on from ``folder/<kind>/last.ckpt`` when there is one.
+    """
+
+    kind: str
+    frame_weights: str
+    data: Path
+    videos: Path | None
+    out: Path
+    max_steps: int = -1
+    seed: int = 1
+    limit: int | None = None
+
+
+def train_temporal(run: TemporalRun, say: Say = lambda _: None) -> dict[str, Any]:
+    """Train a smoother on held-out outputs of a frame model; goes on from ``out/<kind>/last.ckpt`` where there is one.
+
+    Args:
         say: takes one line per epoch.
 
     Returns:
@@ -64,55 +68,56 @@ def train_temporal(
         ConfigError: unknown kind, or the folder holds another run.
         DataError, WeightsError: data or frame weights that do not serve.
     """
-    chosen: list[Kind] = [k for k in get_args(Kind) if k == kind]
-    if not chosen:
-        raise ConfigError(f"unknown temporal model '{kind}'", f"Choose one of: {', '.join(get_args(Kind))}")
-    if videos is not None:
-        clips_of(Path(videos))  # said before thousands of pictures are looked at
-    model = load_frame_model(frame_weights)
+    fitting = _fitting(run)
+    if run.videos is not None:
+        clips_of(run.videos)  # said before thousands of pictures are looked at
+    model = load_frame_model(run.frame_weights)
     for text in model.beware:
         say(f"warning: {text}")
-    fit, validate = read_material(
-        model, Path(data), None if videos is None else Path(videos), folder, limit, say
+    fit, validate = read_material(model, run.data, run.videos, run.out, run.limit, say)
+    network, checkpoint, metrics = fit_network(fitting, fit, validate, run.out / run.kind, say)
+    record = WeightRecord(
+        kind=run.kind,
+        network=asdict(network.config),
+        metrics=metrics,
+        licence=LICENCE,
+        origin=_origin(fitting, model, fit),
     )
-    network, checkpoint, metrics = fit_network(
-        chosen[0],
-        fit,
-        validate,
-        folder / kind,
-        SCHEDULES[chosen[0]],
-        max_steps=max_steps,
-        seed=seed,
-        resume=resume,
-        say=say,
-    )
+    path = run.out / f"{run.kind}.safetensors"
+    digest = save_weights(path, record, network.state_dict())
+    # Half precision on disk: what is written must still be the model that was measured.
+    loaded = load_weights(str(path), run.kind)
+    again = build_smoother(run.kind, (loaded.record.network, loaded.tensors))
+    score = overall(figures(judge(again, held_out_runs(validate, 10, run.seed + 100)).total()))
+    say(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB; read back, score {score:.4f} on a quarter")
+    parameters = sum(p.numel() for p in network.parameters())
+    card = write_card(run.out / f"{run.kind}.md", record, digest, parameters)
+    return {"weights": path, "card": card, "checkpoint": checkpoint, "metrics": metrics}
+
+
+def _fitting(run: TemporalRun) -> Fitting:
+    for kind in get_args(Kind):
+        if kind == run.kind:
+            return Fitting(kind, SCHEDULES[kind], max_steps=run.max_steps, seed=run.seed)
+    raise ConfigError(f"unknown temporal model '{run.kind}'", f"Choose one of: {', '.join(get_args(Kind))}")
+
+
+def _origin(fitting: Fitting, model: FrameModel, fit: Material) -> dict[str, Any]:
+    """Where a smoother comes from, as its file and card say."""
     sources = ["RAF-DB: part of the validation share", "DAiSEE: part of the validation persons"]
     sources += ["WACV-2016: train persons"]
     sources += [count(len(fit.clips), "unlabelled webcam clip")] if fit.clips else []
-    origin = {
-        "command": f"engagement train temporal --model {kind} --seed {seed}",
+    return {
+        "command": f"engagement train temporal --model {fitting.kind} --seed {fitting.seed}",
         "frame_weights": model.opened.name,
         "frame_weights_sha256": model.opened.sha256,
         "frame_weights_base_sha256": base_sha256(model.opened.record),
         "frame_weights_learned": model.learned,
         "data": sources,
         "initial_weights": "random",
-        "schedule": asdict(SCHEDULES[chosen[0]]),
-        "max_steps": max_steps,
+        "schedule": asdict(fitting.schedule),
+        "max_steps": fitting.max_steps,
     }
-    record = WeightRecord(
-        kind=kind, network=asdict(network.config), metrics=metrics, licence=LICENCE, origin=origin
-    )
-    path = folder / f"{kind}.safetensors"
-    digest = save_weights(path, record, network.state_dict())
-    # Half precision on disk: what is written must still be the model that was measured.
-    loaded = load_weights(str(path), kind)
-    again = build_smoother(kind, (loaded.record.network, loaded.tensors))
-    score = overall(figures(judge(again, held_out_runs(validate, 10, seed + 100)).total()))
-    say(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB; read back, score {score:.4f} on a quarter")
-    parameters = sum(p.numel() for p in network.parameters())
-    card = write_card(folder / f"{kind}.md", record, digest, parameters)
-    return {"weights": path, "card": card, "checkpoint": checkpoint, "metrics": metrics}
 
 
 def read_material(
