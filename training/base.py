@@ -16,7 +16,8 @@ from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
 from training.delivery import Trained, deliver
 from training.fitting.initial import chip_of, initial_file, refuse_replacing
-from training.fitting.run import Limits, leads, require_every_class, train_head
+from training.fitting.run import require_every_class, train_head
+from training.fitting.trainer import Limits, leads
 from training.held_out import flattering, record_of, require_disjoint
 from training.measuring.opened import Opened, open_network, resting
 from training.measuring.outcome import aligned

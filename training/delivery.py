@@ -16,9 +16,10 @@ import numpy as np
 from engagement.classification.classifier import calibrate
 from engagement.classification.network import FaceStateNet
 from engagement.types import ChipSpec, FloatArray
+from engagement.weights.store import WeightRecord, save_weights
 from training import Say
 from training.figure_text import plain, to_json
-from training.fitting.run import calibration_of, export
+from training.measuring.calibration import calibration_of
 from training.measuring.opened import Opened, kept, open_network
 from training.measuring.outcome import DRAWS, Outcome
 from training.measuring.prediction import predict
@@ -87,7 +88,7 @@ def deliver(
         calibrating = found[next(iter(trained.measured_on))]
         calibrating["beware"] = [*trained.beware, *calibrating.get("beware", ())]
     metrics[head] = plain(found)
-    digest = export(
+    digest = write_network(
         path, halved.network, trained.chip, calibrations, metrics, trained.origin, trained.licence
     )
     folder, written = path.parent, open_network(str(path))
@@ -125,7 +126,7 @@ def _measured(
         metrics: by head.
     """
     head, chip, origin, licence = trained.head, trained.chip, trained.origin, trained.licence
-    export(draft, trained.network, chip, calibrations, metrics, origin, licence)
+    write_network(draft, trained.network, chip, calibrations, metrics, origin, licence)
     halved = open_network(str(draft))
     calibrating, *others = trained.measured_on
     validation = trained.measured_on[calibrating]
@@ -133,7 +134,7 @@ def _measured(
     if logits is None:
         logits = predict(halved.network, validation, chip)[head]
     calibrations[head] = calibration_of(logits, validation)
-    export(draft, halved.network, chip, calibrations, metrics, origin, licence)
+    write_network(draft, halved.network, chip, calibrations, metrics, origin, licence)
     halved = open_network(str(draft))
     known = calibrate(logits, halved.head(head).labels, calibrations[head])
     often = calibrations[head].get("often")
@@ -142,3 +143,25 @@ def _measured(
     return halved, outcomes | {
         split: Outcome.of(halved, head, trained.measured_on[split]) for split in others
     }
+
+
+def write_network(
+    path: Path,
+    network: FaceStateNet,
+    chip: ChipSpec,
+    calibration: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    origin: Mapping[str, Any],
+    licence: str,
+) -> str:
+    """Write a FaceStateNet as a weight file; returns its sha256."""
+    record = WeightRecord(
+        kind="face_state",
+        network=network.spec.to_dict(),
+        chip=chip.to_dict(),
+        calibration=calibration,
+        metrics=metrics,
+        licence=licence,
+        origin=origin,
+    )
+    return save_weights(path, record, network.state_dict())

@@ -20,8 +20,8 @@ from training.base import BaseRun, recorded, require_trainable, train_base
 from training.datasets.registry import load, told
 from training.figure_text import plain, to_json
 from training.fitting.initial import initial_file, weights_digest
-from training.fitting.run import Limits
 from training.fitting.run_folder import OPTIONS, changed_options
+from training.fitting.trainer import Limits
 from training.recipes.recipe import Recipe, changed_keys, read_recipe
 from training.samples.augment import POLICIES
 from training.samples.table import SampleTable

@@ -23,7 +23,8 @@ from training.delivery import Trained, deliver
 from training.fitting.distillation import teacher_probabilities
 from training.fitting.frozen import HeadFit, features_of, fit_head, install_head, require_varying
 from training.fitting.initial import refuse_replacing
-from training.fitting.run import Limits, train_network
+from training.fitting.run import train_network
+from training.fitting.trainer import Limits
 from training.held_out import (
     flattering,
     knows,

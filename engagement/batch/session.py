@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,28 +41,33 @@ _SQUEEZED = 1.25
 _SHRUNK = 1.2
 
 
-def write_session(
-    analyzer: Analyzer,
-    result: SessionResult,
-    folder: Path,
-    target: Path,
-    root: Path,
-    fingerprint: dict[str, Any],
-    *,
-    source: str = "",
-    content: str = "",
-    calibration: Calibration | None = None,
-    known: Sequence[Video] = (),
-) -> dict[str, Any]:
-    """Write everything of one video into ``folder``, corrected by the names file of ``root``; returns its summary.
+@dataclass(frozen=True, slots=True, eq=False)
+class Destination:
+    """Where the results of a video belong, and what is known of it beside what was seen in it.
+
+    Attributes:
+        root: the output folder, with the names file.
+        target: the folder of the results; an earlier result there tells who is who for the names file.
+        fingerprint: what decides the results, see ``provenance.fingerprint``.
+        source, content: tell this video's file from others, see ``Place.source`` and ``Place.content``.
+        calibration: of this video's people; None for that of the earlier result, if any.
+        known: what the names file may speak of.
+    """
+
+    root: Path
+    target: Path
+    fingerprint: dict[str, Any]
+    source: str
+    content: str
+    calibration: Calibration | None
+    known: Sequence[Video]
+
+
+def write_session(analyzer: Analyzer, result: SessionResult, folder: Path, to: Destination) -> dict[str, Any]:
+    """Write everything of one video into ``folder``, corrected by the names file; returns its summary.
 
     Args:
-        folder: where the files are written now, beside ``target``, where they go; an earlier result there
-            tells who is who for the names file.
-        root: the output folder.
-        source, content: tell this video's file from others, see ``Place.source`` and ``Place.content``.
-        known: what the names file may speak of.
-        calibration: of this video's people; None for that of the earlier result, if any.
+        folder: where the files are written now, beside their place.
     """
     config = analyzer.config
     options = TableOptions(
@@ -74,10 +79,11 @@ def write_session(
         end_s=result.end_s,
     )
     rows, times = result.records.rows, result.sample_time_s
-    before = read_summary(target) or {}
-    other = is_of_another(before, source, fingerprint)
-    corrections = Corrections.of(root, target, result.info.path.name, calibration, known, other)
-    who = corrections.carry_over(Analysed(fingerprint, times, rows, result.person))
+    before = read_summary(to.target) or {}
+    other = is_of_another(before, to.source, to.fingerprint)
+    file = result.info.path.name
+    corrections = Corrections.of(to.root, to.target, file, to.calibration, to.known, other)
+    who = corrections.carry_over(Analysed(to.fingerprint, times, rows, result.person))
     followed = result.followed.copy()
     followed["owner"] = np.array([*who.index_of, -1], np.int64)[followed["owner"]]
     tables = build_tables(
@@ -87,11 +93,11 @@ def write_session(
     samples = pd.DataFrame({"time_s": times, "frame_index": result.sample_frame})
     write_parquet(conform(samples, SAMPLES), folder / "samples.parquet")
     summary = summarise(analyzer, result, tables)
-    summary["video"] |= {"source": source, "content": content}
-    summary["fingerprint"] = fingerprint
+    summary["video"] |= {"source": to.source, "content": to.content}
+    summary["fingerprint"] = to.fingerprint
     write_json(folder / SUMMARY, summary)
     summary, pictures = corrections.apply(folder, who, config.presence, _thumbnails(result, who))
-    render_session(folder, root, pictures)
+    render_session(folder, to.root, pictures)
     return summary
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from engagement.batch.places import FileFacts, Folder, Place, open_place
-from engagement.batch.session import write_session
+from engagement.batch.session import Destination, write_session
 from engagement.batch.status import Status, VideoStatus, status_of
 from engagement.batch.tasks import Ended, Facts, Outcome, Say, Setup, Split, Task
 from engagement.calibration.find import require_nothing_lost
@@ -123,21 +123,18 @@ class VideoWorker:
     ) -> Ended:
         result = self.analyzer.finish(segment)
         self.place.fetch(video.relative)
-        root = self.place.root
-        target = root / video.relative
+        target = self.place.root / video.relative
         with committed(target) as folder:
-            summary = write_session(
-                self.analyzer,
-                result,
-                folder,
+            to = Destination(
+                self.place.root,
                 target,
-                root,
                 self._fingerprint(facts),
-                source=self.place.source(video),
-                content=self.place.content(video),
-                calibration=self._calibration(video),
-                known=self.setup.known,
+                self.place.source(video),
+                self.place.content(video),
+                self._calibration(video),
+                self.setup.known,
             )
+            summary = write_session(self.analyzer, result, folder, to)
         self.place.publish(video.relative)
         status: Status = "ok" if result.outcome.complete else "partial"
         elapsed = time.monotonic() - begun if begun else 0.0

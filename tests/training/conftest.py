@@ -15,7 +15,7 @@ from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpe
 from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS
 from tests.training.made_up_faces import SMALL, made_up_face, write_face
-from training.fitting.run import export
+from training.delivery import write_network
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +78,7 @@ def make_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
                 network(torch.from_numpy(normalize_chips(faces, SMALL)))
         path = tmp_path_factory.mktemp("base") / f"{backbone}.safetensors"
         calibration = {"expression": {"temperature": 1.5}}
-        export(path, network.eval(), SMALL, calibration, {}, {"data": "made up"}, "made up: none")
+        write_network(path, network.eval(), SMALL, calibration, {}, {"data": "made up"}, "made up: none")
         return path
 
     return make

@@ -13,7 +13,8 @@ import torch
 from engagement.classification.network import HeadSpec, NetworkSpec
 from engagement.labels import EXPRESSIONS
 from training.datasets.registry import load
-from training.fitting.run import Limits, train_head
+from training.fitting.run import train_head
+from training.fitting.trainer import Limits
 from training.recipes.recipe import Recipe
 from training.samples.augment import policy
 from training.samples.chip_dataset import ChipDataset

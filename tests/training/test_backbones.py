@@ -14,9 +14,9 @@ from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpe
 from engagement.errors import ConfigError, WeightsError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from engagement.types import ChipSpec
+from training.delivery import write_network
 from training.fitting.initial import initialise
 from training.fitting.lightning_module import HeadTrainer
-from training.fitting.run import export
 from training.measuring.opened import open_network, with_head
 from training.recipes.recipe import Recipe
 
@@ -170,7 +170,7 @@ def test_freezing_some_stages_leaves_those_alone(backbone: str) -> None:
 def test_the_file_gives_the_same_outputs(backbone: str, tmp_path: Path) -> None:
     network = network_of(backbone)
     path = tmp_path / "net.safetensors"
-    export(path, network, chip_of(backbone), {"expression": {"temperature": 2.0}}, {}, {}, "none")
+    write_network(path, network, chip_of(backbone), {"expression": {"temperature": 2.0}}, {}, {}, "none")
     opened = open_network(str(path))
     assert opened.network.spec == network.spec
     assert opened.chip == chip_of(backbone)
@@ -183,7 +183,7 @@ def test_the_file_gives_the_same_outputs(backbone: str, tmp_path: Path) -> None:
 
 def test_a_new_head_leaves_the_others_as_they_are(backbone: str, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
-    export(path, network_of(backbone), chip_of(backbone), {}, {}, {}, "none")
+    write_network(path, network_of(backbone), chip_of(backbone), {}, {}, {}, "none")
     base = open_network(str(path))
     grown = with_head(base, "extra", HeadSpec(EXPRESSIONS))
     with torch.no_grad():
@@ -195,7 +195,7 @@ def test_a_new_head_leaves_the_others_as_they_are(backbone: str, tmp_path: Path)
 def test_initial_weights_come_back_from_a_file(backbone: str, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     source = network_of(backbone)
-    export(path, source, chip_of(backbone), {}, {}, {}, "none")
+    write_network(path, source, chip_of(backbone), {}, {}, {}, "none")
     fresh = FaceStateNet(source.spec)
     assert initialise(fresh, str(path)) == "net.safetensors"
     chips = batch(backbone)[0]
@@ -210,7 +210,7 @@ def test_initial_weights_come_back_from_a_file(backbone: str, tmp_path: Path) ->
 def test_initial_weights_of_another_backbone_are_refused(backbone: str, tmp_path: Path) -> None:
     other = "resnet18" if backbone != "resnet18" else "mobilenet_v2"
     path = tmp_path / "other.safetensors"
-    export(path, network_of(other), chip_of(other), {}, {}, {}, "none")
+    write_network(path, network_of(other), chip_of(other), {}, {}, {}, "none")
     with pytest.raises(WeightsError, match=f"does not fit the backbone '{backbone}'"):
         initialise(network_of(backbone), str(path))
 
@@ -221,7 +221,7 @@ def test_a_grey_backbone_starts_from_its_sibling_in_colour(backbone: str, tmp_pa
         return
     sibling = network_of(backbone.removesuffix("_grey"))
     path = tmp_path / "colour.safetensors"
-    export(path, sibling, chip_of(backbone), {}, {}, {}, "none")
+    write_network(path, sibling, chip_of(backbone), {}, {}, {}, "none")
     network = network_of(backbone)
     initialise(network, str(path))
     chips = to_grey(batch(backbone)[0]).expand(-1, 3, -1, -1)

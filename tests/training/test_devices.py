@@ -16,7 +16,7 @@ from engagement.errors import ConfigError
 from engagement.labels import EXPRESSIONS
 from tests.conftest import ROOT
 from training.fitting.lightning import pl
-from training.fitting.run import Limits, _trainer
+from training.fitting.trainer import Limits, make_trainer
 from training.recipes.recipe import Recipe
 
 RECIPE = """
@@ -97,15 +97,15 @@ def test_two_processes_train_what_one_does(expression_folders: Path, tmp_path: P
 )
 def test_what_lightning_cannot_do_is_one_line(limits: Limits, part: str) -> None:
     with pytest.raises(ConfigError, match="Lightning cannot train with") as caught:
-        _trainer(Recipe(), limits)
+        make_trainer(Recipe(), limits)
     assert part in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_options_reach_lightning() -> None:
-    trainer = _trainer(Recipe(precision="bf16-mixed"), Limits(-1, 2, "ddp", 3, "cpu"))
+    trainer = make_trainer(Recipe(precision="bf16-mixed"), Limits(-1, 2, "ddp", 3, "cpu"))
     assert (trainer.num_devices, trainer.num_nodes, trainer.world_size) == (2, 3, 6)
     assert trainer.precision == "bf16-mixed"
     assert type(trainer.strategy).__name__ == "DDPStrategy"
     for strategy in ("ddp", "auto"):
-        thawing = _trainer(Recipe(freeze=2, unfreeze_epoch=1), Limits(-1, 2, strategy, 1, "cpu"))
+        thawing = make_trainer(Recipe(freeze=2, unfreeze_epoch=1), Limits(-1, 2, strategy, 1, "cpu"))
         assert thawing.strategy._ddp_kwargs["find_unused_parameters"] is True  # type: ignore[attr-defined]

@@ -17,9 +17,9 @@ from engagement.labels import EXPRESSIONS, LabelSet
 from tests.training.invoking import ok
 from tests.training.made_up_faces import SMALL
 from training.datasets.registry import load
+from training.delivery import write_network
 from training.ensemble import EnsembleRun, make_ensemble
 from training.fitting.distillation import Teachers, distillation_loss, teacher_probabilities
-from training.fitting.run import export
 from training.measuring.opened import open_network
 from training.samples.chip_dataset import ChipDataset
 from training.samples.table import SampleTable
@@ -33,7 +33,7 @@ def table(expression_folders: Path) -> SampleTable:
 def teacher_file(path: Path, labels: LabelSet, temperature: float = 1.0, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     network = FaceStateNet(NetworkSpec("resnet18", {"expression": HeadSpec(labels)})).eval()
-    export(path, network, SMALL, {"expression": {"temperature": temperature}}, {}, {}, "made up: none")
+    write_network(path, network, SMALL, {"expression": {"temperature": temperature}}, {}, {}, "made up: none")
     return path
 
 
@@ -48,7 +48,7 @@ def test_a_teacher_speaks_in_the_order_of_the_table(table: SampleTable, tmp_path
     state = network.state_dict()
     other = FaceStateNet(NetworkSpec("resnet18", {"expression": HeadSpec(turned)}))
     other.load_state_dict({k: v.flip(0) if k.startswith("heads.") else v for k, v in state.items()})
-    export(tmp_path / "b.safetensors", other.eval(), SMALL, {}, {}, {}, "none")
+    write_network(tmp_path / "b.safetensors", other.eval(), SMALL, {}, {}, {}, "none")
     again = teacher_probabilities([str(tmp_path / "b.safetensors")], table, 2.0)
     np.testing.assert_allclose(prob, again, atol=1e-6)
 

@@ -24,8 +24,8 @@ from tests.training.invoking import error, ok
 from tests.training.made_up_faces import HALF, made_up_face
 from tests.training.tiny_models import write_model
 from training.datasets.registry import load
+from training.delivery import write_network
 from training.ensemble import EnsembleRun, fit_shares
-from training.fitting.run import export
 from training.measuring.calibration import fit_temperature
 from training.measuring.opened import open_model, open_network
 
@@ -100,7 +100,7 @@ def test_terms_that_members_share_are_said_once(tmp_path: Path) -> None:
     files = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
     for file, terms in zip(files, (again, "ferplus: pictures research only"), strict=True):
         network = FaceStateNet(NetworkSpec("cnn_bn", {"expression": HeadSpec(labels)})).eval()
-        export(file, network, ChipSpec(48, 0.9, HALF, HALF), {}, {}, {"data": "made up"}, terms)
+        write_network(file, network, ChipSpec(48, 0.9, HALF, HALF), {}, {}, {"data": "made up"}, terms)
     out = tmp_path / "both.safetensors"
     ok("ensemble", *files, "-o", out)
     assert read_record(out).licence == "rafdb: research only; no copies; ferplus: pictures research only"

@@ -20,9 +20,9 @@ from tests.training.invoking import error, ok
 from tests.training.made_up_faces import HALF, SMALL, write_face
 from tests.training.tiny_models import write_model
 from training.datasets.registry import load
+from training.delivery import write_network
 from training.explain.faces import faces_of
 from training.explain.gradcam import chosen_stage, grad_cam, map_sides
-from training.fitting.run import export
 from training.samples.chip_dataset import ChipDataset
 
 
@@ -133,7 +133,7 @@ def test_a_head_is_explained_by_no_stage_after_those_it_reads(pictures: Path, tm
     assert chosen_stage(network, chip) == 5 and chosen_stage(network, chip, 6) == 6
     assert chosen_stage(network, chip, None, (3, 4)) == 4
     file = tmp_path / "m.safetensors"
-    export(file, network, chip, {}, {}, {"data": "made up"}, "made up")
+    write_network(file, network, chip, {}, {}, {"data": "made up"}, "made up")
     words = (
         "explain",
         pictures,

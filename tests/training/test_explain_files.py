@@ -16,14 +16,14 @@ from engagement.types import ChipSpec
 from tests import media
 from tests.training.invoking import ok
 from tests.training.made_up_faces import HALF, write_face
+from training.delivery import write_network
 from training.explain.faces import Face, listed
 from training.explain.run import _files, _write
-from training.fitting.run import export
 
 
 def _model(path: Path, classes: tuple[str, ...]) -> Path:
     network = FaceStateNet(NetworkSpec("cnn_bn", {"mood": HeadSpec(LabelSet("mood", classes, "exclusive"))}))
-    export(path, network.eval(), ChipSpec(48, 0.9, HALF, HALF), {}, {}, {"data": "made up"}, "made up")
+    write_network(path, network.eval(), ChipSpec(48, 0.9, HALF, HALF), {}, {}, {"data": "made up"}, "made up")
     return path
 
 

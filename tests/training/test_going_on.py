@@ -20,7 +20,8 @@ from tests.training.invoking import error, ok
 from training.datasets.registry import load
 from training.fitting.callbacks import Checkpoint
 from training.fitting.lightning_module import HeadTrainer
-from training.fitting.run import Limits, train_head
+from training.fitting.run import train_head
+from training.fitting.trainer import Limits
 from training.recipes.recipe import Recipe
 
 SPEC = NetworkSpec("cnn_bn", {"expression": HeadSpec(EXPRESSIONS)})

@@ -14,7 +14,7 @@ from engagement.labels import EXPRESSIONS, LEARNER_STATES
 from tests.training.invoking import error, ok
 from tests.training.made_up_faces import SMALL
 from training.datasets.registry import load
-from training.fitting.run import export
+from training.delivery import write_network
 from training.measuring.opened import open_network, resting
 from training.measuring.prediction import predict
 
@@ -31,7 +31,7 @@ def grown(tmp_path: Path) -> Path:
     path = tmp_path / "grown.safetensors"
     calibration = {"expression": {"temperature": 2.0}, "state": {"scale": [0.5] * 3, "bias": [0.1] * 3}}
     metrics = {"state": {"folds": {"n": 9}}, "identity_teacher_cosine": 0.6}
-    export(path, FaceStateNet(SPEC).eval(), SMALL, calibration, metrics, {"data": "elsewhere"}, "none")
+    write_network(path, FaceStateNet(SPEC).eval(), SMALL, calibration, metrics, {"data": "elsewhere"}, "none")
     return path
 
 

@@ -16,7 +16,7 @@ from engagement.errors import ConfigError, DataError
 from tests.training.invoking import error, ok
 from training import matrix as matrix_module
 from training.datasets import registry
-from training.fitting.run import Limits
+from training.fitting.trainer import Limits
 from training.matrix import MatrixRun, cells, set_name, train_matrix
 from training.samples.table import SampleTable
 

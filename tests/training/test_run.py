@@ -20,7 +20,8 @@ from training.datasets.registry import load
 from training.fitting.batch_norm import renew_statistics
 from training.fitting.initial import initialise
 from training.fitting.lightning_module import HeadTrainer
-from training.fitting.run import Limits, train_head, train_network
+from training.fitting.run import train_head, train_network
+from training.fitting.trainer import Limits
 from training.measuring.opened import open_network
 from training.recipes.recipe import Recipe
 from training.report.drawing import read_history

@@ -13,7 +13,7 @@ from engagement.faces.chips import normalize_chips
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from engagement.types import ChipSpec
 from tests.training.made_up_faces import HALF, made_up_face
-from training.fitting.run import export
+from training.delivery import write_network
 
 
 def write_model(
@@ -49,5 +49,7 @@ def write_model(
     calibration: dict[str, Any] = {"expression": {"temperature": 1.2 + seed / 10}}
     if states:
         calibration["state"] = {"scale": [1.0, 2.0, 0.5], "bias": [0.1, 0.0, -0.2]}
-    export(path, network.eval(), chip, calibration, {}, {"data": "made up", **origin}, f"made up {seed}")
+    write_network(
+        path, network.eval(), chip, calibration, {}, {"data": "made up", **origin}, f"made up {seed}"
+    )
     return path

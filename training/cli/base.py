@@ -80,7 +80,7 @@ def base(
     """
     from training.base import BaseRun, train_base
     from training.cli.tables import show
-    from training.fitting.run import Limits
+    from training.fitting.trainer import Limits
     from training.recipes.recipe import parse_overrides
 
     given = {"backbone": backbone, "init": init, "seed": seed}

@@ -76,7 +76,7 @@ def matrix(
     table.json, and a run with its report per cell. --limit, --epochs and --size fit it to a machine; the
     tables say so.
     """
-    from training.fitting.run import Limits
+    from training.fitting.trainer import Limits
     from training.matrix import MatrixRun, train_matrix
     from training.recipes.recipe import parse_overrides
 

@@ -1,23 +1,17 @@
-"""One training run in one folder: fit, resume, select, calibrate, write weights and card."""
+"""One training run in one folder: fit, resume, select the best epoch."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import logging
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from engagement.classification.network import FaceStateNet, NetworkSpec
-from engagement.errors import BackendUnavailable, ConfigError, DataError
-from engagement.types import ChipSpec, FloatArray
-from engagement.weights.store import WeightRecord, save_weights
+from engagement.errors import ConfigError, DataError
+from engagement.types import ChipSpec
 from engagement.wording import count
 from training import Say
 from training.fitting.batch_norm import renew_statistics
@@ -28,22 +22,18 @@ from training.fitting.lightning import (
     Callback,
     EMAWeightAveraging,
     LearningRateMonitor,
-    MisconfigurationException,
-    TensorBoardLogger,
-    WholeCheckpoints,
     fit_module,
     pl,
-    rank_zero_only,
 )
 from training.fitting.lightning_module import HeadTrainer
 from training.fitting.loss import answer_weights, class_weights
 from training.fitting.run_folder import best_epoch, changed_run, enter, going_on, steps_done
 from training.fitting.teacher import embed_table, load_teacher
-from training.measuring.calibration import fit_platt, fit_temperature
+from training.fitting.trainer import Limits, hardware, leads, make_trainer
 from training.recipes.recipe import Recipe
 from training.samples.augment import policy
 from training.samples.chip_dataset import ChipDataset
-from training.samples.loading import fitting_loaders, measuring_batches, training_batches
+from training.samples.loading import measuring_batches, training_batches
 from training.samples.sampling import EpochSampler
 from training.samples.table import SampleTable
 
@@ -51,48 +41,6 @@ from training.samples.table import SampleTable
 _SPANS = 3
 #: What earlier run.json lack; it was always so.
 _BEFORE = {"processes": 1, "other heads": []}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much of a run is done, on what, and who is told; the defaults do all of it.
-
-    Attributes:
-        max_steps: optimiser steps, -1 for no limit (trials).
-        limit: pictures per split that a set was reduced to, None for all of them: for the record.
-        devices, strategy, num_nodes, accelerator: Lightning's.
-        tensorboard: also write figures for TensorBoard into the run's folder.
-        loaders: processes that read and vary faces for each one that trains; None for what suits the device.
-
-    Raises:
-        BackendUnavailable: TensorBoard is asked for and not installed.
-    """
-
-    max_steps: int = -1
-    devices: int | str = "auto"
-    strategy: str = "auto"
-    num_nodes: int = 1
-    accelerator: str = "auto"
-    tensorboard: bool = False
-    loaders: int | None = None
-    limit: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.tensorboard and not importlib.util.find_spec("tensorboard"):
-            raise BackendUnavailable(
-                "--tensorboard needs the package 'tensorboard', which is not installed",
-                "pip install 'engagement[tensorboard]', or leave the option out: log/metrics.csv has the figures.",
-            )
-
-
-def leads(recipe: Recipe, limits: Limits) -> bool:
-    """Whether this process is the one that speaks and writes: the only one, or the first of several.
-
-    Raises:
-        ConfigError: Lightning cannot do what the limits say.
-    """
-    # A cluster numbers tasks also where each trains for itself.
-    return _trainer(recipe, limits).world_size == 1 or rank_zero_only.rank == 0
 
 
 def _nobody(_: str) -> None:
@@ -156,7 +104,7 @@ def train_network(
         )
     table = table.with_validation(recipe.validation_share)
     train, validation = table.part("train"), table.part("val")
-    processes, loaders, device = _hardware(recipe, limits)
+    processes, loaders, device = hardware(recipe, limits)
     if (n := min(len(train), len(validation))) < processes:
         raise DataError(
             f"data set '{train.name}': {count(n, 'face')} to train or validate for {processes} processes"
@@ -192,20 +140,11 @@ def train_network(
     with warnings.catch_warnings():
         # About things that are meant: a folder that holds the run to go on with, no worker processes.
         warnings.simplefilter("ignore")
-        trainer = _trainer(recipe, limits, callbacks, steps, folder)
+        trainer = make_trainer(recipe, limits, callbacks, steps, folder)
         fit_module(trainer, module, batches, held_out, last, folder=folder, resume=resume, say=say)
     chosen = folder / "best.ckpt"
     module.load_state_dict(best_epoch(chosen))
     return module.network.eval().cpu(), chosen
-
-
-def _hardware(recipe: Recipe, limits: Limits) -> tuple[int, int, torch.device]:
-    """How many processes will train, how many prepare faces for each, and where this one's network runs."""
-    # To be known before the trainer that starts them.
-    planned = _trainer(recipe, limits)
-    device = planned.strategy.root_device
-    loaders = fitting_loaders(device, planned.num_devices) if limits.loaders is None else limits.loaders
-    return planned.world_size, loaders, device
 
 
 def _embedded(recipe: Recipe, train: SampleTable, say: Say) -> torch.Tensor:
@@ -275,57 +214,6 @@ def _begin(
     return last
 
 
-def _trainer(
-    recipe: Recipe,
-    limits: Limits,
-    callbacks: list[Callback] | None = None,
-    steps: int = 0,
-    folder: Path | None = None,
-) -> pl.Trainer:
-    """The trainer of a run; without callbacks, steps and folder one that only tells how many processes it has.
-
-    Raises:
-        ConfigError: Lightning cannot do what the limits say.
-    """
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    strategy = limits.strategy
-    if strategy == "ddp" and recipe.unfreeze_epoch:
-        strategy = "ddp_find_unused_parameters_true"  # what thaws later has no gradient before
-    try:
-        trainer = pl.Trainer(
-            max_epochs=recipe.epochs,
-            max_steps=limits.max_steps,
-            # A trial that ends within the first epoch is validated all the same.
-            limit_train_batches=steps if limits.max_steps > 0 and steps else None,
-            accelerator=limits.accelerator,
-            devices=limits.devices,
-            strategy=strategy,
-            num_nodes=limits.num_nodes,
-            precision=recipe.precision,  # type: ignore[arg-type]
-            callbacks=callbacks,
-            plugins=WholeCheckpoints(),
-            logger=TensorBoardLogger(folder, "log", "tensorboard")
-            if folder and limits.tensorboard
-            else False,
-            gradient_clip_val=recipe.gradient_clip or None,
-            use_distributed_sampler=False,  # the samplers share the rows out themselves
-            benchmark=True,  # chips of one size: cuDNN may try what is fastest for it
-            enable_checkpointing=bool(callbacks),
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-    except (MisconfigurationException, ImportError, ValueError, TypeError) as error:
-        asked = f"--accelerator {limits.accelerator} --devices {limits.devices} --strategy {limits.strategy}"
-        raise ConfigError(
-            f"Lightning cannot train with {asked} --num-nodes {limits.num_nodes}: {str(error).splitlines()[0].rstrip('.!')}",
-            "Leave these options out to train on what is found here.",
-        ) from error
-    if strategy == "auto" and recipe.unfreeze_epoch and trainer.world_size > 1:
-        return _trainer(recipe, replace(limits, strategy="ddp"), callbacks, steps, folder)
-    return trainer
-
-
 def require_every_class(train: SampleTable) -> None:
     """Raise DataError naming the exclusive classes that faces to train do not show."""
     empty = [c for c, n in zip(train.labels.classes, np.nansum(train.target, axis=0), strict=True) if n == 0]
@@ -342,39 +230,3 @@ def _loss_weights(train: SampleTable, recipe: Recipe) -> torch.Tensor:
         require_every_class(train)
         return class_weights(train.target, recipe.balance)
     return answer_weights(train.target)
-
-
-def calibration_of(logits: FloatArray, validation: SampleTable) -> dict[str, Any]:
-    """Temperature (exclusive), or scale, bias and how often it is there per state (independent), from faces that
-    were not learned from.
-
-    Args:
-        logits: (n, classes) of the n faces.
-    """
-    if validation.labels.kind == "exclusive":
-        return {"temperature": fit_temperature(logits, validation.target)}
-    scale, bias = fit_platt(logits, validation.target)
-    often = np.nan_to_num(np.nanmean(validation.target, axis=0), nan=0.5)
-    return {"scale": scale, "bias": bias, "often": [float(share) for share in often]}
-
-
-def export(
-    path: Path,
-    network: FaceStateNet,
-    chip: ChipSpec,
-    calibration: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    origin: Mapping[str, Any],
-    licence: str,
-) -> str:
-    """Write a FaceStateNet as a weight file; returns its sha256."""
-    record = WeightRecord(
-        kind="face_state",
-        network=network.spec.to_dict(),
-        chip=chip.to_dict(),
-        calibration=calibration,
-        metrics=metrics,
-        licence=licence,
-        origin=origin,
-    )
-    return save_weights(path, record, network.state_dict())

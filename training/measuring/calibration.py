@@ -9,6 +9,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, logit
 
 from engagement.types import FloatArray, Floats
+from training.samples.table import SampleTable
 
 
 def fit_temperature(logits: FloatArray, target: FloatArray) -> float:
@@ -85,3 +86,17 @@ def as_often(balanced: FloatArray, often: FloatArray) -> FloatArray:
     """
     odds = logit(np.clip(balanced, 1e-6, 1 - 1e-6)) + logit(np.clip(often, 1e-4, 1 - 1e-4))
     return np.asarray(expit(odds), np.float32)
+
+
+def calibration_of(logits: FloatArray, validation: SampleTable) -> dict[str, Any]:
+    """Temperature (exclusive), or scale, bias and how often it is there per state (independent), from faces that
+    were not learned from.
+
+    Args:
+        logits: (n, classes) of the n faces.
+    """
+    if validation.labels.kind == "exclusive":
+        return {"temperature": fit_temperature(logits, validation.target)}
+    scale, bias = fit_platt(logits, validation.target)
+    often = np.nan_to_num(np.nanmean(validation.target, axis=0), nan=0.5)
+    return {"scale": scale, "bias": bias, "often": [float(share) for share in often]}
