@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engagement.reports import figures
-from engagement.reports.reading import Axis, number
+from engagement.reports.reading import Axis, number, part
 from engagement.wording import count
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ def _part(name: str, head: Mapping[str, Any], figure: str | None) -> dict[str, A
         "name": name,
         "classes": head["classes"],
         "exclusive": head["kind"] == "exclusive",
-        "note": _note(head.get("measured") or {}),
+        "note": _note(part(head, "measured")),
         "figure": figure,
     }
 
 
 def _heads(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    return list((summary.get("heads") or {}).items())
+    return list(part(summary, "heads").items())
 
 
 def _note(measured: Mapping[str, Any]) -> str:
     """How far the head can be trusted, in a sentence or two."""
-    found = measured.get("figures") or {}
+    found = part(measured, "figures")
     if not found:
         return "How often they are right was not measured. Treat them as a guess."
     told = []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engagement.labels import WIDE_MARGIN
-from engagement.reports.reading import number, session_length
+from engagement.reports.reading import number, part, session_length
 from engagement.reports.theme import (
     FEW_PEOPLE,
     STATES,
@@ -58,8 +58,8 @@ def session_sentence(summary: Mapping[str, Any]) -> str:
 
 def sampled(summary: Mapping[str, Any]) -> str:
     """How often the video was looked at, which a slow one sets; empty where that is not told."""
-    part = summary.get("sampling") or {}
-    asked, step, n = (number(part.get(key)) for key in ("rate_hz", "step_s", "n_samples"))
+    sampling = part(summary, "sampling")
+    asked, step, n = (number(sampling.get(key)) for key in ("rate_hz", "step_s", "n_samples"))
     if n is None or not (step or asked):
         return ""
     step = step or 1 / (asked or 1.0)
@@ -70,14 +70,14 @@ def sampled(summary: Mapping[str, Any]) -> str:
 
 def _slow(summary: Mapping[str, Any]) -> bool:
     """Whether the video has fewer pictures than were asked for."""
-    part = summary.get("sampling") or {}
-    asked, step = number(part.get("rate_hz")), number(part.get("step_s"))
+    sampling = part(summary, "sampling")
+    asked, step = number(sampling.get("rate_hz")), number(sampling.get("step_s"))
     return (asked or 0) * (step or 0) > 1.05
 
 
 def warnings(summary: Mapping[str, Any]) -> list[str]:
     """What a reader must know before anything else."""
-    wrong = (summary.get("corrections") or {}).get("mistakes") or []
+    wrong = part(summary, "corrections").get("mistakes") or []
     return [
         *map(str, summary.get("warnings") or []),
         *(f"This line of the names file was not applied: {text}" for text in wrong),
@@ -90,8 +90,8 @@ def not_shown(summary: Mapping[str, Any]) -> str:
     left = int(number(summary.get("n_persons")) or 0) - n_shown(summary)
     if left <= 0:
         return ""
-    hidden = len((summary.get("corrections") or {}).get("hidden") or [])
-    least = summary.get("presence") or {}
+    hidden = len(part(summary, "corrections").get("hidden") or [])
+    least = part(summary, "presence")
     reasons = []
     if least:
         asked = PresenceConfig(number(least.get("min_s")) or 0.0, number(least.get("min_share")) or 0.0)
@@ -106,12 +106,12 @@ def not_shown(summary: Mapping[str, Any]) -> str:
 
 def calibrated(summary: Mapping[str, Any]) -> str:
     """Whose estimates are calibrated, by how many labels; empty for nobody's."""
-    hidden = set((summary.get("corrections") or {}).get("not_shown") or ())
+    hidden = set(part(summary, "corrections").get("not_shown") or ())
     persons = {person: states for person, states in recorded(summary).items() if person not in hidden}
     if not persons:
         return ""
     rest = [person for person in record_of(summary).get("uncalibrated") or [] if person not in hidden]
-    counts = [max(int(part.get("labels", 0)) for part in states.values()) for states in persons.values()]
+    counts = [max(int(state.get("labels", 0)) for state in states.values()) for states in persons.values()]
     fewest, most = min(counts), max(counts)
     labels = count(most, "label") if fewest == most else f"{fewest} to {most} labels"
     text = (
@@ -138,7 +138,7 @@ def n_behind(summary: Mapping[str, Any]) -> int:
 
 def edits(summary: Mapping[str, Any]) -> str:
     """What was corrected by hand; empty for nothing."""
-    done = summary.get("corrections") or {}
+    done = part(summary, "corrections")
     parts = [
         count(len(done.get("names") or ()), "name given", "names given"),
         count(len(done.get("merged") or ()), "person merged into another", "people merged into others"),
@@ -146,12 +146,12 @@ def edits(summary: Mapping[str, Any]) -> str:
         "who opted out is left out of everything",
     ]
     present = [bool(done.get(key)) for key in ("names", "merged", "splits", "opted_out")]
-    return "; ".join(part for part, there in zip(parts, present, strict=True) if there)
+    return "; ".join(text for text, there in zip(parts, present, strict=True) if there)
 
 
 def _states_sentence(summary: Mapping[str, Any]) -> str:
     """Which state led, if any did, among those who could be read at a time."""
-    curves = summary.get("class") or {}
+    curves = part(summary, "class")
     n_used = curve_of(curves, "n_used")
     held = _held(summary, len(n_used))
     need = _often_at_once(n_used, held)
@@ -170,7 +170,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     if partly := held[enough].sum() < 0.9 * held.sum():
         some = "that" if need == 1 else f"in which {need} people{' or more' if need < behind else ''}"
         when = f"in the {duration(held[enough].sum())} {some} could be read"
-    first, limits = order[0], summary.get("limits") or {}
+    first, limits = order[0], part(summary, "limits")
     lead = means[first] - means[order[1]] if len(order) > 1 else 1.0
     # Of one person alone no spread is known; the margin has to do. A lead is off by what both states are off.
     spread = 0.0 if need == 1 else math.hypot(*(halves[name] for name in order[:2]))
@@ -252,7 +252,7 @@ def short_of(
 
 def _held(summary: Mapping[str, Any], n: int) -> np.ndarray:
     """Seconds that each of the n steps of the class holds: the last one may be shorter than the others."""
-    curves, sampling = summary.get("class") or {}, summary.get("sampling") or {}
+    curves, sampling = part(summary, "class"), part(summary, "sampling")
     step = number(curves.get("step_s")) or 1.0
     last, each = number(sampling.get("last_s")), number(sampling.get("step_s"))
     end = number(sampling.get("end_s"))
@@ -276,7 +276,7 @@ def _thirds(mean: np.ndarray, enough: np.ndarray, held: np.ndarray) -> tuple[flo
     if third < 5:
         return None
     first, last = mean[:third][enough[:third]], mean[-third:][enough[-third:]]
-    if not all(np.isfinite(part).sum() * 2 >= third for part in (first, last)):
+    if not all(np.isfinite(values).sum() * 2 >= third for values in (first, last)):
         return None  # of a few seconds alone, a third is not known
     ends = _mean(first, held[:third][enough[:third]]), _mean(last, held[-third:][enough[-third:]])
     return ends if abs(ends[1] - ends[0]) >= 0.1 else None
@@ -284,14 +284,14 @@ def _thirds(mean: np.ndarray, enough: np.ndarray, held: np.ndarray) -> tuple[flo
 
 def anybody_found(summary: Mapping[str, Any]) -> bool:
     """Whether there was somebody, who may have opted out since."""
-    corrected = summary.get("corrections") or {}
+    corrected = part(summary, "corrections")
     return bool(number(summary.get("n_persons")) or corrected.get("opted_out") or corrected.get("emptied"))
 
 
 def empty_text(summary: Mapping[str, Any]) -> str:
     """Why a session has no persons, and what to do."""
-    smallest = number((summary.get("limits") or {}).get("min_face_px")) or 24
-    left = number((summary.get("left_out") or {}).get("samples")) or 0
+    smallest = number(part(summary, "limits").get("min_face_px")) or 24
+    left = number(part(summary, "left_out").get("samples")) or 0
     if number(summary.get("n_persons")):
         return "Everybody who was found is left out; see the names file and --min-presence."
     if anybody_found(summary):
@@ -300,8 +300,8 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     if left:
         few = count(int(left), "picture of a face was", "pictures of faces were")
         text = f"{few[0].upper()}{few[1:]} found, none long and clear enough to make a person of"
-        frames = number((summary.get("video") or {}).get("frames_decoded"))
-        looked = number((summary.get("sampling") or {}).get("n_samples"))
+        frames = number(part(summary, "video").get("frames_decoded"))
+        looked = number(part(summary, "sampling").get("n_samples"))
         if frames and looked and frames <= looked <= _SCRAPS:  # a still, or a moment: nothing more to look at
             return f"{text}: the video has no more than {count(int(frames), 'picture')}."
         if left <= _SCRAPS and not _slow(summary):
@@ -323,7 +323,7 @@ def no_curve(summary: Mapping[str, Any], whose: str, best: float | None) -> str:
     """
     if best is None:
         return f"No curve: {whose} moved. Of photographs, and of videos that hang, nothing is claimed."
-    least = number((summary.get("limits") or {}).get("min_quality"))
+    least = number(part(summary, "limits").get("min_quality"))
     vain = least is None or least <= LOW_QUALITY or best < LOW_QUALITY
     lower = "" if vain else f"--min-quality {LOW_QUALITY:g}, or "
     return f"No curve: {whose} was good enough. Try {lower}a recording nearer to the faces."
