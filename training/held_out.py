@@ -122,6 +122,18 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Say) -> SampleTa
             f"data set '{table.name}' has a test split alone",
             "Nothing is chosen or fitted on it; give train or val.",
         )
+    rule = _rule(table, models, say)
+    chosen = rule.applied(table).part("val")
+    if others := _divided_otherwise(table, rule, chosen, models):
+        say(
+            f"warning: {table.name}, or the way it is divided, is not as it was when {', '.join(sorted(others))} learned "
+            "from it, so other faces are taken than were held out: some may have been learned, which flatters"
+        )
+    return chosen
+
+
+def _rule(table: SampleTable, models: Sequence[Opened], say: Say) -> Rule:
+    """How the trainings of the models held faces of a set out; says where they differ or do not tell."""
     rules = {(model.name, rule) for model in models for rule in rules_of(model, table.name)}
     known = sorted({rule for _, rule in rules if rule}, key=lambda rule: (rule.transfer, rule.share))
     unknown = sorted(name for name, rule in rules if rule is None)
@@ -135,24 +147,20 @@ def held_out(table: SampleTable, models: Sequence[Opened], say: Say) -> SampleTa
             f"warning: {table.name} has no validation split, and {', '.join(unknown)} may have learned from the faces "
             "taken for one: what comes of it flatters. Divide the set first (engagement faces split)"
         )
-    rule = known[0] if known else Rule(Recipe().validation_share)
-    chosen = rule.applied(table).part("val")
+    return known[0] if known else Rule(Recipe().validation_share)
+
+
+def _divided_otherwise(
+    table: SampleTable, rule: Rule, chosen: SampleTable, models: Sequence[Opened]
+) -> set[str]:
+    """Names of the models whose trainings noted that they held out other faces than are ``chosen`` by the rule."""
     if rule.transfer or len(np.unique(table.group)) < len(table):
         there = digest_of(chosen)
-        others = {m.name for m in models if _noted(m, table.name) - {"", there}}
-    else:
-        # A hash of its name decides on each picture: none changes its side when others come or go, but all may
-        # when they are called otherwise.
-        names = set(_short(chosen))
-        others = {
-            m.name for m in models if any(len(names & some) < len(some) / 2 for some in _some(m, table.name))
-        }
-    if others:
-        say(
-            f"warning: {table.name}, or the way it is divided, is not as it was when {', '.join(sorted(others))} learned "
-            "from it, so other faces are taken than were held out: some may have been learned, which flatters"
-        )
-    return chosen
+        return {m.name for m in models if _noted(m, table.name) - {"", there}}
+    # A hash of its name decides on each picture: none changes its side when others come or go, but all may
+    # when they are called otherwise.
+    names = set(_short(chosen))
+    return {m.name for m in models if any(len(names & some) < len(some) / 2 for some in _some(m, table.name))}
 
 
 def record_of(chosen: SampleTable) -> dict[str, Any]:
