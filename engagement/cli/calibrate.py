@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from engagement.errors import ConfigError, EngagementError
+from engagement.errors import ConfigError
 from engagement.labels import LEARNER_STATES
 
 if TYPE_CHECKING:
@@ -204,77 +203,11 @@ def _ask(
 
 
 def _store(sessions: list[Session], answers: dict[Path, list[Answer]], prior: Mapping[str, float]) -> None:
-    """Fit and write each session that something was said of; what cannot be written is printed.
+    """:func:`engagement.labelling.storing.store`, and what to do next."""
+    from engagement.labelling.storing import store
 
-    Args:
-        prior: what was asked for, by field of PriorConfig; the rest stays as the session was fitted before.
-    """
-    from engagement.batch.lock import alone_in
-    from engagement.labelling.labels import answered
-
-    root = sessions[0].root
-    wanted = [session for session in sessions if session.folder in answers]
-    stored = 0
-    try:
-        with alone_in(root):
-            written = 0
-            for session in wanted:
-                written += _fit(session, answers[session.folder], prior)
-                stored += 1
-    except EngagementError:
-        left = {session.video.relative: answers[session.folder] for session in wanted[stored:]}
-        if any(left.values()):
-            click.echo(
-                f"not stored; keep these lines as a file and give them with --labels:\n{answered(left)}"
-            )
-        raise
-    if not written:
+    if not store(sessions, answers, prior, say=click.echo, warn=partial(click.echo, err=True)):
         click.echo("No label, nothing was written.")
         return
-    command = shlex.join(["engagement", "report", str(root)])
+    command = shlex.join(["engagement", "report", str(sessions[0].root)])
     click.echo(f"Put this into effect: {command}")
-
-
-def _fit(shown: Session, answers: list[Answer], prior: Mapping[str, float]) -> bool:
-    """Fit and write one session; whether something was written.
-
-    Args:
-        shown: the session as it was when its moments were chosen: meanwhile others may have labelled or corrected it.
-    """
-    from engagement.calibration.fit import PriorConfig
-    from engagement.calibration.store import FILE, write_calibration
-    from engagement.labelling.session import fit_session, open_session
-    from engagement.reports.theme import moved
-    from engagement.wording import count
-
-    session = open_session(shown.folder, shown.root)
-    still = [answer for answer in answers if answer.person in session.people]
-    if gone := len(answers) - len(still):
-        click.echo(
-            f"{session.video}: {count(gone, 'answer')} about somebody who is not there any more: left out",
-            err=True,
-        )
-    before = session.earlier.prior if session.earlier else PriorConfig()
-    calibration, dropped = fit_session(session, still, replace(before, **prior))
-    if dropped:
-        click.echo(
-            f"{session.video}: {count(dropped, 'earlier label')} about nobody who is there now: left out",
-            err=True,
-        )
-    if not calibration.persons:
-        if session.earlier is None:
-            return False
-        (session.folder / FILE).unlink(missing_ok=True)
-        click.echo(f"{session.video}: no label is left, so its {FILE} is gone")
-        return True
-    write_calibration(calibration, session.folder / FILE)
-    for person, own in calibration.persons.items():
-        parts = [
-            f"{state} {moved(shift)} ({shift:+.2f} in logits, by {count(own.count(state), 'label')})"
-            for state, shift in own.shift.items()
-        ]
-        click.echo(f"{session.video} {person}: {', '.join(parts)}")
-    without = [person for person in session.people if person not in calibration.persons]
-    if without:
-        click.echo(f"{session.video}: no label of {', '.join(without)}, who stay as the model gives them")
-    return True

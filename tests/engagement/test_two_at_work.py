@@ -14,9 +14,9 @@ import pytest
 
 from engagement.batch.lock import alone_in
 from engagement.calibration.store import FILE, read_calibration
-from engagement.cli import calibrate
 from engagement.errors import OutputError
 from engagement.labelling.session import Answer, open_sessions
+from engagement.labelling.storing import store
 from engagement.results import UNDER_WAY
 from tests.engagement.test_calibration import label_file, scored_output, summary_of
 from tests.sessions.command import Run
@@ -52,31 +52,30 @@ def test_an_output_folder_is_for_one_command_at_a_time(root: Path, engagement: C
 def test_labels_that_others_stored_meanwhile_stay(root: Path, engagement: Command) -> None:
     sessions = open_sessions(root)
     labelled(root, engagement, "talk,P02,5,boredom,yes\ntalk,P01,5,boredom,yes\n")
-    calibrate._store(sessions, {root / "talk": [Answer("P01", 10.0, "boredom", True)]}, {})
+    store(sessions, {root / "talk": [Answer("P01", 10.0, "boredom", True)]}, {}, say=print, warn=print)
     assert counts(root / "talk") == {"P01": 2, "P02": 1}
 
 
 def test_an_answer_about_somebody_who_opted_out_meanwhile_is_left_out(
-    root: Path, engagement: Command, capfd: pytest.CaptureFixture[str]
+    root: Path, engagement: Command
 ) -> None:
     sessions = open_sessions(root)
     (root / "names.txt").write_text("[talk]\nopt out P02\n", encoding="utf-8")
     assert engagement("report", root).status == 0
     answers = [Answer(person, 5.0, "boredom", True) for person in ("P01", "P02")]
-    calibrate._store(sessions, {root / "talk": answers}, {})
+    told: list[str] = []
+    store(sessions, {root / "talk": answers}, {}, say=print, warn=told.append)
     assert counts(root / "talk") == {"P01": 1}
-    assert "1 answer about somebody who is not there any more" in capfd.readouterr().err
+    assert ["1 answer about somebody who is not there any more" in text for text in told] == [True]
 
 
-def test_answers_that_cannot_be_stored_are_printed(
-    root: Path, engagement: Command, capfd: pytest.CaptureFixture[str]
-) -> None:
-    sessions = open_sessions(root)
+def test_answers_that_cannot_be_stored_are_printed(root: Path, engagement: Command) -> None:
+    sessions, told = open_sessions(root), list[str]()
+    answers = {root / "talk": [Answer("P01", 5.0, "boredom", True)]}
     with alone_in(root), pytest.raises(OutputError):
-        calibrate._store(sessions, {root / "talk": [Answer("P01", 5.0, "boredom", True)]}, {})
-    told = capfd.readouterr().out
+        store(sessions, answers, {}, say=told.append, warn=print)
     saved = root.parent / "saved.csv"
-    saved.write_text(told[told.index("video,") :], encoding="utf-8")
+    saved.write_text(told[0][told[0].index("video,") :], encoding="utf-8")
     assert engagement("calibrate", root, "--labels", saved).status == 0
     assert counts(root / "talk") == {"P01": 1}
 
