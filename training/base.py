@@ -112,7 +112,16 @@ def train_base(
     bases = dict.fromkeys(filter(None, map(_licence_of, (recipe.init, *recipe.distil))))
     licence = licence_text(table.name, "; ".join(bases))
     chip = chip_of(recipe)
-    trained = Trained(network, head, chip, measured_on, origin, licence, base=before, beware=beware)
+    trained = Trained(
+        network,
+        head,
+        chip,
+        measured_on=measured_on,
+        origin=origin,
+        licence=licence,
+        base=before,
+        beware=beware,
+    )
     return deliver(path, trained, log=run.out / "log" / "metrics.csv", gallery=run.gallery, say=say)
 
 

@@ -277,11 +277,11 @@ def _train(
         (cell.data,),
         run.recipe,
         folder,
-        changes,
-        run.limits,
-        run.limit,
-        run.test,
-        run.skip_bad,
+        overrides=changes,
+        limits=run.limits,
+        limit=run.limit,
+        test=run.test,
+        skip_bad=run.skip_bad,
         command=run.command,
     )
     try:

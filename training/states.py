@@ -130,7 +130,16 @@ def train_states(run: StatesRun, say: Say = lambda _: None) -> dict[str, Any]:
     }
     path = run.out / "model.safetensors"
     licence = licence_text("+".join(own.name for own in reversed(tables)), base.record.licence)
-    trained = Trained(network, HEAD, base.chip, measured_on, origin, licence, unseen, base)
+    trained = Trained(
+        network,
+        HEAD,
+        base.chip,
+        measured_on=measured_on,
+        origin=origin,
+        licence=licence,
+        unseen=unseen,
+        base=base,
+    )
     return deliver(path, trained, say=say)
 
 

@@ -262,7 +262,16 @@ def _train(
     }
     licence = licence_text(table.name, base.record.licence)
     log = run.out / "log" / "metrics.csv" if run.unfreeze else None
-    trained = Trained(network, head, base.chip, measured_on, origin, licence, base=base, beware=beware)
+    trained = Trained(
+        network,
+        head,
+        base.chip,
+        measured_on=measured_on,
+        origin=origin,
+        licence=licence,
+        base=base,
+        beware=beware,
+    )
     return deliver(path, trained, log=log, say=say)
 
 

@@ -126,13 +126,13 @@ class VideoWorker:
         target = self.place.root / video.relative
         with committed(target) as folder:
             to = Destination(
-                self.place.root,
-                target,
-                self._fingerprint(facts),
-                self.place.source(video),
-                self.place.content(video),
-                self._calibration(video),
-                self.setup.known,
+                root=self.place.root,
+                target=target,
+                fingerprint=self._fingerprint(facts),
+                source=self.place.source(video),
+                content=self.place.content(video),
+                calibration=self._calibration(video),
+                known=self.setup.known,
             )
             summary = write_session(self.analyzer, result, folder, to)
         self.place.publish(video.relative)

@@ -165,15 +165,15 @@ class _State:
             self.source,
             label,
             self.times,
-            dict(sorted(names.items(), key=lambda item: order(item[0]))),
-            hidden,
-            opted_out,
-            emptied,
-            self.out_before - self.out,
-            frozenset(self.refused),
-            {s: t for s in self.merged if (t := self._left_as(s)) in kept},
+            names=dict(sorted(names.items(), key=lambda item: order(item[0]))),
+            hidden=hidden,
+            opted_out=opted_out,
+            emptied=emptied,
+            taken_back=self.out_before - self.out,
+            refused=frozenset(self.refused),
+            merged={s: t for s in self.merged if (t := self._left_as(s)) in kept},
             # Also of who opted out: the same line has to give the same ids when it is read again.
-            [part for part in self.splits if {part[2], part[3]} & (kept | opted_out | emptied)],
+            splits=[part for part in self.splits if {part[2], part[3]} & (kept | opted_out | emptied)],
         )
 
     def _left_as(self, person: str) -> str:

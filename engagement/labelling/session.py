@@ -122,7 +122,17 @@ def open_session(folder: Path, root: Path) -> Session:
     video, earlier = video_of(folder, root), stored(folder)
     if earlier is not None and earlier.video != video.file:
         earlier = None  # of another video: nothing that was said there holds here
-    return Session(root, folder, video, summary, people, everybody, seen, good, earlier)
+    return Session(
+        root,
+        folder,
+        video,
+        summary=summary,
+        people=people,
+        everybody=everybody,
+        seen=seen,
+        good=good,
+        earlier=earlier,
+    )
 
 
 def proposals_of(

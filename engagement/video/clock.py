@@ -190,7 +190,13 @@ def judge(
     if clock.restarts:
         faults.append(f"the stream's clock started anew {count(clock.restarts, 'time')}")
     return DecodeOutcome(
-        len(clock.times_s), clock.last_s, complete, "; ".join(faults), clock.dropped, damaged, len(clock.wild)
+        frames_decoded=len(clock.times_s),
+        last_time_s=clock.last_s,
+        complete=complete,
+        reason="; ".join(faults),
+        frames_dropped=clock.dropped,
+        packets_damaged=damaged,
+        stamps_wild=len(clock.wild),
     )
 
 

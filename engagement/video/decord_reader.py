@@ -66,7 +66,15 @@ class DecordReader(VideoReader):
         if channels != 3:  # of pictures 16 or 24 px wide
             raise VideoError(f"decord gives no colours of {self._path}", "Choose the pyav backend")
         # decord turns the picture itself and does not say by how much.
-        self._info = VideoInfo(self._path, width, height, 0, None, "unknown", self.backend)
+        self._info = VideoInfo(
+            self._path,
+            width=width,
+            height=height,
+            rotation_deg=0,
+            duration_s=None,
+            codec="unknown",
+            backend=self.backend,
+        )
 
     def _open(self) -> Any:
         try:

@@ -74,12 +74,12 @@ class OpenCvReader(VideoReader):
             code = int(capture.get(cv2.CAP_PROP_FOURCC))
             self._info = VideoInfo(
                 self._path,
-                int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-                int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-                int(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360,
-                self._declared_frames * self._step_s or None,
-                "".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)).strip(" \0").lower(),
-                self.backend,
+                width=int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+                height=int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+                rotation_deg=int(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360,
+                duration_s=self._declared_frames * self._step_s or None,
+                codec="".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)).strip(" \0").lower(),
+                backend=self.backend,
             )
         finally:
             capture.release()

@@ -73,9 +73,16 @@ class PyAvReader(VideoReader):
             )
             width, height = self._stored_size if turn % 180 == 0 else self._stored_size[::-1]
             self._info = VideoInfo(
-                self._path, width, height, turn, self._declared_end_s, self._stream.codec_context.name,
-                self.backend, _aspect(self._stream, turn), len(moving_pictures(self._container)) - 1,
-            )  # fmt: skip
+                self._path,
+                width=width,
+                height=height,
+                rotation_deg=turn,
+                duration_s=self._declared_end_s,
+                codec=self._stream.codec_context.name,
+                backend=self.backend,
+                pixel_aspect=_aspect(self._stream, turn),
+                n_unread=len(moving_pictures(self._container)) - 1,
+            )
         except BaseException:
             self._container.close()
             raise

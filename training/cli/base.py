@@ -86,9 +86,27 @@ def base(
     given = {"backbone": backbone, "init": init, "seed": seed}
     overrides = parse_overrides(changes) | {k: v for k, v in given.items() if v is not None}
     count = int(devices) if devices.isdigit() else devices
-    limits = Limits(max_steps or -1, count, strategy, num_nodes, accelerator, tensorboard, loaders)
+    limits = Limits(
+        max_steps=max_steps or -1,
+        devices=count,
+        strategy=strategy,
+        num_nodes=num_nodes,
+        accelerator=accelerator,
+        tensorboard=tensorboard,
+        loaders=loaders,
+    )
     run = BaseRun(
-        data, recipe, out, overrides, limits, limit, test, skip_bad, resume, options.command_line(), gallery
+        data,
+        recipe,
+        out,
+        overrides=overrides,
+        limits=limits,
+        limit=limit,
+        test=test,
+        skip_bad=skip_bad,
+        resume=resume,
+        command=options.command_line(),
+        gallery=gallery,
     )
     for split, found in train_base(run, options.say).items():
         show(f"expression, {split}", found)

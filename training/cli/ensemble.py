@@ -42,7 +42,16 @@ def ensemble(
     shares = None if weights is None else _numbers(weights)
     from training.ensemble import EnsembleRun, make_ensemble
 
-    run = EnsembleRun(checkpoints, out, shares, fit, head, limit, skip_bad, options.command_line())
+    run = EnsembleRun(
+        checkpoints,
+        out,
+        shares=shares,
+        fit=fit,
+        head=head,
+        limit=limit,
+        skip_bad=skip_bad,
+        command=options.command_line(),
+    )
     found = make_ensemble(run, options.say)
     for member in found["members"]:
         alone = f", alone {member['accuracy']:.3f} of the validation split" if "accuracy" in member else ""

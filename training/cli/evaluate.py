@@ -60,7 +60,17 @@ def evaluate(
     from training.evaluate import EvaluateRun, run_evaluation
 
     run = EvaluateRun(
-        data, checkpoint, split, head, detect, min_face, limit, skip_bad, report, gallery, mirror
+        data,
+        checkpoint,
+        split=split,
+        head=head,
+        detect=detect,
+        min_face_px=min_face,
+        limit=limit,
+        skip_bad=skip_bad,
+        report=report,
+        gallery=gallery,
+        mirror=mirror,
     )
     found = run_evaluation(run, options.say)
     show(f"{found['checkpoint']}, head {found['head']}, {found['split']}", found)

@@ -57,7 +57,17 @@ def explain(
     from training.explain.run import explain as work
 
     run = ExplainRun(
-        inputs, out, checkpoint, head, stage, cropped, min_face, every, max_faces, mirror, skip_bad
+        inputs,
+        out,
+        checkpoint=checkpoint,
+        head=head,
+        stage=stage,
+        cropped=cropped,
+        min_face_px=min_face,
+        every_s=every,
+        max_faces=max_faces,
+        mirror=mirror,
+        skip_bad=skip_bad,
     )
     for name, count in work(run, options.say).items():
         click.echo(f"{count:5d}  {name}")

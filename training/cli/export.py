@@ -56,7 +56,16 @@ def export(
     """
     from training.export.run import ExportRun, run_export
 
-    run = ExportRun(checkpoint, out, int8, data, tolerance, min_agreement, limit, skip_bad)
+    run = ExportRun(
+        checkpoint,
+        out,
+        int8=int8,
+        data=data,
+        tolerance=tolerance,
+        min_agreement=min_agreement,
+        limit=limit,
+        skip_bad=skip_bad,
+    )
     found = run_export(run, options.say)
     for faces, values in found["largest_difference"].items():
         told = ", ".join(f"{name} {value:.1e}" for name, value in values.items())

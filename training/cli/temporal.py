@@ -49,5 +49,15 @@ def temporal(
 
     seed = 1 if seed is None else seed
     train_temporal(
-        TemporalRun(kind, frame_weights, data, videos, out, max_steps or -1, seed, limit), options.say
+        TemporalRun(
+            kind=kind,
+            frame_weights=frame_weights,
+            data=data,
+            videos=videos,
+            out=out,
+            max_steps=max_steps or -1,
+            seed=seed,
+            limit=limit,
+        ),
+        options.say,
     )

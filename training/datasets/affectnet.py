@@ -213,5 +213,12 @@ def _table(
     boxes = boxes_for(name, len(images)) if box is None else box
     target = one_hot(index, len(labels))
     return SampleTable(
-        name, labels, list(images), target, np.array(split, dtype=np.str_), group, boxes, group
+        name,
+        labels,
+        images=list(images),
+        target=target,
+        split=np.array(split, dtype=np.str_),
+        group=group,
+        box=boxes,
+        sample_id=group,
     )

@@ -60,12 +60,12 @@ def from_csv(path: Path) -> SampleTable:
     return SampleTable(
         "fer2013",
         EXPRESSIONS,
-        images,
-        one_hot(np.array(index, np.int64), len(EXPRESSIONS)),
-        np.array(split, dtype=np.str_),
-        names,
-        boxes_for("fer2013", len(images)),
-        names,
+        images=images,
+        target=one_hot(np.array(index, np.int64), len(EXPRESSIONS)),
+        split=np.array(split, dtype=np.str_),
+        group=names,
+        box=boxes_for("fer2013", len(images)),
+        sample_id=names,
     )
 
 
@@ -196,7 +196,16 @@ def _own_folders(folder: Path, rows: list[dict[str, str]]) -> tuple[SampleTable,
     blank = np.zeros((len(images), len(EXPRESSIONS)), np.float32)
     box = boxes_for("ferplus", len(images))
     parts = np.array(split, dtype=np.str_)
-    return SampleTable("ferplus", EXPRESSIONS, images, blank, parts, names, box, names), np.array(order)
+    return SampleTable(
+        "ferplus",
+        EXPRESSIONS,
+        images=images,
+        target=blank,
+        split=parts,
+        group=names,
+        box=box,
+        sample_id=names,
+    ), np.array(order)
 
 
 def _by_row(table: SampleTable, usage: list[str], path: Path) -> np.ndarray:

@@ -110,13 +110,13 @@ def read_rows(path: Path) -> list[Listed]:
             Listed(
                 line,
                 cells["file"].replace("\\", "/"),
-                cells.get("label", ""),
-                cells.get("split", "").lower(),
-                spelled.setdefault(group.casefold(), group) if column in _PEOPLE else group,
-                box,
-                bool(cells.get("group")),
-                cells,
-                bool(row.surplus),
+                label=cells.get("label", ""),
+                split=cells.get("split", "").lower(),
+                group=spelled.setdefault(group.casefold(), group) if column in _PEOPLE else group,
+                box=box,
+                blocks=bool(cells.get("group")),
+                cells=cells,
+                surplus=bool(row.surplus),
             )
         )
     return rows

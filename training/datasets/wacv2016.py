@@ -51,10 +51,10 @@ def official(folder: Path) -> SampleTable:
     return SampleTable(
         "wacv2016",
         LEVELS,
-        [folder / str(subject) / f"{frame:05d}_{level}.png" for subject, frame, level, _ in rows],
-        one_hot(np.array([level for _, _, level, _ in rows], np.int64), len(LEVELS)),
-        np.array([split for *_, split in rows], dtype=np.str_),
-        np.array([str(subject) for subject, *_ in rows], dtype=np.str_),
-        boxes_for("wacv2016", len(rows)),
-        np.array([f"p{subject:02d}/{frame:05d}" for subject, frame, *_ in rows], dtype=np.str_),
+        images=[folder / str(subject) / f"{frame:05d}_{level}.png" for subject, frame, level, _ in rows],
+        target=one_hot(np.array([level for _, _, level, _ in rows], np.int64), len(LEVELS)),
+        split=np.array([split for *_, split in rows], dtype=np.str_),
+        group=np.array([str(subject) for subject, *_ in rows], dtype=np.str_),
+        box=boxes_for("wacv2016", len(rows)),
+        sample_id=np.array([f"p{subject:02d}/{frame:05d}" for subject, frame, *_ in rows], dtype=np.str_),
     )

@@ -193,14 +193,14 @@ def _measured(name: str, table: SampleTable, features: FloatArray, options: Simi
     commonest = int(table.target[train].sum(axis=0).argmax())
     return SplitFigures(
         name,
-        int(train.sum()),
-        int(test.sum()),
-        len(found.affected("test", KINDS[:3])),
-        len(found.affected("test", (KINDS[3],))),
-        int(known.sum()) if several else None,
-        figure("accuracy"),
-        figure("macro_f1"),
-        float((truth == commonest).mean()),
+        train=int(train.sum()),
+        test=int(test.sum()),
+        near=len(found.affected("test", KINDS[:3])),
+        beside=len(found.affected("test", (KINDS[3],))),
+        known=int(known.sum()) if several else None,
+        accuracy=figure("accuracy"),
+        macro_f1=figure("macro_f1"),
+        majority=float((truth == commonest).mean()),
     )
 
 

@@ -85,7 +85,18 @@ def main(
         blocks = tuple(block.strip() for block in head.split(",") if block.strip())
         known = tuple(name.strip() for name in leave_out.split(",") if name.strip())
         run = StatesEvaluation(
-            data, base, out, videos, blocks, strength, views, test, inputs, known, limit, draws
+            data,
+            base,
+            out,
+            videos=videos,
+            head=blocks,
+            strength=strength,
+            views=views,
+            test=test,
+            inputs=inputs,
+            leave_out=known,
+            limit=limit,
+            draws=draws,
         )
         evaluate_states(run, click.echo)
         click.echo(f"{out / 'states.md'} written")

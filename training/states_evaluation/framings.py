@@ -88,13 +88,13 @@ def video_faces(videos: Path, say: Say = lambda _: None) -> tuple[SampleTable, S
     from_frame = SampleTable(
         "video_frames",
         LEARNER_STATES,
-        loose,
-        target,
-        np.full(n, "test"),
-        np.array(people, dtype=np.str_),
-        np.stack(boxes).astype(np.float32),
-        names,
-        np.array(rolls, np.float32),
+        images=loose,
+        target=target,
+        split=np.full(n, "test"),
+        group=np.array(people, dtype=np.str_),
+        box=np.stack(boxes).astype(np.float32),
+        sample_id=names,
+        roll_deg=np.array(rolls, np.float32),
     )
     from_crop = replace(
         from_frame, name="video_crops", images=tight, box=boxes_for("daisee", n), roll_deg=None

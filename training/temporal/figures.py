@@ -94,15 +94,15 @@ def tally(run: LabelledRun, prob: FloatArray) -> Tally:
             state_brier[k, side] = ((side - s) ** 2).sum()
         state_events += _matches(yes.astype(np.int64), (score >= 0.5).astype(np.int64), times[clear], skip=0)
     return Tally(
-        confusion[None],
-        -np.log(q[one_hot > 0]).sum()[None],
-        ((q - one_hot) ** 2).sum()[None],
-        events[None],
-        changes[None],
-        histogram[None],
-        state_log[None],
-        state_brier[None],
-        state_events[None],
+        confusion=confusion[None],
+        log_loss=-np.log(q[one_hot > 0]).sum()[None],
+        brier=((q - one_hot) ** 2).sum()[None],
+        events=events[None],
+        changes=changes[None],
+        histogram=histogram[None],
+        state_log_loss=state_log[None],
+        state_brier=state_brier[None],
+        state_events=state_events[None],
     )
 
 
