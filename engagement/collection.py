@@ -182,7 +182,7 @@ def capture(
                 name = printable(path.name)
                 source = work.name_for(name, f"{printable(path.absolute().parent.name)}/{name}", source_id)
                 frames = _frames(reader.tickets(), recording.scenes, every)
-                found = work.add(source, recording.scenes, frames, _follower(), source_id)
+                found = work.add(source, recording.scenes, frames, follower(), source_id)
                 ended = reader.outcome
         except EngagementError as error:
             failed.append(str(error))
@@ -210,7 +210,7 @@ def _frames(tickets: Iterator[FrameTicket], scenes: Sequence[Scene], every: int)
             yield ticket.frame()
 
 
-def _follower() -> Follow:
+def follower() -> Follow:
     """The tracker of the analysis, by place and colours alone: no network but the detector's is run here."""
     tracker = FaceTracker()
 

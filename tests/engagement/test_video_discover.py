@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from itertools import permutations
 from pathlib import Path, PurePath
 
@@ -13,7 +14,7 @@ from engagement.corrections.names import EARLIER_NAMES
 from engagement.errors import ConfigError
 from engagement.reports.templates import ASSETS
 from engagement.results import INDEX, RUN
-from engagement.video.discover import RESERVED, _Candidate, _distinct_names, _key, discover
+from engagement.video.discover import RESERVED, _Candidate, _distinct_names, _key, discover, distinct_names
 from tests import media
 from tests.closed_folders import close
 
@@ -120,11 +121,10 @@ def test_two_suffixes_of_one_name_keep_them(tmp_path: Path) -> None:
     assert outputs(tmp_path) == ["a.avi", "a.mp4", "b"]
 
 
-def test_names_that_differ_in_case_only_are_told_apart(tmp_path: Path) -> None:
+def test_names_that_differ_in_case_only_are_told_apart() -> None:
     spellings = ("A.mp4", "a.mp4", "a.MP4", "Löwe.mp4", "Lo\u0308we.mp4")
-    candidates = [_Candidate(tmp_path / name, PurePath(name), "in") for name in spellings]
-    names = _distinct_names(candidates)
-    assert len({_key(name) for name in names}) == 5
+    names = distinct_names([PurePath(name) for name in spellings], "in")
+    assert len({unicodedata.normalize("NFC", str(name)).casefold() for name in names}) == 5
 
 
 def test_the_same_name_from_two_folders_gets_the_folders_name(tmp_path: Path) -> None:

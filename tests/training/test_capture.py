@@ -260,7 +260,7 @@ def test_no_block_holds_two_stretches(tmp_path: Path) -> None:
 def test_faces_are_followed(tmp_path: Path) -> None:
     boxes = [[100, 100, 180, 200], [400, 100, 480, 200]]
     work = FaceCapture(tmp_path, CaptureConfig(all_faces=True), Placed(boxes, [0.99, 0.98]))
-    work.add("v", HAPPY, [Frame(i, 0.2 * i, scene()) for i in range(3)], collection._follower())
+    work.add("v", HAPPY, [Frame(i, 0.2 * i, scene()) for i in range(3)], collection.follower())
     found = {(row["x1"], row["track"]) for row in rows_of(tmp_path)}
     assert found == {("100.0", "0"), ("400.0", "1")} or found == {("100.0", "1"), ("400.0", "0")}
 
