@@ -29,7 +29,7 @@ from training.cache import cached
 from training.figure_text import to_json
 from training.temporal.card import write_card
 from training.temporal.clip_outputs import clip_runs, face_run
-from training.temporal.evaluation import beats, compare, evaluate_temporal
+from training.temporal.evaluation import TemporalEvaluation, beats, compare, evaluate_temporal
 from training.temporal.fit import Fitting, Schedule, choose_hmm, choose_windows, fit_network, held_out_runs
 from training.temporal.frame_outputs import load_frame_model, pool
 from training.temporal.module import TemporalTrainer, smoother_of
@@ -364,21 +364,22 @@ def test_from_files_to_weights_and_figures(shared_data: Path, tmp_path: Path) ->
     card = made["card"].read_text(encoding="utf-8")
     assert "non-commercial" in card
     assert str(tmp_path) not in card
-    result = evaluate_temporal(
-        frame,
+    asked = TemporalEvaluation(
+        str(frame),
         shared_data,
         tmp_path / "out",
-        {"lstm": made["weights"]},
+        {"lstm": str(made["weights"])},
         docs=tmp_path / "temporal.md",
         sequences=2,
         draws=5,
         limit=120,
     )
+    result = evaluate_temporal(asked)
     other = _frame_weights(tmp_path / "other.safetensors")
     loaded = load_weights(str(other), "face_state")
     save_weights(other, replace(loaded.record, origin={"data": "others"}), loaded.tensors)
     with pytest.raises(WeightsError, match="another frame model"):
-        evaluate_temporal(other, shared_data, tmp_path / "out", {"lstm": made["weights"]}, limit=120)
+        evaluate_temporal(replace(asked, frame_weights=str(other)))
     stored = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
     assert stored["default"] == result["default"]
     page = (tmp_path / "temporal.md").read_text(encoding="utf-8")

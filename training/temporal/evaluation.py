@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,44 +39,46 @@ SEQUENCES, DRAWS = 100, 1000
 TEST_SEED = 2016
 
 
-def evaluate_temporal(
-    frame_weights: str | Path,
-    data: str | Path,
-    folder: Path,
-    weights: Mapping[str, str | Path],
-    *,
-    docs: Path | None = None,
-    sequences: int = SEQUENCES,
-    draws: int = DRAWS,
-    limit: int | None = None,
-    say: Say = lambda _: None,
-) -> dict[str, Any]:
-    """Compare the smoothers on the test splits. To be run once, when everything is chosen.
+@dataclass(frozen=True, slots=True)
+class TemporalEvaluation:
+    """What the command was asked to do.
 
-    Args:
+    Attributes:
         frame_weights: the frame model that the networks were trained for.
         data: folder of the Parquet sets.
-        folder: for ``evaluation.json`` and the frame model's outputs.
+        out: folder for ``evaluation.json`` and the frame model's outputs.
         weights: ``lstm`` and ``cnn3d``: name or file; those that are missing are left out.
         docs: Markdown file to write, or None.
-        sequences: of each of the two kinds, per task.
-        draws: of the bootstrap.
+        sequences: of each of the two kinds, per task. draws: of the bootstrap.
         limit: pictures per split, for trials.
-        say: takes messages.
+    """
+
+    frame_weights: str
+    data: Path
+    out: Path
+    weights: Mapping[str, str]
+    docs: Path | None = None
+    sequences: int = SEQUENCES
+    draws: int = DRAWS
+    limit: int | None = None
+
+
+def evaluate_temporal(run: TemporalEvaluation, say: Say = lambda _: None) -> dict[str, Any]:
+    """Compare the smoothers on the test splits. To be run once, when everything is chosen.
 
     Returns:
         what ``evaluation.json`` holds: see :func:`compare`.
     """
     networks = {
-        kind: load_weights(str(weights[kind]), kind)
+        kind: load_weights(run.weights[kind], kind)
         for kind, needed in SMOOTHERS.items()
-        if needed and kind in weights
+        if needed and kind in run.weights
     }
-    model = load_frame_model(frame_weights)
-    _require_made_for(model, load_weights(str(frame_weights), "face_state"), networks)
+    model = load_frame_model(run.frame_weights)
+    _require_made_for(model, load_weights(run.frame_weights, "face_state"), networks)
     for text in model.beware:
         say(f"warning: {text}")
-    _, validate = read_material(model, Path(data), None, folder, limit, say)
+    _, validate = read_material(model, run.data, None, run.out, run.limit, say)
     # As in training with its default seed: the box has the windows that networks of that seed correct.
     count = SCHEDULES["lstm"].validation_runs
     window_s = choose_windows(validation_runs(validate, count, 1))
@@ -84,9 +87,9 @@ def evaluate_temporal(
     smoothers = _smoothers(networks, window_s, hold_s)
 
     def read(name: str) -> Pool:
-        return pool(model, Path(data), name, "test", folder, Conv3dConfig().chip_px, limit, say)
+        return pool(model, run.data, name, "test", run.out, Conv3dConfig().chip_px, run.limit, say)
 
-    tasks = _tasks(Material(read("rafdb"), read("daisee"), read("wacv2016")), sequences)
+    tasks = _tasks(Material(read("rafdb"), read("daisee"), read("wacv2016")), run.sequences)
     usual = SmoothingConfig()
     result = {
         "frame_weights": {
@@ -102,15 +105,15 @@ def evaluate_temporal(
         "chosen_s": list(window_s),
         "hmm_s": [usual.hold_s, usual.state_hold_s],
         "hmm_chosen_s": list(hold_s),
-        "sequences": sequences,
-        "draws": draws,
-        **compare(smoothers, tasks, draws, say),
+        "sequences": run.sequences,
+        "draws": run.draws,
+        **compare(smoothers, tasks, run.draws, say),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(to_json(result), encoding="utf-8")
-    if docs is not None:
-        docs.parent.mkdir(parents=True, exist_ok=True)
-        docs.write_text(report(result), encoding="utf-8")
+    run.out.mkdir(parents=True, exist_ok=True)
+    (run.out / "evaluation.json").write_text(to_json(result), encoding="utf-8")
+    if run.docs is not None:
+        run.docs.parent.mkdir(parents=True, exist_ok=True)
+        run.docs.write_text(report(result), encoding="utf-8")
     return result
 
 
@@ -248,7 +251,7 @@ def main() -> None:
     """The command line of this module."""
     parser = argparse.ArgumentParser(prog="python -m training.temporal.evaluation", description=__doc__)
     parser.add_argument("--frame-weights", default="default", help="shipped name or file")
-    parser.add_argument("--data", required=True, help="folder of the Parquet sets")
+    parser.add_argument("--data", required=True, type=Path, help="folder of the Parquet sets")
     parser.add_argument("--lstm", help="shipped name or file")
     parser.add_argument("--cnn3d", help="shipped name or file")
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
@@ -256,16 +259,11 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="pictures per split, for trials")
     given = parser.parse_args()
     weights = {k: getattr(given, k) for k in ("lstm", "cnn3d") if getattr(given, k)}
+    run = TemporalEvaluation(
+        given.frame_weights, given.data, given.output, weights, docs=given.docs, limit=given.limit
+    )
     try:
-        result = evaluate_temporal(
-            given.frame_weights,
-            given.data,
-            given.output,
-            weights,
-            docs=given.docs,
-            limit=given.limit,
-            say=print,
-        )
+        result = evaluate_temporal(run, print)
     except EngagementError as error:
         parser.exit(2 if isinstance(error, ConfigError) else 1, f"error: {error}\n")
     print(f"default: {result['default']}")  # noqa: T201
