@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,6 +69,7 @@ def train_head(
 
     Raises:
         DataError: a split is empty.
+        ConfigError: the folder holds a run of another recipe or other data.
     """
     pl.seed_everything(recipe.seed, verbose=False)
     network = FaceStateNet(spec, recipe.dropout)
@@ -110,7 +112,12 @@ def train_network(
             f"data set '{train.name}': {count(n, 'face')} to train or validate for {processes} processes"
         )
     others = sorted({*network.spec.heads} - {head})
-    last = _begin(folder, recipe, table, limits, processes, others, leading, resume)
+    asked = _record(recipe, table, limits, processes, others)
+    last = enter(
+        folder, "run.json", asked, resume, before=asked | _BEFORE, changed=changed_run, leading=leading
+    )
+    if leading:
+        (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1), encoding="utf-8")
     say(f"{table.name}: {count(len(train), 'face')} to train, {len(validation)} to validate")
     pl.seed_everything(recipe.seed, verbose=False)
     dataset = ChipDataset(train, chip, policy(recipe.augmentation), recipe.seed)
@@ -179,23 +186,16 @@ def _tell_of_a_lag(ema: float, steps: int, limits: Limits, say: Say) -> None:
         )
 
 
-def _begin(
-    folder: Path,
-    recipe: Recipe,
-    table: SampleTable,
-    limits: Limits,
-    processes: int,
-    others: list[str],
-    leading: bool,
-    resume: bool,
-) -> Path | None:
-    """Write what is being run; the checkpoint to go on from, if there is one.
+def _record(
+    recipe: Recipe, table: SampleTable, limits: Limits, processes: int, others: list[str]
+) -> dict[str, Any]:
+    """What run.json says: a folder goes on with this run alone.
 
-    Raises:
-        ConfigError: the folder holds a run of another recipe or other data.
+    Args:
+        others: heads that the network has beside the one that learns.
     """
     train = table.part("train")
-    asked = {
+    return {
         "recipe": recipe.to_dict(),
         "pictures, labels or splits": table.digest(),
         "the files of init, teacher or distil": [
@@ -207,11 +207,6 @@ def _begin(
         "processes": processes,
         "other heads": others,
     }
-    before = asked | _BEFORE
-    last = enter(folder, "run.json", asked, resume, before=before, changed=changed_run, leading=leading)
-    if leading:
-        (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1), encoding="utf-8")
-    return last
 
 
 def require_every_class(train: SampleTable) -> None:
