@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,7 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     status: 0 all good, 1 something failed, 2 wrong usage, 130 interrupted.
     """
     from engagement.batch.options import parse_crew
+    from engagement.device import choose, require_known
 
     empty = [f"--{name.replace('_', '-')}" for name, value in given.items() if value == ""]
     empty += ["--output"] * (not output) + ["INPUT"] * (not all(inputs)) + ["--glob"] * (not all(globs))
@@ -138,17 +140,17 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
         raise ConfigError(f"{empty[0]} is empty", "Perhaps a variable that it comes from is not set.")
     asked = _Asked(**given)
     crew = parse_crew(asked.workers, asked.scheduler)
+    require_known(asked.device)
     config = _config(asked)
-    if not crew.scheduler:  # its workers may see files that are not here
+    if not crew.scheduler:  # its workers may have what is not here
         _require_weights(config)
+        if asked.device != "auto":
+            choose(asked.device)
     from engagement.batch.inputs import find_videos
-    from engagement.batch.places import is_url, local_path
-    from engagement.batch.results import writable
+    from engagement.batch.places import local_path
 
     output = local_path(output)
     videos, unreachable = find_videos(inputs, globs, output)
-    if not is_url(output):
-        writable(Path(output))
     known = _checked_names(output, videos)
     from engagement.batch.index import NotListed
     from engagement.batch.processes import interrupted_when_terminated
@@ -252,7 +254,7 @@ def _require_weights(config: AnalysisConfig) -> None:
 
     smoothing = config.smoothing
     for option, reference, kind in (
-        ("--checkpoint", config.classifier.checkpoint, "face_state"),
+        (_typed("--checkpoint", "--weights"), config.classifier.checkpoint, "face_state"),
         ("--temporal-weights", smoothing.weights, smoothing.method),
     ):
         try:
@@ -260,6 +262,12 @@ def _require_weights(config: AnalysisConfig) -> None:
                 locate(reference, (kind,))
         except WeightsError as error:
             raise ConfigError(f"{option}: {error.message}", error.hint) from error
+
+
+def _typed(*names: str) -> str:
+    """Which name of an option the command was called with; the first where it was not."""
+    words = {word.partition("=")[0] for word in sys.argv}
+    return next((name for name in names if name in words), names[0])
 
 
 def _absolute(file: str | None) -> str | None:

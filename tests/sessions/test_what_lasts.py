@@ -340,3 +340,20 @@ def test_names_that_are_no_utf8(tmp_path: Path, sample_videos: Path, engagement:
     again = engagement("analyze", folder, "-o", out, *FAST[:2])
     assert again.status == 0 and "skipped" in again.err, again.err
     assert not list(out.rglob("P01.html")) and list(out.rglob("P02.html"))
+
+
+def test_a_run_that_no_model_could_be_had_for_leaves_nothing(tmp_path: Path, engagement: Command) -> None:
+    clip, broken = media.single_frame(tmp_path).path, tmp_path / "broken.safetensors"
+    broken.write_bytes(b"")
+    (tmp_path / "mine").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for out in ("new/deep", "mine/new"):
+        ended = engagement("analyze", clip, "-o", tmp_path / out, "--weights", broken)
+        assert ended.status == 1 and "is not a readable safetensors file" in ended.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_pages_of_a_folder_without_results_put_nothing_into_it(tmp_path: Path, engagement: Command) -> None:
+    ended = engagement("report", tmp_path)
+    assert ended.status == 1 and "holds no results" in ended.err
+    assert not list(tmp_path.iterdir())
