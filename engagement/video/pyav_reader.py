@@ -74,7 +74,8 @@ class PyAvReader(VideoReader):
             width, height = self._stored_size if turn % 180 == 0 else self._stored_size[::-1]
             self._info = VideoInfo(
                 self._path, width, height, turn, self._declared_end_s, self._stream.codec_context.name,
-                self.backend, _aspect(self._stream, turn), len(moving_pictures(self._container)) - 1,
+                self.backend, _aspect(self._stream, turn),
+                tuple(s.index for s in moving_pictures(self._container)[1:]),
             )  # fmt: skip
         except BaseException:
             self._container.close()

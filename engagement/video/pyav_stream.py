@@ -30,6 +30,9 @@ _ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 #: No recording lasts for a year.
 _LONGEST_S = 365 * 86_400.0
 
+#: Formats of pictures that cameras and players also take for videos.
+_OF_PICTURES = ("mjpeg", "png", "gif", "bmp", "tiff", "webp")
+
 #: Stretches of some 100 kB without anything to read that are passed by, one after the other.
 _PASSED_BY = 1000
 
@@ -77,16 +80,39 @@ def open_stream(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[Input
 
 
 def moving_pictures(container: InputContainer) -> list[VideoStream]:
-    """Streams of pictures that are no cover, and no single picture where there are others: a preview."""
+    """Streams of pictures, the one to be read first: as players do, one that is marked as the default before others.
+
+    None is a cover, and none a preview where there are others: a single picture, or small ones in a format of pictures.
+    """
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     found = [s for s in container.streams.video if not s.disposition & cover and s.codec_context is not None]
-    return [s for s in found if not _is_single(s)] or found
+    larger = max((_pixels(s) for s in found if s.codec_context.name not in _OF_PICTURES), default=0)
+    moving = [
+        s
+        for s in found
+        if not _is_single(s) and (s.codec_context.name not in _OF_PICTURES or _pixels(s) >= larger)
+    ]
+    return sorted(moving or found, key=lambda s: not s.disposition & Disposition.default)
+
+
+def _pixels(stream: VideoStream) -> int:
+    return stream.codec_context.width * stream.codec_context.height
 
 
 def _is_single(stream: VideoStream) -> bool:
     """Whether a stream says that it is one picture. Of an MP4 in fragments only those of the first are counted."""
-    lasts_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-    return stream.frames == 1 and lasts_s * float(stream.average_rate or 0) < 1.5
+    if stream.time_base is None or not stream.average_rate:
+        return stream.frames == 1
+    lasts_s = float((stream.duration or 0) * stream.time_base)
+    if tagged_s := _tagged_s(stream):  # Matroska counts no pictures
+        lasts_s = tagged_s - float((stream.start_time or 0) * stream.time_base)
+    return (stream.frames == 1 or tagged_s > 0) and lasts_s * float(stream.average_rate) < 1.5
+
+
+def _tagged_s(stream: VideoStream) -> float:
+    """Seconds that a tag of Matroska gives a stream; 0 where there is none."""
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) if tag else 0.0
 
 
 def packets(container: InputContainer, streams: Sequence[Stream], reading: Reading) -> Iterator[Packet]:
@@ -149,13 +175,11 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
 
 
 def _declared(container: InputContainer, stream: VideoStream, first_s: float) -> tuple[float | None, bool]:
-    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if tag:
+    if tagged_s := _tagged_s(stream):
         # FFmpeg's tag in Matroska counts from zero, mkvmerge's (by libmatroska) from the stream's start.
         before_s = 0.0 if "libmatroska" in container.metadata.get("encoder", "") else first_s
-        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - before_s
-        if end > 0:
-            return end, True
+        if tagged_s > before_s:
+            return tagged_s - before_s, True
     if stream.duration and stream.time_base is not None:
         counted = stream.frames > 0 or "mp4" in container.format.name
         hidden_s = 0.0
