@@ -95,6 +95,40 @@ def sound_first(path: Path, n: int, rate: int = 25) -> Path:
     return path
 
 
+@pytest.mark.parametrize(("begins_ms", "b_frames"), [(0, 2), (2000, 0)], ids=["anew", "goes on"])
+def test_nothing_is_lost_where_transport_streams_are_joined(
+    begins_ms: int, b_frames: int, tmp_path: Path
+) -> None:
+    """Also where the clock goes on, as of a recorder that begins a file every few minutes."""
+    path, parts = tmp_path / "joined.ts", []
+    for k, start in enumerate((0, begins_ms)):
+        stamps = range(start, start + 2000, 40)
+        part = media.write_video(tmp_path / f"{k}.ts", stamps, b_frames=b_frames, first_code=50 * k)
+        parts.append(part.read_bytes())
+    path.write_bytes(b"".join(parts))
+    with av.open(str(path)) as container:
+        assert sum(packet.is_corrupt for packet in container.demux(video=0)) == 1  # what FFmpeg says of it
+    with open_video(path, "pyav") as reader:
+        assert [media.read_code(ticket.load()) for ticket in reader.tickets()] == list(range(100))
+        assert reader.outcome.complete
+        assert media.read_code(reader.frame_at(reader.outcome.last_time_s).rgb) == 99
+
+
+def test_of_a_transport_stream_the_damaged_picture_is_left_out(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "talk.ts", range(0, 2000, 40))
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        begins = [packet.pos for packet in container.demux(video=0) if packet.pos is not None]
+    hole = begins[24] + 188  # of a key frame: others here fit into one such packet
+    assert hole + 188 < begins[25]
+    path.write_bytes(data[:hole] + data[hole + 188 :])
+    with open_video(path, "pyav") as reader:
+        times = [round(ticket.time_s * 25) for ticket in reader.tickets()]
+        assert times == [k for k in range(50) if k != 24]
+        assert reader.outcome.packets_damaged == 1 and not reader.outcome.complete
+        assert reader.frame_at(0.96).time_s == pytest.approx(0.92)
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 @pytest.mark.parametrize(("n", "threads"), [(1, 1), (2, 4), (60, 1), (60, 2), (60, 8)])
 def test_no_picture_is_lost_where_the_sound_is_stored_first(
