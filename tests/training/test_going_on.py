@@ -125,11 +125,14 @@ def test_another_limit_is_named_as_the_option_with_both_values(
     assert "differs in: pictures, labels or splits, data. " in error(*trial, "--limit", "21")
 
 
-def test_a_finished_run_says_that_nothing_is_written_for_tensorboard(trial: list[str | Path]) -> None:
+def test_a_finished_run_says_that_nothing_is_written_for_tensorboard(
+    trial: list[str | Path], tmp_path: Path
+) -> None:
     pytest.importorskip("tensorboard")
     ok(*trial)
     assert "tensorboard" not in ok(*trial).output
     assert "nor to write for --tensorboard" in ok(*trial, "--tensorboard").output
+    assert not list(tmp_path.rglob("*tfevents*"))
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(expression_folders: Path, tmp_path: Path) -> None:
