@@ -357,3 +357,17 @@ def test_pages_of_a_folder_without_results_put_nothing_into_it(tmp_path: Path, e
     ended = engagement("report", tmp_path)
     assert ended.status == 1 and "holds no results" in ended.err
     assert not list(tmp_path.iterdir())
+
+
+def test_an_output_folder_is_known_by_its_index_where_run_json_is_gone(
+    tmp_path: Path, engagement: Command
+) -> None:
+    clip, out = media.single_frame(tmp_path).path, tmp_path / "out"
+    assert engagement("analyze", clip, "-o", out, *FAST).status == 0
+    (out / RUN).unlink()
+    assert engagement("analyze", clip, "-o", out, *FAST).status == 0
+    assert (out / RUN).is_file()
+    (out / RUN).unlink()
+    (out / INDEX).write_bytes((out / "single" / "session.html").read_bytes())  # somebody's own front page
+    ended = engagement("analyze", clip, "-o", out, *FAST)
+    assert ended.status == 1 and f"{out / INDEX} may be somebody else's" in ended.err
