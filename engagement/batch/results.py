@@ -79,7 +79,17 @@ def _replace(work: Path, target: Path) -> None:
     except BaseException:
         _put_back(old)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    _drop(old)
+
+
+def _drop(old: Path) -> None:
+    """Remove a result that was replaced, but for what somebody else put into its folders: that stays."""
+    with suppress(OSError):  # tried again by the next sweep
+        for name, suffix in _WITHIN.items():
+            for item in sorted(p for p in (old / name).glob("*") if p.suffix != suffix):
+                (old.parent / name).mkdir(exist_ok=True)
+                item.rename(old.parent / name / item.name)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def require_no_file(target: Path) -> None:
@@ -154,7 +164,7 @@ def _put_back(old: Path) -> None:
         for item in sorted(old.iterdir(), key=lambda p: p.name == SUMMARY):
             _remove(target / item.name)
             item.rename(target / item.name)
-    shutil.rmtree(old, ignore_errors=True)
+    _drop(old)
 
 
 def _replaced(target: Path) -> list[Path]:
@@ -189,6 +199,10 @@ _OURS = {
     CALIBRATION,
     SUMMARY,
 }
+
+
+#: What an analysis writes into folders of these.
+_WITHIN = {"persons": ".html", "unedited": ".parquet"}
 
 
 def is_ours(name: str) -> bool:

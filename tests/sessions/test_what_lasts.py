@@ -224,6 +224,22 @@ def test_a_first_result_beside_others_that_was_killed_is_not_taken_for_somebody_
     assert not left_under_way(tmp_path)
 
 
+@pytest.mark.parametrize("step", range(14))
+def test_what_somebody_put_among_the_pages_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    target, new = _old_and_new(tmp_path)
+    for name in ("persons/notes.txt", "unedited/mine/of ann.csv"):
+        (target / name).parent.mkdir(exist_ok=True)
+        (target / name).write_text("mine", encoding="utf-8")
+    (target / "persons" / "P02.html").touch()
+    _killed_after(step, new, target, monkeypatch)
+    results.sweep(tmp_path)
+    assert (target / "persons" / "notes.txt").is_file() and (target / "unedited/mine/of ann.csv").is_file()
+    assert (target / "persons" / "P02.html").exists() is (step < 11)
+    assert not left_under_way(tmp_path)
+
+
 @pytest.mark.parametrize("step", range(13))
 def test_who_comes_after_a_worker_that_died_finds_the_result_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
