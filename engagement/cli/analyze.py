@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from engagement.video.discover import FoundVideo
 
 
+#: Options of two names.
+_CALLED_TOO = {"--checkpoint": "--weights"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
     """What the options of the command say; None where the user leaves the choice to the stage or the input."""
@@ -134,7 +138,7 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     from engagement.batch.options import parse_crew
     from engagement.device import choose, require_known
 
-    empty = [f"--{name.replace('_', '-')}" for name, value in given.items() if value == ""]
+    empty = [_typed(f"--{name.replace('_', '-')}") for name, value in given.items() if value == ""]
     empty += ["--output"] * (not output) + ["INPUT"] * (not all(inputs)) + ["--glob"] * (not all(globs))
     if empty:
         raise ConfigError(f"{empty[0]} is empty", "Perhaps a variable that it comes from is not set.")
@@ -254,7 +258,7 @@ def _require_weights(config: AnalysisConfig) -> None:
 
     smoothing = config.smoothing
     for option, reference, kind in (
-        (_typed("--checkpoint", "--weights"), config.classifier.checkpoint, "face_state"),
+        (_typed("--checkpoint"), config.classifier.checkpoint, "face_state"),
         ("--temporal-weights", smoothing.weights, smoothing.method),
     ):
         try:
@@ -264,10 +268,10 @@ def _require_weights(config: AnalysisConfig) -> None:
             raise ConfigError(f"{option}: {error.message}", error.hint) from error
 
 
-def _typed(*names: str) -> str:
-    """Which name of an option the command was called with; the first where it was not."""
+def _typed(option: str) -> str:
+    """What an option was called on the command line."""
     words = {word.partition("=")[0] for word in sys.argv}
-    return next((name for name in names if name in words), names[0])
+    return _CALLED_TOO[option] if _CALLED_TOO.get(option) in words else option
 
 
 def _absolute(file: str | None) -> str | None:

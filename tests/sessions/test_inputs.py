@@ -212,7 +212,7 @@ def test_what_is_empty_is_not_the_current_folder(tmp_path: Path, engagement: Com
     assert ended.status == 2 and "INPUT is empty" in ended.err
     ended = engagement("analyze", tmp_path, "-o", "")
     assert ended.status == 2 and "--output is empty" in ended.err
-    for option in ("--workers", "--min-presence", "--backend", "--glob"):
+    for option in ("--workers", "--min-presence", "--backend", "--glob", "--checkpoint", "--weights"):
         ended = engagement("analyze", "x.mp4", "-o", tmp_path / "out", option, "")
         assert ended.status == 2 and f"{option} is empty" in ended.err
 
