@@ -19,8 +19,7 @@ def choose(name: str) -> str:
     Raises:
         ConfigError: the named device is unknown or not available.
     """
-    if name not in CHOICES:
-        raise ConfigError(f"--device '{name}' is unknown", f"Choose one of: {', '.join(CHOICES)}")
+    require_known(name)
     if name == "auto":
         return next(device for device in CHOICES[1:] if _works(device))
     if _works(name):
@@ -33,23 +32,27 @@ def choose(name: str) -> str:
     raise ConfigError(f"--device {name}: this machine has none", "Use --device auto.")
 
 
+def require_known(name: str) -> None:
+    """Raise ConfigError unless a device has that name, on whatever machine it may be."""
+    if name not in CHOICES:
+        raise ConfigError(f"--device '{name}' is unknown", f"Choose one of: {', '.join(CHOICES)}")
+
+
 def for_torch() -> str:
     """The device for what torch alone runs: a GPU if one works, else the CPU."""
     return next(device for device in ("cuda", "mps", "cpu") if _works(device))
 
 
 def _works(device: str) -> bool:
-    import torch
-
-    if device == "cuda":
-        return torch.cuda.is_available()
-    if device == "mps":
-        return torch.backends.mps.is_available()
     if device == "cpu":
         return True
-    from engagement.inference import openvino_there
+    if device == "openvino":
+        from engagement.inference import openvino_there
 
-    return openvino_there()
+        return openvino_there()
+    import torch
+
+    return torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()
 
 
 def of_torch(device: str) -> str:

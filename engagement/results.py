@@ -23,6 +23,8 @@ RIGHTS = "Check your rights and the space on the disk."
 AGAIN = "Make room on the disk and run the same command again."
 SUMMARY, RUN, INDEX = "summary.json", "run.json", "index.html"
 CALIBRATION = "calibration.json"
+#: In the head of an index that a run wrote; pages of sessions lack it.
+_OUR_INDEX = b'<meta name="generator" content="engagement analyze">'
 
 
 class NoRoom(OutputError):
@@ -77,7 +79,17 @@ def _replace(work: Path, target: Path) -> None:
     except BaseException:
         _put_back(old)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    _drop(old)
+
+
+def _drop(old: Path) -> None:
+    """Remove a result that was replaced, but for what somebody else put into its folders: that stays."""
+    with suppress(OSError):  # tried again by the next sweep
+        for name, suffix in _WITHIN.items():
+            for item in sorted(p for p in (old / name).glob("*") if p.suffix != suffix):
+                (old.parent / name).mkdir(exist_ok=True)
+                item.rename(old.parent / name / item.name)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def require_no_file(target: Path) -> None:
@@ -98,9 +110,14 @@ def require_no_others(target: Path) -> None:
         for item in _replaced(target)
         if item.is_file() or any(p.is_file() and not p.name.startswith(".") for p in item.rglob("*"))
     ]
-    if names := ", ".join(sorted(item.name for item in found)):
+    refuse_others(str(target), {item.name for item in found})
+
+
+def refuse_others(target: str, names: set[str]) -> None:
+    """Raise OutputError for files or folders called like results in a folder without one, if there are any."""
+    if names := names - {CALIBRATION}:
         raise OutputError(
-            f"{target} holds {names} but no {SUMMARY}, so that may be somebody else's and would be replaced",
+            f"{target} holds {', '.join(sorted(names))} but no {SUMMARY}, so that may be somebody else's and would be replaced",
             "Choose another folder with -o, or move it away.",
         )
 
@@ -113,13 +130,21 @@ def require_output_folder(root: Path, shown: str = "") -> None:
     """
     run = read_json(root / RUN)
     if (run is not None and "engagement_version" not in run) or (
-        (root / INDEX).exists() and not (root / RUN).exists()
+        (root / INDEX).exists() and not (root / RUN).exists() and not _is_our_index(root / INDEX)
     ):
         name = INDEX if run is None else RUN
         raise OutputError(
             f"{shown or root}/{name} may be somebody else's, not of an analysis, and would be replaced",
             "Choose another folder with -o, or move it away.",
         )
+
+
+def _is_our_index(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _OUR_INDEX in file.read(2048)
+    except OSError:
+        return False
 
 
 def bring_back(target: Path) -> None:
@@ -139,7 +164,7 @@ def _put_back(old: Path) -> None:
         for item in sorted(old.iterdir(), key=lambda p: p.name == SUMMARY):
             _remove(target / item.name)
             item.rename(target / item.name)
-    shutil.rmtree(old, ignore_errors=True)
+    _drop(old)
 
 
 def _replaced(target: Path) -> list[Path]:
@@ -174,6 +199,10 @@ _OURS = {
     CALIBRATION,
     SUMMARY,
 }
+
+
+#: What an analysis writes into folders of these.
+_WITHIN = {"persons": ".html", "unedited": ".parquet"}
 
 
 def is_ours(name: str) -> bool:

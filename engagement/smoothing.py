@@ -68,12 +68,13 @@ class SmoothingConfig:
         for width in (self.window_s, self.state_window_s):
             if not 0 < width <= 60:
                 raise ConfigError(
-                    f"--window {width} is not within 0-60 s", "Leave it out for the defaults, 3 and 5 s."
+                    f"--window {width:g} is not above 0 and at most 60 s",
+                    "Leave it out for the defaults, 3 and 5 s.",
                 )
         for hold in (self.hold_s, self.state_hold_s):
             if not 0 < hold <= 60:
                 raise ConfigError(
-                    f"smoothing.hold_s {hold} is not within 0-60 s",
+                    f"smoothing.hold_s {hold:g} is not above 0 and at most 60 s",
                     "Leave it out for the defaults, 0.5 and 3 s.",
                 )
         if not 0 < self.max_gap_s <= 10:

@@ -42,7 +42,8 @@ class VideoInfo:
         backend: which reader decodes it.
         pixel_aspect: width of a displayed pixel over its height; pictures are given as they are stored. 1 where the
             container, or the reader, does not say.
-        n_unread: further streams of moving pictures in the file, which are not read; 0 where the reader does not say.
+        unread: further streams of moving pictures in the file, which are not read, by FFmpeg's index; empty where the reader
+            does not say.
     """
 
     path: Path
@@ -53,7 +54,7 @@ class VideoInfo:
     codec: str
     backend: str
     pixel_aspect: float = 1.0
-    n_unread: int = 0
+    unread: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

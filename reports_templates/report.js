@@ -15,6 +15,8 @@
   const LEFT = 46, NARROW_RIGHT = 10, PAPER = 680, APART = 0.085;
   const ORIGIN = 864e6; // time zero of the figures, ms
   const SVG = "http://www.w3.org/2000/svg";
+  // How strongly a state is drawn that leads below 50 %, from there, from 60 % and from 70 % on.
+  const LEVELS = [0.2, 0.42, 0.7, 1];
   const touch = matchMedia("(pointer: coarse)").matches;
   const shortest = Math.min(2, page.duration);
   let view = [0, page.duration];
@@ -137,7 +139,7 @@
     for (let i = 0; i < lane.followed.length; i += 2) add("followed", lane.followed[i], lane.followed[i + 1], middle - 3, 6);
     for (let i = 0; i < lane.events.length; i += 4) {
       const [from, to, state, percent] = lane.events.slice(i, i + 4);
-      const level = percent >= 70 ? 1 : percent >= 60 ? 0.7 : 0.42;
+      const level = LEVELS[[50, 60, 70].filter((least) => percent >= least).length];
       if (state !== 3) add("under", from, to, middle - 2, 4);
       if (state === 3) add("3/1", from, to, middle - 3, 6);
       else add(`${state}/${level}`, from, to, 2, height - 4);
@@ -150,7 +152,7 @@
     line.setAttribute("d", `M${left} ${middle}H${right}`);
     line.setAttribute("stroke", "var(--grid)");
     svg.append(line);
-    const order = ["followed", "seen", "under", "3/1", "0/0.42", "0/0.7", "0/1", "1/0.42", "1/0.7", "1/1", "2/0.42", "2/0.7", "2/1", "unusable"];
+    const order = ["followed", "seen", "under", "3/1", ...[0, 1, 2].flatMap((state) => LEVELS.map((level) => `${state}/${level}`)), "unusable"];
     const plain = { seen: "var(--uncertain)", under: "var(--paper)" };
     for (const name of order.filter((key) => parts.has(key))) {
       const [fill, opacity] = name.split("/");
@@ -255,7 +257,10 @@
     if (inside(lane.frozen, tenths, 2) >= 0) text = "the picture stands still: a photograph, a video that hangs?";
     else if (inside(lane.poor, tenths, 2) >= 0) text = "picture too poor to use";
     else if (at >= 0 && lane.events[at + 2] === 3) text = `uncertain: none leads clearly (highest about ${lane.events[at + 3]} %)`;
-    else if (at >= 0) text = `apparent ${page.states[lane.events[at + 2]]} leads, about ${lane.events[at + 3]} %`;
+    else if (at >= 0) {
+      const absent = lane.events[at + 3] < 50 ? ", and yet is rather absent than there" : "";
+      text = `apparent ${page.states[lane.events[at + 2]]} leads${absent}, about ${lane.events[at + 3]} %`;
+    }
     else if (inside(lane.seen, tenths, 2) >= 0) text = "seen, nothing estimated";
     else if (inside(lane.followed, tenths, 2) >= 0) text = "there, but no face to read: the head was followed";
     tip.textContent = `${clock(Math.floor(t))}  ${text}`; // as the plots write a time

@@ -22,11 +22,14 @@ from urllib.parse import unquote
 from engagement.corrections.file import NAMES_FILE
 from engagement.errors import ConfigError, OutputError, VideoError
 from engagement.results import (
+    CALIBRATION,
     INDEX,
     RUN,
     SUMMARY,
+    UNDER_WAY,
     bring_back,
     is_ours,
+    refuse_others,
     require_no_file,
     require_no_others,
     require_output_folder,
@@ -53,6 +56,9 @@ class FileFacts:
     size: int
     version: str
 
+
+#: Lies among results while they are uploaded: without it and a summary they are somebody else's.
+_UPLOAD = f"{UNDER_WAY}upload"
 
 #: Bytes of each of the three places by which copies are known.
 _BLOCK = 2**20
@@ -206,7 +212,12 @@ class Remote(Place):
         require_output_folder(self.root, self._url)
 
     def require_room(self, relative: PurePath) -> None:
-        pass  # a file and a folder of one name lie beside each other in most storages
+        # A file and a folder of one name lie beside each other in most storages.
+        there = f"{self._base}/{relative.as_posix()}"
+        with self._named("read"):
+            known = self._files.exists(f"{there}/{SUMMARY}") or self._files.exists(f"{there}/{_UPLOAD}")
+            found = {} if known else self._of_ours(relative)
+        refuse_others(f"{self._url}/{relative.as_posix()}", {inside.split("/")[0] for inside in found})
 
     def sweep(self) -> None:
         pass  # what lacks a summary counts as not there, and is overwritten
@@ -218,12 +229,9 @@ class Remote(Place):
         (self.root / NAMES_FILE).unlink(missing_ok=True)
         with self._named("read"):
             self._get(NAMES_FILE)
-            if self._get(f"{relative.as_posix()}/{SUMMARY}"):
-                base = f"{self._base}/{relative.as_posix()}"
-                for path in self._files.find(base):
-                    inside = PurePosixPath(path).relative_to(PurePosixPath(self._files._strip_protocol(base)))
-                    if is_ours(inside.parts[0]):
-                        self._get(f"{relative.as_posix()}/{inside}")
+            there = self._get(f"{relative.as_posix()}/{SUMMARY}")
+            for inside in self._of_ours(relative) if there else (CALIBRATION,):
+                self._get(f"{relative.as_posix()}/{inside}")
 
     def publish(self, relative: PurePath) -> None:
         own = self.root / relative
@@ -231,16 +239,18 @@ class Remote(Place):
         there = f"{self._base}/{relative.as_posix()}"
         wanted = {p.relative_to(own).as_posix() for p in files}
         with self._named("written"):
+            self._files.makedirs(there, exist_ok=True)
+            self._files.pipe_file(f"{there}/{_UPLOAD}", b"")
             if self._files.exists(f"{there}/{SUMMARY}"):
                 self._files.rm_file(f"{there}/{SUMMARY}")
             for path in files:
                 if path != own / SUMMARY:
                     self._put(path)
-            for path in self._files.find(there) if self._files.exists(there) else ():
-                inside = PurePosixPath(path).relative_to(PurePosixPath(self._files._strip_protocol(there)))
-                if is_ours(inside.parts[0]) and inside.as_posix() not in wanted:
+            for inside, path in self._of_ours(relative).items():
+                if inside not in wanted:
                     self._files.rm_file(path)
             self._put(own / SUMMARY)
+            self._files.rm_file(f"{there}/{_UPLOAD}")
 
     def release(self, relative: PurePath) -> None:
         shutil.rmtree(self.root / relative, ignore_errors=True)
@@ -269,6 +279,20 @@ class Remote(Place):
             yield
         except Exception as error:
             raise OutputError(f"output {self._url} cannot be {done} ({_told(error)})", hint) from error
+
+    def _of_ours(self, relative: PurePath) -> dict[str, str]:
+        """Files called like results of a video, by where they lie in its folder: none of another video there."""
+        base = f"{self._base}/{relative.as_posix()}"
+        if not self._files.exists(base):
+            return {}
+        bare = PurePosixPath(self._files._strip_protocol(base))
+        found = {PurePosixPath(path).relative_to(bare): path for path in self._files.find(base)}
+        others = {where.parts[0] for where in found if where.name == SUMMARY and len(where.parts) > 1}
+        return {
+            where.as_posix(): path
+            for where, path in found.items()
+            if is_ours(where.parts[0]) and where.parts[0] not in others
+        }
 
     def _get(self, name: str) -> bool:
         there = f"{self._base}/{name}"

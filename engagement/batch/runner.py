@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engagement.batch.index import write_run
-from engagement.batch.lock import alone_in
+from engagement.batch.lock import LOCK, alone_in
 from engagement.batch.options import Crew
 from engagement.batch.places import FileFacts, open_place
 from engagement.batch.processes import Processes, automatic_workers, decode_threads
@@ -61,6 +62,7 @@ def run_batch(
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     place = open_place(setup.root)
+    lacking = [p for p in (place.root / LOCK, place.root, *place.root.absolute().parents) if not p.exists()]
     place.prepare()
     with alone_in(place.root):
         place.sweep()
@@ -72,7 +74,16 @@ def run_batch(
             statuses = [*unreachable, *run.in_order(place.root)]
             if run.facts is not None or statuses:
                 statuses = write_run(place, setup, run.facts, statuses, started)
+            else:
+                _unmake(lacking)
     return statuses
+
+
+def _unmake(made: Sequence[Path]) -> None:
+    """Take away a lock and folders, innermost first, that a run made for nothing: no model or worker could be had."""
+    with suppress(OSError):  # something lies there by now
+        for path in made:
+            path.unlink() if path.name == LOCK else path.rmdir()
 
 
 def _executor(setup: Setup, crew: Crew, videos: int, reporter: Reporter) -> Executor:

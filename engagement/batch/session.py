@@ -132,10 +132,12 @@ def _warnings(analyzer: Analyzer, result: SessionResult) -> list[str]:
         out.append(f"Times after such a place may be off: {outcome.reason}.")
     if pause := _pauses(result.sample_time_s, result.step_s):
         out.append(pause)
-    if others := result.info.n_unread:
+    others = [f"0:{index}" for index in result.info.unread]
+    if others:
+        more = f" (then {', '.join(others[1:])})" if len(others) > 1 else ""
         out.append(
-            f"The file holds {count(others, 'further video stream')}, as of a second camera or of slides, and only the first "
-            "is read. `ffmpeg -i VIDEO -map 0:V:1 -c copy OUT.mkv` takes out the second."
+            f"The file holds {count(len(others), 'further video stream')}, as of a second camera or of slides, and only one "
+            f"is read. `ffmpeg -i VIDEO -map {others[0]} -c copy OUT.mkv` takes out another{more}."
         )
     width, height = outcome.shrunk_from
     if width > _SHRUNK * result.info.width or height > _SHRUNK * result.info.height:

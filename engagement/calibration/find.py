@@ -141,6 +141,6 @@ def require_weights(calibrations: Collection[Calibration], checkpoint: str) -> N
         if theirs not in ({used}, {own[1], shipped[1]}):
             raise DataError(
                 f"the calibration of {calibration.video} belongs to the weights {named(calibration.weights)}; with "
-                f"--checkpoint {checkpoint} learner states come from {name} {used[:12]}",
+                f"the weights {checkpoint} learner states come from {name} {used[:12]}",
                 "Analyse without --calibration, then `engagement calibrate RESULTS --refit` with the labels there are.",
             )

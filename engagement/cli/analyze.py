@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from engagement.config import AnalysisConfig
     from engagement.corrections.file import Video
     from engagement.video.discover import FoundVideo
+
+
+#: Options of two names.
+_CALLED_TOO = {"--checkpoint": "--weights"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,24 +136,25 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     status: 0 all good, 1 something failed, 2 wrong usage, 130 interrupted.
     """
     from engagement.batch.options import parse_crew
+    from engagement.device import choose, require_known
 
-    empty = [f"--{name.replace('_', '-')}" for name, value in given.items() if value == ""]
+    empty = [_typed(f"--{name.replace('_', '-')}") for name, value in given.items() if value == ""]
     empty += ["--output"] * (not output) + ["INPUT"] * (not all(inputs)) + ["--glob"] * (not all(globs))
     if empty:
         raise ConfigError(f"{empty[0]} is empty", "Perhaps a variable that it comes from is not set.")
     asked = _Asked(**given)
     crew = parse_crew(asked.workers, asked.scheduler)
+    require_known(asked.device)
     config = _config(asked)
-    if not crew.scheduler:  # its workers may see files that are not here
+    if not crew.scheduler:  # its workers may have what is not here
         _require_weights(config)
+        if asked.device != "auto":
+            choose(asked.device)
     from engagement.batch.inputs import find_videos
-    from engagement.batch.places import is_url, local_path
-    from engagement.results import writable
+    from engagement.batch.places import local_path
 
     output = local_path(output)
     videos, unreachable = find_videos(inputs, globs, output)
-    if not is_url(output):
-        writable(Path(output))
     known = _checked_names(output, videos)
     from engagement.batch.index import NotListed
     from engagement.batch.processes import interrupted_when_terminated
@@ -252,7 +258,7 @@ def _require_weights(config: AnalysisConfig) -> None:
 
     smoothing = config.smoothing
     for option, reference, kind in (
-        ("--checkpoint", config.classifier.checkpoint, "face_state"),
+        (_typed("--checkpoint"), config.classifier.checkpoint, "face_state"),
         ("--temporal-weights", smoothing.weights, smoothing.method),
     ):
         try:
@@ -260,6 +266,12 @@ def _require_weights(config: AnalysisConfig) -> None:
                 locate(reference, (kind,))
         except WeightsError as error:
             raise ConfigError(f"{option}: {error.message}", error.hint) from error
+
+
+def _typed(option: str) -> str:
+    """What an option was called on the command line."""
+    words = {word.partition("=")[0] for word in sys.argv}
+    return _CALLED_TOO[option] if _CALLED_TOO.get(option) in words else option
 
 
 def _absolute(file: str | None) -> str | None:

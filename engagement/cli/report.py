@@ -55,13 +55,15 @@ def report(
     """
     from engagement.batch.lock import alone_in
     from engagement.batch.processes import interrupted_when_terminated
-    from engagement.results import RIGHTS, root_of, sweep, writable
+    from engagement.results import RIGHTS, RUN, require_results, root_of, sweep, writable
     from engagement.timelines.presence import parse_presence
 
     presence = None if min_presence is None else parse_presence(min_presence)
     given, output = output, root_of(output)
     if output != given:
         click.echo(f"{given} lies within the results of {output}: all of these are written again")
+    if not (output / RUN).is_file():
+        require_results(output)  # before a lock is put into somebody else's folder
     writable(output, RIGHTS)
     with interrupted_when_terminated(), alone_in(output):
         sweep(output)  # what was left behind may be about somebody who opts out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path, PurePath
 
 from engagement.corrections.file import (
@@ -102,11 +103,18 @@ def adopt(names: Path, root: Path) -> None:
         if own.is_file() and own.samefile(names):
             return
         if own.is_file() and own.read_bytes() != text:
-            own.replace(root / EARLIER_NAMES)
+            own.replace(_kept_as(root, own.read_bytes()))
         with drafted(own) as draft:
             draft.write_bytes(text)
     except OSError as error:
         raise OutputError(f"{own} cannot be written ({error.strerror})") from error
+
+
+def _kept_as(root: Path, text: bytes) -> Path:
+    """Where an earlier names file goes: what was put there before it stays, but for the same text."""
+    numbered = (EARLIER_NAMES.replace(".", f"-{number}.") for number in count(2))
+    places = (root / name for name in chain([EARLIER_NAMES], numbered))
+    return next(p for p in places if not p.exists() or (p.is_file() and p.read_bytes() == text))
 
 
 def video_of(folder: Path, root: Path) -> Video:

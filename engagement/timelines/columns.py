@@ -155,7 +155,12 @@ EVENTS: tuple[Column, ...] = (
     Column("person_id", "str", "", "person within this session"),
     Column("start_s", "float", "s", "start of the event"),
     Column("end_s", "float", "s", "end of the event"),
-    Column("state", "str", "", "leading apparent state, or 'uncertain' where the lead is small"),
+    Column(
+        "state",
+        "str",
+        "",
+        "leading apparent state, also where it is below 0.5, or 'uncertain' where the lead is small",
+    ),
     Column(
         "mean_prob", "float", "score 0-1", "mean smoothed score of that state; of the leader if uncertain"
     ),

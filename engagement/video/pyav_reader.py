@@ -81,7 +81,7 @@ class PyAvReader(VideoReader):
                 codec=self._stream.codec_context.name,
                 backend=self.backend,
                 pixel_aspect=_aspect(self._stream, turn),
-                n_unread=len(moving_pictures(self._container)) - 1,
+                unread=tuple(s.index for s in moving_pictures(self._container)[1:]),
             )
         except BaseException:
             self._container.close()

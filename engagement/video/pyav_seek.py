@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from engagement.errors import VideoError
 from engagement.video.clock import RESTART_S, PresentationClock, without_wild
-from engagement.video.pyav_stream import Reading, decode, open_stream, packets
+from engagement.video.pyav_stream import Reading, decode, open_stream, packets, with_damage
 
 TIME_EPSILON_S = 1e-6
 #: How far before a wanted time a key frame is sought, one after the other.
@@ -59,14 +59,15 @@ def packet_clock(path: Path, stamps: Stamps) -> tuple[PresentationClock, int]:
     restarted, previous, unstamped = False, None, 0
     with container:
         whole = (p for p in packets(container, (stream,), Reading()) if p.size)
-        for packet, decoding_s in without_wild((p, seconds(p.dts, p.time_base)) for p in whole):
+        judged = ((p, seconds(p[0].dts, p[0].time_base)) for p in with_damage(container, whole))
+        for (packet, damaged), decoding_s in without_wild(judged):
             shown = not stamps.by_dts and packet.pts is not None
             stamp_s = seconds(packet.pts, packet.time_base) if shown else decoding_s
             wild = packet.dts is not None and decoding_s is None
             apart = stamp_s is not None and decoding_s is not None and abs(stamp_s - decoding_s) > _APART_S
             if stamp_s is None or wild or apart:
                 unstamped += 1
-            elif not packet.is_discard and not packet.is_corrupt:
+            elif not packet.is_discard and not damaged:
                 found.append(stamp_s)
             if decoding_s is not None:
                 restarted |= previous is not None and decoding_s < previous - RESTART_S

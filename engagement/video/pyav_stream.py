@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -29,6 +29,12 @@ _ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 #: No recording lasts for a year.
 _LONGEST_S = 365 * 86_400.0
+
+#: What FFmpeg calls transport streams.
+_TRANSPORT = "mpegts"
+
+#: Formats of pictures that cameras and players also take for videos.
+_OF_PICTURES = ("mjpeg", "png", "gif", "bmp", "tiff", "webp")
 
 #: Stretches of some 100 kB without anything to read that are passed by, one after the other.
 _PASSED_BY = 1000
@@ -77,16 +83,39 @@ def open_stream(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[Input
 
 
 def moving_pictures(container: InputContainer) -> list[VideoStream]:
-    """Streams of pictures that are no cover, and no single picture where there are others: a preview."""
+    """Streams of pictures, the one to be read first: as players do, one that is marked as the default before others.
+
+    None is a cover, and none a preview where there are others: a single picture, or small ones in a format of pictures.
+    """
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     found = [s for s in container.streams.video if not s.disposition & cover and s.codec_context is not None]
-    return [s for s in found if not _is_single(s)] or found
+    larger = max((_pixels(s) for s in found if s.codec_context.name not in _OF_PICTURES), default=0)
+    moving = [
+        s
+        for s in found
+        if not _is_single(s) and (s.codec_context.name not in _OF_PICTURES or _pixels(s) >= larger)
+    ]
+    return sorted(moving or found, key=lambda s: not s.disposition & Disposition.default)
+
+
+def _pixels(stream: VideoStream) -> int:
+    return stream.codec_context.width * stream.codec_context.height
 
 
 def _is_single(stream: VideoStream) -> bool:
     """Whether a stream says that it is one picture. Of an MP4 in fragments only those of the first are counted."""
-    lasts_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-    return stream.frames == 1 and lasts_s * float(stream.average_rate or 0) < 1.5
+    if stream.time_base is None or not stream.average_rate:
+        return stream.frames == 1
+    lasts_s = float((stream.duration or 0) * stream.time_base)
+    if tagged_s := _tagged_s(stream):  # Matroska counts no pictures
+        lasts_s = tagged_s - float((stream.start_time or 0) * stream.time_base)
+    return (stream.frames == 1 or tagged_s > 0) and lasts_s * float(stream.average_rate) < 1.5
+
+
+def _tagged_s(stream: VideoStream) -> float:
+    """Seconds that a tag of Matroska gives a stream; 0 where there is none."""
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) if tag else 0.0
 
 
 def packets(container: InputContainer, streams: Sequence[Stream], reading: Reading) -> Iterator[Packet]:
@@ -109,22 +138,40 @@ def packets(container: InputContainer, streams: Sequence[Stream], reading: Readi
         return
 
 
+def with_damage(container: InputContainer, found: Iterable[Packet]) -> Iterator[tuple[Packet, bool]]:
+    """Packets of one stream, and whether each is damaged.
+
+    In transport streams FFmpeg marks the packet before the one that is: it hands that out while it reads the next. It
+    also marks it where recordings were joined (``cat a.ts b.ts``): there a key frame follows, and nothing is missing.
+    """
+    if container.format.name != _TRANSPORT:
+        yield from ((packet, packet.is_corrupt) for packet in found)
+        return
+    before: Packet | None = None
+    marked = False
+    for packet in found:
+        if before is not None:
+            joined = packet.is_keyframe and not before.is_keyframe
+            yield before, marked and before.size > 0 and not joined
+            marked = before.is_corrupt
+        before = packet
+    if before is not None:
+        yield before, marked and before.size > 0  # the last one empties the decoder
+
+
 def decode(
     container: InputContainer, stream: VideoStream, reading: Reading, watch_sound: bool = False
 ) -> Iterator[VideoFrame]:
     """Frames in presentation order; never raises for damaged content but notes it."""
-    sounds = container.streams.audio if watch_sound else ()
-    for packet in packets(container, (stream, *sounds), reading):
-        # Not `stream_index`: in the packet that empties the decoder it is 0, whatever stream that is of.
-        if packet.stream.index != stream.index:
-            if packet.pts is not None:
-                end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                reading.sound_end_s = max(reading.sound_end_s, float(end))
-            continue
-        if packet.is_corrupt:
-            # Half a packet decodes to half a picture, the rest smeared.
+    unfit: set[int] = set()
+    for packet, damaged in with_damage(container, _of_stream(container, stream, reading, watch_sound)):
+        if damaged:
             reading.damaged += 1
-            continue
+            # Half a packet decodes to half a picture, the rest smeared: better than none for those that build on it. Others
+            # than transport streams are damaged where they were cut off, and nothing follows.
+            if packet.pts is None or container.format.name != _TRANSPORT:
+                continue
+            unfit.add(packet.pts)
         early = packet.pts is not None and packet.pts * packet.time_base < reading.wanted_from_s
         stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
         try:
@@ -132,12 +179,29 @@ def decode(
         except av.error.EOFError:
             continue
         except av.error.FFmpegError:
-            reading.damaged += 1
+            reading.damaged += not damaged
             continue
         for frame in frames:
             assert isinstance(frame, VideoFrame)
+            if frame.pts in unfit:
+                unfit.remove(frame.pts)
+                continue
             reading.largest = max(reading.largest, (frame.width, frame.height), key=prod)
             yield frame
+
+
+def _of_stream(
+    container: InputContainer, stream: VideoStream, reading: Reading, watch_sound: bool
+) -> Iterator[Packet]:
+    """Packets of the pictures; where the sound ends is noted."""
+    sounds = container.streams.audio if watch_sound else ()
+    for packet in packets(container, (stream, *sounds), reading):
+        # Not `stream_index`: in the packet that empties the decoder it is 0, whatever stream that is of.
+        if packet.stream.index == stream.index:
+            yield packet
+        elif packet.pts is not None:
+            end = (packet.pts + (packet.duration or 0)) * packet.time_base
+            reading.sound_end_s = max(reading.sound_end_s, float(end))
 
 
 def declared_end(container: InputContainer, stream: VideoStream, first_s: float) -> tuple[float | None, bool]:
@@ -149,17 +213,15 @@ def declared_end(container: InputContainer, stream: VideoStream, first_s: float)
 
 
 def _declared(container: InputContainer, stream: VideoStream, first_s: float) -> tuple[float | None, bool]:
-    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if tag:
+    if tagged_s := _tagged_s(stream):
         # FFmpeg's tag in Matroska counts from zero, mkvmerge's (by libmatroska) from the stream's start.
         before_s = 0.0 if "libmatroska" in container.metadata.get("encoder", "") else first_s
-        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - before_s
-        if end > 0:
-            return end, True
+        if tagged_s > before_s:
+            return tagged_s - before_s, True
     if stream.duration and stream.time_base is not None:
         counted = stream.frames > 0 or "mp4" in container.format.name
         hidden_s = 0.0
-        if "mpegts" in container.format.name:
+        if container.format.name == _TRANSPORT:
             # It counts from the first packet. A recording that was cut in the middle decodes from the next key frame.
             hidden_s = max(first_s - float((stream.start_time or 0) * stream.time_base), 0.0)
         elif "asf" in container.format.name:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,40 @@ def sound_first(path: Path, n: int, rate: int = 25) -> Path:
     return path
 
 
+@pytest.mark.parametrize(("begins_ms", "b_frames"), [(0, 2), (2000, 0)], ids=["anew", "goes on"])
+def test_nothing_is_lost_where_transport_streams_are_joined(
+    begins_ms: int, b_frames: int, tmp_path: Path
+) -> None:
+    """Also where the clock goes on, as of a recorder that begins a file every few minutes."""
+    path, parts = tmp_path / "joined.ts", []
+    for k, start in enumerate((0, begins_ms)):
+        stamps = range(start, start + 2000, 40)
+        part = media.write_video(tmp_path / f"{k}.ts", stamps, b_frames=b_frames, first_code=50 * k)
+        parts.append(part.read_bytes())
+    path.write_bytes(b"".join(parts))
+    with av.open(str(path)) as container:
+        assert sum(packet.is_corrupt for packet in container.demux(video=0)) == 1  # what FFmpeg says of it
+    with open_video(path, "pyav") as reader:
+        assert [media.read_code(ticket.load()) for ticket in reader.tickets()] == list(range(100))
+        assert reader.outcome.complete
+        assert media.read_code(reader.frame_at(reader.outcome.last_time_s).rgb) == 99
+
+
+def test_of_a_transport_stream_the_damaged_picture_is_left_out(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "talk.ts", range(0, 2000, 40))
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        begins = [packet.pos for packet in container.demux(video=0) if packet.pos is not None]
+    hole = begins[24] + 188  # of a key frame: others here fit into one such packet
+    assert hole + 188 < begins[25]
+    path.write_bytes(data[:hole] + data[hole + 188 :])
+    with open_video(path, "pyav") as reader:
+        times = [round(ticket.time_s * 25) for ticket in reader.tickets()]
+        assert times == [k for k in range(50) if k != 24]
+        assert reader.outcome.packets_damaged == 1 and not reader.outcome.complete
+        assert reader.frame_at(0.96).time_s == pytest.approx(0.92)
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 @pytest.mark.parametrize(("n", "threads"), [(1, 1), (2, 4), (60, 1), (60, 2), (60, 8)])
 def test_no_picture_is_lost_where_the_sound_is_stored_first(
@@ -171,15 +206,39 @@ def test_mkvmerge_counts_a_duration_from_the_first_picture(share: float, tmp_pat
         assert reader.outcome.complete == (last_s > 7.5) == (share == 1), (last_s, reader.outcome)
 
 
-def test_a_preview_that_is_stored_first_is_not_the_video(tmp_path: Path) -> None:
-    preview = media.write_video(tmp_path / "preview.mkv", [0], first_code=99)
+@pytest.mark.parametrize("kind", ["mkv", "mp4"])
+@pytest.mark.parametrize(
+    ("stamps_ms", "encoded"),
+    [([0], ("-c", "copy")), (range(0, 2000, 500), ("-s", "96x64", "-c:v", "mjpeg"))],
+    ids=["a picture", "small pictures"],
+)
+def test_a_preview_that_is_stored_first_is_not_the_video(
+    stamps_ms: Sequence[int], encoded: tuple[str, ...], kind: str, tmp_path: Path
+) -> None:
+    made = media.write_video(tmp_path / "made.mkv", stamps_ms, first_code=99)
+    preview, path = tmp_path / "preview.mkv", tmp_path / f"both.{kind}"
+    ffmpeg("-i", made, *encoded, preview)
     video = media.write_video(tmp_path / "video.mkv", range(0, 2000, 40))
-    path = tmp_path / "both.mp4"
-    ffmpeg("-i", preview, "-i", video, "-map", "0", "-map", "1", "-c", "copy", path)
+    default = ("-disposition:0", "default", "-disposition:1", "default")
+    ffmpeg("-i", preview, "-i", video, "-map", "0", "-map", "1", "-c", "copy", *default, path)
     with open_video(path, "pyav") as reader:
         assert [media.read_code(ticket.load()) for ticket in reader.tickets()] == list(range(50))
         assert media.read_code(reader.frame_at(1.0).rgb) == 25
-        assert reader.info.n_unread == 0
+        assert reader.info.unread == ()
+
+
+def test_of_two_videos_the_one_that_is_marked_as_the_default_is_read(tmp_path: Path) -> None:
+    first, second = (
+        media.write_video(tmp_path / f"{n}.mkv", range(0, 2000, 40), first_code=n) for n in (0, 60)
+    )
+    path = tmp_path / "both.mkv"
+    ffmpeg(
+        *("-i", first, "-i", second, "-map", "0", "-map", "1", "-c", "copy"),
+        *("-disposition:0", "0", "-disposition:1", "default", path),
+    )
+    with open_video(path, "pyav") as reader:
+        assert media.read_code(next(iter(reader.tickets())).load()) == 60
+        assert reader.info.unread == (0,)
 
 
 def test_slides_in_fragments_that_are_stored_first_are_no_preview(tmp_path: Path) -> None:
@@ -191,7 +250,7 @@ def test_slides_in_fragments_that_are_stored_first_are_no_preview(tmp_path: Path
     ffmpeg(*both, "-frag_duration", "500000", path)
     with open_video(path, "pyav") as reader:
         assert [media.read_code(ticket.load()) for ticket in reader.tickets()] == list(range(8))
-        assert reader.info.n_unread == 1
+        assert reader.info.unread == (1,)
 
 
 def test_a_last_picture_that_stays_is_the_end_that_was_declared(tmp_path: Path) -> None:

@@ -254,6 +254,15 @@ def test_a_names_file_becomes_that_of_the_folder(out: Path, report: Report) -> N
     report("P01: Ben")
     assert (out / "names.txt").read_text() == "P01: Ben"
     assert (out / "names-before.txt").read_text() == "P01: Ana"
+    report("P01: Zoe")
+    report("P01: Ana")
+    report("P01: Ben")
+    kept = {path.name: path.read_text() for path in out.glob("names-*")}
+    assert kept == {
+        "names-before.txt": "P01: Ana",
+        "names-before-2.txt": "P01: Ben",
+        "names-before-3.txt": "P01: Zoe",
+    }
     assert run_command("report", out, "--names", out / "names.txt") == 0
     (out / "names.txt").unlink()
     assert report(None).status == 0

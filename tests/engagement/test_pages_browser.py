@@ -42,6 +42,10 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     name = "a very_long_name_without_a_place_to_break_it_" * 3 + "<b>.mp4"
     data["persons"].loc[1, "name"] = "A name without a place to break: " + "x" * 60
     data["persons"].loc[3, "shown"] = False
+    led = data["events"].index[
+        (data["events"]["person_id"] == "P01") & (data["events"]["state"] != "uncertain")
+    ]
+    data["events"].loc[led[:2], "mean_prob"] = [0.4, 0.65]
     long_names = {"names": {"P02": data["persons"].loc[1, "name"]}, "hidden": ["P04"]}
     write_folder(folder, data, summary_of(data, name, n_shown=3, corrections=long_names))
     render_session(folder, root, portraits(list(data["persons"]["person_id"]), 60))
@@ -241,6 +245,29 @@ LABELS = """<script>addEventListener("load", () => setTimeout(() => {
 
 def test_names_of_curves_stand_where_the_curves_end_in_the_part_shown(output: Path, tmp_path: Path) -> None:
     assert run(LABELS, page(output, "session"), tmp_path, "#t=20-40") == "true | 3 | true"
+
+
+#: All that is said over the first band, and how strongly its parts are drawn.
+POINTED = """<script>addEventListener("load", () => setTimeout(() => {
+  const band = document.querySelector("svg.band"), box = band.getBoundingClientRect(), said = new Set();
+  for (let x = box.left; x < box.right; x += 2) {
+    band.dispatchEvent(new PointerEvent("pointermove", { clientX: x, clientY: box.top + 2 }));
+    said.add(document.querySelector(".tip").textContent.split("  ")[1]);
+  }
+  const levels = new Set([...band.querySelectorAll("path")].map((path) => path.getAttribute("fill-opacity")));
+  document.title = [...said, [...levels].join()].join(" | ");
+}, 500));</script>"""
+
+
+def test_a_state_that_leads_below_half_is_drawn_faintly_and_not_said_to_be_there(
+    output: Path, tmp_path: Path
+) -> None:
+    *said, levels = run(POINTED, page(output, "session"), tmp_path).split(" | ")
+    led = [text for text in said if " leads" in text]
+    low = [text for text in led if int(text.split("about ")[1].split()[0]) < 50]
+    assert len(led) > len(low) > 0
+    assert low == [text for text in led if ", and yet is rather absent than there, about " in text]
+    assert "0.2" in levels.split(",")
 
 
 PRINTED = """<script>addEventListener("load", () => setTimeout(() => {

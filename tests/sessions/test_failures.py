@@ -66,7 +66,12 @@ def test_wrong_usage_leaves_no_output_folder(tmp_path: Path, engagement: Command
 
 
 @pytest.mark.parametrize(
-    "options", [("--checkpoint", "nosuch"), ("--temporal", "lstm", "--temporal-weights", "nosuch")]
+    "options",
+    [
+        ("--checkpoint", "nosuch"),
+        ("--weights", "nosuch"),
+        ("--temporal", "lstm", "--temporal-weights", "nosuch"),
+    ],
 )
 def test_weights_that_are_not_there_are_wrong_usage(
     options: tuple[str, ...], tmp_path: Path, engagement: Command
@@ -75,6 +80,25 @@ def test_weights_that_are_not_there_are_wrong_usage(
     ended = engagement("analyze", clip, "-o", tmp_path / "out", *options)
     assert ended.status == 2
     assert f"{options[-2]}: 'nosuch' is neither a file nor shipped weights. Shipped: " in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--device", "tpu"), "--device 'tpu' is unknown"),
+        (("--device", "cuda"), "--device cuda: this machine has none"),
+        (("--scheduler", "tcp://127.0.0.1:9", "--device", "tpu"), "--device 'tpu' is unknown"),
+        (("--calibration", "nosuch"), "--calibration nosuch does not exist"),
+    ],
+)
+def test_nothing_is_made_before_the_options_are_looked_at(
+    options: tuple[str, ...], said: str, tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    clip = media.single_frame(tmp_path).path
+    ended = engagement("analyze", clip, tmp_path / "gone.mp4", "-o", tmp_path / "out", *options)
+    assert ended.status == 2 and said in ended.err
     assert not (tmp_path / "out").exists()
 
 

@@ -212,7 +212,7 @@ def test_what_is_empty_is_not_the_current_folder(tmp_path: Path, engagement: Com
     assert ended.status == 2 and "INPUT is empty" in ended.err
     ended = engagement("analyze", tmp_path, "-o", "")
     assert ended.status == 2 and "--output is empty" in ended.err
-    for option in ("--workers", "--min-presence", "--backend", "--glob"):
+    for option in ("--workers", "--min-presence", "--backend", "--glob", "--checkpoint", "--weights"):
         ended = engagement("analyze", "x.mp4", "-o", tmp_path / "out", option, "")
         assert ended.status == 2 and f"{option} is empty" in ended.err
 
@@ -254,19 +254,28 @@ def test_pictures_that_grow_are_told_of(tmp_path: Path, engagement: Command) -> 
 
 
 def test_a_second_camera_in_the_file_is_told_of(tmp_path: Path, engagement: Command) -> None:
+    preview = media.write_video(tmp_path / "preview.mkv", [0])
     first, second = (media.write_video(tmp_path / f"{n}.mkv", range(n * 400, 3200, 80)) for n in (0, 1))
-    both, out = tmp_path / "both.mp4", tmp_path / "out"
-    given = ("-i", first, "-i", second, "-map", "0", "-map", "1", "-c", "copy")
-    subprocess.run(["ffmpeg", "-v", "error", *given, both], check=True)
-    assert engagement("analyze", both, first, "-o", out, "--min-face", 80).status == 0
+    out = tmp_path / "out"
+    for name, files, count in (
+        ("both.mp4", [preview, first, second], 1),
+        ("three.mkv", [first, second, first], 2),
+    ):
+        given = [word for file in files for word in ("-i", file)]
+        mapped = [word for k in range(len(files)) for word in ("-map", str(k))]
+        subprocess.run(["ffmpeg", "-v", "error", *given, *mapped, "-c", "copy", tmp_path / name], check=True)
+        assert engagement("analyze", tmp_path / name, "-o", out, "--min-face", 80).status == 0
+        found = summary_of(out / Path(name).stem)["warnings"]
+        told = [text for text in found if f"{count} further video stream" in text]
+        assert len(told) == 1 and ("(then 0:2)" in told[0]) == (count == 2)
+        taken_out = tmp_path / f"{count}.out.mkv"
+        advice = shlex.split(told[0].split("`")[1])
+        words = [{"VIDEO": tmp_path / name, "OUT.mkv": taken_out}.get(word, word) for word in advice]
+        subprocess.run(words, check=True)
+        with open_video(taken_out) as reader, open_video(tmp_path / name) as shown:
+            assert [len(list(each.tickets())) for each in (shown, reader)] == [40, 35]
+    assert engagement("analyze", first, "-o", out, "--min-face", 80).status == 0
     assert not summary_of(out / "0")["warnings"]
-    told = [text for text in summary_of(out / "both")["warnings"] if "1 further video stream" in text]
-    assert len(told) == 1
-    taken_out = tmp_path / "second.mkv"
-    advice = shlex.split(told[0].split("`")[1])
-    subprocess.run([{"VIDEO": both, "OUT.mkv": taken_out}.get(word, word) for word in advice], check=True)
-    with open_video(taken_out) as reader, open_video(both) as shown:
-        assert [len(list(each.tickets())) for each in (shown, reader)] == [40, 35]
 
 
 def test_a_hidden_file_and_a_pause_are_told_of(tmp_path: Path, engagement: Command) -> None:

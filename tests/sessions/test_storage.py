@@ -11,7 +11,14 @@ import pytest
 from engagement.batch.places import Place, discover_remote, local_path, open_place
 from engagement.batch.tasks import Setup, Task
 from engagement.batch.work import VideoWorker
-from engagement.calibration.store import FILE, Calibration, Label, PersonCalibration, write_calibration
+from engagement.calibration.store import (
+    FILE,
+    Calibration,
+    Label,
+    PersonCalibration,
+    read_calibration,
+    write_calibration,
+)
 from engagement.errors import VideoError
 from engagement.video.discover import FoundVideo, discover
 from engagement.weights.store import manifest
@@ -93,6 +100,54 @@ def test_labels_in_another_storage_are_not_replaced(
     said = " ".join(refused.err.split())
     assert refused.status == 1 and "has 1 label that --calibration would replace" in said
     assert memory.cat(f"/bucket/out/a/{FILE}") == there
+
+
+def test_tables_of_others_in_another_storage_are_not_replaced(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path, engagement: Command
+) -> None:
+    memory.pipe_file("/bucket/out/single/persons.csv", b"mine")
+    clip = media.single_frame(tmp_path).path
+    address = ("analyze", clip, "-o", "memory://bucket/out", *OPTIONS)
+    ended = engagement(*address)
+    said = " ".join(ended.err.split())
+    assert ended.status == 1 and "memory://bucket/out/single holds persons.csv but no summary.json" in said
+    assert memory.find("/bucket/out/single") == ["/bucket/out/single/persons.csv"]
+    assert memory.cat("/bucket/out/single/persons.csv") == b"mine"
+
+
+def test_an_upload_that_ended_halfway_is_made_again(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = media.single_frame(tmp_path).path
+    address = ("analyze", clip, "-o", "memory://bucket/out", *OPTIONS)
+
+    def put(files: fsspec.AbstractFileSystem, source: str, target: str, **_: object) -> None:
+        if target.endswith("timeline.parquet"):
+            raise OSError("the bucket went away")
+        files.pipe_file(target, Path(source).read_bytes())
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(memory), "put_file", put)
+        assert engagement(*address).status == 1
+    assert memory.exists("/bucket/out/single/events.csv")
+    assert engagement(*address).status == 0
+    assert not [path for path in memory.find("/bucket/out") if "partial" in path]
+
+
+def test_labels_and_other_videos_in_another_storage_stay(
+    memory: fsspec.AbstractFileSystem, sample_videos: Path, tmp_path: Path, engagement: Command
+) -> None:
+    clip = cut(sample_videos / "crossing.mp4", tmp_path / "a.mp4", 1)
+    label = Label(0.5, (1.0, 1.0, 9.0, 9.0), "boredom", 0.5, True)
+    made = Calibration("a.mp4", "a", {"face_state": manifest()["face_state"]["sha256"]})
+    write_calibration(replace(made, persons={"P01": PersonCalibration((label,), {})}), tmp_path / FILE)
+    memory.put(str(tmp_path / FILE), f"/bucket/out/a/{FILE}")
+    memory.pipe_file("/bucket/out/a/persons/summary.json", b"{}")  # of a/persons.mp4
+    assert engagement("analyze", clip, "-o", "memory://bucket/out", *OPTIONS).status == 0
+    assert memory.cat("/bucket/out/a/persons/summary.json") == b"{}"
+    (tmp_path / "there").mkdir()
+    memory.get(f"/bucket/out/a/{FILE}", str(tmp_path / "there" / FILE))
+    assert read_calibration(tmp_path / "there" / FILE).persons["P01"].labels == (label,)
 
 
 def test_addresses_of_files_are_paths(sample_videos: Path, tmp_path: Path, engagement: Command) -> None:

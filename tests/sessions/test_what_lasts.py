@@ -225,6 +225,22 @@ def test_a_first_result_beside_others_that_was_killed_is_not_taken_for_somebody_
     assert not left_under_way(tmp_path)
 
 
+@pytest.mark.parametrize("step", range(14))
+def test_what_somebody_put_among_the_pages_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    target, new = _old_and_new(tmp_path)
+    for name in ("persons/notes.txt", "unedited/mine/of ann.csv"):
+        (target / name).parent.mkdir(exist_ok=True)
+        (target / name).write_text("mine", encoding="utf-8")
+    (target / "persons" / "P02.html").touch()
+    _killed_after(step, new, target, monkeypatch)
+    results.sweep(tmp_path)
+    assert (target / "persons" / "notes.txt").is_file() and (target / "unedited/mine/of ann.csv").is_file()
+    assert (target / "persons" / "P02.html").exists() is (step < 11)
+    assert not left_under_way(tmp_path)
+
+
 @pytest.mark.parametrize("step", range(13))
 def test_who_comes_after_a_worker_that_died_finds_the_result_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
@@ -341,3 +357,34 @@ def test_names_that_are_no_utf8(tmp_path: Path, sample_videos: Path, engagement:
     again = engagement("analyze", folder, "-o", out, *FAST[:2])
     assert again.status == 0 and "skipped" in again.err, again.err
     assert not list(out.rglob("P01.html")) and list(out.rglob("P02.html"))
+
+
+def test_a_run_that_no_model_could_be_had_for_leaves_nothing(tmp_path: Path, engagement: Command) -> None:
+    clip, broken = media.single_frame(tmp_path).path, tmp_path / "broken.safetensors"
+    broken.write_bytes(b"")
+    (tmp_path / "mine").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for out in ("new/deep", "mine/new"):
+        ended = engagement("analyze", clip, "-o", tmp_path / out, "--weights", broken)
+        assert ended.status == 1 and "is not a readable safetensors file" in ended.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_pages_of_a_folder_without_results_put_nothing_into_it(tmp_path: Path, engagement: Command) -> None:
+    ended = engagement("report", tmp_path)
+    assert ended.status == 1 and "holds no results" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_folder_is_known_by_its_index_where_run_json_is_gone(
+    tmp_path: Path, engagement: Command
+) -> None:
+    clip, out = media.single_frame(tmp_path).path, tmp_path / "out"
+    assert engagement("analyze", clip, "-o", out, *FAST).status == 0
+    (out / RUN).unlink()
+    assert engagement("analyze", clip, "-o", out, *FAST).status == 0
+    assert (out / RUN).is_file()
+    (out / RUN).unlink()
+    (out / INDEX).write_bytes((out / "single" / "session.html").read_bytes())  # somebody's own front page
+    ended = engagement("analyze", clip, "-o", out, *FAST)
+    assert ended.status == 1 and f"{out / INDEX} may be somebody else's" in ended.err

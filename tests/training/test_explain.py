@@ -42,8 +42,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_overlays_sheets_table_and_page(model: Path, pictures: Path, tmp_path: Path) -> None:
     stale = tmp_path / "sheets" / "awake.jpg"
     stale.parent.mkdir()
-    for left in (stale, tmp_path / "faces.csv"):
-        left.write_text("of an earlier call")
+    stale.write_text("of an earlier call")
+    (tmp_path / "faces.csv").write_text("source,time_s,face,class,overlay,prob_awake\n")
     printed = ok("explain", pictures, "--cropped", "--checkpoint", model, "-o", tmp_path).output
     assert not stale.exists()
     with (tmp_path / "faces.csv").open(encoding="utf-8") as file:

@@ -14,7 +14,7 @@ from engagement.classification.network import FaceStateNet, HeadSpec, NetworkSpe
 from engagement.labels import LabelSet
 from engagement.types import ChipSpec
 from tests import media
-from tests.training.invoking import ok
+from tests.training.invoking import error, ok
 from tests.training.made_up_faces import HALF, write_face
 from training.delivery import write_network
 from training.explain.faces import Face, listed
@@ -103,3 +103,17 @@ def test_a_picture_that_is_called_like_a_video_is_explained_as_one(tmp_path: Pat
     shown = (tmp_path / "face.png").rename(tmp_path / "face.mp4")
     ok("explain", shown, "--cropped", "--checkpoint", file, "-o", tmp_path / "out")
     assert [(row["source"], row["time_s"]) for row in _rows(tmp_path / "out")] == [("face.mp4", "")]
+
+
+@pytest.mark.parametrize("name", ["sheets/plan.txt", "overlays/mine.png", "faces.csv", "explain.html"])
+def test_files_of_others_are_not_replaced(name: str, tmp_path: Path) -> None:
+    """Also where a table of another kind lies beside folders that an earlier call would have drawn."""
+    file = _model(tmp_path / "m.safetensors", ("happy", "sad"))
+    write_face(tmp_path / "face.png", 0, 0)
+    out = tmp_path / "out"
+    for own in (name, "faces.csv"):
+        (out / own).parent.mkdir(parents=True, exist_ok=True)
+        (out / own).write_text("mine", encoding="utf-8")
+        said = error("explain", tmp_path / "face.png", "--cropped", "--checkpoint", file, "-o", out)
+        assert f"{out} holds " in said and name.split("/")[0] in said
+        assert (out / own).read_text(encoding="utf-8") == "mine" and not list(out.rglob("*.jpg"))

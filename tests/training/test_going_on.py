@@ -126,11 +126,24 @@ def test_another_limit_is_named_as_the_option_with_both_values(
     assert "differs in: pictures, labels or splits, data. " in error(*trial, "--limit", "21")
 
 
-def test_a_finished_run_says_that_nothing_is_written_for_tensorboard(trial: list[str | Path]) -> None:
+@pytest.mark.parametrize("text", ['{"engagement_version": "0.1.0", "videos": []}', "mine"])
+def test_a_folder_of_something_else_is_refused(text: str, trial: list[str | Path], tmp_path: Path) -> None:
+    """As the results of an analysis, whose run.json would be gone."""
+    record = tmp_path / "out" / "run.json"
+    record.parent.mkdir()
+    record.write_text(text, encoding="utf-8")
+    assert f"{record} is not of a training and would be replaced" in error(*trial)
+    assert record.read_text(encoding="utf-8") == text and list(record.parent.iterdir()) == [record]
+
+
+def test_a_finished_run_says_that_nothing_is_written_for_tensorboard(
+    trial: list[str | Path], tmp_path: Path
+) -> None:
     pytest.importorskip("tensorboard")
     ok(*trial)
     assert "tensorboard" not in ok(*trial).output
     assert "nor to write for --tensorboard" in ok(*trial, "--tensorboard").output
+    assert not list(tmp_path.rglob("*tfevents*"))
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(expression_folders: Path, tmp_path: Path) -> None:

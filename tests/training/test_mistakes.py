@@ -126,3 +126,20 @@ def test_mistakes_in_evaluation_are_named(
 ) -> None:
     words = ["evaluate", *(a.format(**places) for a in arguments), "--checkpoint", str(places["base"])]
     assert message in error(*words)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (("evaluate",), "--json"),
+        (("evaluate",), "--report"),
+        (("dataset", "inspect"), "--html"),
+        (("dataset", "inspect"), "--json"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_read(
+    command: tuple[str, ...], option: str, tmp_path: Path
+) -> None:
+    (tmp_path / "notes").write_text("mine", encoding="utf-8")
+    said = " ".join(error(*command, tmp_path / "nosuch", option, tmp_path / "notes" / "x").split())
+    assert f"'{option}'" in said and f"{tmp_path / 'notes'} is no folder" in said

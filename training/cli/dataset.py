@@ -20,12 +20,16 @@ def dataset() -> None:
 @dataset.command(short_help="Count pictures, find copies, warn of leaks between splits.")
 @click.argument("data", nargs=-1, required=True)
 @click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with pictures here."
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=options.can_be_written,
+    help="Write a page with pictures here.",
 )
 @click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=options.can_be_written,
     help="Write all figures and the pictures concerned here.",
 )
 @click.option(

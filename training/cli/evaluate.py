@@ -13,7 +13,11 @@ from training.cli import options
 @click.argument("data")
 @options.checkpoint_option
 @click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here."
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=options.can_be_written,
+    help="Write the figures here.",
 )
 @click.option(
     "--split",
@@ -32,6 +36,7 @@ from training.cli import options
 @click.option(
     "--report",
     type=click.Path(file_okay=False, path_type=Path),
+    callback=options.can_hold_results,
     help="Write a page (report.html) and figures into this folder.",
 )
 @options.gallery_option

@@ -15,13 +15,25 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _can_hold_results(_: click.Context, option: click.Parameter, value: Path) -> Path:
-    """Said before the work, not after it; a click callback."""
-    there = next(p for p in (value, *value.absolute().parents) if p.exists())
+def can_hold_results(_: click.Context, option: click.Parameter, value: Path | None) -> Path | None:
+    """Of a folder that is to be written into: said before the work, not after it; a click callback."""
+    if value is not None:
+        _require_folder(option, value, value)
+    return value
+
+
+def can_be_written(_: click.Context, option: click.Parameter, value: Path | None) -> Path | None:
+    """The same of a file."""
+    if value is not None:
+        _require_folder(option, value, value.parent)
+    return value
+
+
+def _require_folder(option: click.Parameter, value: Path, folder: Path) -> None:
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         why = "is no folder" if not there.is_dir() else "cannot be written"
         raise click.BadParameter(f"'{value}': {there} {why}", param=option)
-    return value
 
 
 data_option = click.option(
@@ -45,7 +57,7 @@ out_option = click.option(
     "--out",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    callback=_can_hold_results,
+    callback=can_hold_results,
     help="Folder for the results.",
 )
 base_option = click.option(

@@ -29,6 +29,8 @@ _SMALLEST = 24
 _SIDE, _SHOWN = 224, 160
 #: Faces of a class on its sheet and on the page, the surest first; pairs in a row of a sheet.
 _ON_SHEET, _PER_ROW = 24, 4
+#: The table of all faces, and how one begins.
+_TABLE, _BEGINS = "faces.csv", b"source,time_s,face,class,"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,9 @@ def explain(run: ExplainRun, say: Say = lambda _: None) -> dict[str, int]:
 
     Raises:
         DataError: no face was found, or a file cannot be read.
-        ConfigError: an ensemble, an unknown head or stage.
+        ConfigError: an ensemble, an unknown head or stage, or what would be replaced is no earlier call's.
     """
+    _require_free(run.out)
     model = _model(run)
     head = run.head or ("expression" if "expression" in model.heads else next(iter(model.heads)))
     labels = model.head(head).labels
@@ -202,15 +205,29 @@ def overlay(chip: ByteArray, heat: FloatArray) -> ByteArray:
     return np.asarray(np.clip((1 - alpha) * grey + alpha * colours, 0, 255), np.uint8)
 
 
+def _require_free(out: Path) -> None:
+    """Raise ConfigError where a folder has what is written or removed here, but not the table of an earlier call."""
+    found = [name for name in (_TABLE, "explain.html", "overlays", "sheets") if (out / name).exists()]
+    earlier = False
+    if _TABLE in found:
+        with (out / _TABLE).open("rb") as file:
+            earlier = file.read(len(_BEGINS)) == _BEGINS
+    if found and not earlier:
+        raise ConfigError(
+            f"{out} holds {', '.join(found)}, which may be somebody else's and would be replaced",
+            "Choose another folder with -o, or move it away.",
+        )
+
+
 def _write(
     out: Path, faces: Sequence[Face], classes: Sequence[str], prob: FloatArray, overlays: Sequence[ByteArray]
 ) -> None:
-    if (out / "faces.csv").is_file():  # what an earlier call drew must not pass for this one's
+    if (out / _TABLE).is_file():  # what an earlier call drew must not pass for this one's
         for name in ("overlays", "sheets"):
             shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     named, taken = _files(classes), set[str]()
-    with (out / "faces.csv").open("w", newline="", encoding="utf-8") as file:
+    with (out / _TABLE).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["source", "time_s", "face", "class", "overlay", *(f"prob_{c}" for c in classes)])
         for face, row, drawn in zip(faces, prob, overlays, strict=True):

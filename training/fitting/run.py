@@ -128,8 +128,11 @@ def train_network(
         steps = min(steps, limits.max_steps)
     if last is not None:
         # Lightning draws a resumed run's first batches before it tells the sampler which epoch it is.
-        sampler.set_epoch(steps_done(last) // len(batches))
+        done = steps_done(last)
+        sampler.set_epoch(done // len(batches))
         say(going_on(last, steps, limits.tensorboard))
+        if done >= steps:  # as was said; Lightning would leave an empty file
+            limits = replace(limits, tensorboard=False)
     wanted = _embedded(recipe, train, say) if recipe.imitate else None
     taught = taught_by(recipe, train, chip, device, say, folder) if recipe.distil else None
     if recipe.renew and last is None:

@@ -66,10 +66,12 @@ def enter(
         leading: this process is the one of several that writes.
 
     Raises:
-        ConfigError: the folder holds another run, or its record is damaged.
+        ConfigError: the folder holds another run, its record is damaged, or what lies in its place is no such record.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     last, path = folder / "last.ckpt", folder / record
+    if not last.is_file():
+        _require_free(path, asked)
+    folder.mkdir(parents=True, exist_ok=True)
     asked = json.loads(json.dumps(asked))
     if resume and last.is_file():
         different = changed({**(before or {}), **_read(path)}, asked)
@@ -85,6 +87,20 @@ def enter(
         with drafted(path) as draft:  # other processes may be reading the record
             draft.write_text(json.dumps(asked, indent=1), encoding="utf-8")
     return last if resume and last.is_file() else None
+
+
+def _require_free(path: Path, asked: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a file of something else, such as an analysis, lies in the place of a run's record."""
+    if not path.exists():
+        return
+    try:
+        ours = bool(asked.keys() & _read(path).keys())
+    except ConfigError:
+        ours = False
+    if not ours:
+        raise ConfigError(
+            f"{path} is not of a training and would be replaced", "Choose another folder with -o."
+        )
 
 
 def _read(path: Path) -> Mapping[str, Any]:
