@@ -258,11 +258,11 @@
     else if (inside(lane.poor, tenths, 2) >= 0) text = "picture too poor to use";
     else if (at >= 0 && lane.events[at + 2] === 3) text = `uncertain: none leads clearly (highest about ${lane.events[at + 3]} %)`;
     else if (at >= 0) {
-      const absent = lane.events[at + 3] < 50 ? ", and yet is rather absent than there" : "";
+      const absent = lane.events[at + 3] < 50 ? ", but is more likely absent than present" : "";
       text = `apparent ${page.states[lane.events[at + 2]]} leads${absent}, about ${lane.events[at + 3]} %`;
     }
     else if (inside(lane.seen, tenths, 2) >= 0) text = "seen, nothing estimated";
-    else if (inside(lane.followed, tenths, 2) >= 0) text = "there, but no face to read: the head was followed";
+    else if (inside(lane.followed, tenths, 2) >= 0) text = "present, but no face to read: the head was followed";
     tip.textContent = `${clock(Math.floor(t))}  ${text}`; // as the plots write a time
     tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + "px";
     const below = box.bottom + 6, room = innerHeight - tip.offsetHeight - 4;

@@ -45,8 +45,8 @@ def nothing_stood_out(
         )
     if why == "few":
         return (
-            f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at a time, for long enough, or "
-            "only one or two who can be read for long. Others are left out by the names file or --min-presence."
+            f"Nothing could be compared: that takes {MIN_PEOPLE} people who can be read at the same time for long enough, "
+            "or no more than two who can be read for long. The names file or --min-presence leave others out."
         )
     if why == "unlike":
         return "Nothing could be compared: people differed too much for a mean of the class to say anything."
@@ -56,7 +56,7 @@ def nothing_stood_out(
     more = f"far more than usual for {whom}" if own else "more than differences between people explain"
     return (
         f"Nothing stood out: no shift of at least {least_told(wide)} between neighbouring stretches of "
-        f"{duration(stretch)} was {more}. Slower ones are not listed."
+        f"{duration(stretch)} was {more}. Slower shifts are not listed."
     )
 
 

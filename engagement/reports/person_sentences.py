@@ -34,10 +34,10 @@ def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length
     text = f"Seen {'between' if ' and ' in when else 'at'} {when}, in {seen} of the session"
     followed = number(person.get("followed_s"))
     if followed is not None and followed >= 1:
-        text += f" (for a further {duration(followed)} the head was followed without a face to read)"
+        text += f" (for a further {duration(followed)} only the head was followed, with no face to read)"
     pixels = number(person.get("median_face_px"))
     if pixels is not None:
-        text += f", the face typically {round(pixels)}\u202fpx large"
+        text += f", with a face of typically {round(pixels)}\u202fpx"
     poor = number(person.get("low_quality_share"))
     if not little and poor is not None and poor >= 0.005:
         text += f"; {share(poor)} of the pictures were too poor to use"
@@ -63,7 +63,7 @@ def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length
         return f"{text}. On average no apparent state clearly led ({figures}){lacking}."
     first = STATES[order[0]]
     if about(known[order[0]]) < 50:  # as calibration may leave it: nobody leans towards what is rather absent
-        return f"{text}. On average apparent {first.noun} leads, and yet is rather absent than there ({figures})."
+        return f"{text}. On average apparent {first.noun} leads, but is more likely absent than present ({figures})."
     return f"{text}. On average the estimates lean towards {first.word} ({figures})."
 
 
@@ -103,5 +103,5 @@ def calibrated_person(summary: Mapping[str, Any], person: str) -> str:
         return ""
     return (
         f"Calibrated to this person by labels of this session: {listed(parts)}. The curves are shifted as a whole; when "
-        "they rise and fall is what the model says."
+        "they rise and fall does not change."
     )

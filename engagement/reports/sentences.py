@@ -44,7 +44,7 @@ def session_sentence(summary: Mapping[str, Any]) -> str:
     visible = number(summary.get("mean_visible"))
     if not people:
         return f"Nobody was found in {length} of video."
-    start = f"In {length} of video, {count(people, 'person was found', 'people were told apart')}"
+    start = f"In {length} of video, {count(people, 'person was found', 'people were found')}"
     if shown < people:
         start += f"; {count(shown, 'is', 'are')} shown here"
     if visible is not None and shown > 1:
@@ -118,7 +118,11 @@ def calibrated(summary: Mapping[str, Any]) -> str:
         f"The estimates of {count(len(persons), 'person', 'people')} are calibrated{', each' if len(persons) > 1 else ''} by "
         f"{labels} of this session: shifted as a whole towards what people said of them"
     )
-    others = f"; those of {count(len(rest), 'person', 'people')} are not, and compare badly" if rest else ""
+    others = (
+        f"; those of {count(len(rest), 'person', 'people')} are not, and should not be compared with them"
+        if rest
+        else ""
+    )
     return f"{text}{others}."
 
 
@@ -158,7 +162,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     enough = n_used >= need
     means, halves = _of_states(curves, enough, held)
     if not means:
-        return "No picture of a face was fit to estimate anything from."
+        return "No picture of a face was good enough for estimates."
     order = sorted(means, key=lambda name: -means[name])
     figures = "apparent " + ", ".join(f"{STATES[n].noun} {about_percent(means[n])}" for n in order)
     shown, behind = n_shown(summary), n_behind(summary)
@@ -181,7 +185,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     who = "people" if behind > 1 else alone
     led = f"{who} looked more {STATES[first].word} than anything else"
     if about(means[first]) < 50:
-        led = f"apparent {STATES[first].noun} led, and yet was rather absent than there"
+        led = f"apparent {STATES[first].noun} led, but was more likely absent than present"
     text = f"{when[0].upper()}{when[1:]}{',' if partly else ''} {led} ({figures})"
     change = _thirds(curve_of(curves, first), enough, held)
     if change is None:

@@ -26,7 +26,7 @@ class Trust:
         if self.weak:
             named = listed([f"apparent {name} (AUC {value:.2f})" for name, value in self.weak])
             parts.append(
-                f"Barely better than chance on unseen people: {named}. An AUC of 0.5 is a coin, 1 is never wrong."
+                f"Barely better than chance on unseen people: {named}. An AUC of 0.5 is a coin toss, 1 is never wrong."
             )
         if self.unmeasured:
             named = listed([f"apparent {name}" for name in self.unmeasured])
@@ -36,12 +36,12 @@ class Trust:
 
 
 _MEANINGS = {
-    "mean_class_accuracy": "mean over the classes of the share found",
-    "accuracy": "share of pictures named rightly",
-    "auc": "chance that of two pictures it finds the one that was labelled with the state; 0.5 is a coin",
-    "recall": "mean over the classes of the share found",
-    "macro_f1": "mean over the classes of precision and recall together",
-    "ece": "by how much a stated probability misses on average",
+    "mean_class_accuracy": "share of a class's pictures that is found, averaged over the classes",
+    "accuracy": "share of pictures named correctly",
+    "auc": "chance of picking, of two pictures, the one that was labelled with the state; 0.5 is a coin toss",
+    "recall": "share of a class's pictures that is found, averaged over the classes",
+    "macro_f1": "precision and recall together, averaged over the classes",
+    "ece": "how far stated probabilities are off on average",
 }
 
 

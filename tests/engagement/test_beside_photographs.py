@@ -44,7 +44,7 @@ def test_a_photograph_beside_somebody_is_no_person_to_count(tmp_path: Path) -> N
     page, index = pages(tmp_path, rising(2, "P02"))
     assert "One moment stood out" in page and ">The person who could be read for long</h2>" in page
     (lead,) = re.findall(r'<p class="lead">(.*?)</p>', page)
-    assert "2 people were told apart" in lead
+    assert "2 people were found" in lead
     assert "the one person who could be read for long looked more engaged" in lead
     assert "</a> apparent engagement rose." in lead
     assert index.count('stroke="var(--engagement)" stroke-width="1.6"') == 1

@@ -203,7 +203,7 @@ def test_min_presence_leaves_passers_by_out_of_pages_and_curves(
     assert "1 person is left out of this page and of the curves: seen for less than 10\u202fs." in page_of(
         out / "talk"
     )
-    assert "4 people were told apart; 3 are shown here" in page_of(out / "talk")
+    assert "4 people were found; 3 are shown here" in page_of(out / "talk")
     assert not (out / "talk" / "persons" / "P04.html").exists()
     assert (out / "talk" / "timeline.csv").read_bytes() == (finished / "talk" / "timeline.csv").read_bytes()
     known = summary_of(write_result(tmp_path / "known", whose=lambda p, _: "" if p == "P04" else p))

@@ -179,7 +179,7 @@ def test_only_of_results_that_looked_for_them_it_is_said_that_they_are_left_out(
     summary["limits"] |= limits
     write_folder(tmp_path / "a", data, summary)
     for page in render_session(tmp_path / "a", tmp_path, {}):
-        said = "20&#8239;s or more (8&#8239;s where" in page.read_text(encoding="utf-8")
+        said = "20&#8239;s or more (8&#8239;s if" in page.read_text(encoding="utf-8")
         assert said == bool(limits)
 
 

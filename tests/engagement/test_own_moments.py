@@ -148,7 +148,7 @@ def test_of_two_people_no_class_and_no_band_is_spoken_of(tmp_path: Path) -> None
     page = write_session(tmp_path, {**two, "times": data["times"]})
     assert ">The two people</h2>" in page
     curves = page.split('id="h-class"')[1].split("</section>")[0]
-    assert "half of a shift of one of them" in curves
+    assert "half of a shift in one of them" in curves
     assert "The band" not in curves and "bands" not in curves and "the class" not in curves
     data["persons"].loc[data["persons"]["person_id"] == "P03", "n_used"] = 0
     data["timeline"].loc[

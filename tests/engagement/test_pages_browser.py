@@ -266,7 +266,7 @@ def test_a_state_that_leads_below_half_is_drawn_faintly_and_not_said_to_be_there
     led = [text for text in said if " leads" in text]
     low = [text for text in led if int(text.split("about ")[1].split()[0]) < 50]
     assert len(led) > len(low) > 0
-    assert low == [text for text in led if ", and yet is rather absent than there, about " in text]
+    assert low == [text for text in led if ", but is more likely absent than present, about " in text]
     assert "0.2" in levels.split(",")
 
 

@@ -63,7 +63,9 @@ def test_who_walks_through_does_not_set_what_is_said_of_the_session() -> None:
     assert "the 5 s in which 3 people could be read" in session_sentence(two)
     person = {"session_share": 0.002, "first_s": 61.0, "last_s": 61.4}
     assert "Seen at 1:01, in < 1" in person_sentence(person, {}, 300.0)
-    assert "(for a further 11 min the head" in person_sentence({**person, "followed_s": 656.0}, {}, 9000.0)
+    assert "(for a further 11 min only the head" in person_sentence(
+        {**person, "followed_s": 656.0}, {}, 9000.0
+    )
 
 
 def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
@@ -138,13 +140,13 @@ def test_nobody_leans_towards_a_state_that_is_rather_absent() -> None:
     assert "lean towards engaged (engagement about 50" in person_sentence(person, {}, 60.0)
     person["mean_engagement"] = 0.31
     said = person_sentence(person, {}, 60.0)
-    assert "apparent engagement leads, and yet is rather absent than there (engagement about 30" in said
+    assert "apparent engagement leads, but is more likely absent than present (engagement about 30" in said
     calibrated = _few(4, 4)
     for state, value in zip(theme.STATES, (0.1, 0.2, 0.4), strict=True):
         ends = {"": value, "_lo": value - 0.05, "_hi": value + 0.05}
         calibrated["class"] |= {state + end: [v] * 40 for end, v in ends.items()}
     said = session_sentence(calibrated)
-    assert "led, and yet was rather absent than there (apparent" in said and "looked more" not in said
+    assert "led, but was more likely absent than present (apparent" in said and "looked more" not in said
 
 
 def test_where_no_state_of_the_class_leads_it_says_what_would_suffice() -> None:
@@ -166,9 +168,7 @@ def test_where_no_state_of_the_class_leads_it_says_what_would_suffice() -> None:
 def test_says_why_no_moments_are_listed() -> None:
     assert "Too short" in nothing_stood_out(_few(4, 4)["class"] | {"time_s": []})
     few = nothing_stood_out(_few(2, 4)["class"])
-    assert "takes 3 people" in few and few.endswith(
-        "Others are left out by the names file or --min-presence."
-    )
+    assert "takes 3 people" in few and few.endswith("The names file or --min-presence leave others out.")
     assert "no shift of at least 10 points between neighbouring stretches of 10" in nothing_stood_out(
         _few(4, 4)["class"]
     )
@@ -274,9 +274,9 @@ def test_figures_of_models_are_explained_as_what_they_are() -> None:
         "daisee_boredom_auc": 0.64,
     }
     assert [meaning for _, _, meaning in trust({"m": {"metrics": figures}}).figures] == [
-        "share of pictures named rightly",
-        "mean over the classes of the share found",
+        "share of pictures named correctly",
+        "share of a class's pictures that is found, averaged over the classes",
         # Not of people: pictures of one and the same person are compared as well.
-        "chance that of two pictures it finds the one that was labelled with the state; 0.5 is a coin",
+        "chance of picking, of two pictures, the one that was labelled with the state; 0.5 is a coin toss",
     ]
     assert trust({"m": {"metrics": {"daisee_boredom_auc": 0.7}}}).note.endswith("Treat each as a guess.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engagement.weights.store import WeightRecord
 from training.datasets.terms import licence_text, names_in, terms_of
+from training.report.cards import card
 
 
 def test_terms_of_a_set_are_said_once_however_often_it_taught() -> None:
@@ -20,6 +22,11 @@ def test_other_terms_of_a_base_stay() -> None:
         licence_text("rafdb", "made up: none; none")
         == f"made up: none; none; rafdb: {terms_of('rafdb').licence}"
     )
+
+
+def test_a_card_says_terms_once_also_of_weights_that_repeat_them() -> None:
+    record = WeightRecord("face_state", {}, licence="a: research; cite it; b: none; a: research; cite it")
+    assert "Licence of these weights: a: research; cite it; b: none\n" in card(record, "m.safetensors", "0")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ __all__ = ["evaluate", "train"]
 def train() -> None:
     """Train expression, state, personal and temporal models.
 
-    The sequence behind the shipped weights: base, states, identity, temporal (docs/training.md).
+    The sequence behind the shipped weights: base, identity, states, temporal (docs/training.md).
     """
 
 

@@ -13,7 +13,7 @@ _unfreeze_option = click.option(
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Also train this many of the backbone's last stages; its other heads are then left out.",
+    help="Also train this many of the backbone's last stages; heads of the base that read them are then left out.",
 )
 _sided_option = click.option(
     "--sided",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engagement.labels import LEARNER_STATES, WEAK_AUC, WIDE_MARGIN
-from engagement.provenance import headline
+from engagement.provenance import headline, terms_once
 from engagement.weights.store import WeightRecord
 from training.datasets.terms import names_in, terms_of
 from training.figure_text import figure_text, interval_text
@@ -103,7 +103,7 @@ def card(record: WeightRecord, file: str, sha256: str, cost: Mapping[str, Any] |
     for name in data_names(record.origin):
         terms = terms_of(name)
         lines += [f"**{name}**: {terms.title}. Terms: {terms.licence}. Known: {terms.known}", ""]
-    lines += [f"Licence of these weights: {record.licence}", "", "## Origin", ""]
+    lines += [f"Licence of these weights: {'; '.join(terms_once(record.licence))}", "", "## Origin", ""]
     lines += _origin(record.origin)
     lines += ["", "## Intended use", "", _USE, "", "## Must not be used for", "", _NOT, "", "## Figures", ""]
     for head, splits in record.metrics.items():
@@ -203,7 +203,7 @@ def _plainly(head: str, splits: Mapping[str, Any]) -> list[str]:
     if not weak:
         return []
     return [
-        f"Of people it has not seen it tells {' and '.join(weak)} **little better than chance** (an AUC of 0.5 is a coin; "
+        f"On people it has not seen it tells {' and '.join(weak)} **little better than chance** (an AUC of 0.5 is a coin toss; "
         f"these are below {WEAK_AUC}): a hint where to look, not a finding. `engagement analyze` claims such a state only "
         f"when it leads by {WIDE_MARGIN:g} times the usual margin.",
         "",
