@@ -77,7 +77,7 @@ TIMELINE: tuple[Column, ...] = (
         "followed",
         "bool",
         "",
-        "whether, no face being found, the head was followed by its picture from the sighting before or after",
+        "whether no face was found but the head was followed by its picture, from the sighting before or after",
         default=False,
     ),
     *(
@@ -89,7 +89,7 @@ TIMELINE: tuple[Column, ...] = (
         "bool",
         "",
         "whether the picture of the face stands still here for 20 s or more, as of a photograph or a video that hangs "
-        "(8 s where the face is not seen otherwise); nothing is claimed of it",
+        "(8 s if it never looks otherwise); nothing is claimed of it",
         default=False,
     ),
 )
