@@ -54,7 +54,7 @@ _STATES = LEARNER_STATES.classes
     help="How far they may move the session as a whole, logits.  [default: as before, else 0.5]",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Of the page.  [default: any free one]"
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: any free one]"
 )
 @click.option(
     "--browser/--no-browser",
@@ -77,10 +77,10 @@ def calibrate(
 ) -> None:
     """Label a few moments per person of OUTPUT (a folder that `engagement analyze` wrote), and fit to them.
 
-    A page on this computer shows the moments that tell most: uncertain ones, spread over time. Say yes, no or
-    cannot say. Each session keeps what was fitted in its calibration.json; `engagement report OUTPUT` puts it
-    into effect, and `engagement analyze --calibration` on the same video. Estimates are shifted for each person
-    as a whole: when a person looks more or less so stays what the model says.
+    A page on this computer shows the moments that tell most: uncertain ones, spread over time. Answer yes, no
+    or cannot say. Each session keeps what was fitted in its calibration.json; `engagement report OUTPUT`
+    applies it, and so does `engagement analyze --calibration` on the same video. All estimates of a person are
+    shifted alike: when they rise and fall does not change.
     """
     ways = {"--list": listing, "--labels": labels is not None, "--refit": refit}
     instead = [option for option, given in ways.items() if given]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--calibration",
     type=click.Path(path_type=Path),
     metavar="FILE|FOLDER",
-    help="Personal calibration that `engagement calibrate` wrote.  [default: the one that lies with each session]",
+    help="Personal calibration that `engagement calibrate` wrote.  [default: the one beside each session's tables]",
 )
 @click.option(
     "--min-presence",
@@ -48,10 +48,10 @@ def report(
     """Write the pages of OUTPUT (a folder that `engagement analyze` wrote) again from its tables.
 
     Corrections in OUTPUT/names.txt are applied: `P03: Ana`, `merge P05 into P03`, `split P02 at 12:30 into
-    P02 and P09`, `hide P07`. They can be taken back by changing the file and calling this again. `opt out
-    P08` cannot: it deletes everything about that person. Without a names file everybody is as analysed.
-    A session's calibration.json is applied, too; take it away to have the scores as analysed. Given a folder
-    within OUTPUT, such as that of one session, it does the same for the whole of OUTPUT.
+    P02 and P09`, `hide P07`. To undo them, change the file and run this again. `opt out P08` cannot be
+    undone: it deletes everything about that person. A session's calibration.json is applied, too; delete it
+    to get the scores as analysed. Given a folder within OUTPUT, such as that of one session, it does the same
+    for the whole of OUTPUT.
     """
     from engagement.batch.lock import alone_in
     from engagement.batch.processes import interrupted_when_terminated

@@ -33,7 +33,7 @@ def nothing_stood_out(
     why = "calm" if "calm" in whys else whys[0]
     if why == "short" and own:
         return (
-            f"Too short: neighbouring stretches of {duration(stretch)} are compared, and to know how far one person's "
+            f"Too short: neighbouring stretches of {duration(stretch)} are compared, and knowing how much one person's "
             f"usually differ takes {duration(least)}."
         )
     if why == "short":

@@ -126,7 +126,7 @@ def _show(found: Division, by: str) -> None:
 @click.option(
     "--light", type=float, default=0.25, show_default=True, help="Largest change of brightness and contrast."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
 def augment(
     folder: Path, out: Path | None, copies: int, flip: float, rotation: float, light: float, seed: int
 ) -> None:

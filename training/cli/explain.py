@@ -26,7 +26,11 @@ from training.cli import options
     "--every", type=float, default=2.0, show_default=True, help="Seconds between the pictures of a video."
 )
 @click.option(
-    "--max-faces", type=click.IntRange(min=1), default=200, show_default=True, help="Explain at most so many."
+    "--max-faces",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Explain at most this many.",
 )
 @click.option(
     "--stage",
@@ -48,7 +52,7 @@ def explain(
     mirror: bool,
     skip_bad: bool,
 ) -> None:
-    """Show where in a face a model looked for the class that it says (Grad-CAM).
+    """Show where in a face a model looked for the class that it answers (Grad-CAM).
 
     Writes explain.html, an overlay for each face, a sheet for each class and faces.csv. All of these show
     people: keep them as you keep the pictures themselves.

@@ -101,7 +101,7 @@ skip_option = click.option(
 gallery_option = click.option(
     "--gallery",
     is_flag=True,
-    help="Show misclassified faces on the page: pictures of people, which else go nowhere.",
+    help="Show misclassified faces on the page: pictures of people, which are otherwise left out.",
 )
 test_option = click.option(
     "--test", is_flag=True, help="Also measure the test split. Do it once, when nothing is left to choose."

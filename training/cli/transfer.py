@@ -18,7 +18,7 @@ _unfreeze_option = click.option(
 _sided_option = click.option(
     "--sided",
     is_flag=True,
-    help="For classes that a mirror image swaps, such as looking left and right: no face is mirrored, in analyze neither.",
+    help="For classes that a mirror image swaps, such as looking left and right: no face is mirrored, nor in analyze.",
 )
 
 
