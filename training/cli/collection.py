@@ -49,7 +49,7 @@ def review(folder: Path, answer: Path | None, add: tuple[str, ...], show: bool) 
     options.say(f"written: {page}")
     command = shlex.join(["engagement", "faces", "review", str(folder), "--apply", ANSWER])
     options.say(
-        f"Open it in a browser, save {ANSWER} there, then (with the path to where the browser put it): {command}"
+        f"Open it in a browser, save {ANSWER} there, then (with the path where the browser put it): {command}"
     )
     if show:
         click.launch(page.resolve().as_uri())

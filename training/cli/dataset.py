@@ -169,4 +169,4 @@ def _show(found: Mapping[str, Any]) -> None:
     for warning in found["warnings"]:
         console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     if not found["warnings"]:
-        console.print("Nothing to warn of was found.")
+        console.print("No warnings.")

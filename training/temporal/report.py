@@ -114,8 +114,8 @@ def report(result: Mapping[str, Any]) -> str:
 
 **Default: `{result["default"]}`**, the simplest smoother that is not beaten. A smoother beats a simpler one
 if the 95 % interval of the paired difference in the overall figure lies above 0 on every made-up task and,
-between two that smooth, does not lie below 0 on real people (against `none` they have no say: the time
-between their frames is unknown). The overall figure is the mean of expression macro-F1, expression event-F1
+between two that smooth, does not lie below 0 on real people (they do not count against `none`, since the
+time between their frames is unknown). The overall figure is the mean of expression macro-F1, expression event-F1
 and state AUC, as far as a task has them.
 
 | smoother | against | {heads} | beats it |
@@ -136,13 +136,13 @@ and state AUC, as far as a task has them.
 - No set of ours labels a face frame by frame. The made-up tasks are put together from single test pictures
   ({result["sequences"]} sequences of 30 s each of expressions and states), with durations and transitions that are
   assumptions (`training/temporal/semi_markov.py`). A network can learn those assumptions. Training therefore varies them
-  from sequence to sequence (`varied_chain`), and the tasks called shifted have habits that training does not.
-- A picture is held for 0.5–1.5 s, so that whoever waits sees another one: errors come and go. On a real face they may
-  last. So two tasks keep one picture for a whole stretch: what is misread stays misread, and a smoother that believes
-  in looking longer becomes sure of it. Real faces lie in between. None of these tasks shows how they move.
-- `hmm` is made so that it cannot do that: a face that looks the same all the time comes out as sure as a single look.
-{_real(result["tasks"].get("wacv2016") or {})}- That WACV-2016's ordered frames have no say between `none` and `box` was decided after
-  validation figures had been seen (before the test ones). With `--temporal none` nothing is smoothed, and raw scores
+  from sequence to sequence (`varied_chain`), and the tasks called shifted have other habits than training.
+- A picture is held for 0.5–1.5 s, so errors come and go. On a real face they may last. So two tasks, called steady, keep
+  one picture for a whole stretch: what is misread stays misread, and a smoother that gets surer by looking longer becomes
+  sure of the error. Real faces lie in between. None of these tasks shows how faces move.
+- `hmm` cannot do that: a face that looks the same all the time comes out as sure as a single look.
+{_real(result["tasks"].get("wacv2016") or {})}- That WACV-2016's frames do not count between `none` and `box` was decided after validation figures had been
+  seen, and before the test ones. With `--temporal none` nothing is smoothed, and raw scores
   always stand beside smoothed ones in the tables.
 - WACV-2016 has few test persons, so its intervals are wide. The interval of its frames is not published; one
   second is assumed. Its middle level counts as neither engaged nor not. The networks saw its training
