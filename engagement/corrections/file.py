@@ -301,7 +301,8 @@ def _name(number: int, found: re.Match[str]) -> Name | Mistake:
         return Mistake(
             number,
             f"'{_cut(name)}' is not taken as a name",
-            f"Whoever wants to be gone: 'opt out {person}', or 'hide {person}'. To correct {person} otherwise write {_FORMS}.",
+            f"To remove {person} write 'opt out {person}', to leave them off the pages 'hide {person}'. Other "
+            f"corrections: {_FORMS}.",
         )
     if other:
         return Mistake(
