@@ -134,7 +134,10 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
         frame=not run.detect,
     )
     head = run.head or head_for(model, table)
+    kind = table.labels.kind
     table = aligned(table, model.head(head).labels)
+    if table.labels.kind != kind:
+        say(f"{table.name}: each state against the others' faces, which count as not showing it")
     pictures = len(table)
     if run.detect:
         table = with_detected_faces(table, run.min_face_px, say)
