@@ -128,16 +128,19 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
     model = open_model(run.checkpoint)
     if run.mirror:
         model.look_twice()
-    table = prepared(
-        *(run.data, run.limit, run.skip_bad, say),
-        lambda whole: chosen_split(whole, run.split, model, say),
-        frame=not run.detect,
-    )
-    head = run.head or head_for(model, table)
-    kind = table.labels.kind
-    table = aligned(table, model.head(head).labels)
-    if table.labels.kind != kind:
-        say(f"{table.name}: each state against the others' faces, which count as not showing it")
+    head = run.head or ""
+
+    def chosen(whole: SampleTable) -> SampleTable:
+        """What is measured, in the head's order: classes that no head knows are refused before all is decoded."""
+        nonlocal head
+        part = chosen_split(whole, run.split, model, say)
+        head = head or head_for(model, part)
+        answered = aligned(part, model.head(head).labels)
+        if answered.labels.kind != part.labels.kind:
+            say(f"{part.name}: each state against the others' faces, which count as not showing it")
+        return answered
+
+    table = prepared(run.data, run.limit, run.skip_bad, say, chosen, frame=not run.detect)
     pictures = len(table)
     if run.detect:
         table = with_detected_faces(table, run.min_face_px, say)

@@ -270,9 +270,11 @@ def _remedy(model: Model, asked: LabelSet, lacking: Sequence[str]) -> str:
         )
     every = {c for head in model.heads.values() for c in head.labels.classes}
     names = [*every, *(written for written, meant in SYNONYMS.items() if meant in every)]
-    said = ""
-    if meant := ", ".join(f"'{c}' is '{name}'" for c, name in perhaps(lacking, names).items()):
+    near, said = perhaps(lacking, names), ""
+    if meant := ", ".join(f"'{c}' is '{name}'" for c, name in near.items()):
         said = f"Perhaps {meant}: rename it. "
+    if len(near) == len(lacking):
+        return said.strip()
     said += "Rename or leave them out, or train a head for them (`engagement train extension`)."
     heads = [head.labels for head in model.heads.values()]
     states = [labels for labels in heads if labels.kind == "independent"]

@@ -103,3 +103,13 @@ def test_a_picture_that_is_called_like_a_video_is_explained_as_one(tmp_path: Pat
     shown = (tmp_path / "face.png").rename(tmp_path / "face.mp4")
     ok("explain", shown, "--cropped", "--checkpoint", file, "-o", tmp_path / "out")
     assert [(row["source"], row["time_s"]) for row in _rows(tmp_path / "out")] == [("face.mp4", "")]
+
+
+def test_what_an_earlier_call_drew_is_not_explained(tmp_path: Path) -> None:
+    """Results may lie in the folder that is explained."""
+    file = _model(tmp_path / "m.safetensors", ("a", "b"))
+    (tmp_path / "crops/happy").mkdir(parents=True)
+    write_face(tmp_path / "crops/happy/1.png", 1, 1)
+    for _ in range(2):
+        ok("explain", tmp_path / "crops", "--cropped", "--checkpoint", file, "-o", tmp_path / "crops/where")
+        assert [row["source"] for row in _rows(tmp_path / "crops/where")] == ["happy/1.png"]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONYMS, LabelSet, perhaps
 from engagement.types import FloatArray
-from engagement.video.discover import PICTURE_SUFFIXES
+from engagement.video.discover import is_hidden, is_picture, pictures_in
 from training.datasets.framing import boxes_for, framed
 from training.datasets.lists import open_list
 from training.datasets.manifest import PARTS, Listed, notes_on, part_of, picture_of, read_rows
@@ -29,25 +30,21 @@ _NUMBERED: Mapping[str, Mapping[str, str]] = {
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Pictures anywhere below a folder but in hidden files and folders, sorted."""
-    return sorted(_pictures(folder))
+    """Pictures anywhere below a folder but in hidden files and folders, sorted.
+
+    Raises:
+        DataError: a folder in it cannot be searched.
+    """
+    return sorted(pictures_in(folder, _refuse_closed))
 
 
 def any_picture(folder: Path) -> Path | None:
     """One of them, without reading them all."""
-    return next(_pictures(folder), None)
+    return next(pictures_in(folder, _refuse_closed), None)
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        # Hidden files are none of the user's: macOS leaves ._x.jpg beside x.jpg, which is no picture.
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and _is_picture(path):
-            yield path
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+def _refuse_closed(folder: Path, why: str) -> NoReturn:
+    raise DataError(f"{folder} cannot be searched ({why})", "Check your rights.")
 
 
 def split_folders(folder: Path) -> list[tuple[str, Path]]:
@@ -121,7 +118,7 @@ def class_folders(
 def _doubts(folder: Path, roots: Sequence[Path], listed: Sequence[Labelled]) -> list[str]:
     """What looks as if somebody meant otherwise: pictures beside the class folders, and class folders further in."""
     beside = sorted(
-        p for root in (folder, *roots) for p in root.iterdir() if p.name[0] != "." and _is_picture(p)
+        p for root in (folder, *roots) for p in root.iterdir() if not is_hidden(p.name) and is_picture(p)
     )
     notes = (
         [f"pictures beside the class folders are passed over: {len(beside)}, first {beside[0]}"]
@@ -147,7 +144,9 @@ def _some(names: Collection[str]) -> str:
 def _in_classes(root: Path, split: str, name: str | None, numbers: Mapping[str, str]) -> list[Labelled]:
     """The pictures of the class folders in a folder, with what the folders are called or their numbers stand for."""
     listed: list[Labelled] = []
-    for child in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+    for lost in sorted(p for p in root.iterdir() if not p.exists() and not p.suffix):
+        raise DataError(f"{lost} is a link to nowhere", "Mend it, or remove it.")
+    for child in sorted(p for p in root.iterdir() if p.is_dir() and not is_hidden(p.name)):
         found = pictures(child)
         if not found:
             raise DataError(f"the class folder {child} holds no picture", "Fill it, or remove it.")
@@ -161,7 +160,7 @@ def _in_classes(root: Path, split: str, name: str | None, numbers: Mapping[str, 
 
 def _require_splits_alone(folder: Path, roots: Sequence[Path]) -> None:
     """Raise DataError where pictures lie beside the split folders, which would be passed over in silence."""
-    for other in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+    for other in sorted(p for p in folder.iterdir() if p.is_dir() and not is_hidden(p.name)):
         if other not in roots and any_picture(other) is not None:
             raise DataError(
                 f"{other} holds pictures, but lies beside {', '.join(root.name for root in roots)} and is called like no split",
