@@ -279,7 +279,11 @@ def _remedy(model: Model, asked: LabelSet, lacking: Sequence[str]) -> str:
     heads = [head.labels for head in model.heads.values()]
     states = [labels for labels in heads if labels.kind == "independent"]
     telling = [labels for labels in heads if labels.kind == "exclusive"]
-    if states and all(len(_lacking(asked, labels)) == len(asked) for labels in telling):
+    if (
+        states
+        and asked.kind == "exclusive"
+        and all(len(_lacking(asked, labels)) == len(asked) for labels in telling)
+    ):
         columns = ",".join(("file", *states[0].classes))
         said += f" Which states such faces show a CSV can say: {columns} with 0 or 1, or nothing where it is not known."
     return said

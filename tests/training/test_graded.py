@@ -194,6 +194,7 @@ def test_a_head_of_states_is_measured_on_grades_and_on_folders_of_states(
         known = np.isfinite(yes)
         expected = auc(said[known, column], yes[known] > 0.5)
         assert found[step]["auc"] == pytest.approx(expected, abs=1e-6)
+        assert found[step]["n"] == known.sum()
         assert found[step]["positive_share"] == pytest.approx(float(yes[known].mean()), abs=1e-6)
 
     for i in range(12):
