@@ -77,6 +77,20 @@ def test_boxes_that_are_known_stay(write: Write, tmp_path: Path) -> None:
     assert (found[1::2] != own[1::2]).any(axis=1).all()
 
 
+@pytest.mark.parametrize("name", ["rafdb", "fer2013"])
+def test_a_folder_that_is_only_called_like_a_set_is_looked_at(
+    write: Write, name: str, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / name, 2.0)
+    rows = "".join(f"{p.relative_to(tmp_path)},{p.parent.name}\n" for p in sorted(folder.rglob("*.png")))
+    (tmp_path / f"{name}.csv").write_text(f"file,label\n{rows}")
+    for reference in (folder, tmp_path / f"{name}.csv"):
+        x1, y1, x2, y2 = prepared(str(reference), None, False, lambda _: None).box[0].tolist()
+        assert max(x2 - x1, y2 - y1) == pytest.approx(0.5, rel=0.12)
+    named = load(f"{folder}:{name}").box
+    assert (named == np.array(FRAMINGS[name], np.float32)).all()
+
+
 def test_pictures_without_faces_keep_the_usual_framing_and_this_is_said(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(6):

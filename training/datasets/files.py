@@ -72,7 +72,7 @@ def class_folders(
     Args:
         folder: of the class folders, or of train, val and test folders with class folders.
         labels: classes and their order; folders must be among them.
-        name: of the set, which decides the framing; the folder's by default.
+        name: of the set, which decides the framing; by default the folder's, which says nothing of it.
         numbered: what numbers as folder names stand for; by default what they do in the set ``name``.
         splits: False passes over the splits of the manifest, which are then about to be decided.
 
@@ -112,7 +112,7 @@ def class_folders(
         for item, part in zip(listed, parts, strict=True):
             item.split = part
     said = (*notes_on(rows), *_doubts(folder, [root for _, root in roots], listed))
-    return _labelled(name or folder.absolute().name, folder, listed, labels, said)
+    return _labelled(name or folder.absolute().name, folder, listed, labels, said, name or "folder")
 
 
 def _doubts(folder: Path, roots: Sequence[Path], listed: Sequence[Labelled]) -> list[str]:
@@ -247,8 +247,14 @@ def told_apart(labels: Sequence[str]) -> list[str]:
 
 
 def _labelled(
-    name: str, folder: Path, listed: list[Labelled], labels: LabelSet | None, said: tuple[str, ...]
+    name: str,
+    folder: Path,
+    listed: list[Labelled],
+    labels: LabelSet | None,
+    said: tuple[str, ...],
+    framing: str = "folder",
 ) -> SampleTable:
+    """The table of pictures; whoever calls a folder as a set is called does not say that it frames faces alike."""
     for item, label in zip(listed, told_apart([item.label for item in listed]), strict=True):
         item.label = label
     there = {item.label for item in listed}
@@ -269,7 +275,7 @@ def _labelled(
             f"{folder} has classes that '{labels.name}' does not know: {', '.join(unknown)}",
             f"Known classes: {', '.join(labels.classes)}",
         )
-    box, notes = framed(name, [item.box for item in listed])
+    box, notes = framed(framing, [item.box for item in listed])
     ids = [
         (item.picture.relative_to(folder) if item.picture.is_relative_to(folder) else item.picture).as_posix()
         for item in listed

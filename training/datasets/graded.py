@@ -72,7 +72,7 @@ def graded_csv(path: Path) -> SampleTable:
         for least in range(1, top + 1):
             target.append(np.where(known, column >= least, np.nan).astype(np.float32))
             classes.append(f"{name}_{least}")
-    box, notes = framed(path.stem, [row.box for row in rows])
+    box, notes = framed("folder", [row.box for row in rows])
     return SampleTable(
         name=path.stem,
         labels=LabelSet(own_name(path.stem), tuple(classes), "independent"),
