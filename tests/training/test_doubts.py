@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,11 @@ def test_links_are_followed_and_links_to_nowhere_are_named(tmp_path: Path) -> No
     (root / "fear").symlink_to(tmp_path / "nowhere")
     with pytest.raises(DataError, match="fear is a link to nowhere"):
         load(str(root))
+
+
+def test_an_umlaut_that_two_systems_spell_differently_is_one_class(tmp_path: Path) -> None:
+    names = (f"train/{unicodedata.normalize('NFD', 'müde')}", "train/wach", "test/müde", "test/wach")
+    assert load(str(folders(tmp_path, *names))).labels.classes == ("müde", "wach")
 
 
 def test_folders_that_systems_leave_are_nobody_s(tmp_path: Path) -> None:

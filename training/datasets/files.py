@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,8 +242,9 @@ def own_name(name: str) -> str:
 
 
 def told_apart(labels: Sequence[str]) -> list[str]:
-    """Classes as training tells them apart: whatever their capitals; by our names, where all are expressions."""
-    small = [label.lower() for label in labels]
+    """Classes as training tells them apart: whatever their capitals, and however a system spells an umlaut; by our names,
+    where all are expressions."""
+    small = [unicodedata.normalize("NFC", label.lower()) for label in labels]
     return [SYNONYMS[label] for label in small] if all(label in SYNONYMS for label in small) else small
 
 
