@@ -111,14 +111,37 @@ def test_faces_of_very_different_sizes_are_warned_of(write: Write, tmp_path: Pat
     assert any(line.startswith("warning") and "--detect" in line for line in said)
 
 
-def test_photographs_whose_faces_are_of_one_size_are_warned_of(write: Write, tmp_path: Path) -> None:
-    """A face in one corner or another: the middle of them all shows nobody."""
-    for number, path in enumerate(sorted(write(tmp_path / "faces", 1.2).rglob("*.png"))):
+def test_photographs_are_learned_from_by_the_faces_in_them(
+    write: Write, base_file: Path, tmp_path: Path
+) -> None:
+    """One without a face is left out and said; the pictures that were held out are found again all the same."""
+    photographs = in_corners(write(tmp_path / "faces", 1.2))
+    for name in ("happy", "sad"):
+        cv2.imwrite(str(photographs / name / "none.png"), np.full((320, 320, 3), 127, np.uint8))
+    out = tmp_path / "out"
+    trained = ok("personal", "--data", photographs, "--base", base_file, "-o", out, "--detect").output
+    assert " of 18 pictures without a face, left out" in trained and "warning" not in trained
+    model = out / "personal.safetensors"
+    words = ("evaluate", photographs, "--checkpoint", model, "--split", "val", "--no-mirror", "--detect")
+    assert "warning" not in ok(*words, "--json", tmp_path / "val.json").output
+    found = json.loads((tmp_path / "val.json").read_text())
+    assert found["accuracy"] == json.loads((out / "metrics.json").read_text())["val"]["accuracy"]
+
+
+def in_corners(folder: Path) -> Path:
+    """The same faces in one corner or another of larger pictures."""
+    for number, path in enumerate(sorted(folder.rglob("*.png"))):
         face = cv2.resize(read_rgb(path), (80, 80))[..., ::-1]
         x, y = [(0, 0), (240, 20), (30, 230), (220, 240)][number // 2 % 4]
         page = np.full((320, 320, 3), 127, np.uint8)
         page[y : y + 80, x : x + 80] = face
         cv2.imwrite(str(path), page)
+    return folder
+
+
+def test_photographs_whose_faces_are_of_one_size_are_warned_of(write: Write, tmp_path: Path) -> None:
+    """A face in one corner or another: the middle of them all shows nobody."""
+    in_corners(write(tmp_path / "faces", 1.2))
     said: list[str] = []
     prepared(str(tmp_path / "faces"), None, False, said.append)
     assert any("different places" in line and "--detect" in line for line in said)
