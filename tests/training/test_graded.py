@@ -184,7 +184,10 @@ def test_a_head_of_states_is_measured_on_grades_and_on_folders_of_states(
     graded.write_text(
         graded.read_text(encoding="utf-8").replace("tired", "bored").replace("loud", "engagement")
     )
-    ok("evaluate", graded, "--checkpoint", model, "--no-mirror", "--json", tmp_path / "found.json")
+    report = ("--report", tmp_path / "report", "--gallery")
+    ok("evaluate", graded, "--checkpoint", model, "--no-mirror", "--json", tmp_path / "found.json", *report)
+    page = (tmp_path / "report/report.html").read_text()
+    assert "No faces are shown" in page and "Pictures of real people" not in page
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["head"] == "state" and found["labels"] == ["bored_1", "bored_2", "engagement_1"]
     table = load(str(graded))
