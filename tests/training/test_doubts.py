@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engagement.errors import DataError
+from tests.closed_folders import close
 from tests.training.invoking import error
 from tests.training.made_up_faces import write_face
 from training.datasets.registry import load
@@ -120,6 +121,14 @@ def test_links_are_followed_and_links_to_nowhere_are_named(tmp_path: Path) -> No
         table.readable(skip_bad=False)
     (root / "fear").symlink_to(tmp_path / "nowhere")
     with pytest.raises(DataError, match="fear is a link to nowhere"):
+        load(str(root))
+
+
+def test_a_folder_that_cannot_be_searched_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its pictures would be missing without a word."""
+    root = folders(tmp_path / "set", "happy", "sad", "sad/ann")
+    close(monkeypatch, "ann")
+    with pytest.raises(DataError, match="ann cannot be searched"):
         load(str(root))
 
 
