@@ -145,9 +145,10 @@ def _some(names: Collection[str]) -> str:
 def _in_classes(root: Path, split: str, name: str | None, numbers: Mapping[str, str]) -> list[Labelled]:
     """The pictures of the class folders in a folder, with what the folders are called or their numbers stand for."""
     listed: list[Labelled] = []
-    for lost in sorted(p for p in root.iterdir() if not p.exists() and not p.suffix):
-        raise DataError(f"{lost} is a link to nowhere", "Mend it, or remove it.")
-    for child in sorted(p for p in root.iterdir() if p.is_dir() and not is_hidden(p.name)):
+    inside = sorted(p for p in root.iterdir() if not is_hidden(p.name))
+    if lost := [p for p in inside if not p.suffix and not p.exists()]:
+        raise DataError(f"{lost[0]} is a link to nowhere", "Mend it, or remove it.")
+    for child in (p for p in inside if p.is_dir()):
         found = pictures(child)
         if not found:
             raise DataError(f"the class folder {child} holds no picture", "Fill it, or remove it.")
