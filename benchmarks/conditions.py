@@ -24,9 +24,9 @@ import numpy as np
 from engagement.faces.chips import cut_chips
 from engagement.faces.quality import FAULTS, QualityConfig, factors
 from engagement.types import ByteArray, ChipSpec
-from training.datasets.framing import boxes_for, with_measured_framing
+from training.datasets.framing import boxes_for, with_detected_faces, with_measured_framing
 from training.datasets.registry import load
-from training.evaluate import chosen_split, with_detected_faces
+from training.evaluate import chosen_split
 from training.measuring.metrics import interval, resamplings
 from training.measuring.opened import Model, open_model
 from training.measuring.outcome import Outcome, aligned, head_for

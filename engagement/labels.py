@@ -75,6 +75,7 @@ WEAK_AUC, WIDE_MARGIN = 0.65, 2.0
 
 #: Names that other data sets use for our expressions, contempt included.
 SYNONYMS: Mapping[str, str] = {
+    "afraid": "fear",
     "anger": "angry",
     "angry": "angry",
     "contempt": "contempt",
@@ -88,6 +89,7 @@ SYNONYMS: Mapping[str, str] = {
     "happy": "happy",
     "joy": "happy",
     "neutral": "neutral",
+    "neutrality": "neutral",
     "sad": "sad",
     "sadness": "sad",
     "surprise": "surprise",
@@ -97,5 +99,6 @@ SYNONYMS: Mapping[str, str] = {
 
 def perhaps(names: Iterable[str], known: Iterable[str] = tuple(SYNONYMS)) -> dict[str, str]:
     """Names that may be misspelled -> the known one that they resemble; those that resemble none are left out."""
-    near = {name: get_close_matches(name.lower(), known, 1) for name in names}
+    # More than the usual 0.6, by which "angst" would be "angry".
+    near = {name: get_close_matches(name.lower(), known, 1, 0.61) for name in names}
     return {name: found[0] for name, found in near.items() if found}

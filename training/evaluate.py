@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from engagement.errors import ConfigError, DataError
+from engagement.errors import ConfigError
 from engagement.types import FloatArray
 from training import Say
+from training.datasets.framing import with_detected_faces
 from training.datasets.registry import prepared
 from training.held_out import held_out, learned_from
 from training.measuring.opened import Model, open_model
@@ -42,43 +41,6 @@ def chosen_split(table: SampleTable, split: str, model: Model, say: Say = lambda
             "taught it, and flatter. --split val takes those that it was not taught"
         )
     return chosen
-
-
-def with_detected_faces(table: SampleTable, min_face_px: int = 24, say: Say = lambda _: None) -> SampleTable:
-    """Boxes and roll of the largest face of each picture; pictures without a face are left out and said.
-
-    Raises:
-        DataError: no picture has a face.
-    """
-    from engagement.faces.mtcnn import MtcnnDetector
-    from engagement.faces.options import MtcnnConfig
-    from engagement.faces.pose import head_pose
-    from training.samples.table import read_rgb
-
-    detector = MtcnnDetector(MtcnnConfig(min_face_px=min_face_px))
-    boxes, rolls = np.zeros((len(table), 4), np.float32), np.zeros(len(table), np.float32)
-    found = np.zeros(len(table), bool)
-    for row, source in enumerate(table.images):
-        rgb = read_rgb(source)
-        faces = detector.detect(rgb)
-        if not len(faces):
-            continue
-        found[row] = True
-        height, width = rgb.shape[:2]
-        largest = faces.take(faces.by_size()[:1])
-        boxes[row] = largest.boxes_xyxy[0] / np.array([width, height, width, height], np.float32)
-        rolls[row] = head_pose(largest.landmarks_xy)[0, 2]
-    if not found.any():
-        raise DataError(
-            f"data set '{table.name}': no face was found in any of {len(table)} pictures",
-            "Leave out --detect if the pictures are cropped faces.",
-        )
-    if not found.all():
-        shown = zip(table.labels.classes, table.target.T > 0.5, strict=True)
-        lost = ", ".join(c for c, own in shown if own.any() and not own[found].any())
-        what = f": none is left of {lost}" if lost else ""
-        say(f"{int((~found).sum())} of {len(table)} pictures without a face, left out{what}")
-    return replace(table, box=boxes, roll_deg=rolls).rows(found)
 
 
 def _one_box(box: FloatArray) -> list[float] | None:
@@ -128,13 +90,19 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
     model = open_model(run.checkpoint)
     if run.mirror:
         model.look_twice()
-    table = prepared(
-        *(run.data, run.limit, run.skip_bad, say),
-        lambda whole: chosen_split(whole, run.split, model, say),
-        frame=not run.detect,
-    )
-    head = run.head or head_for(model, table)
-    table = aligned(table, model.head(head).labels)
+    head = run.head or ""
+
+    def chosen(whole: SampleTable) -> SampleTable:
+        """What is measured, in the head's order: classes that no head knows are refused before all is decoded."""
+        nonlocal head
+        part = chosen_split(whole, run.split, model, say)
+        head = head or head_for(model, part)
+        answered = aligned(part, model.head(head).labels)
+        if answered.labels.kind != part.labels.kind:
+            say(f"{part.name}: each state against the others' faces, which count as not showing it")
+        return answered
+
+    table = prepared(run.data, run.limit, run.skip_bad, say, chosen, frame=not run.detect)
     pictures = len(table)
     if run.detect:
         table = with_detected_faces(table, run.min_face_px, say)

@@ -16,6 +16,7 @@ from engagement.errors import ConfigError, DataError
 from engagement.labels import EXPRESSIONS, LabelSet
 from engagement.wording import count
 from training import Say
+from training.datasets.framing import with_detected_faces
 from training.datasets.graded import thresholds
 from training.datasets.registry import prepared
 from training.datasets.terms import licence_text
@@ -58,6 +59,7 @@ class TransferRun:
             heads, which know other chips, are then left out.
         sided: a mirror image would be of another class: none is learned from, and none is looked at in ``analyze``.
         distil: weight files whose averaged probabilities of the classes the head imitates beside the labels.
+        detect: the pictures are photographs, in which the largest face is looked for; those without one are left out.
         max_steps: optimiser steps, -1 for no limit (unfrozen backbone).
         test, skip_bad, command: as in ``training.base.BaseRun``.
 
@@ -74,6 +76,7 @@ class TransferRun:
     equalize: bool = False
     sided: bool = False
     distil: tuple[str, ...] = ()
+    detect: bool = False
     max_steps: int = -1
     seed: int | None = None
     test: bool = False
@@ -101,10 +104,10 @@ def train_personal(run: TransferRun, say: Say = lambda _: None) -> dict[str, Any
     """
     refuse_replacing(run.out / "personal.safetensors", run.base, *run.distil)
     base = open_network(run.base)
-    table, beware = _table(run, say)
+    table, held, beware = _table(run, say)
     head = "expression" if table.labels.name == EXPRESSIONS.name else head_name(table.name, folder=True)
     _require_columns(base, head, table)
-    return _train(run, base, table, head, run.out / "personal.safetensors", beware, say)
+    return _train(run, base, table, head, run.out / "personal.safetensors", held, beware, say)
 
 
 def train_extension(run: TransferRun, name: str, say: Say = lambda _: None) -> dict[str, Any]:
@@ -118,10 +121,10 @@ def train_extension(run: TransferRun, name: str, say: Say = lambda _: None) -> d
     if name in base.heads:
         raise ConfigError(f"--name '{name}' is a head of the base already", "Choose another name.")
     refuse_replacing(run.out / "model.safetensors", run.base, *run.distil)
-    table, beware = _table(run, say)
+    table, held, beware = _table(run, say)
     table = replace(table, labels=LabelSet(name, table.labels.classes, table.labels.kind))
     _require_columns(base, name, table)
-    return _train(run, base, table, name, run.out / "model.safetensors", beware, say)
+    return _train(run, base, table, name, run.out / "model.safetensors", held, beware, say)
 
 
 def _require_columns(base: Opened, name: str, table: SampleTable) -> None:
@@ -170,9 +173,10 @@ def head_name(text: str, folder: bool = False) -> str:
     return name
 
 
-def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
-    """The faces, some of which validate, and why figures of those may be too good; said as well."""
-    table = prepared(run.data, None, run.skip_bad, say)
+def _table(run: TransferRun, say: Say) -> tuple[SampleTable, SampleTable, list[str]]:
+    """The faces, some of which validate; the pictures that were held out for it, whether or not a face is found in them;
+    and why figures of those may be too good, which is said as well."""
+    table = prepared(run.data, None, run.skip_bad, say, frame=not run.detect)
     if table.labels.kind != "exclusive" and not thresholds(table.labels):
         raise DataError(f"'{run.data}' has independent states, not classes", "Use `engagement train states`.")
     if table.labels.kind == "exclusive" and len(table.labels) < 2:
@@ -191,9 +195,12 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
         )
     if not (table.split == "val").any():  # else `faces split` has decided what belongs together
         table = with_transfer_validation(table)
+    held = table.part("val")
     # Also where it has: `--by time` divides each video, and somebody may have copied pictures.
     beware += flattering(table)
     require_disjoint(table)
+    if run.detect:
+        table = with_detected_faces(table if run.test else table.rows(table.split != "test"), say=say)
     unseen = [c for c, n in _counts(table.part("val")).items() if not n]
     if unseen:
         beware.append(f"too few sources to validate {', '.join(unseen)}; the figures are about the others")
@@ -205,7 +212,7 @@ def _table(run: TransferRun, say: Say) -> tuple[SampleTable, list[str]]:
         )
     for text in beware:
         say(f"{table.name}: {text}")
-    return table, beware
+    return table, held, beware
 
 
 def _counts(table: SampleTable) -> dict[str, float]:
@@ -219,10 +226,11 @@ def _train(
     table: SampleTable,
     head: str,
     path: Path,
+    held: SampleTable,
     beware: Sequence[str],
     say: Say,
 ) -> dict[str, Any]:
-    if knows(base, table.part("val")):
+    if knows(base, held):
         text = (
             f"{base.name} learned from this set before and may have held out other faces of it: where it knows some that "
             "now validate, the figures flatter"
@@ -251,7 +259,7 @@ def _train(
         "command": run.command,
         "data": table.name,
         "train_faces": len(train),
-        **record_of(validation),
+        **record_of(held),
         "sources": len(np.unique(table.source)),
         "head": {
             "name": head,

@@ -36,6 +36,13 @@ class Piece:
     identity: FloatArray
     colours: FloatArray
 
+    def take(self, weight: float, identity: FloatArray, colours: FloatArray, samples: int = 1) -> None:
+        """Add what was summed over further samples."""
+        self.samples += samples
+        self.weight += weight
+        self.identity += identity
+        self.colours += colours
+
 
 @dataclass(slots=True, eq=False)
 class TrackSummary:
@@ -92,14 +99,25 @@ class TrackSummary:
 
     def _into_piece(self, box: FloatArray, weight: float, weighted: FloatArray, colours: FloatArray) -> None:
         last = self.pieces[-1] if self.pieces else None
-        if last is None or last.samples >= _PIECE_SAMPLES or _turns(last, weighted):
-            self.pieces.append(Piece(len(self.samples), 1, weight, weighted.copy(), colours.copy()))
-            self.boxes.append(box)
-            return
-        last.samples += 1
-        last.weight += weight
-        last.identity += weighted
-        last.colours += colours
+        if last is not None:
+            fits = last.samples < _PIECE_SAMPLES and _alike(last.identity, weighted)
+            if fits or (last.samples < _PIECE_SHORTEST and not self._returns()):
+                last.take(weight, weighted, colours)
+                return
+        self.pieces.append(Piece(len(self.samples), 1, weight, weighted.copy(), colours.copy()))
+        self.boxes.append(box)
+
+    def _returns(self) -> bool:
+        """Give the last piece back to the one before, if that looks like it, and say whether it was: one too short to
+        stand alone would else mix with whoever comes next, and the change between them lie within it."""
+        if len(self.pieces) < 2:
+            return False
+        before, last = self.pieces[-2:]
+        if before.samples > _PIECE_SAMPLES or not _alike(before.identity, last.identity):
+            return False
+        before.take(last.weight, last.identity, last.colours, last.samples)
+        del self.pieces[-1], self.boxes[-1]
+        return True
 
     @property
     def mean_score(self) -> float:
@@ -162,9 +180,7 @@ def _sum(a: FloatArray | None, b: FloatArray | None) -> FloatArray | None:
     return b if a is None else a if b is None else a + b
 
 
-def _turns(piece: Piece, weighted: FloatArray) -> bool:
-    """Whether a sight is so unlike its piece that a new one should begin."""
-    if piece.samples < _PIECE_SHORTEST:
-        return False
-    length = float(np.linalg.norm(piece.identity) * np.linalg.norm(weighted))
-    return length > 0 and float(piece.identity @ weighted) < _PIECE_ALIKE * length
+def _alike(a: FloatArray, b: FloatArray) -> bool:
+    """Whether two sums of face features look so alike that they may be of one piece."""
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return length <= 0 or float(a @ b) >= _PIECE_ALIKE * length

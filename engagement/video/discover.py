@@ -37,6 +37,9 @@ PICTURE_SUFFIXES = (
 )
 """What pictures are called; the last three cannot be read here and are named as damaged, not passed over in silence."""
 
+#: Folders that systems leave beside a user's files: in ZIP files of a Mac, on drives of Synology (small copies of pictures).
+_SYSTEM = ("__MACOSX", "@eaDir")
+
 #: Bytes by which a recording called .ts is known.
 TRANSPORT_HEAD = 377
 
@@ -156,6 +159,21 @@ def videos_in(
     return sorted(found, key=lambda path: _order(path.relative_to(folder)))
 
 
+def pictures_in(folder: Path, complain: Complain = lambda *_: None) -> Iterator[Path]:
+    """Pictures in a folder and all its subfolders, in no order; ``complain`` as of :func:`discover`."""
+    return (path for path in _walk(folder, None, complain) if is_picture(path))
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is called like a picture, a link to nowhere included."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and _is_to_be_read(path)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is the system's, not the user's."""
+    return name.startswith(".") or name in _SYSTEM
+
+
 def _is_to_be_read(path: Path) -> bool:
     """No pipe or device. A link to nowhere and a file that nobody may look at cannot be read, which is to be said."""
     try:
@@ -192,12 +210,12 @@ def _walk(folder: Path, exclude: Path | None, complain: Complain) -> Iterator[Pa
         kept = []
         for name in sorted(folders):
             real = os.path.realpath(Path(place, name))
-            if name.startswith(".") or real == barred or real in entered:
+            if is_hidden(name) or real == barred or real in entered:
                 continue
             entered.add(real)
             kept.append(name)
         folders[:] = kept
-        yield from (Path(place, name) for name in files if not name.startswith("."))
+        yield from (Path(place, name) for name in files if not is_hidden(name))
 
 
 def distinct_names(inside: Sequence[PurePath], input_name: str) -> list[PurePath]:

@@ -61,6 +61,15 @@ def test_two_who_swap_seats_within_their_tracks_are_told_apart(alike: float) -> 
     assert (who == true).mean() > 0.97
 
 
+@pytest.mark.parametrize("shown", [0, 1, 2, 3, 9])
+def test_a_change_lies_where_it_is_however_shortly_before_it_a_piece_began(shown: int) -> None:
+    change = 100 + shown
+    mixed = track(0, (0, range(change)), (1, range(change, 200)), alike=0.6)
+    found = find_persons([mixed, track(1, (1, range(change)), x=400, alike=0.6)], PersonsConfig())
+    assert [split.sample for split in found.splits] == [change]
+    assert found.person[found.splits[0].new_track] == found.person[1] != found.person[0]
+
+
 def test_the_last_moments_of_a_track_do_not_hide_the_change_before_them() -> None:
     mixed = track(0, (0, range(50)), (1, range(50, 55)))
     for sample in range(55, 58):  # turned away, and so less alike what was before than the newcomer is

@@ -253,10 +253,11 @@ def test_a_full_disk_leaves_finished_videos_listed(
 
 def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, engagement: Command) -> None:
     write_face(tmp_path / "faces" / "happy" / "0.png", 0, 0)
-    (tmp_path / "note").write_text("a file")
-    ended = engagement("dataset", "inspect", tmp_path / "faces", "--json", tmp_path / "note" / "figures.json")
+    figures = tmp_path / "figures.json"
+    figures.symlink_to(tmp_path / "gone" / "figures.json")
+    ended = engagement("dataset", "inspect", tmp_path / "faces", "--json", figures)
     assert ended.status == 1
-    assert f"error: {tmp_path / 'note'}: " in ended.err
+    assert f"error: {figures}: " in ended.err
     assert "Check the path" in ended.err
     assert "fault of ours" not in ended.err
 

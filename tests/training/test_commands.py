@@ -114,6 +114,7 @@ def test_states(daisee_folder: Path, base_file: Path, tmp_path: Path) -> None:
         "balanced_accuracy",
         "ece",
         "ece_balanced",
+        "n",
         "positive_share",
         "intervals",
         "reliability",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from engagement.errors import DataError
+from tests.closed_folders import close
 from tests.training.invoking import error
 from tests.training.made_up_faces import write_face
 from training.datasets.registry import load
@@ -105,3 +107,45 @@ def test_class_names_in_another_column_than_label_are_no_bad_grades_alone(tmp_pa
     (tmp_path / "faces.csv").write_text("file,emotion\nhappy/0.png,happy\n")
     said = error("personal", "--data", tmp_path / "faces.csv", "-o", tmp_path / "out")
     assert "'happy' is no grade of 'emotion'" in said and "A column of classes is called 'label'" in said
+
+
+def test_links_are_followed_and_links_to_nowhere_are_named(tmp_path: Path) -> None:
+    """What is linked counts as what lies there; what is lost must not be missing in silence."""
+    root, other = folders(tmp_path / "set", "happy", "sad"), folders(tmp_path / "other", "ann")
+    (root / "happy" / "more").symlink_to(other / "ann", target_is_directory=True)
+    assert len(load(str(root))) == 6
+    (root / "sad" / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    table = load(str(root))
+    assert len(table) == 7
+    with pytest.raises(DataError, match=r"lost\.png cannot be decoded"):
+        table.readable(skip_bad=False)
+    (root / "fear").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="fear is a link to nowhere"):
+        load(str(root))
+
+
+def test_a_folder_that_cannot_be_searched_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its pictures would be missing without a word."""
+    root = folders(tmp_path / "set", "happy", "sad", "sad/ann")
+    close(monkeypatch, "ann")
+    with pytest.raises(DataError, match="ann cannot be searched"):
+        load(str(root))
+
+
+def test_an_umlaut_that_two_systems_spell_differently_is_one_class(tmp_path: Path) -> None:
+    names = (f"train/{unicodedata.normalize('NFD', 'müde')}", "train/wach", "test/müde", "test/wach")
+    assert load(str(folders(tmp_path, *names))).labels.classes == ("müde", "wach")
+
+
+def test_folders_that_systems_leave_are_nobody_s(tmp_path: Path) -> None:
+    root = folders(tmp_path / "set", "happy", "sad", "happy/@eaDir/0.png", "__MACOSX/happy")
+    table = load(str(root))
+    assert table.labels.classes == ("happy", "sad") and len(table) == 4
+
+
+def test_classes_that_no_head_knows_are_refused_before_every_picture_is_decoded(
+    tmp_path: Path, base_file: Path
+) -> None:
+    root = folders(tmp_path / "set", "happy", "contempt")
+    (root / "happy" / "bad.png").write_bytes(b"no picture")
+    assert "it does not know contempt" in error("evaluate", root, "--checkpoint", base_file)

@@ -117,3 +117,13 @@ def test_files_of_others_are_not_replaced(name: str, tmp_path: Path) -> None:
         said = error("explain", tmp_path / "face.png", "--cropped", "--checkpoint", file, "-o", out)
         assert f"{out} holds " in said and name.split("/")[0] in said
         assert (out / own).read_text(encoding="utf-8") == "mine" and not list(out.rglob("*.jpg"))
+
+
+def test_what_an_earlier_call_drew_is_not_explained(tmp_path: Path) -> None:
+    """Results may lie in the folder that is explained."""
+    file = _model(tmp_path / "m.safetensors", ("a", "b"))
+    (tmp_path / "crops/happy").mkdir(parents=True)
+    write_face(tmp_path / "crops/happy/1.png", 1, 1)
+    for _ in range(2):
+        ok("explain", tmp_path / "crops", "--cropped", "--checkpoint", file, "-o", tmp_path / "crops/where")
+        assert [row["source"] for row in _rows(tmp_path / "crops/where")] == ["happy/1.png"]

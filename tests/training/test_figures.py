@@ -196,3 +196,19 @@ def test_classes_that_the_model_lacks_are_named() -> None:
         aligned(table_with(LabelSet("x", ("happy", "contempt"), "exclusive")), EXPRESSIONS)
     with pytest.raises(DataError, match="independent"):
         aligned(table_with(LEARNER_STATES), EXPRESSIONS)
+    with pytest.raises(DataError, match="does not know: yawning"):
+        aligned(table_with(LabelSet("x", ("bored", "yawning"), "exclusive")), LEARNER_STATES)
+
+
+def test_class_folders_of_states_say_yes_to_their_own_and_no_to_the_others() -> None:
+    folders = aligned(table_with(LabelSet("x", ("bored", "Confusion"), "exclusive")), LEARNER_STATES)
+    assert folders.labels == LEARNER_STATES
+    np.testing.assert_array_equal(folders.target, [[1, np.nan, 0], [0, np.nan, 1]])
+
+
+def test_steps_of_a_grade_stay_questions_of_their_own() -> None:
+    steps = LabelSet("graded", ("boredom_1", "boredom_2", "Engaged_1"), "independent")
+    asked = aligned(table_with(steps), LEARNER_STATES)
+    assert asked.labels.classes == steps.classes and asked.target.tolist() == np.eye(3).tolist()
+    own = LabelSet("own", ("engaged_1", "boredom_2", "boredom_1"), "independent")
+    assert aligned(table_with(steps), own).target.tolist() == [[0, 0, 1], [0, 1, 0], [1, 0, 0]]

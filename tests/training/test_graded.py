@@ -17,9 +17,12 @@ from engagement.labels import LEARNER_STATES, LabelSet
 from engagement.weights.store import load_weights
 from tests.training.invoking import error, ok
 from tests.training.made_up_faces import write_face
+from tests.training.tiny_models import write_model
 from training.datasets.graded import graded_csv, thresholds
 from training.datasets.registry import load
 from training.fitting.frozen import HeadFit, apply_head, fit_head
+from training.measuring.metrics import auc
+from training.measuring.opened import open_model
 
 
 @pytest.fixture
@@ -171,3 +174,36 @@ def test_an_extension_learns_grades_and_is_measured(
     )  # fmt: skip
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["tired_2"]["auc"] > 0.9
+
+
+def test_a_head_of_states_is_measured_on_grades_and_on_folders_of_states(
+    graded: Path, tmp_path: Path
+) -> None:
+    """What a head says of a state is held against each step of the grade, or against the other folders."""
+    model = write_model(tmp_path / "states.safetensors", states=True)
+    graded.write_text(
+        graded.read_text(encoding="utf-8").replace("tired", "bored").replace("loud", "engagement")
+    )
+    report = ("--report", tmp_path / "report", "--gallery")
+    ok("evaluate", graded, "--checkpoint", model, "--no-mirror", "--json", tmp_path / "found.json", *report)
+    page = (tmp_path / "report/report.html").read_text()
+    assert "No faces are shown" in page and "Pictures of real people" not in page
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["head"] == "state" and found["labels"] == ["bored_1", "bored_2", "engagement_1"]
+    table = load(str(graded))
+    said = open_model(str(model)).probabilities("state", table)
+    for step, column in (("bored_1", 0), ("bored_2", 0), ("engagement_1", 1)):
+        yes = table.target[:, table.labels.index(step)]
+        known = np.isfinite(yes)
+        expected = auc(said[known, column], yes[known] > 0.5)
+        assert found[step]["auc"] == pytest.approx(expected, abs=1e-6)
+        assert found[step]["n"] == known.sum()
+        assert found[step]["positive_share"] == pytest.approx(float(yes[known].mean()), abs=1e-6)
+
+    for i in range(12):
+        write_face(tmp_path / "folders" / ("bored" if i % 3 else "Confusion") / f"{i}.png", i % 3, i)
+    said_so = ok("evaluate", tmp_path / "folders", "--checkpoint", model, "--json", tmp_path / "found.json")
+    assert "each state against the others' faces" in said_so.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["boredom"]["positive_share"] == pytest.approx(2 / 3, abs=1e-6)
+    assert found["confusion"]["auc"] is not None and found["engagement"]["auc"] is None

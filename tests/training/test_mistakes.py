@@ -113,7 +113,7 @@ def test_mistakes_are_named(
     [
         (["{own}"], "it does not know awake, away, tired"),
         (["{misspelt}"], "does not know suprise. Perhaps 'suprise' is 'surprise': rename it"),
-        (["{numbers}"], "Numbers mean what a set says: give FOLDER:rafdb"),
+        (["{numbers}"], "Numbers mean what a set says: where the faces are of one, give FOLDER:rafdb"),
         (["{own}", "--head", "expression"], "does not know: awake, away, tired"),
         (["{expr}", "--head", "mood"], "has no head 'mood'"),
         (["{daisee}"], "has no head for the classes"),

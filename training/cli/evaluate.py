@@ -58,8 +58,8 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled faces.
 
-    DATA is a folder of class folders, an official layout, or FOLDER:SET (see `train base`). Prints
-    accuracy, mean class accuracy, F1, calibration error (or AUC for states) with 95 % intervals.
+    DATA is a folder of class folders, a CSV (file, label; or file and grades), an official layout, or FOLDER:SET
+    (docs/datasets.md). Prints accuracy, mean class accuracy, F1, calibration error (or AUC for states) with 95 % intervals.
     """
     from training.cli.tables import show
     from training.evaluate import EvaluateRun, run_evaluation

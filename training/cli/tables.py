@@ -25,7 +25,7 @@ def show(title: str, found: Mapping[str, Any]) -> None:
     """Print the figures of one head on one split."""
     exclusive, console = "per_class" in found, wide_console()
     table = Table(title=Text(f"{title} ({count(found['n'], 'face')})"), title_justify="left")
-    states = ("state", "AUC", "balanced accuracy", "ECE", "balanced ECE", "share")
+    states = ("state", "AUC", "balanced accuracy", "ECE", "balanced ECE", "share", "faces")
     for column in ("class", "precision", "recall", "F1", "faces") if exclusive else states:
         left = column in ("class", "state")
         table.add_column(column, justify="left" if left else "right", overflow="fold")
@@ -50,7 +50,8 @@ def _states(found: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         if isinstance(row, Mapping):
             spans = row.get("intervals", {})
             keys = ("auc", "balanced_accuracy", "ece", "ece_balanced")
-            yield name, [*(span(row.get(key), spans.get(key)) for key in keys), span(row["positive_share"])]
+            counts = [span(row["positive_share"]), str(row["n"])]
+            yield name, [*(span(row.get(key), spans.get(key)) for key in keys), *counts]
 
 
 def span(value: float | None, interval: Sequence[float | None] | None = None) -> str:

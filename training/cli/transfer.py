@@ -20,12 +20,18 @@ _sided_option = click.option(
     is_flag=True,
     help="For classes that a mirror image swaps, such as looking left and right: no face is mirrored, nor in analyze.",
 )
+_detect_option = click.option(
+    "--detect",
+    is_flag=True,
+    help="The pictures are photographs: find the largest face in each first, and leave out those without.",
+)
 
 
 @click.command(short_help="Adapt a model to your own class folders.")
 @options.data_option
 @options.base_option
 @options.out_option
+@_detect_option
 @_unfreeze_option
 @_sided_option
 @click.option(
@@ -47,6 +53,7 @@ def personal(
     data: str,
     base: str,
     out: Path,
+    detect: bool,
     unfreeze: int,
     sided: bool,
     equalize: bool,
@@ -65,7 +72,7 @@ def personal(
     from training.transfer import TransferRun, train_personal
 
     run = TransferRun(
-        data, base, out, unfreeze=unfreeze, sided=sided, equalize=equalize, distil=distil, test=test,
+        data, base, out, detect=detect, unfreeze=unfreeze, sided=sided, equalize=equalize, distil=distil, test=test,
         max_steps=max_steps or -1, seed=seed, skip_bad=skip_bad, command=options.command_line(),
     )  # fmt: skip
     for split, found in train_personal(run, options.say).items():
@@ -82,6 +89,7 @@ def personal(
 @options.base_option
 @click.option("--name", required=True, help="Of the new head: small letters, digits and _.")
 @options.out_option
+@_detect_option
 @_unfreeze_option
 @_sided_option
 @options.test_option
@@ -93,6 +101,7 @@ def extension(
     base: str,
     name: str,
     out: Path,
+    detect: bool,
     unfreeze: int,
     sided: bool,
     test: bool,
@@ -109,8 +118,8 @@ def extension(
     from training.transfer import TransferRun, train_extension
 
     run = TransferRun(
-        data, base, out, unfreeze=unfreeze, sided=sided, test=test, max_steps=max_steps or -1, seed=seed, skip_bad=skip_bad,
-        command=options.command_line(),
+        data, base, out, detect=detect, unfreeze=unfreeze, sided=sided, test=test, max_steps=max_steps or -1, seed=seed,
+        skip_bad=skip_bad, command=options.command_line(),
     )  # fmt: skip
     for split, found in train_extension(run, name, options.say).items():
         show(f"{name}, {split}", found)

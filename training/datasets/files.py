@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LEARNER_STATES, SYNONYMS, LabelSet, perhaps
 from engagement.types import FloatArray
-from engagement.video.discover import PICTURE_SUFFIXES
+from engagement.video.discover import is_hidden, is_picture, pictures_in
 from training.datasets.framing import boxes_for, framed
 from training.datasets.lists import open_list
 from training.datasets.manifest import PARTS, Listed, notes_on, part_of, picture_of, read_rows
@@ -29,25 +31,21 @@ _NUMBERED: Mapping[str, Mapping[str, str]] = {
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Pictures anywhere below a folder but in hidden files and folders, sorted."""
-    return sorted(_pictures(folder))
+    """Pictures anywhere below a folder but in hidden files and folders, sorted.
+
+    Raises:
+        DataError: a folder in it cannot be searched.
+    """
+    return sorted(pictures_in(folder, _refuse_closed))
 
 
 def any_picture(folder: Path) -> Path | None:
     """One of them, without reading them all."""
-    return next(_pictures(folder), None)
+    return next(pictures_in(folder, _refuse_closed), None)
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        # Hidden files are none of the user's: macOS leaves ._x.jpg beside x.jpg, which is no picture.
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and _is_picture(path):
-            yield path
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+def _refuse_closed(folder: Path, why: str) -> NoReturn:
+    raise DataError(f"{folder} cannot be searched ({why})", "Check your rights.")
 
 
 def split_folders(folder: Path) -> list[tuple[str, Path]]:
@@ -75,7 +73,7 @@ def class_folders(
     Args:
         folder: of the class folders, or of train, val and test folders with class folders.
         labels: classes and their order; folders must be among them.
-        name: of the set, which decides the framing; the folder's by default.
+        name: of the set, which decides the framing; by default the folder's, which says nothing of it.
         numbered: what numbers as folder names stand for; by default what they do in the set ``name``.
         splits: False passes over the splits of the manifest, which are then about to be decided.
 
@@ -99,7 +97,7 @@ def class_folders(
         for item, part in zip(listed, parts, strict=True):
             item.split = part
     said = (*notes_on(rows), *_doubts(folder, [root for _, root in roots], listed))
-    return _as_table(name or folder.absolute().name, folder, listed, labels, said)
+    return _as_table(name or folder.absolute().name, folder, listed, labels, said, name or "folder")
 
 
 def _in_splits(
@@ -142,7 +140,7 @@ def _file_of(item: Labelled, folder: Path) -> str:
 def _doubts(folder: Path, roots: Sequence[Path], listed: Sequence[Labelled]) -> list[str]:
     """What looks as if somebody meant otherwise: pictures beside the class folders, and class folders further in."""
     beside = sorted(
-        p for root in (folder, *roots) for p in root.iterdir() if p.name[0] != "." and _is_picture(p)
+        p for root in (folder, *roots) for p in root.iterdir() if not is_hidden(p.name) and is_picture(p)
     )
     notes = (
         [f"pictures beside the class folders are passed over: {len(beside)}, first {beside[0]}"]
@@ -168,7 +166,10 @@ def _some(names: Collection[str]) -> str:
 def _in_classes(root: Path, split: str, name: str | None, numbers: Mapping[str, str]) -> list[Labelled]:
     """The pictures of the class folders in a folder, with what the folders are called or their numbers stand for."""
     listed: list[Labelled] = []
-    for child in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+    inside = sorted(p for p in root.iterdir() if not is_hidden(p.name))
+    if lost := [p for p in inside if not p.suffix and not p.exists()]:
+        raise DataError(f"{lost[0]} is a link to nowhere", "Mend it, or remove it.")
+    for child in (p for p in inside if p.is_dir()):
         found = pictures(child)
         if not found:
             raise DataError(f"the class folder {child} holds no picture", "Fill it, or remove it.")
@@ -182,7 +183,7 @@ def _in_classes(root: Path, split: str, name: str | None, numbers: Mapping[str, 
 
 def _require_splits_alone(folder: Path, roots: Sequence[Path]) -> None:
     """Raise DataError where pictures lie beside the split folders, which would be passed over in silence."""
-    for other in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+    for other in sorted(p for p in folder.iterdir() if p.is_dir() and not is_hidden(p.name)):
         if other not in roots and any_picture(other) is not None:
             raise DataError(
                 f"{other} holds pictures, but lies beside {', '.join(root.name for root in roots)} and is called like no split",
@@ -263,15 +264,24 @@ def own_name(name: str) -> str:
 
 
 def told_apart(labels: Sequence[str]) -> list[str]:
-    """Classes as training tells them apart: whatever their capitals; by our names, where all are expressions."""
-    small = [label.lower() for label in labels]
+    """Classes as training tells them apart: whatever their capitals, and however a system spells an umlaut; by our names,
+    where all are expressions."""
+    small = [unicodedata.normalize("NFC", label.lower()) for label in labels]
     return [SYNONYMS[label] for label in small] if all(label in SYNONYMS for label in small) else small
 
 
 def _as_table(
-    name: str, folder: Path, listed: Sequence[Labelled], labels: LabelSet | None, said: tuple[str, ...]
+    name: str,
+    folder: Path,
+    listed: Sequence[Labelled],
+    labels: LabelSet | None,
+    said: tuple[str, ...],
+    framing: str = "folder",
 ) -> SampleTable:
-    """Pictures as a table, in the order of ``labels``, or of the classes that they show."""
+    """Pictures as a table, in the order of ``labels``, or of the classes that they show.
+
+    Whoever calls a folder as a set is called does not say that it frames faces alike.
+    """
     classes = told_apart([item.label for item in listed])
     if labels is None:
         labels = _label_set(name, set(classes))
@@ -282,7 +292,7 @@ def _as_table(
             f"{folder} has classes that '{labels.name}' does not know: {', '.join(unknown)}",
             f"Known classes: {', '.join(labels.classes)}",
         )
-    box, notes = framed(name, [item.box for item in listed])
+    box, notes = framed(framing, [item.box for item in listed])
     ids = [_file_of(item, folder) for item in listed]
     return SampleTable(
         name=name,

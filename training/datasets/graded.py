@@ -50,7 +50,7 @@ def graded_csv(path: Path) -> SampleTable:
     answers: dict[str, FloatArray] = {}
     for column, name in zip(level.T, grades, strict=True):
         answers |= _at_least(path, name, column)
-    box, notes = framed(path.stem, [row.box for row in rows])
+    box, notes = framed("folder", [row.box for row in rows])
     return SampleTable(
         name=path.stem,
         labels=LabelSet(own_name(path.stem), tuple(answers), "independent"),

@@ -12,6 +12,7 @@ from typing import NoReturn
 from engagement.errors import ConfigError, DataError
 from engagement.labels import LabelSet
 from engagement.spreadsheets import columns_of
+from engagement.video.discover import is_hidden
 from training import Say
 from training.datasets import affectnet, daisee, fer2013, files, graded, parquet, wacv2016
 from training.datasets.framing import with_measured_framing
@@ -46,7 +47,7 @@ def _class_folders(name: str) -> Layout:
 
 
 def _has_folders(folder: Path) -> bool:
-    return any(p.is_dir() and not p.name.startswith(".") for p in folder.iterdir())
+    return any(p.is_dir() and not is_hidden(p.name) for p in folder.iterdir())
 
 
 def _affectnet(classes: int) -> tuple[Layout, ...]:

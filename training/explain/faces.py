@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from engagement.errors import DataError, EngagementError, VideoError
 from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import NAME as MANIFEST
 from engagement.types import ByteArray, ChipSpec, FloatArray
-from engagement.video.discover import PICTURE_SUFFIXES, videos_in
+from engagement.video.discover import PICTURE_SUFFIXES, pictures_in, videos_in
 from training import Say
 from training.datasets.framing import boxes_for, framing_of
 from training.datasets.manifest import read_rows
@@ -42,8 +42,11 @@ class Face:
         return f"{Path(self.source).stem}{at}_{self.number}"
 
 
-def listed(inputs: Sequence[Path]) -> dict[Path, str]:
+def listed(inputs: Sequence[Path], drawn: Collection[Path] = ()) -> dict[Path, str]:
     """Files as given, and the pictures and videos in folders and their subfolders.
+
+    Args:
+        drawn: folders that an earlier call wrote; what lies in them is passed over.
 
     Returns:
         file -> what it is called: its name, with the folders below the given one, since pictures of several class
@@ -53,14 +56,14 @@ def listed(inputs: Sequence[Path]) -> dict[Path, str]:
         DataError: something does not exist, or a folder holds neither.
     """
     out: dict[Path, str] = {}
+    barred = {folder.resolve() for folder in drawn}
     for path in inputs:
         if path.is_file():
             out.setdefault(path, path.name)
         elif path.is_dir():
-            there = (p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
             # What a review took out lies in a hidden folder.
-            shown = (p for p in there if not any(part.startswith(".") for part in p.relative_to(path).parts))
-            found = sorted({*shown, *videos_in(path)})
+            found = sorted({*pictures_in(path), *videos_in(path)})
+            found = [p for p in found if not any(own in p.resolve().parents for own in barred)]
             if not found:
                 raise DataError(f"{path} holds no pictures and no videos")
             out |= {p: p.relative_to(path).as_posix() for p in found}

@@ -152,7 +152,7 @@ def _model(run: ExplainRun) -> Opened:
 def _faces(run: ExplainRun, model: Opened, say: Say) -> list[Face]:
     """The faces of the inputs, as many as are asked for; DataError where there is none."""
     found = faces_of(
-        listed(run.inputs),
+        listed(run.inputs, _drawn(run.out)),
         model.chip,
         cropped=run.cropped,
         min_face_px=run.min_face_px,
@@ -169,6 +169,11 @@ def _faces(run: ExplainRun, model: Opened, say: Say) -> list[Face]:
     if len(faces) == run.max_faces and next(found, None) is not None:
         say(f"explained are the first {run.max_faces} faces (--max-faces); there are more")
     return faces
+
+
+def _drawn(out: Path) -> list[Path]:
+    """Folders of pictures that an earlier call wrote into this folder."""
+    return [out / "overlays", out / "sheets"] if (out / _TABLE).is_file() else []
 
 
 def _probabilities(model: Opened, head: str, chips: ByteArray) -> FloatArray:
@@ -222,9 +227,8 @@ def _require_free(out: Path) -> None:
 def _write(
     out: Path, faces: Sequence[Face], classes: Sequence[str], prob: FloatArray, overlays: Sequence[ByteArray]
 ) -> None:
-    if (out / _TABLE).is_file():  # what an earlier call drew must not pass for this one's
-        for name in ("overlays", "sheets"):
-            shutil.rmtree(out / name, ignore_errors=True)
+    for folder in _drawn(out):  # what an earlier call drew must not pass for this one's
+        shutil.rmtree(folder, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     named, taken = _files(classes), set[str]()
     with (out / _TABLE).open("w", newline="", encoding="utf-8") as file:

@@ -108,7 +108,8 @@ def independent_figures(
 ) -> dict[str, object]:
     """Figures of sigmoid heads, one set per state; prob is under a balanced prior.
 
-    ``ece_balanced`` weighs both answers equally, as the prior that the scores are stated under.
+    ``n`` of a state counts the faces of which it is known; ``ece_balanced`` weighs both answers equally, as the prior
+    that the scores are stated under.
 
     Args:
         frequent: (n, states) the same as often as training faces had them (``training.measuring.calibration.as_often``), whose
@@ -119,6 +120,7 @@ def independent_figures(
         known = np.isfinite(truth[:, i])
         score, yes = prob[known, i], truth[known, i] > 0.5
         out[name] = {
+            "n": int(known.sum()),
             "auc": auc(score, yes),
             "balanced_accuracy": balanced_accuracy(score, yes),
             "positive_share": float(yes.mean()) if len(yes) else float("nan"),

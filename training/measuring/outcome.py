@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,39 +33,66 @@ from training.samples.table import SampleTable
 #: Resamplings behind each interval.
 DRAWS = 1000
 
+#: What class folders and columns call the learner states, and the end of a grade's step.
+_STATES = {"bored": "boredom", "confused": "confusion", "engaged": "engagement"}
+_STEP = re.compile(r"_\d+$")
+
 #: Single figures of exclusive classes, and those of each class.
 MAIN = ("accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "ece")
 PER_CLASS = ("precision", "recall", "f1")
 
 
 def aligned(table: SampleTable, labels: LabelSet) -> SampleTable:
-    """The table with its targets in the order of a model's labels; names are matched through SYNONYMS.
+    """The table with its targets in the order of a model's labels; names are matched as :func:`_meant` does.
+
+    Independent states are asked one by one. Class folders of states say of each face that it shows its own and none of
+    the others; of grades every step stays a question of its own (``boredom_2``: graded 2 or above).
 
     Raises:
-        DataError: the set has classes that the model lacks, or is of the other kind.
+        DataError: the set has classes that the model lacks, or the model tells classes apart and the set has states.
     """
-    if table.labels.kind != labels.kind:
+    if labels.kind == "exclusive" and table.labels.kind != "exclusive":
         raise DataError(
-            f"data set '{table.name}' has {table.labels.kind} labels ('{table.labels.name}'), the model's head "
-            f"'{labels.name}' has {labels.kind} ones"
+            f"data set '{table.name}' has independent labels ('{table.labels.name}'), the model's head "
+            f"'{labels.name}' tells one class from the others"
         )
-    known = {SYNONYMS.get(c, c): i for i, c in enumerate(labels.classes)}
-    # A name as it is comes before what it is a synonym of: a model may tell "happy" and "joy" apart.
-    known |= {c: i for i, c in enumerate(labels.classes)}
-    forms = [(c, c.lower(), SYNONYMS.get(c.lower(), c)) for c in table.labels.classes]
-    names = [next((form for form in own if form in known), own[-1]) for own in forms]
-    lacking = [name for name in names if name not in known]
+    names = [_meant(c, labels) for c in table.labels.classes]
+    lacking = [c for c, name in zip(table.labels.classes, names, strict=True) if name is None]
     if lacking:
         raise DataError(
             f"data set '{table.name}' has classes that the model does not know: {', '.join(lacking)}",
             f"The model knows: {', '.join(labels.classes)}. Choose a model trained for them, or another --head.",
         )
+    if _graded(table.labels, labels):
+        return replace(table, labels=replace(table.labels, name=labels.name))
     missing = 0.0 if labels.kind == "exclusive" else np.nan
     target = np.full((len(table), len(labels)), missing, np.float32)
     for column, name in enumerate(names):
+        place = labels.index(str(name))
         # Of two names for one class either says that it is there.
-        target[:, known[name]] = np.fmax(target[:, known[name]], table.target[:, column])
+        target[:, place] = np.fmax(target[:, place], table.target[:, column])
     return replace(table, labels=labels, target=target)
+
+
+def _meant(name: str, labels: LabelSet) -> str | None:
+    """The class of a model that a data set's class speaks of, None where none does.
+
+    A name as it is comes before what it is a synonym of: a model may tell "happy" and "joy" apart.
+    """
+    known = {SYNONYMS.get(c, c): c for c in labels.classes} | {c: c for c in labels.classes}
+    small = name.lower()
+    forms = [name, small, SYNONYMS.get(small, small)]
+    if labels.kind == "independent":
+        state = _STEP.sub("", small)
+        forms += [_STATES.get(small, small), state, _STATES.get(state, state)]
+    return next((known[form] for form in forms if form in known), None)
+
+
+def _graded(asked: LabelSet, labels: LabelSet) -> bool:
+    """Whether a set asks for steps of grades that a model has no classes of."""
+    return asked.kind == "independent" and any(
+        _STEP.search(c) and not _STEP.search(_meant(c, labels) or "") for c in asked.classes
+    )
 
 
 def figures(
@@ -176,10 +205,14 @@ class Outcome:
         Raises:
             DataError: the table has classes that the head lacks.
         """
-        table = aligned(table, model.head(head).labels)
+        labels = model.head(head).labels
+        table = aligned(table, labels)
+        prob = model.probabilities(head, table)
+        if _graded(table.labels, labels):  # how often a state is there says nothing of the steps of a grade
+            columns = [labels.index(str(_meant(c, labels))) for c in table.labels.classes]
+            return cls(table, prob[:, columns])
         often = model.record.calibration.get(head, {}).get("often")
-        known = None if often is None else np.asarray(often, np.float32)
-        return cls(table, model.probabilities(head, table), known)
+        return cls(table, prob, None if often is None else np.asarray(often, np.float32))
 
     def figures(self, draws: int = 0) -> dict[str, Any]:
         """:func:`figures` of it, under ``data`` whose they are, and under ``beware`` why they may look too good, where that
@@ -200,7 +233,7 @@ class Outcome:
 
 
 def head_for(model: Model, table: SampleTable) -> str:
-    """The head whose classes contain those of the table.
+    """The head whose classes contain those of the table; one of the table's own kind before one of states.
 
     Raises:
         DataError: none does.
@@ -209,24 +242,48 @@ def head_for(model: Model, table: SampleTable) -> str:
     named = {"expression": "expression", "learner_state": "state"}.get(table.labels.name, "")
     if named in heads:
         return named
-    wanted = {SYNONYMS.get(c.lower(), c) for c in table.labels.classes}
-    known = {name: {SYNONYMS.get(c, c) for c in head.labels.classes} for name, head in heads.items()}
-    for name, head in heads.items():
-        if wanted <= known[name] and head.labels.kind == table.labels.kind:
-            return name
+    lacking = {name: _lacking(table.labels, head.labels) for name, head in heads.items()}
+    fitting = [name for name in heads if not lacking[name]]
+    if fitting:
+        return min(fitting, key=lambda name: heads[name].labels.kind != table.labels.kind)
     have = "; ".join(f"{name}: {', '.join(head.labels.classes)}" for name, head in heads.items())
-    lacking = sorted(min((wanted - own for own in known.values()), key=len))
-    remedy = ""
-    if all(c.isdigit() for c in wanted):
-        remedy = "Numbers mean what a set says: give FOLDER:rafdb, FOLDER:fer2013 or FOLDER:affectnet7. "
-    else:
-        every = set().union(*known.values())
-        names = [*every, *(written for written, meant in SYNONYMS.items() if meant in every)]
-        if meant := ", ".join(f"'{c}' is '{name}'" for c, name in perhaps(lacking, names).items()):
-            remedy = f"Perhaps {meant}: rename it. "
-    what = (
-        f"it does not know {', '.join(lacking)}" if lacking else "its own of these names are of another kind"
-    )
+    least = min(lacking.values(), key=len)
     raise DataError(
-        f"{model.name} has no head for the classes of '{table.name}': {what}", f"{remedy}It has {have}"
+        f"{model.name} has no head for the classes of '{table.name}': it does not know {', '.join(least)}",
+        f"{_remedy(model, table.labels, least)} It has {have}",
     )
+
+
+def _lacking(asked: LabelSet, labels: LabelSet) -> list[str]:
+    """Classes of a set that a head does not know; all where the set has states and the head tells classes apart."""
+    if labels.kind == "exclusive" and asked.kind != "exclusive":
+        return list(asked.classes)
+    return [c for c in asked.classes if _meant(c, labels) is None]
+
+
+def _remedy(model: Model, asked: LabelSet, lacking: Sequence[str]) -> str:
+    """What to do about classes that no head knows."""
+    if all(c.isdigit() for c in asked.classes):
+        return (
+            "Numbers mean what a set says: where the faces are of one, give FOLDER:rafdb, FOLDER:fer2013 or "
+            "FOLDER:affectnet7, else call the classes by their names."
+        )
+    every = {c for head in model.heads.values() for c in head.labels.classes}
+    names = [*every, *(written for written, meant in SYNONYMS.items() if meant in every)]
+    near, said = perhaps(lacking, names), ""
+    if meant := ", ".join(f"'{c}' is '{name}'" for c, name in near.items()):
+        said = f"Perhaps {meant}: rename it. "
+    if len(near) == len(lacking):
+        return said.strip()
+    said += "Rename or leave them out, or train a head for them (`engagement train extension`)."
+    heads = [head.labels for head in model.heads.values()]
+    states = [labels for labels in heads if labels.kind == "independent"]
+    telling = [labels for labels in heads if labels.kind == "exclusive"]
+    if (
+        states
+        and asked.kind == "exclusive"
+        and all(len(_lacking(asked, labels)) == len(asked) for labels in telling)
+    ):
+        columns = ",".join(("file", *states[0].classes))
+        said += f" Which states such faces show a CSV can say: {columns} with 0 or 1, or nothing where it is not known."
+    return said

@@ -35,6 +35,8 @@ def write_measurement(
     notes = [f"Left out for want of a face: {without} of {found['pictures']} pictures."] if without else []
     if not model.head(found["head"]).once and any(member.network.spec.mirror for member in model.networks):
         notes.append("Each face is looked at twice, itself and its mirror image: cost is of both looks.")
+    if gallery and "accuracy" not in found:
+        notes.append("No faces are shown: states are no classes that a face could be taken for.")
     recipe = model.record.origin.get("recipe")
     return write_report(
         folder / "report.html",
@@ -42,7 +44,7 @@ def write_measurement(
         found["head"],
         {title: figures},
         spent,
-        outcomes={title: outcome} if gallery else None,
+        outcomes={title: outcome} if gallery and "accuracy" in found else None,
         recipe=recipe if isinstance(recipe, Mapping) else None,
         notes=notes,
     )

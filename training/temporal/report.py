@@ -141,8 +141,8 @@ and state AUC, as far as a task has them.
   one picture for a whole stretch: what is misread stays misread, and a smoother that gets surer by looking longer becomes
   sure of the error. Real faces lie in between. None of these tasks shows how faces move.
 - `hmm` cannot do that: a face that looks the same all the time comes out as sure as a single look.
-{_real(result["tasks"].get("wacv2016") or {})}- That WACV-2016's frames do not count between `none` and `box` was decided after validation figures had been
-  seen, and before the test ones. With `--temporal none` nothing is smoothed, and raw scores
+{_real(result["tasks"].get("wacv2016") or {})}- That WACV-2016's frames do not count between `none` and `box` was decided after
+  validation figures had been seen, and before the test ones. With `--temporal none` nothing is smoothed, and raw scores
   always stand beside smoothed ones in the tables.
 - WACV-2016 has few test persons, so its intervals are wide. The interval of its frames is not published; one
   second is assumed. Its middle level counts as neither engaged nor not. The networks saw its training
