@@ -28,7 +28,7 @@ from engagement.results import (
     SUMMARY,
     UNDER_WAY,
     bring_back,
-    is_ours,
+    is_in_ours,
     refuse_others,
     require_no_file,
     require_no_others,
@@ -291,7 +291,7 @@ class Remote(Place):
         return {
             where.as_posix(): path
             for where, path in found.items()
-            if is_ours(where.parts[0]) and where.parts[0] not in others
+            if is_in_ours(where) and where.parts[0] not in others
         }
 
     def _get(self, name: str) -> bool:
