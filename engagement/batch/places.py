@@ -41,6 +41,7 @@ from engagement.video.discover import (
     FoundVideo,
     begins_as_a_transport_stream,
     distinct_names,
+    is_hidden,
     is_video,
 )
 
@@ -344,8 +345,7 @@ def discover_remote(url: str, globs: Sequence[str] = ()) -> list[FoundVideo]:
     found = [
         (path, where)
         for path, where in zip(paths, inside, strict=True)
-        if paths == [base]
-        or (not any(p.startswith(".") for p in where.parts) and _is_taken(files, path, where, globs))
+        if paths == [base] or (not any(map(is_hidden, where.parts)) and _is_taken(files, path, where, globs))
     ]
     if not found:
         raise ConfigError(f"No video found in {url}", "Check the address; --glob takes other files.")

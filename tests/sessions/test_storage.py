@@ -236,6 +236,7 @@ def test_recordings_called_ts_are_told_by_their_content(
     memory.put(str(media.transport_stream(tmp_path).path), "/bucket/in/tuner.ts")
     memory.pipe_file("/bucket/in/source.ts", b"GameBoard = 1;\n" * 50)
     memory.pipe_file("/bucket/in/short.TS", b"GGG")
+    memory.pipe_file("/bucket/in/@eaDir/tuner.ts/FILM.mp4", b"of the system")
     assert [v.relative.as_posix() for v in discover_remote("memory://bucket/in")] == ["tuner"]
 
 
