@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from engagement.drafts import drafted, is_draft
@@ -72,7 +72,7 @@ def _replace(work: Path, target: Path) -> None:
     by_summary = sorted(target.iterdir(), key=lambda p: p.name != SUMMARY)
     try:
         for item in by_summary:
-            if is_ours(item.name) and not _holds_results(item):
+            if _is_ours(item.name) and not _holds_results(item):
                 item.rename(old / item.name)
         for item in sorted(work.iterdir(), key=lambda p: p.name == SUMMARY):
             item.rename(target / item.name)
@@ -172,7 +172,7 @@ def _replaced(target: Path) -> list[Path]:
     return [
         item
         for item in target.iterdir()
-        if is_ours(item.name) and item.name != CALIBRATION and not _holds_results(item)
+        if _is_ours(item.name) and item.name != CALIBRATION and not _holds_results(item)
     ]
 
 
@@ -205,9 +205,15 @@ _OURS = {
 _WITHIN = {"persons": ".html", "unedited": ".parquet"}
 
 
-def is_ours(name: str) -> bool:
+def _is_ours(name: str) -> bool:
     """Whether a file or folder among the results of a video was written by us."""
     return name in _OURS
+
+
+def is_in_ours(inside: PurePath) -> bool:
+    """Whether a file lies among the results of a video as those that an analysis writes, folders included."""
+    first, *rest = inside.parts
+    return _is_ours(first) if not rest else len(rest) == 1 and _WITHIN.get(first) == inside.suffix
 
 
 def under_way(path: Path, root: Path) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from engagement.errors import OutputError
 
-#: Stays in the folder: removing it would let two commands hold locks on different files of that name.
+#: Stays in the folder: removing it would let two commands hold locks on different files of that name. Only a run that comes to
+#: nothing takes it away again, where it made it.
 LOCK = ".engagement-lock"
 
 

@@ -28,7 +28,7 @@ from engagement.results import (
     SUMMARY,
     UNDER_WAY,
     bring_back,
-    is_ours,
+    is_in_ours,
     refuse_others,
     require_no_file,
     require_no_others,
@@ -41,6 +41,7 @@ from engagement.video.discover import (
     FoundVideo,
     begins_as_a_transport_stream,
     distinct_names,
+    is_hidden,
     is_video,
 )
 
@@ -291,7 +292,7 @@ class Remote(Place):
         return {
             where.as_posix(): path
             for where, path in found.items()
-            if is_ours(where.parts[0]) and where.parts[0] not in others
+            if is_in_ours(where) and where.parts[0] not in others
         }
 
     def _get(self, name: str) -> bool:
@@ -344,8 +345,7 @@ def discover_remote(url: str, globs: Sequence[str] = ()) -> list[FoundVideo]:
     found = [
         (path, where)
         for path, where in zip(paths, inside, strict=True)
-        if paths == [base]
-        or (not any(p.startswith(".") for p in where.parts) and _is_taken(files, path, where, globs))
+        if paths == [base] or (not any(map(is_hidden, where.parts)) and _is_taken(files, path, where, globs))
     ]
     if not found:
         raise ConfigError(f"No video found in {url}", "Check the address; --glob takes other files.")

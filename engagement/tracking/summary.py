@@ -8,7 +8,7 @@ import numpy as np
 
 from engagement.types import FloatArray
 
-_PIECE_SAMPLES = 10  # a piece is no longer than this
+_PIECE_SAMPLES = 10  # a piece is no longer than this, but for a short one that is given back to it
 _PIECE_SHORTEST = 3
 _PIECE_ALIKE = 0.75  # cosine with the piece so far below which a new one begins
 

@@ -57,7 +57,7 @@ def test_recordings_called_as_typescript_sources_are_told_by_their_content(tmp_p
 
 
 def test_hidden_files_are_skipped_unless_named(tmp_path: Path) -> None:
-    fill(tmp_path, "x.mp4", "._x.mp4", ".Trash/y.mp4")
+    fill(tmp_path, "x.mp4", "._x.mp4", ".Trash/y.mp4", "@eaDir/x.mp4/FILM.mp4", "__MACOSX/z.mp4")
     assert outputs(tmp_path) == ["x"]
     assert outputs(tmp_path / "._x.mp4") == ["._x"]
 

@@ -130,8 +130,11 @@ def test_an_upload_that_ended_halfway_is_made_again(
         broken.setattr(type(memory), "put_file", put)
         assert engagement(*address).status == 1
     assert memory.exists("/bucket/out/single/events.csv")
+    memory.pipe_file("/bucket/out/single/persons/notes.txt", b"mine")
+    memory.pipe_file("/bucket/out/single/persons/P01.html", b"of an earlier result")
     assert engagement(*address).status == 0
     assert not [path for path in memory.find("/bucket/out") if "partial" in path]
+    assert memory.find("/bucket/out/single/persons") == ["/bucket/out/single/persons/notes.txt"]
 
 
 def test_labels_and_other_videos_in_another_storage_stay(
@@ -233,6 +236,7 @@ def test_recordings_called_ts_are_told_by_their_content(
     memory.put(str(media.transport_stream(tmp_path).path), "/bucket/in/tuner.ts")
     memory.pipe_file("/bucket/in/source.ts", b"GameBoard = 1;\n" * 50)
     memory.pipe_file("/bucket/in/short.TS", b"GGG")
+    memory.pipe_file("/bucket/in/@eaDir/tuner.ts/FILM.mp4", b"of the system")
     assert [v.relative.as_posix() for v in discover_remote("memory://bucket/in")] == ["tuner"]
 
 

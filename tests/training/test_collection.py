@@ -21,6 +21,7 @@ from tests.training.made_up_faces import made_up_face, write_face
 from tests.training.test_capture import Placed, frames
 from training.cli import collection
 from training.collection.augment import CopyOptions, augment_faces, varied
+from training.collection.folder import read_faces
 from training.collection.split import Division, SplitOptions, split_faces
 from training.datasets.files import original_of
 from training.datasets.registry import load
@@ -149,6 +150,15 @@ def test_a_box_that_is_none_is_said(tmp_path: Path) -> None:
     folder = damaged(tmp_path / "f", "0.20000", "left")
     with pytest.raises(DataError, match="are no four numbers"):
         augment_faces(folder, tmp_path / "out", CopyOptions(1, flip=1.0))
+
+
+def test_what_systems_leave_beside_class_folders_is_no_class(tmp_path: Path) -> None:
+    folder = write_captured(tmp_path / "f", TWO)
+    classes = {row["label"] for row in read_faces(folder).rows}
+    small = folder / "@eaDir" / "happy.png"
+    small.parent.mkdir()
+    small.write_bytes(next((folder / "happy").glob("*.png")).read_bytes())
+    assert {row["label"] for row in read_faces(folder).rows} == classes
 
 
 def test_faces_that_come_after_a_split_ask_for_another(tmp_path: Path) -> None:

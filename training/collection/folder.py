@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engagement.errors import DataError
 from engagement.faces.manifest import COLUMNS, NAME, Rows, read_manifest, write_manifest
+from engagement.video.discover import is_hidden
 from engagement.wording import count
 from training import Say
 from training.datasets.files import original_of, pictures
@@ -67,7 +68,7 @@ def read_faces(folder: Path, say: Say = lambda _: None) -> Faces:
         listed[row["file"]] = row
     rows: Rows = []
     unlisted: list[str] = []
-    for child in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+    for child in sorted(p for p in folder.iterdir() if p.is_dir() and not is_hidden(p.name)):
         if child.name in ("train", "val", "test") and any(p.is_dir() for p in child.iterdir()):
             raise DataError(
                 f"{folder} is divided already: it has a folder '{child.name}' with class folders",

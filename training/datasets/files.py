@@ -193,10 +193,8 @@ def _require_splits_alone(folder: Path, roots: Sequence[Path]) -> None:
 
 def _require_one_label(manifest: Path, row: Listed, label: str, numbers: Mapping[str, str]) -> None:
     """Raise DataError where a manifest contradicts the folder: whoever edits it there expects it to matter."""
-    said, lies = (
-        SYNONYMS.get(name.lower(), name.lower()) for name in (numbers.get(row.label, row.label), label)
-    )
-    if said and said != lies:
+    said, lies = map(_small, (numbers.get(row.label, row.label), label))
+    if said and SYNONYMS.get(said, said) != SYNONYMS.get(lies, lies):
         raise DataError(
             f"{manifest}, line {row.line}: {row.file} is labelled '{row.label}', but lies in the folder of '{label}'",
             "Labels are those of the folders: `engagement faces review` moves pictures, and keeps the manifest true.",
@@ -266,8 +264,12 @@ def own_name(name: str) -> str:
 def told_apart(labels: Sequence[str]) -> list[str]:
     """Classes as training tells them apart: whatever their capitals, and however a system spells an umlaut; by our names,
     where all are expressions."""
-    small = [unicodedata.normalize("NFC", label.lower()) for label in labels]
+    small = list(map(_small, labels))
     return [SYNONYMS[label] for label in small] if all(label in SYNONYMS for label in small) else small
+
+
+def _small(label: str) -> str:
+    return unicodedata.normalize("NFC", label.lower())
 
 
 def _as_table(

@@ -54,7 +54,8 @@ def aligned(table: SampleTable, labels: LabelSet) -> SampleTable:
     if labels.kind == "exclusive" and table.labels.kind != "exclusive":
         raise DataError(
             f"data set '{table.name}' has independent labels ('{table.labels.name}'), the model's head "
-            f"'{labels.name}' tells one class from the others"
+            f"'{labels.name}' tells one class from the others",
+            "Choose a model with states, or another --head.",
         )
     names = [_meant(c, labels) for c in table.labels.classes]
     lacking = [c for c, name in zip(table.labels.classes, names, strict=True) if name is None]
