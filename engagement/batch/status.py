@@ -25,6 +25,7 @@ class VideoStatus:
         coverage: share of the samples with a face, 0-1.
         elapsed_s: seconds from beginning to end, 0 for a skipped video.
         seconds: work by stage; stages overlap in time.
+        n_warnings: of what its page warns, beside the reason.
         same_as: folders of further results of the same file, which was reached in several ways or copied.
     """
 
@@ -39,6 +40,7 @@ class VideoStatus:
     coverage: float | None = None
     elapsed_s: float = 0.0
     seconds: dict[str, float] | None = None
+    n_warnings: int = 0
     same_as: tuple[str, ...] = ()
 
 
@@ -62,6 +64,7 @@ def status_of(
         coverage=summary["coverage"],
         elapsed_s=elapsed_s,
         seconds=seconds,
+        n_warnings=sum(not reason or reason not in text for text in summary.get("warnings") or ()),
     )
 
 

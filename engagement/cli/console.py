@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engagement.reports.theme import clock
-from engagement.wording import shortened
+from engagement.wording import count, shortened
 
 if TYPE_CHECKING:
     from engagement.batch.status import VideoStatus
@@ -128,7 +128,9 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
         redone = f"redone ({status.redone})" if status.redone else ""
         nobody = "nobody in it: its page says why" if status.n_persons == 0 else ""
         same = f"the same file as {shortened(status.same_as, 3)}" if status.same_as else ""
-        told = ". ".join(part for part in (redone, _reason(status), status.hint, nobody, same) if part)
+        warned = f"{count(status.n_warnings, 'warning')} on its page" if status.n_warnings else ""
+        parts = (redone, _reason(status), status.hint, nobody, warned, same)
+        told = ". ".join(part for part in parts if part)
         table.add_row(
             Text(name),
             _MARKS[status.status],
