@@ -15,6 +15,7 @@ from engagement.batch.tasks import Facts, Setup
 from engagement.errors import EngagementError, OutputError, unforeseen
 from engagement.provenance import versions
 from engagement.reports.reading import part
+from engagement.reports.sentences import warnings
 from engagement.results import RUN, read_json, read_summary, results_in, write_json
 
 
@@ -108,8 +109,10 @@ def _has_result(video: object) -> bool:
 
 def _as_in_summary(video: Mapping[str, Any], summary: Mapping[str, Any] | None) -> dict[str, Any]:
     """A video of run.json with what corrections change: nothing of who opted out may stay there."""
-    found = summary or {}
-    return {**video, **{key: found[key] for key in ("n_persons", "coverage") if key in found}}
+    if summary is None:
+        return dict(video)
+    counted = {key: summary[key] for key in ("n_persons", "coverage") if key in summary}
+    return {**video, **counted, "n_warnings": len(warnings(summary, str(video.get("reason") or "")))}
 
 
 def _of_one_file(summaries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, tuple[str, ...]]:

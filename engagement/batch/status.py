@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from engagement.reports.reading import length_of
+from engagement.reports.sentences import warnings
 
 Status = Literal["ok", "partial", "failed", "skipped"]
 
@@ -64,7 +65,7 @@ def status_of(
         coverage=summary["coverage"],
         elapsed_s=elapsed_s,
         seconds=seconds,
-        n_warnings=sum(not reason or reason not in text for text in summary.get("warnings") or ()),
+        n_warnings=len(warnings(summary, reason)),
     )
 
 

@@ -116,7 +116,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
     place = str(video.get("input") or "unnamed")
     name = Path(place).name
     reason = str(video.get("reason") or "").replace(place, name)
-    said = [text for text in sentences.warnings(summary) if not reason or reason not in text]
+    said = sentences.warnings(summary, reason)
     # Results may have been taken away since.
     same = [str(other) for other in video.get("same_as") or () if linked and _has_page(root, str(other))]
     if same:

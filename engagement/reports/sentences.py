@@ -75,14 +75,19 @@ def _slow(summary: Mapping[str, Any]) -> bool:
     return (asked or 0) * (step or 0) > 1.05
 
 
-def warnings(summary: Mapping[str, Any]) -> list[str]:
-    """What a reader must know before anything else."""
+def warnings(summary: Mapping[str, Any], reason: str = "") -> list[str]:
+    """What a reader must know before anything else.
+
+    Args:
+        reason: why a result is partial, where that stands beside the warnings: what repeats it is left out.
+    """
     wrong = part(summary, "corrections").get("mistakes") or []
-    return [
+    told = [
         *map(str, summary.get("warnings") or []),
         *(f"This line of the names file was not applied: {text}" for text in wrong),
         *map(str, record_of(summary).get("problems") or []),
     ]
+    return [text for text in told if not reason or reason not in text]
 
 
 def not_shown(summary: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from engagement.reports.sentences import (
     no_curve,
     sampled,
     session_sentence,
+    warnings,
 )
 from engagement.reports.trust import trust
 from engagement.timelines.summary import class_curves
@@ -119,6 +120,18 @@ def test_a_session_is_as_long_as_the_table_of_the_run_says() -> None:
         video = {"duration_s": declared, "complete": complete}
         summary = {"video": video, "sampling": sampling, "n_persons": 1, "coverage": 1.0}
         assert status_of("a", "a", "ok", summary, "").duration_s == session_length(summary)
+
+
+def test_the_table_of_the_run_counts_what_the_page_warns_of() -> None:
+    summary = {
+        "n_persons": 1,
+        "coverage": 1.0,
+        "warnings": ["Not all of the video could be read: cut short.", "The picture is squeezed."],
+        "corrections": {"mistakes": ["line 2: nobody is called P09"]},
+    }
+    assert status_of("a", "a", "ok", summary, "").n_warnings == len(warnings(summary)) == 3
+    # Beside the reason, which the table has as well.
+    assert status_of("a", "a", "partial", summary, "cut short").n_warnings == 2
 
 
 def test_where_no_state_leads_it_says_what_would_suffice() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MOST, _GIVEN_UP, _FEWEST = 60, 10, 3
 _LONGEST, _MIN_FACE_PX = 320, 20  # pixels
 #: From which spread of their sizes, of their pictures' shapes, and of their places in units of their sides, faces are not
-#: framed alike. Sets of crops have places within 0.12; at 0.18 one framing costs 2 points of accuracy, at 0.3 it costs 11.
+#: framed alike. Sets of crops have places within 0.12, and 0.1 costs two points of accuracy at most (docs/results.md).
 _EVEN, _ALIKE, _APART = 1.5, 1.5, 0.2
 #: Pictures between two signs of life while faces are looked for in all of a set: some minutes.
 _SAID_EVERY = 500
