@@ -162,9 +162,8 @@ def smooth_persons(
         out[:] = rows["clip"]
     else:
         for part in _stretches(times_s[rows["sample"]], person, max_gap_s):
-            if valid[part].any():
-                times = times_s[rows["sample"][part]]
-                out[part] = smoother.smooth(ScoreRun(times, rows["prob"][part], valid[part], None))
+            times = times_s[rows["sample"][part]]
+            out[part] = smoother.smooth(ScoreRun(times, rows["prob"][part], valid[part], None))
     out[~valid | (person < 0)] = np.nan
     named = np.asarray(rows["prob"][:, : len(EXPRESSIONS)].any(axis=0))
     _leave_out(out[:, : len(EXPRESSIONS)], named)

@@ -14,7 +14,9 @@ from engagement.smoothing import SmoothingConfig, load_smoother
 from engagement.weights.store import load_weights
 from temporal import SMOOTHERS, build_smoother
 from temporal.base import EXPRESSION_COUNT, SCORE_COUNT, ScoreRun, TemporalSmoother, from_logits, to_logits
+from temporal.box import BoxSmoother
 from temporal.conv3d import Conv3dConfig, Conv3dNet, Conv3dSmoother
+from temporal.hmm import HmmSmoother
 from temporal.lstm import LstmConfig, LstmNet, LstmSmoother
 
 E = EXPRESSION_COUNT
@@ -113,6 +115,14 @@ def test_the_options_know_the_smoothers_there_are() -> None:
             SmoothingConfig(name, "own.safetensors")
     with pytest.raises(ConfigError, match="Choose one of: none, box, hmm, lstm, cnn3d"):
         SmoothingConfig("kalman")
+
+
+def test_expressions_and_states_have_widths_of_their_own() -> None:
+    times = {"window_s": 1.5, "state_window_s": 7.0, "hold_s": 0.25, "state_hold_s": 9.0}
+    box, _ = load_smoother(SmoothingConfig("box", **times))
+    hmm, _ = load_smoother(SmoothingConfig("hmm", **times))
+    assert isinstance(box, BoxSmoother) and (box.window_s, box.state_window_s) == (1.5, 7.0)
+    assert isinstance(hmm, HmmSmoother) and (hmm.hold_s, hmm.state_hold_s) == (0.25, 9.0)
 
 
 def test_keeps_the_protocol(smoother: TemporalSmoother) -> None:

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from engagement.calibration.fit import PriorConfig, fit_shifts
 from engagement.errors import ConfigError
 from engagement.labelling.proposals import ProposalConfig, information, propose
-from engagement.timelines.shifts import logits, shifted
+from engagement.timelines.shifts import in_order, logits, shifted
 
 scores = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
@@ -45,6 +45,16 @@ def test_no_shift_changes_no_bit() -> None:
     values = np.array([0.0, 1e-9, 0.3, 1.0, np.nan], np.float32)
     assert np.array_equal(shifted(values, 0.0), values.astype(np.float64), equal_nan=True)
     assert np.isnan(shifted(values, 0.4)[-1])
+
+
+def test_a_shift_is_added_to_the_logit() -> None:
+    """Odds of one to one become three to one by the logarithm of three."""
+    up = float(np.log(3))
+    assert shifted(np.array([0.5, 0.25, 0.9]), up).tolist() == pytest.approx([0.75, 0.5, 27 / 28])
+    assert shifted(np.array([0.5, 0.75]), np.array([up, -up])).tolist() == pytest.approx([0.75, 0.5])
+    certain = logits(np.array([0.0, 1.0]))
+    assert np.isfinite(certain).all() and certain[0] == pytest.approx(-certain[1])
+    assert in_order({"engagement": up}).tolist() == [0.0, up, 0.0]
 
 
 def test_two_labels_move_little_ten_move_more() -> None:

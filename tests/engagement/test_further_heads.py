@@ -52,13 +52,14 @@ def test_expressions_that_the_model_cannot_name_stay_at_nothing(method: str) -> 
     times, _, rows, person = observations({"P01": [(0, 20), (22, 30)]}, 30.0)
     rows["prob"][:, 2:7] = 0
     rows["prob"][:, :2] /= rows["prob"][:, :2].sum(axis=1, keepdims=True)
+    rows["prob"][3, :2] = 1, 0  # a score that is 0 once is no class that is missing
     poor = rows["quality"] < OPTIONS.min_quality
     rows["clip"] = np.where(poor[:, None], 0, 1 / 7)  # what cnn3d made of chips; nothing of poor ones
     smoother, _ = load_smoother(SmoothingConfig(method=method))
     out = smooth_persons(smoother, times, rows, person, SMOOTHING.max_gap_s, OPTIONS.min_quality)
     assert poor.any() and np.isnan(out[poor]).all()
     out = out[np.isfinite(out).all(axis=1)]
-    assert len(out) > 100 and not out[:, 2:7].any()
+    assert len(out) > 100 and not out[:, 2:7].any() and out[:, :2].any(axis=0).all()
     np.testing.assert_allclose(out[:, :2].sum(axis=1), 1, atol=1e-6)
 
 

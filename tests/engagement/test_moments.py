@@ -116,13 +116,22 @@ def test_says_why_there_is_none() -> None:
     flat = {"boredom": np.full(400, 0.4)}
     assert why_none(curves(flat)) == "calm"
     assert why_none(curves(flat, n_used=np.full(400, 2))) == "few"
-    assert why_none(curves({"boredom": np.full(16, 0.4)}, step=1.0)) == "short"
+    assert why_none(curves({"boredom": np.full(19, 0.4)}, step=1.0)) == "short"
     assert why_none({}) == "short"
     # Three people all along, so unlike each other that their band covers the whole scale.
     apart = dict(curves(flat, n_used=np.full(400, 3)))
     for state in LEARNER_STATES.classes:
         apart |= {f"{state}_lo": [0.0] * 400, f"{state}_hi": [1.0] * 400}
     assert why_none(apart) == "unlike"
+
+
+def test_two_stretches_are_enough() -> None:
+    """Of ten seconds each, where a session is short."""
+    short = curves({"boredom": step_at(20, 10, 0.3, 0.6)}, step=1.0)
+    (moment,) = find_moments(short)
+    assert (moment.start_s, moment.time_s, moment.end_s) == (0.0, 10.0, 20.0)
+    assert why_none(short) == "calm"
+    assert find_moments({key: v[1:] if isinstance(v, list) else v for key, v in short.items()}) == []
 
 
 def test_stretches_have_three_steps_however_rarely_a_video_was_looked_at() -> None:
@@ -204,10 +213,16 @@ def test_the_page_of_one_person_has_moments_and_the_index_its_curve(tmp_path: Pa
     assert index.count('stroke="var(--engagement)" stroke-width="1.6"') == 1
 
 
-def test_says_when_other_people_may_explain_it() -> None:
-    used = np.where(np.arange(400) < 150, 12, 6)
+@pytest.mark.parametrize(
+    ("before", "after", "other"), [(12, 6, True), (12, 8, True), (12, 9, False), (9, 12, False), (8, 12, True)]
+)
+def test_says_when_other_people_may_explain_it(before: int, after: int, other: bool) -> None:
+    """More than a quarter of them; who only walks through counts on neither side."""
+    used = np.where(np.arange(400) < 150, before, after)
+    used[[140, 160]] = 40
     (moment,) = find_moments(curves({"boredom": step_at(400, 150, 0.3, 0.7)}, n_used=used))
-    assert moment.other_people
+    assert moment.other_people is other
+    assert before <= moment.n_people <= after or after <= moment.n_people <= before
 
 
 def test_at_most_eight_apart_and_in_order() -> None:
@@ -217,6 +232,8 @@ def test_at_most_eight_apart_and_in_order() -> None:
     assert len(found) == MAX_MOMENTS
     assert times == sorted(times)
     assert np.diff(times).min() >= window_s(curves({"engagement": blocks}))
+    growing = find_moments(curves({"engagement": np.repeat([0.1, 0.3, 0.6, 1.0], 100)}))
+    assert [round(m.time_s) for m in growing] == [500, 1000, 1500]
 
 
 def test_the_first_sentence_leads_to_the_largest_moments(tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_the_winner_may_be_rare_and_a_small_lead_is_uncertain() -> None:
         EpisodesConfig(1.5)
 
 
+def test_a_lead_of_the_margin_is_enough() -> None:
+    """Of scores that floats hold exactly."""
+    table_of = scores((0.75, 0.625, 0.0), (0.75, 0.6251, 0.0), (0.0, 0.625, 0.375), (0.0, 0.625, 0.3751))
+    config = EpisodesConfig(0.125, wide=("engagement",))
+    assert leading(table_of, config).tolist() == ["boredom", UNCERTAIN, "engagement", UNCERTAIN]
+
+
 def test_a_state_told_little_better_than_chance_needs_twice_the_lead() -> None:
     table_of = scores((0.6, 0.45, 0.1), (0.7, 0.45, 0.1), (0.45, 0.6, 0.1))
     known = leading(table_of, EpisodesConfig(0.1, wide=("boredom", "confusion"))).tolist()
@@ -132,6 +139,21 @@ def test_events_end_at_gaps_and_poor_samples() -> None:
     spans = [(round(e.start_s, 3), round(e.end_s, 3), e.state) for e in episodes]
     assert spans == [(0, 0.4, "engagement"), (0.6, 0.8, "engagement"), (3.0, 3.4, "engagement")]
     assert all(e.mean_prob == pytest.approx(0.8) for e in episodes)
+
+
+def test_an_event_ends_where_the_next_begins_and_tells_its_leaders_mean_score() -> None:
+    times = np.array([0.0, 0.2, 0.45, 0.6, 0.8])
+    values = scores((0.1, 0.5, 0.2), (0.3, 0.9, 0.7), (0.5, 0.45, 0.1), (0.3, 0.35, 0.1), (0.9, 0.2, 0.1))
+    found = find_episodes(times, values, find_runs(times, 0.6), STEP, EpisodesConfig())
+    told = [(e.start_s, e.end_s, e.state, round(e.mean_prob, 4)) for e in found]
+    assert told == [
+        (0.0, 0.45, "engagement", 0.7),
+        (0.45, 0.8, UNCERTAIN, 0.425),
+        (0.8, 1.0, "boredom", 0.9),
+    ]
+    # The last sample of all begins an event, later than a step after the one before.
+    ends = [e.end_s for e in find_episodes(times[:3], values[:3], np.zeros(3, int), STEP, EpisodesConfig())]
+    assert ends == pytest.approx([0.45, 0.65])
 
 
 def test_nothing_reaches_beyond_the_end_of_the_video() -> None:
