@@ -214,7 +214,8 @@ def test_the_page_of_one_person_has_moments_and_the_index_its_curve(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "other"), [(12, 6, True), (12, 8, True), (12, 9, False), (9, 12, False), (8, 12, True)]
+    ("before", "after", "other"),
+    [(12, 6, True), (12, 8, True), (12, 9, False), (9, 12, False), (8, 12, True)],
 )
 def test_says_when_other_people_may_explain_it(before: int, after: int, other: bool) -> None:
     """More than a quarter of them; who only walks through counts on neither side."""
