@@ -29,6 +29,7 @@ def rows(scores: dict[str, list[float]], step_s: float = 0.5) -> pd.DataFrame:
         (np.arange(20) * 3.0, 6.0, 10),  # two samples in each
         (np.arange(5) * 0.6, 2.0, 2),  # of whole seconds
         (np.array([0.0, 0.8]), 2.0, 1),
+        (np.array([0.0, 0.5, 1.0, 30.0, 30.5, 31.0]), 1.0, 32),  # a pause makes them no longer
         (np.array([0.0]), 1.0, 1),
         (np.zeros(0), 1.0, 0),
     ],
@@ -52,10 +53,10 @@ def test_the_band_is_student_s_interval_over_people() -> None:
         }
     )
     table.loc[(table["person_id"] == "P03") & (table["time_s"] >= 2), "observed"] = False
-    curves = class_curves(table, np.arange(6) * 0.5)
-    assert curves["n_visible"] == [3, 3, 2] and curves["n_used"] == [3, 2, 1]
+    curves = class_curves(table, np.arange(8) * 0.5)
+    assert curves["n_visible"] == [3, 3, 2, 0] and curves["n_used"] == [3, 2, 1, 0]
     # Means of 0.4, 0.5 and 0.6: 0.1 apart on average, so 4.303 x 0.1 / sqrt(3) to either side.
-    assert curves["engagement"] == [0.5, 0.45, 0.9]
+    assert curves["engagement"] == [0.5, 0.45, 0.9, None]
     assert curves["engagement_lo"][0] == pytest.approx(0.5 - 0.2484, abs=1e-4)
     assert curves["engagement_hi"][0] == pytest.approx(0.5 + 0.2484, abs=1e-4)
     # Of 0.4 and 0.5: 12.706 x 0.0707 / sqrt(2), cut off at the end of the scale.
