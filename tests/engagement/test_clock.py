@@ -139,3 +139,59 @@ def test_the_last_picture_lasts_as_long_as_its_container_says() -> None:
     stamps = [k * STEP for k in range(50)]
     assert not judge(ticked(list(stamps)), 12.0).complete
     assert judge(ticked(list(stamps), {49: 10.0}), 12.0).complete
+
+
+@pytest.mark.parametrize(
+    ("stamps", "times"),
+    [
+        ([5.0, 5.5, 5.54], [0.0, 0.5, 0.54]),  # the first stamp is zero, whatever it is
+        ([-1.0, 0.25], [0.0, 1.25]),
+        ([None, 7.0, 7.5], [0.0, STEP, STEP + 0.5]),  # where it is missing, the next is a usual step later
+        ([1.0, 1.1, None, 1.3], [0.0, 0.1, 0.2, 0.3]),
+        ([3.0, 3.04, 3.04, 3.08], [0.0, 0.04, 0.08]),  # one that is repeated is left out
+    ],
+)
+def test_times_count_from_the_first_picture(stamps: list[float | None], times: list[float]) -> None:
+    clock = ticked(stamps)
+    assert list(clock.times_s) == pytest.approx(times, abs=1e-9)
+    assert (clock.restarts, clock.dropped) == (0, len(stamps) - len(times))
+
+
+def test_reading_from_the_middle_keeps_the_times_of_the_whole() -> None:
+    clock = PresentationClock(origin_s=10.0)
+    assert [clock.tick(stamp) for stamp in (72.5, 72.54, 10.0)] == pytest.approx([62.5, 62.54, 62.58])
+    assert clock.restarts == 1
+
+
+@pytest.mark.parametrize(
+    ("n", "step", "declared_s", "whole"),
+    [
+        (2475, STEP, 99.49, True),  # to 99 s: half a second less is none
+        (2475, STEP, 99.51, False),
+        (50, 2.0, 100.0, True),  # to 98.04 s: as long as the pictures of a sparse one are apart
+        (50, 2.0, 100.1, False),
+        (10, 10.0, 91.8, True),  # to 90.04 s: but no more than a fiftieth
+        (10, 10.0, 92.0, False),
+    ],
+)
+def test_a_stream_may_end_a_little_before_it_was_said_to(
+    n: int, step: float, declared_s: float, whole: bool
+) -> None:
+    stamps: list[float | None] = [k * step for k in range(n)]
+    assert judge(ticked(stamps, {n - 1: 0.04}), declared_s).complete is whole
+
+
+def test_what_was_wrong_with_a_stream_is_told_with_how_often() -> None:
+    clock = ticked([0.0, 0.04, 0.04, 0.08, -5.0, -4.96])
+    clock.wild += [900.0]
+    found = judge(clock, 10.0, damaged=2, failure="Input/output error")
+    assert found.reason == (
+        "the pictures end at 0.16 s of 10.00 s; reading stopped: Input/output error; 2 damaged packets skipped; "
+        "1 frame with a repeated or backward time stamp left out; 1 wild time stamp passed over; "
+        "the stream's clock started anew 1 time"
+    )
+    assert (found.frames_decoded, found.last_time_s, found.complete) == (5, pytest.approx(0.16), False)
+    assert (found.frames_dropped, found.packets_damaged, found.stamps_wild) == (1, 2, 1)
+    assert judge(ticked([0.0, 0.04]), 0.08).reason == "" and judge(ticked([0.0]), None).complete
+    assert not judge(ticked([0.0]), None, damaged=1).complete
+    assert not judge(ticked([0.0]), None, failure="x").complete
