@@ -47,8 +47,6 @@ def suppress(boxes: FloatArray, score: FloatArray, threshold: float, of_smaller:
     Returns:
         int64 indices of the kept boxes, best score first; ties in the order given.
     """
-    if len(score) < 2:
-        return np.arange(len(score), dtype=np.int64)
     order = np.argsort(-score, kind="stable")
     ranked = boxes[order]
     keep: list[int] = []

@@ -107,7 +107,6 @@ class PresentationClock:
         self._default_step_s = default_step_s
         self._duration_s: float | None = None
         self._origin_s = origin_s
-        self._begins_later = origin_s is not None
 
     @property
     def last_s(self) -> float:
@@ -137,7 +136,7 @@ class PresentationClock:
         """
         self._duration_s = duration_s
         if not self.times_s:
-            if self._begins_later and self._origin_s is not None and stamp_s is not None:
+            if self._origin_s is not None and stamp_s is not None:
                 self.times_s.append(round(stamp_s - self._origin_s, 9))
             else:
                 self._origin_s = stamp_s
