@@ -34,7 +34,8 @@ def test_signs_are_as_documented() -> None:
 
 def test_no_faces_and_degenerate_landmarks() -> None:
     assert head_pose(np.zeros((0, 5, 2), np.float32)).shape == (0, 3)
-    assert np.isfinite(head_pose(np.zeros((1, 5, 2), np.float32))).all()
+    in_one_place, on_a_line = np.full((5, 2), 7.0), np.arange(5)[:, None] * [3.0, 1.0]
+    assert not head_pose(np.stack([in_one_place, on_a_line]).astype(np.float32)).any()
 
 
 def _portrait() -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from engagement.batch.status import status_of
+from engagement.labels import WEAK_AUC
 from engagement.reports import theme
 from engagement.reports.moment_sentences import nothing_stood_out
 from engagement.reports.person_sentences import person_sentence, readable_share
@@ -233,6 +234,33 @@ def test_of_whom_little_can_be_read_no_mean_is_told_first() -> None:
     assert readable_share({}) is None
 
 
+def test_all_that_is_known_of_a_person_in_a_sentence() -> None:
+    person = {"first_s": 5.0, "last_s": 59.6, "session_share": 1.0, "n_samples": 100, "n_used": 25}
+    person |= {"mean_boredom": 0.3, "mean_engagement": 0.62, "mean_confusion": 0.2}
+    lean = (
+        " On average the estimates lean towards engaged (engagement about 60\u202f%, boredom about 30\u202f%, "
+        "confusion about 20\u202f%)."
+    )
+    hardly = {"followed_s": 0.9, "low_quality_share": 0.004, "frozen_s": 0.0}
+    seen = "Seen between 0:05 and 1:00, in 100\u202f% of the session."
+    assert person_sentence(person, {}, 60.0) == person_sentence(person | hardly, {}, 60.0) == seen + lean
+    more = {"followed_s": 90.0, "median_face_px": 54.6, "low_quality_share": 0.126, "frozen_s": 30.0}
+    assert person_sentence(person | more, {}, 3600.0) == (
+        "Seen between 0:00:05 and 0:01:00, in 100\u202f% of the session (for a further 1 min 30 s only the head was "
+        "followed, with no face to read), with a face of typically 55\u202fpx; 13\u202f% of the pictures were too poor "
+        "to use; for 30 s the picture stood still, as a photograph or a video that hangs does." + lean
+    )
+    little = person_sentence(person | more | {"n_used": 24}, {}, 60.0)
+    assert little.startswith(
+        "Too little to tell: only 24 of 100 pictures were fit to estimate anything from."
+    )
+    assert "too poor" not in little and "lean towards" not in little
+    unknown = {key: value for key, value in person.items() if not key.startswith("mean_")}
+    assert person_sentence(unknown, {}, 60.0) == (
+        f"Too little to tell: no picture was good enough to estimate anything from. {seen}"
+    )
+
+
 def test_how_often_was_looked_is_what_the_video_allowed() -> None:
     asked = {"rate_hz": 5.0, "n_samples": 14}
     assert sampled({"sampling": asked | {"step_s": 0.2}}) == "5 pictures a second, 14 in all"
@@ -293,3 +321,46 @@ def test_figures_of_models_are_explained_as_what_they_are() -> None:
         "chance of picking, of two pictures, the one that was labelled with the state; 0.5 is a coin toss",
     ]
     assert trust({"m": {"metrics": {"daisee_boredom_auc": 0.7}}}).note.endswith("Treat each as a guess.")
+
+
+def test_states_told_hardly_better_than_chance_are_named_with_their_figure() -> None:
+    measured = {"daisee_boredom_auc": 0.639, "daisee_test_engagement_auc": WEAK_AUC, "daisee_n": 1784}
+    found = trust({"m": {"metrics": measured | {"ece": None}}, "other": {"metrics": None}, "text": "x"})
+    assert found.note == (
+        "Barely better than chance on unseen people: apparent boredom (AUC 0.64). An AUC of 0.5 is a coin toss, 1 is "
+        "never wrong. Not measured on unseen people: apparent confusion. Treat it as a guess."
+    )
+    assert [figure[:2] for figure in found.figures] == [
+        ("m: daisee boredom auc", "0.64"),
+        ("m: daisee test engagement auc", f"{WEAK_AUC:.2f}"),
+        ("m: daisee n", "1784"),
+    ]
+    good = {f"daisee_{state}_auc": 0.8 for state in theme.STATES}
+    assert trust({"m": {"metrics": good}}).note == ""
+
+
+def test_times_and_shares_in_words() -> None:
+    """Rounded as a reader would, and nothing is all or none that is not."""
+    assert [theme.clock(s) for s in (0.0, 59.49, 59.5, 3599.4, 3599.5)] == [
+        "0:00",
+        "0:59",
+        "1:00",
+        "59:59",
+        "1:00:00",
+    ]
+    assert (theme.clock(5.0, 3599.0), theme.clock(5.0, 3600.0)) == ("0:05", "0:00:05")
+    assert [theme.duration(s) for s in (0.4, 59.4, 60.0, 90.0, 299.0, 300.0, 3569.0, 3571.0, 5400.0)] == [
+        *("0 s", "59 s", "1 min", "1 min 30 s", "4 min 59 s", "5 min", "59 min", "1 h", "1 h 30 min"),
+    ]
+    assert [theme.about(p) for p in (0.0, 0.024, 0.025, 0.474, 0.475, 0.975, 1.0)] == [
+        0,
+        0,
+        5,
+        45,
+        50,
+        100,
+        100,
+    ]
+    shares = [theme.share(p).replace("\u202f", "") for p in (0.0, 0.004, 0.006, 0.994, 0.996, 1.0)]
+    assert shares == ["0%", "< 1%", "1%", "99%", "> 99%", "100%"]
+    assert theme.clock(None) == theme.share(float("nan")) == "–"
