@@ -206,6 +206,23 @@ def test_a_third_is_told_of_as_a_whole_only() -> None:
     assert "first third" not in session_sentence(session)
 
 
+def test_a_session_in_two_sentences_and_whether_it_changed() -> None:
+    session = _few(4, 4) | {"n_persons": 5, "n_shown": 4, "mean_visible": 2.5}
+    session["sampling"] = {"end_s": 40.0}
+    found = "In 40 s of video, 5 people were found; 4 are shown here, on average about 3 of them visible at a time."
+    led = " Over the whole session people looked more confused than anything else (apparent confusion about "
+    others = "\u202f%, engagement about 30\u202f%, boredom about 20\u202f%)"
+    assert session_sentence(session) == f"{found}{led}90{others}."
+    for late, change in (
+        (0.71, ", from about 80\u202f% in the session's first third to about 70\u202f% in its last"),
+        (0.73, ""),  # less than ten points are within what scores vary by
+    ):
+        changed = np.array([0.82] * 27 + [late] * 13)
+        for end, half in (("", 0.0), ("_lo", -0.05), ("_hi", 0.05)):
+            session["class"][f"confusion{end}"] = (changed + half).tolist()
+        assert session_sentence(session) == f"{found}{led}80{others}{change}."
+
+
 def test_labels_are_counted_of_those_who_are_shown() -> None:
     persons = {
         "P01": {"boredom": {"labels": 1, "shift": 0.2}},
