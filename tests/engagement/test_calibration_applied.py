@@ -1,0 +1,105 @@
+"""To whom a calibration applies: labels are held against who was where, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engagement.calibration.apply import Applied, agrees, put_to, same_moment, without_opted_out
+from engagement.calibration.store import Calibration, Label, PersonCalibration
+
+MODELS = {"face_state": {"kind": "face_state", "states": True, "sha256": "abc"}}
+LEFT, RIGHT = (0.0, 0.0, 100.0, 100.0), (200.0, 0.0, 300.0, 100.0)
+#: Two people side by side, seen five times a second from 0 to 9.8 s.
+TIMES = np.repeat(np.arange(50) * 0.2, 2)
+SEEN = pd.DataFrame(np.tile([LEFT, RIGHT], (50, 1)), columns=["x1", "y1", "x2", "y2"]).assign(time_s=TIMES)
+WHOSE = np.tile(np.array(["P01", "P02"], object), 50)
+
+
+def label(time_s: float, box: tuple[float, float, float, float] = LEFT, state: str = "boredom") -> Label:
+    return Label(time_s, box, state, 0.5, True)
+
+
+def calibration(**persons: PersonCalibration) -> Calibration:
+    return Calibration("talk.mp4", "talk", {"face_state": "abc"}, persons=persons)
+
+
+def person(*labels: Label, **shift: float) -> PersonCalibration:
+    return PersonCalibration(labels, shift)
+
+
+@pytest.mark.parametrize(
+    ("one", "there"),
+    [
+        (label(5.0), True),
+        (label(10.3), True),  # half a second after the last sight
+        (label(10.4), False),
+        (label(5.0, RIGHT), False),
+        (label(5.0, (40.0, 0.0, 140.0, 100.0)), True),  # 60 of 140 overlap
+        (label(5.0, (45.0, 0.0, 145.0, 100.0)), False),  # 55 of 145
+    ],
+)
+def test_a_label_agrees_with_whoever_was_there_within_half_a_second(one: Label, there: bool) -> None:
+    assert agrees(one, SEEN, np.asarray(WHOSE == "P01")) is there
+    assert not agrees(one, SEEN, np.zeros(len(SEEN), bool))
+
+
+def test_shifts_apply_to_people_most_of_whose_labels_agree() -> None:
+    most = person(label(1), label(2), label(3, RIGHT), label(1, state="confusion"), boredom=0.51239)
+    half = person(label(1, RIGHT), label(2, LEFT), boredom=-1.0)
+    gone, without = person(label(1), boredom=1.0), person(label(1))
+    found = put_to(calibration(P01=most, P02=half, P03=gone), SEEN, WHOSE, MODELS, "talk.mp4")
+    assert found.shifts == {"P01": {"boredom": 0.51239}}
+    assert [found.labels("P01", s) for s in ("boredom", "engagement", "confusion")] == [3, 0, 1]
+    assert found.labels("P02", "boredom") == 0
+    assert found.uncalibrated == ("P02",)
+    other, absent = found.problems
+    assert other.startswith("P02 of calibration.json is not applied: at 1 of 2 labelled moments P02 was not")
+    assert absent.startswith("calibration.json names P03, who is not in this result.")
+    assert found.record() == {
+        "state": found.state,
+        "persons": {"P01": {"boredom": {"labels": 3, "shift": 0.5124}}},
+        "uncalibrated": ["P02"],
+        "problems": [other, absent],
+    }
+    nothing = put_to(calibration(P01=without), SEEN, WHOSE, MODELS)
+    assert (dict(nothing.shifts), nothing.problems, nothing.uncalibrated) == ({}, (), ("P01", "P02"))
+
+
+@pytest.mark.parametrize(
+    ("models", "video", "said"),
+    [
+        (MODELS, "walk.mp4", "it is of the video talk.mp4, this is walk.mp4."),
+        ({"face_state": MODELS["face_state"] | {"sha256": "xyz"}}, "talk.mp4", "it belongs to the weights"),
+    ],
+)
+def test_of_another_video_or_other_weights_nothing_applies_and_it_is_said(
+    models: dict, video: str, said: str
+) -> None:
+    given = calibration(P01=person(label(1), boredom=1.0))
+    found = put_to(given, SEEN, np.where(WHOSE == "P02", "", WHOSE), models, video)
+    assert not found.shifts and found.uncalibrated == ("P01",)
+    assert found.state == given.state
+    (problem,) = found.problems
+    assert said in problem
+    assert put_to(None, SEEN, WHOSE, models, video) == Applied() and Applied().record() == {}
+
+
+def test_after_an_opt_out_only_labels_that_are_clearly_of_others_stay() -> None:
+    given = calibration(
+        P01=person(label(1), label(2), boredom=1.0),
+        P02=person(label(1, RIGHT), label(3, RIGHT), boredom=1.0),
+        P03=person(boredom=1.0),
+        P04=person(label(20), boredom=1.0),
+    )
+    assert set(without_opted_out(given, SEEN, WHOSE).persons) == {"P01", "P02"}
+    gone = np.where((WHOSE == "P02") & (TIMES > 2), "", WHOSE).astype(object)
+    assert set(without_opted_out(given, SEEN, gone).persons) == {"P01"}
+
+
+def test_the_same_question_is_the_same_state_place_and_moment() -> None:
+    assert same_moment(label(1), label(1.5, (40.0, 0.0, 140.0, 100.0)))
+    assert not same_moment(label(1), label(1.6))
+    assert not same_moment(label(1), label(1, RIGHT))
+    assert not same_moment(label(1), label(1, state="confusion"))
