@@ -45,6 +45,15 @@ def test_a_label_agrees_with_whoever_was_there_within_half_a_second(one: Label, 
     assert not agrees(one, SEEN, np.zeros(len(SEEN), bool))
 
 
+def test_where_somebody_was_is_asked_of_that_moment() -> None:
+    moved = SEEN.assign(
+        **dict(zip(["x1", "x2"], np.where(TIMES < 5, [[0], [100]], [[200], [300]]), strict=True))
+    )
+    own = np.asarray(WHOSE == "P01")
+    told = [agrees(label(time_s, box), moved, own) for time_s in (1.0, 9.0) for box in (LEFT, RIGHT)]
+    assert told == [True, False, False, True]
+
+
 def test_shifts_apply_to_people_most_of_whose_labels_agree() -> None:
     most = person(label(1), label(2), label(3, RIGHT), label(1, state="confusion"), boredom=0.51239)
     half = person(label(1, RIGHT), label(2, LEFT), boredom=-1.0)
