@@ -63,6 +63,41 @@ def test_roll_is_undone() -> None:
     assert abs(rows.mean() - 47.5) < 2
 
 
+@pytest.mark.parametrize(("roll", "quarters"), [(0, 0), (90, 1), (180, 2), (-90, 3)])
+def test_pixels_that_fall_on_pixels_are_copied(roll: float, quarters: int) -> None:
+    """At one to one, also where a face lies on its side: clockwise in the picture is undone anticlockwise."""
+    rgb = np.random.default_rng(0).integers(0, 256, (120, 140, 3)).astype(np.uint8)
+    spec = replace(SPEC, size=54)
+    chip = cut_chips(rgb, np.array([[30, 40, 90, 100]], np.float32), np.array([roll], np.float32), spec)[0]
+    np.testing.assert_allclose(chip, np.rot90(rgb[43:97, 33:87], quarters), atol=1)
+
+
+@given(
+    x=st.floats(-100, 900),
+    y=st.floats(-100, 500),
+    side=st.floats(20, 700),
+    roll=st.floats(-180, 180),
+)
+def test_each_pixel_shows_its_place_whatever_the_size(x: float, y: float, side: float, roll: float) -> None:
+    """Of a picture that says at each place where it is, faces so large that they are reduced first included."""
+    height, width = 600, 1000
+    yy, xx = np.mgrid[:height, :width] + 0.5
+    rgb = np.rint(np.stack([xx / 4, yy / 4, yy / 4], axis=2)).astype(np.uint8)
+    spec = replace(SPEC, size=48)
+    box = np.array([x, y, x + side, y + side], np.float32)
+    chip = cut_chips(rgb, box[None], np.array([roll], np.float32), spec)[0].astype(float)
+    back = np.linalg.inv(np.vstack([chip_matrix(box, roll, spec), [0, 0, 1]]))
+    v, u = np.mgrid[:48, :48] + 0.5
+    at_x, at_y = (back @ np.stack([u.ravel(), v.ravel(), np.ones(48 * 48)]))[:2].reshape(2, 48, 48)
+    margin = 1 + 2 * side * spec.margin / spec.size  # where the picture's edge has no say
+    inside = (np.minimum(at_x, at_y) > margin) & (at_x < width - margin) & (at_y < height - margin)
+    assert np.abs(chip[..., 0] - at_x / 4)[inside].max(initial=0) <= 1.5
+    assert np.abs(chip[..., 1] - at_y / 4)[inside].max(initial=0) <= 1.5
+    # Beyond the picture its edge goes on.
+    beyond = (at_x < -margin) & (at_y > margin) & (at_y < height - margin)
+    assert chip[..., 0][beyond].max(initial=0) <= 2
+
+
 def test_edges_are_padded_not_clamped() -> None:
     rgb = np.full((100, 100, 3), 50, np.uint8)
     rgb[:, :5] = 200

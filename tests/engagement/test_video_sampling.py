@@ -158,3 +158,23 @@ def test_spans_together_give_every_sample_once_and_neighbours_share_one(
     for part in read[1:]:
         assert not part or before & set(part)
         before |= set(part)
+
+
+@pytest.mark.parametrize(
+    ("span", "rate_hz", "first_s", "last_s"),
+    [
+        (TimeSpan(20.0, 40.0), 5.0, 14.0, 44.0),
+        (TimeSpan(20.0, 40.0), 0.1, 10.0, 50.0),  # a sample more, at least
+        (TimeSpan(4.0, 8.0), 5.0, 0.0, 12.0),
+        (TimeSpan(20.0, None), 5.0, 14.0, 99.8),
+        (None, 5.0, 0.0, 99.8),
+    ],
+)
+def test_a_span_is_read_with_six_seconds_before_and_four_after(
+    span: TimeSpan | None, rate_hz: float, first_s: float, last_s: float
+) -> None:
+    read = [f.time_s for f in select_span(Stream([k / 25 for k in range(2500)]), rate_hz, span)]
+    assert (read[0], read[-1]) == (first_s, last_s)
+    own = [t for t in read if within(t, span, rate_hz)]
+    start_s, end_s = (0.0, None) if span is None else (span.start_s, span.end_s)
+    assert own == [t for t in read if t >= start_s and (end_s is None or t < end_s)]

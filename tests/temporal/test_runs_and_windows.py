@@ -51,6 +51,25 @@ def test_windows_cover_every_sample_and_none_is_too_long(count: int) -> None:
     assert all(times[b - 1] - times[a] <= 5.0 + 1e-6 for a, b in parts)
 
 
+@pytest.mark.parametrize("start_s", [0.0, 100.0])
+def test_windows_begin_every_hop_and_hold_both_ends(start_s: float) -> None:
+    times = start_s + np.arange(10.0)
+    assert spans(times, 4.0, 2.0) == [(0, 5), (2, 7), (4, 9), (6, 10)]
+    assert spans(times, 9.0, 2.0) == [(0, 10)]
+    assert spans(times, 3.0, 3.0) == [(0, 4), (3, 7), (6, 10)]
+    # Where nothing was seen there is no window, and none twice.
+    assert spans(start_s + np.array([0.0, 1.0, 20.0]), 4.0, 2.0) == [(0, 2), (2, 3)]
+
+
+def test_the_middle_of_a_window_counts_most() -> None:
+    assert taper(np.array([0.0, 0.25, 0.5, 0.75, 1.0])).tolist() == pytest.approx([0.02, 0.5, 1, 0.5, 0.02])
+    rows = [np.array([0, 1]), np.array([1, 2])]
+    values = [np.array([[1.0], [1.0]], np.float32), np.array([[4.0], [np.nan]], np.float32)]
+    weights = [np.array([1.0, 1.0], np.float32), np.array([0.5, 0.0], np.float32)]
+    # (1 x 1 + 0.5 x 4) / 1.5; what has no weight says nothing, though it be no number.
+    assert overlap_add(4, rows, values, weights).ravel().tolist() == pytest.approx([1, 2, 0, 0])
+
+
 def test_windows_of_nothing_and_of_nonsense() -> None:
     assert spans(np.zeros(0), 5.0, 2.0) == []
     with pytest.raises(ValueError, match="hop"):
