@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engagement.faces.chips import chip_matrix, cut_chips, normalize_chips, plain_chips, resized_chips
@@ -72,6 +72,13 @@ def test_pixels_that_fall_on_pixels_are_copied(roll: float, quarters: int) -> No
     np.testing.assert_allclose(chip, np.rot90(rgb[43:97, 33:87], quarters), atol=1)
 
 
+#: Says at each place where it is: red how far to the right, green how far down; in fours, and 1000 x 600 large.
+PLACES = np.zeros((600, 1000, 3), np.uint8)
+PLACES[..., 0] = np.rint((np.arange(1000) + 0.5) / 4)
+PLACES[..., 1] = np.rint((np.arange(600)[:, None] + 0.5) / 4)
+
+
+@settings(max_examples=40)
 @given(
     x=st.floats(-100, 900),
     y=st.floats(-100, 500),
@@ -79,13 +86,11 @@ def test_pixels_that_fall_on_pixels_are_copied(roll: float, quarters: int) -> No
     roll=st.floats(-180, 180),
 )
 def test_each_pixel_shows_its_place_whatever_the_size(x: float, y: float, side: float, roll: float) -> None:
-    """Of a picture that says at each place where it is, faces so large that they are reduced first included."""
-    height, width = 600, 1000
-    yy, xx = np.mgrid[:height, :width] + 0.5
-    rgb = np.rint(np.stack([xx / 4, yy / 4, yy / 4], axis=2)).astype(np.uint8)
+    """Also of faces so large that they are reduced first."""
+    height, width = PLACES.shape[:2]
     spec = replace(SPEC, size=48)
     box = np.array([x, y, x + side, y + side], np.float32)
-    chip = cut_chips(rgb, box[None], np.array([roll], np.float32), spec)[0].astype(float)
+    chip = cut_chips(PLACES, box[None], np.array([roll], np.float32), spec)[0].astype(float)
     back = np.linalg.inv(np.vstack([chip_matrix(box, roll, spec), [0, 0, 1]]))
     v, u = np.mgrid[:48, :48] + 0.5
     at_x, at_y = (back @ np.stack([u.ravel(), v.ravel(), np.ones(48 * 48)]))[:2].reshape(2, 48, 48)
@@ -96,6 +101,13 @@ def test_each_pixel_shows_its_place_whatever_the_size(x: float, y: float, side: 
     # Beyond the picture its edge goes on.
     beyond = (at_x < -margin) & (at_y > margin) & (at_y < height - margin)
     assert chip[..., 0][beyond].max(initial=0) <= 2
+
+
+def test_fine_stripes_of_a_large_face_are_averaged_not_skipped() -> None:
+    stripes = np.tile(np.repeat(np.array([0, 200], np.uint8), 2), 200)
+    rgb = np.repeat(np.repeat(stripes[None, :, None], 800, axis=0), 3, axis=2)
+    chip = cut(rgb, (100, 100, 690, 690))  # between five and six pixels become one
+    assert chip.mean() == pytest.approx(100, abs=2) and chip.std() < 20
 
 
 def test_edges_are_padded_not_clamped() -> None:
