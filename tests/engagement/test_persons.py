@@ -164,3 +164,40 @@ def test_a_pause_of_the_stream_ends_a_track_though_no_sample_lies_between() -> N
     for i in range(10):
         tracker.update(frame(i, 100), look(1))
     assert tracker.update(frame(60, 100), look(1)).tolist() == [1]
+
+
+def test_people_seen_at_once_are_numbered_from_left_to_right() -> None:
+    tracks = [
+        summary(0, 0, range(10), x=700),
+        summary(1, 1, range(10), x=50),
+        summary(2, 2, range(10), x=400),
+    ]
+    assert join_tracks(tracks, PersonsConfig()) == {1: 0, 2: 1, 0: 2}
+
+
+def test_a_scrap_belongs_to_whom_it_is_most_like_of_several() -> None:
+    tracks = [summary(i, i, range(30), x=100 + 200 * i) for i in range(3)]
+    scrap = summary(3, 1, range(50, 52), x=300)
+    assert join_tracks([*tracks, scrap], PersonsConfig()) == {0: 0, 1: 1, 2: 2, 3: 1}
+
+
+@pytest.mark.parametrize(("identity", "least"), [("off", 3), ("auto", 4)])
+def test_a_person_is_seen_a_few_times_at_least(identity: str, least: int) -> None:
+    config = PersonsConfig(identity=identity)
+    assert join_tracks([summary(0, 0, range(least))], config) == {0: 0}
+    assert join_tracks([summary(0, 0, range(least - 1))], config) == {0: NOBODY}
+
+
+@pytest.mark.parametrize(("side", "needed"), [(20, 0.8), (32, 0.8), (44, 0.85), (56, 0.9), (200, 0.9)])
+def test_of_a_large_face_the_detector_must_be_surer(side: float, needed: float) -> None:
+    def scored(mean: float, best: float = 0.96) -> dict[int, int]:
+        track = TrackSummary(0, 0)
+        for sample in range(10):
+            score = best if sample == 4 else (10 * mean - best) / 9
+            box = np.array([50, 50, 50 + side / 2, 50 + side], np.float32)
+            track.add(sample, box, score, 1.0, face(0), colours(0))
+        return join_tracks([track], PersonsConfig())
+
+    assert scored(needed + 0.005) == {0: 0}
+    assert scored(needed - 0.005) == {0: NOBODY}
+    assert scored(0.94, best=0.949) == {0: NOBODY}  # and never once quite sure

@@ -16,7 +16,16 @@ from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from training.cli.tables import span
 from training.datasets.registry import load
 from training.measuring.calibration import as_often, fit_platt, fit_temperature
-from training.measuring.metrics import auc, balanced_ece, bootstrap, expected_calibration_error, resamplings
+from training.measuring.metrics import (
+    auc,
+    balanced_accuracy,
+    balanced_ece,
+    binary_ece,
+    bootstrap,
+    expected_calibration_error,
+    reliability,
+    resamplings,
+)
 from training.measuring.outcome import Outcome, aligned, figures
 from training.samples.table import SampleTable, one_hot
 
@@ -65,6 +74,46 @@ def test_calibration_error_of_known_cases() -> None:
     yes = np.arange(1000) < 100  # rare, yet 0.5 is right under a balanced prior
     assert balanced_ece(np.full(1000, 0.5), yes) == pytest.approx(0.0)
     assert np.isnan(auc(np.ones(3), np.ones(3)))
+
+
+def test_calibration_error_is_the_mean_gap_of_bins() -> None:
+    """Ten faces at 0.95, of which 8 are right, and ten at 0.55, of which 6 are: (0.15 + 0.05) / 2."""
+    said, right = np.repeat([0.95, 0.55], 10), np.concatenate([np.arange(10) < 8, np.arange(10) < 6])
+    assert expected_calibration_error(said, right) == pytest.approx(0.1)
+    # Of fifteen bins one reaches from 0.6 to 0.667, and the last one holds what is certain.
+    together, apart = np.array([0.61, 0.66]), np.array([0.59, 0.61])
+    assert expected_calibration_error(together, np.array([1, 0])) == pytest.approx(0.135)
+    assert expected_calibration_error(apart, np.array([1, 0])) == pytest.approx((0.41 + 0.61) / 2)
+    assert expected_calibration_error(np.ones(4), np.array([1, 1, 1, 0])) == pytest.approx(0.25)
+    bins = reliability(said, right)
+    assert [(b["low"], b["high"], b["n"], b["accuracy"]) for b in bins] == [
+        (8 / 15, 9 / 15, 10, 0.6),
+        (14 / 15, 1.0, 10, 0.8),
+    ]
+    prob = np.full((10, 7), 0.2 / 6, np.float32)
+    prob[:, 0] = 0.8
+    truth = one_hot(np.array([0] * 8 + [1] * 2), 7)
+    assert figures(prob, truth, np.arange(10).astype(str), EXPRESSIONS)["ece"] == pytest.approx(0, abs=1e-6)
+
+
+def test_of_two_answers_each_weighs_half() -> None:
+    """Two of two yes at 0.9, and of eight no two at 0.9 and six at 0.1: bins of 0.625 and 0.375."""
+    yes = np.arange(10) < 2
+    said = np.array([0.9] * 4 + [0.1] * 6)
+    assert balanced_ece(said, yes) == pytest.approx(0.625 * (0.9 - 0.5 / 0.625) + 0.375 * 0.1)
+    # Ten bins: 0.61 and 0.69 lie in one.
+    assert balanced_ece(np.array([0.61, 0.69]), np.array([True, False])) == pytest.approx(0.15)
+    assert binary_ece(np.array([0.61, 0.69]), np.array([True, False])) == pytest.approx(0.15)
+    assert np.isnan(balanced_ece(said, np.ones(10, bool)))
+    assert balanced_accuracy(
+        np.array([0.5, 0.6, 0.4, 0.49]), np.array([True, True, True, False])
+    ) == pytest.approx(5 / 6)
+
+
+def test_one_answer_alone_teaches_nothing() -> None:
+    logits = np.linspace(-2, 2, 12).reshape(4, 3).astype(np.float32)
+    target = np.array([[1, 0, np.nan]] * 4, np.float32)
+    assert fit_platt(logits, target) == ([0.0] * 3, [0.0] * 3)
 
 
 def test_a_score_without_evidence_says_how_often_a_state_is_there() -> None:

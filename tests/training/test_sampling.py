@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from training.datasets.registry import load
 from training.samples import sampling
 from training.samples.chip_dataset import ChipDataset
 from training.samples.sampling import EpochSampler, ShareSampler, balanced_chance
+from training.samples.table import one_hot
 
 
 @pytest.fixture
@@ -77,3 +79,17 @@ def test_balanced_sampling_draws_classes_alike() -> None:
     assert balanced_chance(votes)[1] > balanced_chance(votes)[0]
     with pytest.raises(DataError, match="not independent states"):
         balanced_chance(np.array([[1, 1, 0], [0, 0, 0]], np.float32))
+
+
+def test_a_balanced_epoch_has_as_many_of_each_class(dataset: ChipDataset) -> None:
+    """Of a set of which all but one face are of one class, half are that one face."""
+    n = len(dataset)
+    rare = np.zeros(n, np.int64)
+    rare[2] = 1
+    table = replace(dataset.table, target=one_hot(rare, len(dataset.table.labels)))
+    sampler, drawn = EpochSampler(ChipDataset(table, SMALL), 1, balanced=True), []
+    for epoch in range(50):
+        sampler.set_epoch(epoch)
+        drawn += list(sampler)
+    assert len(drawn) == 50 * n
+    assert np.mean(np.array(drawn) == 2) == pytest.approx(0.5, abs=3 * 0.5 / np.sqrt(50 * n))
