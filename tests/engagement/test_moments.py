@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from engagement.labels import LEARNER_STATES
-from engagement.reports.moment_sentences import least_told, moment_text, stood_out
+from engagement.reports.moment_sentences import least_told, moment_text, nothing_stood_out, stood_out
 from engagement.reports.render import render_index, render_session
 from engagement.timelines.moments import (
     MAX_MOMENTS,
@@ -132,6 +132,15 @@ def test_two_stretches_are_enough() -> None:
     assert (moment.start_s, moment.time_s, moment.end_s) == (0.0, 10.0, 20.0)
     assert why_none(short) == "calm"
     assert find_moments({key: v[1:] if isinstance(v, list) else v for key, v in short.items()}) == []
+
+
+def test_how_much_would_suffice_is_told() -> None:
+    short = curves({"boredom": np.full(16, 0.4)}, step=1.0)
+    assert nothing_stood_out(short) == "Too short: two stretches of 10 s are compared, which takes 20 s."
+    alone = of_one(np.full(50, 0.4))
+    assert nothing_stood_out(alone, (), [alone]) == (
+        "Too short: neighbouring stretches of 10 s are compared, and knowing how much one person's usually differ takes 1 min."
+    )
 
 
 def test_stretches_have_three_steps_however_rarely_a_video_was_looked_at() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engagement.tracking.tracker import FaceTracker
+from engagement.tracking.tracker import FaceLook, FaceTracker
 from engagement.types import FaceDetections
 from tests.engagement.test_persons import look
 
@@ -88,3 +88,27 @@ def test_whoever_comes_nearer_is_one() -> None:
     """A tenth larger in every sample, from 20 to 200 pixels."""
     sides = 20 * 1.1 ** np.arange(25)
     assert tracked([at(300, 200, side)[None] for side in sides], [[0]] * 25) == [[0]] * 25
+
+
+@pytest.mark.parametrize("by", ["face", "colours"])
+@pytest.mark.parametrize("other_way", [False, True])
+def test_of_two_in_equally_likely_places_the_look_decides(by: str, other_way: bool) -> None:
+    """Two people side by side, and then two faces above each other in the middle between them."""
+    unlike = np.array([[1, 0], [0.7, np.sqrt(1 - 0.49)]], np.float32)
+    same = np.full((2, 4), 0.25, np.float32)  # hair and chest of both colours
+    colours = np.array([[0.4, 0.1] * 2, [0.1, 0.4] * 2], np.float32)
+    order = [1, 0] if other_way else [0, 1]
+    ids = []
+    tracker = FaceTracker()
+    for i, (boxes, who) in enumerate((([at(0, 0), at(60, 0)], [0, 1]), ([at(30, -20), at(30, 20)], order))):
+        faces = FaceDetections(
+            i,
+            i * STEP_S,
+            np.stack(boxes).astype(np.float32),
+            np.full(2, 0.99, np.float32),
+            np.zeros((2, 5, 2), np.float32),
+        )
+        identity = unlike[who] if by == "face" else np.tile(unlike[:1], (2, 1))
+        seen = FaceLook(identity, colours[who] if by == "colours" else same, np.ones(2, np.float32))
+        ids.append(tracker.update(faces, seen).tolist())
+    assert ids == [[0, 1], order]
