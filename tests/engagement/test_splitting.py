@@ -190,6 +190,27 @@ def test_faces_that_the_detector_doubts_say_little_of_who_it_is() -> None:
     assert doubted < sure - 1
 
 
+@pytest.mark.parametrize(
+    ("doubted", "side"), [(range(20, 40), 58.0), (range(20), 90.0)], ids=["after", "before"]
+)
+@pytest.mark.parametrize("elsewhere", ["never", "later", "then"])
+def test_a_doubtful_part_goes_with_its_track_unless_the_person_is_elsewhere(
+    doubted: range, side: float, elsewhere: str
+) -> None:
+    changing, other = TrackSummary(0, 0), TrackSummary(1, 0)
+    for sample in range(40):
+        person, size, score = (1, side, 0.8) if sample in doubted else (0, 30.0, 0.97)
+        changing.add(sample, box(100, size), score, 0.9, face(person, sample), colours(person))
+    for sample in {"never": range(0), "later": range(60, 90), "then": doubted}[elsewhere]:
+        other.add(sample, box(600, 30.0), 0.97, 0.9, face(0, sample), colours(0))
+    tracks = [changing, other] if other.samples else [changing]
+    found = find_persons(tracks, PersonsConfig())
+    person = [found.person[int(t)] for t in found.relabel(np.zeros(40, np.int64), np.arange(40))]
+    of_doubted = NOBODY if elsewhere == "then" else 0
+    assert person == [of_doubted if sample in doubted else 0 for sample in range(40)]
+    assert all(found.person[t.track_id] == 0 for t in tracks[1:])
+
+
 def test_a_doubtful_part_is_not_given_to_who_is_elsewhere_at_that_time() -> None:
     changing = TrackSummary(0, 0)
     for sample in range(40):
