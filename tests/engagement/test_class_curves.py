@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from engagement.labels import EXPRESSIONS, LEARNER_STATES
-from engagement.timelines.summary import class_curves, expression_share, halfwidths, visibility
+from engagement.timelines.curves import class_curves, expression_share, halfwidths, visibility
 
 
 def rows(scores: dict[str, list[float]], step_s: float = 0.5) -> pd.DataFrame:
