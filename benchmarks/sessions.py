@@ -8,7 +8,8 @@
 Every clip shows one known person. Scenarios (benchmarks/sessions_scenarios.py) put them into a gallery of 4, 9
 and 16: fixed seats with absences of 10-60 s, joining late, light that goes down, seats changed with and without
 an absence, coarse coding, tiles laid out anew whenever somebody joins or leaves, tiles that cut faces, walking past
-each other, hard cuts between speakers in the same place, a large speaker above small pictures of the others.
+each other, hard cuts between speakers in the same place, a large speaker above small pictures of the others, or (drawn
+only) of all.
 Thresholds were chosen on the first, third, … clip of the list ("tuned"), the second, fourth, … ("held out") were scored
 afterwards; "all" is both together.
 TrackEval is installed without its dependencies, since its opencv-python would replace the headless build.
@@ -25,7 +26,7 @@ from zlib import crc32
 import numpy as np
 
 from benchmarks.sessions_composed import Session, render
-from benchmarks.sessions_scenarios import SCENARIOS
+from benchmarks.sessions_scenarios import DRAWN, SCENARIOS
 from benchmarks.sessions_scores import Rows, Scores, score
 from benchmarks.sessions_streams import Library, Sight, follow, stream
 from engagement.config import AnalysisConfig
@@ -57,7 +58,7 @@ def casts(
                 if count <= len(members) and (members is not clips or count > len(tuned)):
                     rng = np.random.default_rng((seed, count, crc32(scenario.encode())))
                     people = [members[i] for i in rng.permutation(len(members))[:count]]
-                    yield pool, count, people, SCENARIOS[scenario](count, seconds, rng)
+                    yield pool, count, people, {**SCENARIOS, **DRAWN}[scenario](count, seconds, rng)
 
 
 def true_rows(sights: Sequence[Sight]) -> Rows:
@@ -115,11 +116,13 @@ def main() -> None:
     parser.add_argument("--people", type=int, nargs="+", default=[4, 8, 9, 16])
     parser.add_argument("--seeds", type=int, default=2, help="sessions of each kind")
     parser.add_argument("--seconds", type=float, default=150)
-    parser.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
+    parser.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=[*SCENARIOS, *DRAWN])
     parser.add_argument("--identity", default="auto")
     parser.add_argument("--evidence", action="store_true", help="each kind of evidence alone")
     parser.add_argument("--render", action="store_true", help="draw the sessions and analyse the videos")
     options = parser.parse_args()
+    if not options.render and (drawn := DRAWN.keys() & set(options.scenarios)):
+        parser.error(f"{', '.join(sorted(drawn))}: only with --render")
     config = PersonsConfig(identity=options.identity)
     library = Library(options.clips, options.cache)
     judges: dict[str, Callable[[Session, list[Sight], list[Path]], Scores]]

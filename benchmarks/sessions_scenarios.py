@@ -236,6 +236,18 @@ def speaker_above(people: int, seconds: float, rng: np.random.Generator) -> Sess
     return Session("speaker above", people, samples, canvas, start=_starts(rng, people))
 
 
+def speaker_repeated(people: int, seconds: float, rng: np.random.Generator) -> Session:
+    """Who speaks is large and at the same time small in a strip of all."""
+    large, small = TILES[1], TILES[4]
+    strip = [Placement(p, p % 4 * small[0], large[1] + p // 4 * small[1], small) for p in range(people)]
+    samples = [
+        [Placement(speaking, (CANVAS[0] - large[0]) // 2, 0, large), *strip]
+        for speaking in _turns(people, seconds, rng)
+    ]
+    canvas = (CANVAS[0], large[1] + -(-people // 4) * small[1])
+    return Session("speaker repeated", people, samples, canvas, start=_starts(rng, people))
+
+
 SCENARIOS: Mapping[str, Callable[[int, float, np.random.Generator], Session]] = {
     "fixed": fixed,
     "late": late,
@@ -249,4 +261,9 @@ SCENARIOS: Mapping[str, Callable[[int, float, np.random.Generator], Session]] = 
     "crossing": crossing,
     "speakers": speakers,
     "speaker above": speaker_above,
+}
+
+#: What composed detections cannot tell, since they have no pictures.
+DRAWN: Mapping[str, Callable[[int, float, np.random.Generator], Session]] = {
+    "speaker repeated": speaker_repeated
 }

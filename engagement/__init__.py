@@ -6,6 +6,7 @@ The data flow, one way::
     faces.mtcnn             frame -> boxes, scores, landmarks
     tracking.tracker        detections -> tracks within a shot
     tracking.frozen         faces whose picture stands still: nothing is claimed of them
+    tracking.copies         faces that a frame shows twice, large and small
     tracking.following      heads whose face is not found for a moment -> where they are
     tracking.persons        tracks -> persons of the session
     classification          chips -> expression and state scores, identity feature
@@ -19,4 +20,4 @@ The data flow, one way::
 __version__ = "0.1.0"
 
 #: Bumped when a change alters results; part of what decides whether a finished video is redone.
-RESULTS_VERSION = 15
+RESULTS_VERSION = 16

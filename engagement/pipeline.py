@@ -26,6 +26,7 @@ from engagement.runs import ROUNDING_S
 from engagement.smoothing import load_smoother, smooth_further, smooth_persons
 from engagement.stopwatch import Stopwatch
 from engagement.thumbnails import UNKNOWN, ThumbnailKeeper
+from engagement.tracking.copies import same_pictures
 from engagement.tracking.facenet import FacenetEmbedder
 from engagement.tracking.following import FaceFollower
 from engagement.tracking.frozen import FrozenFaces, lasting
@@ -102,6 +103,7 @@ class Segment:
             count from 0 within the segment.
         cuts: samples with which a new shot begins.
         followed: rows of FOLLOWED, owned by tracks.
+        copies: sample and two tracks that are the same picture in it.
         seconds: work by stage, in seconds; stages overlap in time.
     """
 
@@ -115,6 +117,7 @@ class Segment:
     frames: list[int] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
     followed: list[NDArray[np.void]] = field(default_factory=list)
+    copies: list[tuple[int, int, int]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -205,7 +208,9 @@ class Analyzer:
         started = time.perf_counter()
         times = np.asarray(segment.times, np.float64)
         step_s = typical_step_s(times, self.config.sampling.rate_hz)
-        found = find_persons(list(segment.summaries.values()), self.config.persons, step_s=step_s)
+        found = find_persons(
+            list(segment.summaries.values()), self.config.persons, step_s=step_s, copies=segment.copies
+        )
         rows["track"] = found.relabel(rows["track"], rows["sample"])
         for split in reversed(found.splits):
             segment.thumbnails.divide(split.track, segment.times[split.sample], split.new_track)
@@ -258,6 +263,8 @@ class Analyzer:
             followed = follower.take(sample, frame, faces.boxes_xyxy[kept], tracks[kept])
             if len(followed):
                 segment.followed.append(followed)
+            same = same_pictures(frame.rgb, faces.boxes_xyxy[kept], item.scores.identity[kept])
+            segment.copies += [(sample, int(tracks[kept[i]]), int(tracks[kept[j]])) for i, j in same]
             if within(frame.time_s, segment.span, self.config.sampling.rate_hz):
                 for row in kept.tolist():
                     self._sum_up(sample, item, row, int(tracks[row]), segment)

@@ -106,6 +106,7 @@ def _append(whole: Segment, part: Segment, shift: int, tracks: dict[int, int], r
     followed["sample"] += samples
     followed["owner"] = [tracks[track] for track in followed["owner"].tolist()]
     whole.followed.append(followed)
+    whole.copies += [(n + samples, tracks[a], tracks[b]) for n, a, b in part.copies if low <= n < high]
     whole.times += part.times[low:high]
     whole.frames += [frame + shift for frame in part.frames[low:high]]
     whole.cuts += [cut + samples for cut in part.cuts if low <= cut < high]

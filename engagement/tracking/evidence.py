@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engagement.tracking.appearance import colour_roots, colours_alike
 from engagement.tracking.seats import Seats
-from engagement.tracking.summary import TrackSummary
+from engagement.tracking.summary import TrackSummary, shown_twice
 from engagement.types import FloatArray, IndexArray
 
 #: All kinds of evidence; ``session`` is what this session teaches about its seats.
@@ -169,7 +169,7 @@ class Evidence:
 
 def together(tracks: Sequence[TrackSummary]) -> list[NDArray[np.int32]]:
     """Of each track those that are seen in a sample with it, itself included, and so are different people; samples in
-    which it fades are left out."""
+    which it fades are left out, and so is who is the same picture."""
     from scipy.sparse import csr_matrix
 
     n = len(tracks)
@@ -181,7 +181,12 @@ def together(tracks: Sequence[TrackSummary]) -> list[NDArray[np.int32]]:
     ends = np.concatenate([[0], np.cumsum(counts)])
     seen = csr_matrix((np.ones(len(columns), bool), columns, ends), shape=(n, int(columns.max()) + 1))
     pairs = seen @ seen.T
-    return np.split(pairs.indices, pairs.indptr[1:-1])
+    apart = np.split(pairs.indices, pairs.indptr[1:-1])
+    for i, track in enumerate(tracks):
+        if track.alike:
+            same = [j for j in apart[i].tolist() if j != i and shown_twice(track, tracks[j])]
+            apart[i] = np.setdiff1d(apart[i], np.array(same, np.int32))
+    return apart
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

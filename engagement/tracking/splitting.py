@@ -3,19 +3,20 @@
 A split costs nothing where it was not needed: the parts are alike and in the same place, so joining puts
 them together again and the track stays whole. And people who are in two places for a moment, where a dissolve or a new
 layout shows the old place and the new one: they are one if they look it, and the old place is nobody from then on.
+Likewise people of whom the same picture is shown twice for longer: the smaller one is nobody meanwhile.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engagement.tracking.persons import NOBODY, PersonsConfig, first_seen, join_tracks
-from engagement.tracking.summary import Piece, TrackSummary
+from engagement.tracking.summary import Piece, TrackSummary, shown_twice
 from engagement.types import IndexArray
 
 _WINDOW = 3  # pieces on either side that are compared
@@ -27,6 +28,9 @@ _SHORTEST = 5  # samples of a part: less is a head that turned for a moment
 #: are rarer, up to four within 2 s, or hardly more: streams of one picture a second often have 0.999. Chosen at 0.5 to
 #: 10 Hz (docs/results.md).
 _FADE_S, _FADE_SAMPLES, _FADE_LONGEST_S = 0.8, 4, 2.05
+#: Two tracks must be the same picture in so many samples to be taken for one person in two places, and around each sample
+#: in most of so many before and after.
+_SAME_OFTEN, _NEIGHBOURS = 4, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Persons:
 
     Attributes:
         person: track id -> person index from 0, or NOBODY; new tracks included.
-        splits: tracks that turned out to be several people, and ends of tracks that are nobody's, in order of sample.
+        splits: tracks that turned out to be several people, and stretches of tracks that are nobody's, in order of sample.
     """
 
     person: dict[int, int]
@@ -70,11 +74,13 @@ def find_persons(
     config: PersonsConfig,
     evidence: Sequence[str] | None = None,
     step_s: float = 0.2,
+    copies: Iterable[tuple[int, int, int]] = (),
 ) -> Persons:
     """Persons of a session; tracks are split where they change person.
 
     Args:
         step_s: seconds from one sample to the next.
+        copies: sample and two tracks that are the same picture in it.
         evidence: kinds that count, for measurements; None for those of the configuration.
     """
     kinds = config.evidence if evidence is None else evidence
@@ -85,7 +91,9 @@ def find_persons(
     origin: dict[int, list[TrackSummary]] = {}
     spans = sorted((t.samples[0], t.samples[-1]) for t in tracks)
     fade = max(round(_FADE_S / step_s), min(_FADE_SAMPLES, int(_FADE_LONGEST_S / step_s)), 1)
+    alike = _alike_for_long({track.track_id: track.samples for track in tracks}, copies)
     for track in tracks:
+        track = replace(track, alike=alike.get(track.track_id, {}))
         own = [_fading(part, track.samples[0], spans, fade) for part in _parts(track, free)]
         free += len(own) - 1
         parts += own
@@ -118,10 +126,34 @@ def find_persons(
                 seen[current] |= since
             person[name] = current
     person = _renumbered(person, called)
-    for split in _seen_twice(person, called, free):
+    for split, index in list(_seen_twice(person, called, free)):
         splits.append(split)
-        person[split.new_track] = NOBODY
+        person[split.new_track] = index
     return Persons(person, tuple(sorted(splits, key=lambda s: (s.sample, s.track))))
+
+
+def _alike_for_long(
+    samples: Mapping[int, Sequence[int]], copies: Iterable[tuple[int, int, int]]
+) -> dict[int, dict[int, frozenset[int]]]:
+    """Of each track others -> samples around which they mostly are the same picture; a blurred one is as its neighbours.
+
+    Args:
+        samples: of each track. copies: sample and two tracks that are the same picture in it.
+    """
+    found: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for sample, one, other in copies:
+        found[one, other].add(sample)
+        found[other, one].add(sample)
+    out: dict[int, dict[int, frozenset[int]]] = defaultdict(dict)
+    for (one, other), same in found.items():
+        shared = np.intersect1d(samples[one], samples[other])
+        count = np.append(0, np.cumsum(np.isin(shared, list(same))))
+        at = np.arange(len(shared))
+        first, last = np.maximum(at - _NEIGHBOURS, 0), np.minimum(at + _NEIGHBOURS + 1, len(shared))
+        mostly = 2 * (count[last] - count[first]) > last - first
+        if len(same) >= _SAME_OFTEN:
+            out[one][other] = frozenset(shared[mostly].tolist())
+    return out
 
 
 def _fading(part: TrackSummary, first: int, spans: Sequence[tuple[int, int]], fade: int) -> TrackSummary:
@@ -140,24 +172,42 @@ def _fading(part: TrackSummary, first: int, spans: Sequence[tuple[int, int]], fa
 
 def _seen_twice(
     person: Mapping[int, int], called: Mapping[int, Sequence[TrackSummary]], free: int
-) -> Iterator[Split]:
-    """Ends of tracks, nobody's from now on, in which their person is seen in another place, too.
+) -> Iterator[tuple[Split, int]]:
+    """Stretches of tracks, nobody's, in which their person is seen in another place, too; what follows is the person's again.
 
     Args:
         person: track id -> person index or NOBODY. called: the same ids -> what each track holds. free: first unused id.
+
+    Returns:
+        Splits and whose the tracks are from then on.
     """
-    held: dict[int, list[TrackSummary]] = {}
+    held: dict[int, list[int]] = {}
     for track, index in person.items():
         if index != NOBODY:
-            held.setdefault(index, []).extend(called[track])
-    for own in held.values():
-        times = Counter(sample for part in own for sample in part.samples)
-        for part in own:
-            fading = [] if part.fades is None else part.samples[bisect_left(part.samples, part.fades) :]
-            twice = [sample for sample in fading if times[sample] > 1]
-            if twice:
-                yield Split(part.track_id if part.part_of is None else part.part_of, twice[0], free)
-                free += 1
+            held.setdefault(index, []).append(track)
+    for index, tracks in held.items():
+        own = [part for track in tracks for part in called[track]]
+        smaller = {part.track_id: _smaller(part, own) for part in own}
+        times = Counter(sample for part in own for sample in set(part.samples) - smaller[part.track_id])
+        for track in tracks:
+            nobody: set[int] = set()
+            for part in called[track]:
+                fading = [] if part.fades is None else part.samples[bisect_left(part.samples, part.fades) :]
+                twice = next((i for i, sample in enumerate(fading) if times[sample] > 1), len(fading))
+                nobody |= smaller[part.track_id].union(fading[twice:])
+            before = False
+            for sample in [sample for part in called[track] for sample in part.samples]:
+                if (sample in nobody) != before:
+                    before = not before
+                    yield Split(called[track][0].origin, sample, free), NOBODY if before else index
+                    free += 1
+
+
+def _smaller(part: TrackSummary, own: Sequence[TrackSummary]) -> set[int]:
+    """Samples in which another track of its person shows the same picture, and larger."""
+    size = (part.side_px, part.origin)
+    larger = [other for other in own if (other.side_px, other.origin) > size] if part.alike else []
+    return {sample for other in larger for sample in shown_twice(part, other)}
 
 
 def _renumbered(person: Mapping[int, int], called: Mapping[int, list[TrackSummary]]) -> dict[int, int]:

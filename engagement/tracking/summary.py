@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -58,6 +59,7 @@ class TrackSummary:
         pieces: the track in short pieces, so that one that ran on with somebody else can be split.
         part_of: for a part of a track that was split, that track's id.
         fades: sample from which it may only be fading out: seen together from then on says nothing.
+        alike: other tracks, as the tracker had them -> samples in which they show the same picture.
     """
 
     track_id: int
@@ -74,6 +76,7 @@ class TrackSummary:
     best_score: float = 0.0
     part_of: int | None = None
     fades: int | None = None
+    alike: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     def add(
         self,
@@ -118,6 +121,11 @@ class TrackSummary:
         before.take(last.weight, last.identity, last.colours, last.samples)
         del self.pieces[-1], self.boxes[-1]
         return True
+
+    @property
+    def origin(self) -> int:
+        """The track as the tracker had it."""
+        return self.track_id if self.part_of is None else self.part_of
 
     @property
     def mean_score(self) -> float:
@@ -173,7 +181,15 @@ class TrackSummary:
             boxes=self.boxes[first:last],
             best_score=self.best_score,
             part_of=self.track_id,
+            alike=self.alike,
         )
+
+
+def shown_twice(a: TrackSummary, b: TrackSummary) -> list[int]:
+    """Samples that both are seen in, if they are the same picture in more than half of them; else none."""
+    same = a.alike.get(b.origin, frozenset())
+    shared = sorted(set(a.samples).intersection(b.samples)) if same else []
+    return shared if 2 * len(same.intersection(shared)) > len(shared) else []
 
 
 def _sum(a: FloatArray | None, b: FloatArray | None) -> FloatArray | None:

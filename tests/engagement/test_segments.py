@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engagement.pipeline import Segment
@@ -87,3 +88,22 @@ def test_the_largest_pictures_of_all_ranges_are_told() -> None:
         for span, size in zip(spans, sizes, strict=True)
     ]
     assert join_segments(parts, 2.0).outcome.shrunk_from == (1280, 720)
+
+
+def test_who_is_shown_twice_is_so_by_the_tracks_and_samples_of_the_whole() -> None:
+    """The second range begins with a lead-in, and calls its tracks by other numbers."""
+    parts = []
+    for span, frames, tracks in (
+        (TimeSpan(0.0, 10.0), range(0, 115, 5), (0, 1)),
+        (TimeSpan(10.0, None), range(85, 200, 5), (1, 0)),
+    ):
+        part = segment(span, frames, DecodeOutcome(200, 19.5, True, ""))
+        rows = np.zeros(2 * len(frames), part.records.rows.dtype)
+        rows["sample"], rows["track"] = np.repeat(np.arange(len(frames)), 2), np.tile(tracks, len(frames))
+        rows["box"] = np.tile([[0, 0, 50, 50], [300, 0, 500, 200]], (len(frames), 1))
+        part.records.extend(rows)
+        part.copies += [(sample, *tracks) for sample in range(len(frames))]
+        parts.append(part)
+    whole = join_segments(parts, 2.0)
+    assert len(whole.times) == 40
+    assert whole.copies == [(sample, 0, 1) for sample in range(40)]

@@ -304,11 +304,16 @@ def test_a_track_that_runs_on_with_somebody_else_may_fade_before() -> None:
         max_size=8,
     ),
     st.sampled_from([0.05, 0.2, 2.0]),
+    st.lists(
+        st.tuples(st.integers(0, 100), st.integers(1, 40), st.integers(0, 7), st.integers(0, 7)), max_size=6
+    ),
 )
 def test_ids_follow_first_sight_and_nobody_is_in_two_places_though_parts_change_hands(
-    tracks: list[tuple[int, list[tuple[int, int, bool]]]], step_s: float
+    tracks: list[tuple[int, list[tuple[int, int, bool]]]],
+    step_s: float,
+    alike: list[tuple[int, int, int, int]],
 ) -> None:
-    """Each track shows people one after the other, some of them as a detector that doubts."""
+    """Each track shows people one after the other, some of them as a detector that doubts; some pictures are shown twice."""
     made, track, sample = [], list[int](), list[int]()
     for number, (start, stretches) in enumerate(tracks):
         if not stretches:
@@ -324,7 +329,14 @@ def test_ids_follow_first_sight_and_nobody_is_in_two_places_though_parts_change_
                 sample.append(at)
             begin += n
         made.append(own)
-    found = find_persons(made, PersonsConfig(), step_s=step_s)
+    numbers = {own.track_id for own in made}
+    copies = [
+        (at, a, b)
+        for first, n, a, b in alike
+        for at in range(first, first + n)
+        if a != b and {a, b} <= numbers
+    ]
+    found = find_persons(made, PersonsConfig(), step_s=step_s, copies=copies)
     whose = np.array(
         [found.person[int(t)] for t in found.relabel(np.array(track, int), np.array(sample, int))]
     )
