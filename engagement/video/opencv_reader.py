@@ -7,6 +7,7 @@ is only right when their rate is constant; hence ``exact_times`` is False. OpenC
 of the video stream; a cut-short file is recognised by its frame count in MP4, MOV and AVI only.
 FFmpeg refuses to convert interlaced pictures, which OpenCV (4.13, 5.0) does not notice: it gives what lay in
 memory, the same for every frame. Such files are refused, and so are those in which nothing ever changes.
+Where pictures change their size, OpenCV before 4.13 gives the one before the change to the end, and says nothing.
 """
 
 from __future__ import annotations
