@@ -378,4 +378,4 @@ def test_help_loads_nothing_heavy() -> None:
 def test_a_missing_set_is_one_line(tmp_path: Path) -> None:
     failed = CliRunner().invoke(main, ["--data", str(tmp_path), "-o", str(tmp_path / "out")])
     assert failed.exit_code in (1, 2)
-    assert failed.output.startswith("error: ") and "daisee" in failed.output
+    assert failed.stderr.startswith("error: ") and "daisee" in failed.stderr
