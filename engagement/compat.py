@@ -62,7 +62,8 @@ def operators_load() -> bool:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
         return False
-    for library in Path(spec.origin).parent.glob("_C.*"):
+    # _C.so, from torchvision 0.29 on _C_stable.so. A second definition of what it defines would end the process.
+    for library in Path(spec.origin).parent.glob("_C*.*"):
         try:
             torch.ops.load_library(str(library))
         except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -69,6 +70,20 @@ def test_threads_that_need_torchvision_at_the_same_time_share_one_import() -> No
         "    print(len(set(map(id, pool.map(load, range(4))))))\n"
     )
     assert printed_by(code) == "1"
+
+
+@pytest.mark.parametrize("name", ["_C.so", "_C_stable.so", "_C.pyd"])
+def test_the_library_of_operators_is_found_as_each_torchvision_calls_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).touch()
+    (tmp_path / "image.so").touch()
+    torchvision = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: torchvision)
+    loaded = list[str]()
+    monkeypatch.setattr(torch.ops, "load_library", loaded.append)
+    compat.operators_load()
+    assert loaded == [str(tmp_path / name)]
 
 
 class _Log:
