@@ -1,10 +1,12 @@
-"""Import torchvision beside a torch it was not built for.
+"""What differs between versions of the packages below us.
 
 A CPU build of torch next to a CUDA build of torchvision (a frequent outcome of ``pip install``)
 cannot load torchvision's compiled operators, and ``import torchvision`` then stops with "operator
 torchvision::nms does not exist". Nothing we use needs those operators except non-maximum
 suppression, so we register a plain one and let the import go on. Every import of torchvision, and
 of what imports it (facenet-pytorch), comes after :func:`load_torchvision`.
+
+What sets OpenCV's log level was moved: see :func:`quiet_opencv`.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import functools
 import importlib
 import importlib.util
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -58,7 +62,8 @@ def operators_load() -> bool:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
         return False
-    for library in Path(spec.origin).parent.glob("_C.*"):
+    # _C.so, from torchvision 0.29 on _C_stable.so. A second definition of what it defines would end the process.
+    for library in Path(spec.origin).parent.glob("_C*.*"):
         try:
             torch.ops.load_library(str(library))
         except OSError:
@@ -92,3 +97,17 @@ def _load() -> ModuleType:
     extension: Any = importlib.import_module("torchvision.extension")
     extension._has_ops = lambda: True  # torchvision.ops.nms asks before it calls the operator
     return torchvision
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """While it lasts, OpenCV writes nothing to stderr of its own: the caller says what is wrong with a file."""
+    import cv2
+
+    # Up to 4.12 in cv2 itself, from 4.13 in cv2.utils.logging.
+    log: Any = getattr(cv2.utils, "logging", cv2)
+    before = log.setLogLevel(0)  # silent
+    try:
+        yield
+    finally:
+        log.setLogLevel(before)

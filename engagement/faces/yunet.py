@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engagement.compat import quiet_opencv
 from engagement.errors import WeightsError
 from engagement.faces.near import look_near
 from engagement.geometry import suppress
@@ -46,18 +47,16 @@ class YunetDetector:
         self._turn = threading.Lock()
         if not weights.is_file():
             raise WeightsError(f"{weights} is no file", "Give YuNet's model file with --detector-weights.")
-        before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
-            self._net = cv2.FaceDetectorYN.create(str(weights), "", (320, 320), _SCORE, _OVERLAP)
-            # Only a first picture shows whether the file is a detector of this kind.
-            self._faces(np.zeros((32, 32, 3), np.uint8))
+            with quiet_opencv():
+                self._net = cv2.FaceDetectorYN.create(str(weights), "", (320, 320), _SCORE, _OVERLAP)
+                # Only a first picture shows whether the file is a detector of this kind.
+                self._faces(np.zeros((32, 32, 3), np.uint8))
         except cv2.error as error:
             raise WeightsError(
                 f"{weights} cannot be read as YuNet's model",
                 "Take face_detection_yunet_2023mar.onnx of the OpenCV Zoo.",
             ) from error
-        finally:
-            cv2.utils.logging.setLogLevel(before)
 
     def detect(self, rgb: ByteArray, frame_index: int = 0, time_s: float = 0.0) -> FaceDetections:
         faces = self._faces(rgb)

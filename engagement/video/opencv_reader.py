@@ -7,6 +7,7 @@ is only right when their rate is constant; hence ``exact_times`` is False. OpenC
 of the video stream; a cut-short file is recognised by its frame count in MP4, MOV and AVI only.
 FFmpeg refuses to convert interlaced pictures, which OpenCV (4.13, 5.0) does not notice: it gives what lay in
 memory, the same for every frame. Such files are refused, and so are those in which nothing ever changes.
+Where pictures change their size, OpenCV before 4.13 gives the one before the change to the end, and says nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 import cv2
 import numpy as np
 
+from engagement.compat import quiet_opencv
 from engagement.errors import VideoError
 from engagement.types import ByteArray, Frame, VideoInfo
 from engagement.video.clock import END_TOLERANCE_S, END_TOLERANCE_SHARE, PresentationClock, judge
@@ -180,13 +182,9 @@ class OpenCvReader(VideoReader):
 
 
 def _open(path: Path, threads: int) -> cv2.VideoCapture:
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        options = [cv2.CAP_PROP_N_THREADS, threads] if threads else []
+    options = [cv2.CAP_PROP_N_THREADS, threads] if threads else []
+    with quiet_opencv():
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, options)
-    finally:
-        cv2.utils.logging.setLogLevel(level)
     if not capture.isOpened():
         capture.release()
         # OpenCV does not say why; a file with sound only is refused like one that is no video.

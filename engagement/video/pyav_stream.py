@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -26,6 +27,9 @@ av.logging.set_libav_level(av.logging.PANIC)
 
 #: Of Windows Media files: what their header begins its facts about the file with.
 _ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
+#: Tags that are not UTF-8 are no reason to refuse a file. From PyAV 19 on they are read as they are, and never refused.
+_ANY_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 #: No recording lasts for a year.
 _LONGEST_S = 365 * 86_400.0
@@ -70,7 +74,7 @@ def open_stream(path: Path, kind: str = "AUTO", threads: int = 0) -> tuple[Input
     """
     try:
         # Files only: a playlist that calls itself .mp4 must not reach for the network.
-        container = av.open(str(path), "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container = av.open(str(path), "r", options={"protocol_whitelist": "file"}, **_ANY_TAGS)
     except (av.error.FFmpegError, ValueError) as error:
         raise not_a_video(path, getattr(error, "strerror", "") or str(error)) from error
     for stream in moving_pictures(container):

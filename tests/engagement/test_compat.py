@@ -1,11 +1,16 @@
-"""torchvision beside a torch it was not built for."""
+"""torchvision beside a torch it was not built for; what sets OpenCV's log level, old and new."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
+import pytest
 import torch
 
 from engagement import compat
@@ -65,3 +70,40 @@ def test_threads_that_need_torchvision_at_the_same_time_share_one_import() -> No
         "    print(len(set(map(id, pool.map(load, range(4))))))\n"
     )
     assert printed_by(code) == "1"
+
+
+@pytest.mark.parametrize("name", ["_C.so", "_C_stable.so", "_C.pyd"])
+def test_the_library_of_operators_is_found_as_each_torchvision_calls_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).touch()
+    (tmp_path / "image.so").touch()
+    torchvision = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: torchvision)
+    loaded = list[str]()
+    monkeypatch.setattr(torch.ops, "load_library", loaded.append)
+    compat.operators_load()
+    assert loaded == [str(tmp_path / name)]
+
+
+class _Log:
+    """OpenCV's log level; setting it gives the level before."""
+
+    level = 3
+
+    def setLogLevel(self, level: int) -> int:  # noqa: N802 - OpenCV's name
+        before, self.level = self.level, level
+        return before
+
+
+@pytest.mark.parametrize("since_4_13", [True, False])
+def test_opencv_is_quiet_for_a_while_wherever_its_log_level_is_set(
+    monkeypatch: pytest.MonkeyPatch, since_4_13: bool
+) -> None:
+    log = _Log()
+    monkeypatch.setattr(cv2, "utils", SimpleNamespace(logging=log) if since_4_13 else SimpleNamespace())
+    monkeypatch.setattr(cv2, "setLogLevel", None if since_4_13 else log.setLogLevel, raising=False)
+    with contextlib.suppress(ValueError), compat.quiet_opencv():
+        assert log.level == 0
+        raise ValueError("no such file")
+    assert log.level == 3

@@ -57,6 +57,16 @@ def test_a_reader_that_cannot_begin_in_the_middle_says_what_to_do(sample_videos:
     assert "--backend pyav" in caught.value.hint
 
 
+def test_tags_that_are_not_utf_8_are_no_reason_to_refuse_a_file(tmp_path: Path) -> None:
+    clip = media.steady(tmp_path)
+    written_by, in_latin_1 = b"Lavf", "Läuf".encode("latin-1")
+    content = clip.path.read_bytes()
+    assert written_by in content
+    clip.path.write_bytes(content.replace(written_by, in_latin_1))
+    with open_video(clip.path) as reader:
+        assert len(list(reader.tickets())) == len(clip.times_s)
+
+
 def test_a_transport_stream_cut_in_the_middle_is_whole(tmp_path: Path) -> None:
     whole = media.write_video(tmp_path / "h.ts", range(0, 4000, 40), rate=25, codec_options={"g": "25"})
     packets = whole.read_bytes()
