@@ -35,7 +35,7 @@ def wandering(rng: np.random.Generator, steps: int, slow: float) -> NDArray[np.f
 
 
 def curves(estimates: NDArray[np.float64], step_s: float) -> dict[str, Any]:
-    """Of one person as ``timelines.summary`` gives them: no bands. Estimates: (3, steps), 0-1."""
+    """Of one person as ``timelines.curves`` gives them: no bands. Estimates: (3, steps), 0-1."""
     n = estimates.shape[1]
     out: dict[str, Any] = {"step_s": step_s, "time_s": (np.arange(n) * step_s).tolist(), "n_used": [1] * n}
     for state, values in zip(LEARNER_STATES.classes, estimates.clip(0, 1), strict=True):

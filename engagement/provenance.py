@@ -209,15 +209,15 @@ def fingerprint(
     }
 
 
-def differences(before: Any, now: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What changed between two fingerprints, in words; empty when nothing did.
 
     Args:
-        before: as an earlier result recorded it, perhaps by an earlier version; anything.
+        before: as an earlier result recorded it, perhaps by an earlier version; empty where it did not.
     """
     if before == now:
         return []
-    if not isinstance(before, Mapping):
+    if not before:
         return ["the earlier result does not say how it was made"]
     out: list[str] = []
     if before.get("results_version") != now["results_version"]:

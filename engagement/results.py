@@ -14,6 +14,8 @@ from typing import Any
 
 from engagement.drafts import drafted, is_draft
 from engagement.errors import DataError, OutputError
+from engagement.timelines.session_summary import SessionSummary
+from engagement.timelines.table import REDO
 
 #: Folders of results under way; what a killed run leaves behind is removed by the next one.
 UNDER_WAY = ".engagement-partial-"
@@ -289,12 +291,25 @@ def root_of(folder: Path) -> Path:
     return next((p for p in (folder, *folder.absolute().parents) if (p / RUN).is_file()), folder)
 
 
-def read_summary(folder: Path) -> dict[str, Any] | None:
+def read_summary(folder: Path) -> SessionSummary | None:
     """The summary of a finished result, None when there is none or it is damaged."""
-    return read_json(folder / SUMMARY)
+    found = read_json(folder / SUMMARY)
+    return None if found is None else SessionSummary(found)
 
 
-def is_of_another(summary: Mapping[str, Any], source: str, fingerprint: Mapping[str, Any]) -> bool:
+def require_summary(folder: Path) -> SessionSummary:
+    """The summary of a finished result.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+    """
+    summary = read_summary(folder)
+    if summary is None:
+        raise DataError(f"{folder / SUMMARY} is missing or damaged", REDO)
+    return summary
+
+
+def is_of_another(summary: SessionSummary, source: str, fingerprint: Mapping[str, Any]) -> bool:
     """Whether a result is of another file of the same name: neither its place nor its size and time are the same.
 
     Size alone does not tell: cameras cut long recordings into files of one size.
@@ -303,7 +318,7 @@ def is_of_another(summary: Mapping[str, Any], source: str, fingerprint: Mapping[
         source: of ``Place.source``; results of earlier versions have none.
         fingerprint: of the file as it is now.
     """
-    theirs, before = (summary.get("video") or {}).get("source"), summary.get("fingerprint") or {}
+    theirs, before = summary.video.source, summary.fingerprint
     return (
         bool(theirs)
         and theirs != source

@@ -14,9 +14,9 @@ from engagement.batch.status import VideoStatus, status_of
 from engagement.batch.tasks import Facts, Setup
 from engagement.errors import EngagementError, OutputError, unforeseen
 from engagement.provenance import versions
-from engagement.reports.reading import part
 from engagement.reports.sentences import warnings
 from engagement.results import RUN, read_json, read_summary, results_in, write_json
+from engagement.timelines.session_summary import SessionSummary
 
 
 class NotListed(OutputError):
@@ -107,31 +107,34 @@ def _has_result(video: object) -> bool:
     return isinstance(video, Mapping) and bool(video.get("output")) and video.get("status") != "failed"
 
 
-def _as_in_summary(video: Mapping[str, Any], summary: Mapping[str, Any] | None) -> dict[str, Any]:
+def _as_in_summary(video: Mapping[str, Any], summary: SessionSummary | None) -> dict[str, Any]:
     """A video of run.json with what corrections change: nothing of who opted out may stay there."""
     if summary is None:
         return dict(video)
-    counted = {key: summary[key] for key in ("n_persons", "coverage") if key in summary}
-    return {**video, **counted, "n_warnings": len(warnings(summary, str(video.get("reason") or "")))}
+    n_warnings = len(warnings(summary, str(video.get("reason") or "")))
+    counted = {"n_persons": summary.n_persons, "coverage": summary.coverage, "n_warnings": n_warnings}
+    return {**video, **counted}
 
 
-def _of_one_file(summaries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, tuple[str, ...]]:
+def _of_one_file(summaries: Mapping[str, SessionSummary | None]) -> dict[str, tuple[str, ...]]:
     """Of each result the others that are of the same file, known by its size and time (links, and another way to it) or
     by what is in it (copies)."""
     found: dict[tuple[Any, ...], list[str]] = {}
     for output, summary in summaries.items():
-        for key in _identities(summary or {}):
+        for key in _identities(summary):
             found.setdefault(key, []).append(output)
     return {
-        output: tuple(sorted({o for key in _identities(summary or {}) for o in found[key]} - {output}))
+        output: tuple(sorted({o for key in _identities(summary) for o in found[key]} - {output}))
         for output, summary in summaries.items()
     }
 
 
-def _identities(summary: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _identities(summary: SessionSummary | None) -> list[tuple[Any, ...]]:
     """What only results of the same file share."""
-    made, video = part(summary, "fingerprint"), part(summary, "video")
-    keys = (made.get("file_size"), made.get("file_version")), (video.get("content"),)
+    if summary is None:
+        return []
+    made = summary.fingerprint
+    keys = (made.get("file_size"), made.get("file_version")), (summary.video.content,)
     return [key for key in keys if all(key)]
 
 
@@ -142,14 +145,11 @@ def _unlisted(root: Path, known: Collection[str]) -> Iterator[dict[str, Any]]:
         if output in known:
             continue
         summary = read_summary(folder)
-        try:
-            video = summary["video"] if summary else {}
-            how = "ok" if video.get("complete", True) else "partial"
-            reason = str(video.get("reason") or "")
-            status = status_of(str(video["file"]), output, how, summary or {}, reason)
-        except (KeyError, TypeError, AttributeError):  # damaged, or of another version
+        if summary is None or not summary.video.file:  # damaged, or of another version
             continue
-        yield asdict(status)
+        video = summary.video
+        how = "ok" if video.complete else "partial"
+        yield asdict(status_of(video.file, output, how, summary, video.reason))
 
 
 def _absolute(given: str) -> str:

@@ -25,9 +25,10 @@ from engagement.reports.render import render_session
 from engagement.results import SUMMARY, is_of_another, read_summary, write_json
 from engagement.runs import LONGEST_STEPS
 from engagement.timelines.columns import SAMPLES
+from engagement.timelines.curves import class_curves, expression_share, further_heads, visibility
 from engagement.timelines.presence import counts
 from engagement.timelines.session import SessionTables, TableOptions, build_tables
-from engagement.timelines.summary import class_curves, expression_share, further_heads, visibility
+from engagement.timelines.session_summary import NOTHING, SessionSummary
 from engagement.timelines.table import conform, write_parquet
 from engagement.tracking import frozen
 from engagement.types import TimeArray
@@ -63,7 +64,7 @@ class Destination:
     known: Sequence[Video]
 
 
-def write_session(analyzer: Analyzer, result: SessionResult, folder: Path, to: Destination) -> dict[str, Any]:
+def write_session(analyzer: Analyzer, result: SessionResult, folder: Path, to: Destination) -> SessionSummary:
     """Write everything of one video into ``folder``, corrected by the names file; returns its summary.
 
     Args:
@@ -79,7 +80,7 @@ def write_session(analyzer: Analyzer, result: SessionResult, folder: Path, to: D
         end_s=result.end_s,
     )
     rows, times = result.records.rows, result.sample_time_s
-    before = read_summary(to.target) or {}
+    before = read_summary(to.target) or NOTHING
     other = is_of_another(before, to.source, to.fingerprint)
     file = result.info.path.name
     corrections = Corrections.of(to.root, to.target, file, to.calibration, to.known, other)
@@ -92,10 +93,9 @@ def write_session(analyzer: Analyzer, result: SessionResult, folder: Path, to: D
     write_tables(tables, folder)
     samples = pd.DataFrame({"time_s": times, "frame_index": result.sample_frame})
     write_parquet(conform(samples, SAMPLES), folder / "samples.parquet")
-    summary = summarise(analyzer, result, tables)
-    summary["video"] |= {"source": to.source, "content": to.content}
-    summary["fingerprint"] = to.fingerprint
-    write_json(folder / SUMMARY, summary)
+    said = summarise(analyzer, result, tables)
+    said["video"] |= {"source": to.source, "content": to.content}
+    write_json(folder / SUMMARY, {**said, "fingerprint": to.fingerprint})
     summary, pictures = corrections.apply(folder, who, config.presence, _thumbnails(result, who))
     render_session(folder, to.root, pictures)
     return summary

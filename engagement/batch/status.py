@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from engagement.reports.reading import length_of
 from engagement.reports.sentences import warnings
+from engagement.timelines.session_summary import SessionSummary
 
 Status = Literal["ok", "partial", "failed", "skipped"]
 
@@ -49,7 +48,7 @@ def status_of(
     input: str,
     output: str,
     status: Status,
-    summary: Mapping[str, Any],
+    summary: SessionSummary,
     reason: str,
     elapsed_s: float = 0.0,
     seconds: dict[str, float] | None = None,
@@ -60,9 +59,9 @@ def status_of(
         output,
         status,
         reason,
-        duration_s=length_of(summary) or None,
-        n_persons=summary["n_persons"],
-        coverage=summary["coverage"],
+        duration_s=summary.length_s or None,
+        n_persons=summary.n_persons,
+        coverage=summary.coverage,
         elapsed_s=elapsed_s,
         seconds=seconds,
         n_warnings=len(warnings(summary, reason)),

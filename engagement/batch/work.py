@@ -22,6 +22,7 @@ from engagement.pipeline import Analyzer, Segment
 from engagement.provenance import differences, fingerprint, weights_record
 from engagement.results import NoRoom, committed, is_of_another, read_summary
 from engagement.segments import join_segments, plan_split
+from engagement.timelines.session_summary import SessionSummary
 from engagement.video.discover import FoundVideo
 from engagement.video.reader import DecodeOutcome
 
@@ -107,7 +108,7 @@ class VideoWorker:
         self._require_same(video, now, before)
         if self.setup.overwrite:
             return "--overwrite"
-        changed = differences(before.get("fingerprint"), now)
+        changed = differences(before.fingerprint, now)
         changed += [f"{name} was removed" for name in _NEEDED if not (target / name).is_file()]
         if changed:
             return "; ".join(changed)
@@ -120,8 +121,8 @@ class VideoWorker:
             self.place.publish(video.relative)
             news = "names, calibration or who is shown brought up to date"
         status, reason = "skipped", f"finished before, {news}"
-        if not summary["video"].get("complete", True):
-            status, reason = "partial", f"{summary['video'].get('reason')}; read before, {news}"
+        if not summary.video.complete:
+            status, reason = "partial", f"{summary.video.reason}; read before, {news}"
         return Ended(status_of(video.name, video.relative.as_posix(), status, summary, reason), self._facts)
 
     def _finish(
@@ -159,7 +160,7 @@ class VideoWorker:
             return outcome
         return replace(outcome, complete=False, reason="; ".join(filter(None, (outcome.reason, _GROWN))))
 
-    def _require_same(self, video: FoundVideo, now: dict[str, Any], before: dict[str, Any]) -> None:
+    def _require_same(self, video: FoundVideo, now: dict[str, Any], before: SessionSummary) -> None:
         """Results of another file of the same name are not replaced, unless asked to: they may be all there is.
 
         Raises:

@@ -82,13 +82,15 @@ def _video_of(file: Path, calibration: Calibration, videos: Mapping[str, str], s
     )
 
 
-def require_scores(calibration: Calibration, summary: Mapping[str, Any], video: str) -> None:
+def require_scores(calibration: Calibration, models: Mapping[str, Any], video: str) -> None:
     """Raise where the scores of a result come from other weights than a calibration belongs to.
+
+    Args:
+        models: of the result's summary.
 
     Raises:
         DataError: naming both.
     """
-    models = summary.get("models") or {}
     if not fits_scores(calibration, models):
         raise DataError(
             f"the calibration given for {video} belongs to the weights {named(calibration.weights)}; its scores come "

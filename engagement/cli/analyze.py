@@ -322,10 +322,11 @@ def _say_calibrated(statuses: list[VideoStatus], output: str, quiet: bool) -> No
     from engagement.batch.places import is_url
     from engagement.corrections.calibrated import described
     from engagement.results import read_summary
+    from engagement.timelines.session_summary import NOTHING
 
     for status in statuses:
         if status.status != "failed" and not is_url(output) and not quiet:
-            for line in described(read_summary(Path(output) / status.output) or {}):
+            for line in described(read_summary(Path(output) / status.output) or NOTHING):
                 click.echo(f"{status.output}: {line}", err=True)
 
 

@@ -174,6 +174,7 @@ def _calibrations(
     from engagement.corrections.folder import require_samples
     from engagement.corrections.names import video_of
     from engagement.results import read_summary
+    from engagement.timelines.session_summary import NOTHING
 
     relative = {folder: video_of(folder, output) for folder in plans}
     found = (
@@ -183,7 +184,7 @@ def _calibrations(
     for folder, (plan, _) in plans.items():
         given, own = calibrations[folder], stored(folder)
         if given is not None:
-            require_scores(given, read_summary(folder) or {}, str(relative[folder]))
+            require_scores(given, (read_summary(folder) or NOTHING).models, str(relative[folder]))
             require_nothing_lost(given, own, folder / FILE)
         require_samples(folder, plan, calibrated=(given or own) is not None)
     return calibrations

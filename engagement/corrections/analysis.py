@@ -14,15 +14,15 @@ from engagement.corrections.file import Line, Video
 from engagement.corrections.folder import (
     owned,
     plan_folder,
-    recorded_presence,
     state_of,
     write_corrected,
 )
 from engagement.corrections.mistakes import described
 from engagement.corrections.names import names_as_it_is
 from engagement.reports.pictures import Pictures
-from engagement.results import SUMMARY, read_summary, write_json
+from engagement.results import SUMMARY, read_summary, require_summary, write_json
 from engagement.timelines.presence import PresenceConfig
+from engagement.timelines.session_summary import NOTHING, SessionSummary
 from engagement.wording import count
 
 
@@ -77,7 +77,7 @@ class Corrections:
 
     def apply(
         self, folder: Path, who: Carried, presence: PresenceConfig | None, pictures: Pictures
-    ) -> tuple[dict[str, Any], Pictures]:
+    ) -> tuple[SessionSummary, Pictures]:
         """Correct the uncorrected results just written into ``folder``.
 
         A line that cannot be applied is left out and named on the pages: hours of work are not thrown away
@@ -86,17 +86,19 @@ class Corrections:
         Returns:
             The summary, and the pictures by whose they are.
         """
-        summary = read_summary(folder) or {}
-        earlier = read_summary(self.target) if self.target else None
-        presence = presence or recorded_presence(earlier or {})
+        summary = require_summary(folder)
+        earlier = (read_summary(self.target) if self.target else None) or NOTHING
+        presence = presence or earlier.presence
+        carried: dict[str, Any] = {}
         if who.record:
-            summary["corrections"] = dict(who.record)
+            carried["corrections"] = dict(who.record)
         if who.numbering:
-            summary["numbering"] = who.numbering
+            carried["numbering"] = who.numbering
         if who.left_out > len(who.record.get("opted_out", ())):
-            summary["warnings"] = [*summary.get("warnings", []), _left_out(who.left_out)]
-        if who.record or who.numbering:
-            write_json(folder / SUMMARY, summary)
+            carried["warnings"] = [*summary.warnings, _left_out(who.left_out)]
+        if carried:
+            summary = SessionSummary({**summary.data, **carried})
+            write_json(folder / SUMMARY, summary.data)
         if not (self.lines or self.mistakes) and presence == PresenceConfig() and self.calibration is None:
             return summary, pictures
         plan, mistakes = plan_folder(folder, self.lines)

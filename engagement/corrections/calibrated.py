@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from engagement.calibration.store import FILE, Calibration, read_calibration, wr
 from engagement.corrections.plan import Plan
 from engagement.labels import LEARNER_STATES
 from engagement.timelines import table
-from engagement.timelines.shifts import record_of
+from engagement.timelines.session_summary import SessionSummary
 from engagement.wording import count
 
 if TYPE_CHECKING:
@@ -28,13 +27,8 @@ def stored(folder: Path) -> Calibration | None:
     return read_calibration(path) if path.is_file() else None
 
 
-def recorded_state(summary: Mapping[str, Any]) -> str:
-    """Which calibration a result was made with; empty for none."""
-    return str(record_of(summary).get("state", ""))
-
-
 def keep(
-    calibration: Calibration | None, source: Path, out: Path, plan: Plan, summary: Mapping[str, Any]
+    calibration: Calibration | None, source: Path, out: Path, plan: Plan, summary: SessionSummary
 ) -> Applied:
     """Write a calibration into the folder ``out``, without who opted out, and say whom it applies to.
 
@@ -48,13 +42,12 @@ def keep(
     if plan.opted_out or plan.erases.any():
         calibration = without_opted_out(calibration, seen, plan.label)
     write_calibration(calibration, out / FILE)
-    video = str((summary.get("video") or {}).get("file") or "")
-    return put_to(calibration, seen, plan.label, summary.get("models") or {}, video)
+    return put_to(calibration, seen, plan.label, summary.models, summary.video.file)
 
 
-def described(summary: Mapping[str, Any]) -> list[str]:
+def described(summary: SessionSummary) -> list[str]:
     """What a summary says of calibration, for the terminal; empty for none."""
-    record = record_of(summary)
+    record = summary.calibration
     if not record:
         return []
     done, rest = list(record.get("persons") or {}), list(record.get("uncalibrated") or [])

@@ -88,10 +88,10 @@ def carry_over(
     if not (lines or calibrated) or target is None or not earlier or not new.people:
         return as_found
     opts_out = any(isinstance(line, OptOut) for line in lines)
-    record = (earlier.get("corrections") or {}) if opts_out else {}
+    record = earlier.corrections if opts_out else {}
     gone = [*record.get("opted_out", []), *record.get("emptied", [])]
-    if earlier.get("fingerprint") == new.fingerprint:
-        before = earlier.get("numbering") or []
+    if earlier.fingerprint == new.fingerprint:
+        before = earlier.numbering
         known = {index: str(name) for index, name in enumerate(before) if name}
         ids, alike = list(known.values()), len(before) == new.people
     else:

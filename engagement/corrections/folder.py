@@ -19,7 +19,7 @@ import numpy as np
 
 from engagement.calibration.apply import Applied
 from engagement.calibration.store import Calibration
-from engagement.corrections.calibrated import count_labels, keep, recorded_state, stored
+from engagement.corrections.calibrated import count_labels, keep, stored
 from engagement.corrections.file import Line, Video
 from engagement.corrections.mistakes import Mistake, described
 from engagement.corrections.names import names_of, video_of
@@ -27,11 +27,12 @@ from engagement.corrections.plan import Plan, make_plan
 from engagement.errors import DataError
 from engagement.reports.pictures import Pictures, Thumbnail, read_pictures
 from engagement.reports.render import render_session
-from engagement.results import SUMMARY, committed, read_summary, write_json
+from engagement.results import SUMMARY, committed, read_summary, require_summary, write_json
 from engagement.timelines import columns, table
+from engagement.timelines.curves import class_curves, expression_share, further_heads, visibility
 from engagement.timelines.presence import PresenceConfig, counts
 from engagement.timelines.session import SessionTables
-from engagement.timelines.summary import class_curves, expression_share, further_heads, heads_of, visibility
+from engagement.timelines.session_summary import NOTHING, SessionSummary
 
 if TYPE_CHECKING:
     from engagement.corrections.rebuild import Samples
@@ -58,7 +59,7 @@ def plan_folder(folder: Path, lines: Sequence[Line]) -> tuple[Plan, list[Mistake
         rows["person_id"].to_numpy(object),
         rows["time_s"].to_numpy(np.float64),
         rows["frame_index"].to_numpy(np.int64),
-        _corrections(read_summary(folder)),
+        (read_summary(folder) or NOTHING).corrections,
     )
 
 
@@ -83,7 +84,7 @@ def write_corrected(
     state: str = "",
     mistakes: Sequence[str] = (),
     calibration: Calibration | None = None,
-) -> dict[str, Any]:
+) -> SessionSummary:
     """Write tables and summary of ``folder`` as corrected into ``out``, which may be the same.
 
     Args:
@@ -100,10 +101,8 @@ def write_corrected(
     """
     from engagement.corrections.rebuild import read_samples
 
-    summary = read_summary(folder)
-    if summary is None:
-        raise DataError(f"{folder / SUMMARY} is missing or damaged", table.REDO)
-    presence = presence or recorded_presence(summary)
+    summary = require_summary(folder)
+    presence = presence or summary.presence
     calibration = calibration or stored(folder)
     applied = keep(calibration, source_of(folder), out, plan, summary)
     anew = plan.regroups or bool(applied.shifts) or bool(plan.erases.any()) or (folder / UNEDITED).exists()
@@ -117,20 +116,21 @@ def write_corrected(
     table.write_csv(persons, out / "persons.csv")
     if (folder / SAMPLES).is_file():
         _link(folder / SAMPLES, out / SAMPLES)
-    if anew or not shown.all() or summary.get("n_shown", len(persons)) != summary.get("n_persons"):
-        summary |= figures(tables, read_samples(folder / SAMPLES), summary)
-    summary |= counts(persons)
+    now = dict(summary.data)
+    if anew or not shown.all() or summary.n_shown != len(persons):
+        now |= figures(tables, read_samples(folder / SAMPLES), summary)
+    now |= counts(persons)
     told = {
         "mistakes": list(mistakes),
         "state": state,
         "not_shown": persons.loc[~shown, "person_id"].tolist(),
     }
     asked = {"min_s": presence.min_s, "min_share": presence.min_share}
-    _set(summary, "corrections", plan.record() | {key: value for key, value in told.items() if value})
-    _set(summary, "calibration", applied.record())
-    _set(summary, "presence", asked if presence != PresenceConfig() else {})
-    write_json(out / SUMMARY, summary)
-    return summary
+    _set(now, "corrections", plan.record() | {key: value for key, value in told.items() if value})
+    _set(now, "calibration", applied.record())
+    _set(now, "presence", asked if presence != PresenceConfig() else {})
+    write_json(out / SUMMARY, now)
+    return SessionSummary(now)
 
 
 def _as_they_are(folder: Path, out: Path) -> SessionTables:
@@ -145,7 +145,7 @@ def _as_they_are(folder: Path, out: Path) -> SessionTables:
 
 
 def _made_anew(
-    folder: Path, out: Path, plan: Plan, summary: Mapping[str, Any], applied: Applied
+    folder: Path, out: Path, plan: Plan, summary: SessionSummary, applied: Applied
 ) -> SessionTables:
     """Tables made of the timeline as the analysis wrote it, in ``out``."""
     from engagement.corrections.rebuild import read_samples
@@ -168,7 +168,7 @@ def correct_folder(
     mistakes: Sequence[str] = (),
     pictures: bool = True,
     calibration: Calibration | None = None,
-) -> dict[str, Any]:
+) -> SessionSummary:
     """Write tables and pages of a result again, whole or not at all; returns its summary.
 
     Args:
@@ -192,7 +192,7 @@ def bring_up_to_date(
     presence: PresenceConfig | None,
     calibration: Calibration | None = None,
     known: Sequence[Video] = (),
-) -> dict[str, Any] | None:
+) -> SessionSummary | None:
     """Apply what changed in the names file, the calibration, or in who is shown, without a new analysis.
 
     Args:
@@ -201,14 +201,14 @@ def bring_up_to_date(
     Returns:
         The summary; None when somebody's opt-out was taken back, which only a new analysis can fulfil.
     """
-    summary = read_summary(folder) or {}
+    summary = read_summary(folder) or NOTHING
     names = names_of(root)
     lines = names.lines_for(video_of(folder, root), known)
     now = state_of(lines)
-    record = _corrections(summary)
+    record = summary.corrections
     calibration = calibration or stored(folder)
-    same = record.get("state", "") == now and presence in (None, recorded_presence(summary))
-    same &= recorded_state(summary) == (calibration.state if calibration else "")
+    same = record.get("state", "") == now and presence in (None, summary.presence)
+    same &= summary.calibration.get("state", "") == (calibration.state if calibration else "")
     if same and "opted_out" not in record:
         return summary
     plan, mistakes = plan_folder(folder, lines)
@@ -220,7 +220,7 @@ def bring_up_to_date(
     return correct_folder(folder, root, plan, presence, now, wrong, calibration=calibration)
 
 
-def figures(tables: SessionTables, samples: Samples, summary: Mapping[str, Any]) -> dict[str, Any]:
+def figures(tables: SessionTables, samples: Samples, summary: SessionSummary) -> dict[str, Any]:
     """The parts of a summary that rest on the people who are shown, anew."""
     timeline: Any = tables.timeline
     persons: Any = tables.persons
@@ -233,8 +233,8 @@ def figures(tables: SessionTables, samples: Samples, summary: Mapping[str, Any])
         "class": class_curves(timeline, times),
         "expression_share": expression_share(timeline),
         "heads": {
-            name: {**summary["heads"][name], **head}
-            for name, head in further_heads(timeline, times, heads_of(summary)).items()
+            name: {**summary.heads[name], **head}
+            for name, head in further_heads(timeline, times, summary.head_labels).items()
         },
     }
 
@@ -265,14 +265,8 @@ def state_of(lines: Sequence[Line]) -> str:
     return hashlib.sha256(repr(list(lines)).encode()).hexdigest()[:16] if lines else ""
 
 
-def recorded_presence(summary: Mapping[str, Any]) -> PresenceConfig:
-    """Who is shown, as the summary of a result says."""
-    found = summary.get("presence") or {}
-    return PresenceConfig(float(found.get("min_s", 0)), float(found.get("min_share", 0)))
-
-
 def _rebuilt(
-    folder: Path, out: Path, plan: Plan, summary: Mapping[str, Any], samples: Samples, applied: Applied
+    folder: Path, out: Path, plan: Plan, summary: SessionSummary, samples: Samples, applied: Applied
 ) -> SessionTables:
     """Corrected tables; leaves the source of the next correction in ``out`` if it differs from them."""
     from engagement.corrections.rebuild import rebuild, settings
@@ -316,10 +310,6 @@ def _link(old: Path, new: Path) -> None:
         os.link(old, new)
     except OSError:
         shutil.copy2(old, new)
-
-
-def _corrections(summary: Mapping[str, Any] | None) -> dict[str, Any]:
-    return dict((summary or {}).get("corrections") or {})
 
 
 def _set(summary: dict[str, Any], key: str, value: Mapping[str, Any]) -> None:

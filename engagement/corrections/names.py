@@ -17,6 +17,7 @@ from engagement.corrections.mistakes import described, raise_mistakes
 from engagement.drafts import drafted
 from engagement.errors import ConfigError, OutputError
 from engagement.results import RIGHTS, RUN, read_json, read_summary, results_in
+from engagement.timelines.session_summary import NOTHING
 
 #: Where an earlier names file goes when another takes its place.
 EARLIER_NAMES = "names-before.txt"
@@ -119,5 +120,5 @@ def _kept_as(root: Path, text: bytes) -> Path:
 
 def video_of(folder: Path, root: Path) -> Video:
     """How a names file may call the video whose results lie in ``folder``."""
-    summary = read_summary(folder) or {}
-    return Video(folder.relative_to(root).as_posix(), str((summary.get("video") or {}).get("file") or ""))
+    summary = read_summary(folder) or NOTHING
+    return Video(folder.relative_to(root).as_posix(), summary.video.file)

@@ -26,6 +26,7 @@ from engagement.timelines import table
 from engagement.timelines.columns import raw_scores, smoothed_scores
 from engagement.timelines.episodes import EpisodesConfig
 from engagement.timelines.session import SessionTables, TableOptions, build_tables
+from engagement.timelines.session_summary import SessionSummary
 from engagement.timelines.shifts import Shift, in_order, shifted
 from engagement.types import FloatArray, IndexArray, TimeArray
 
@@ -46,14 +47,15 @@ class Settings:
     further_window_s: float
 
 
-def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
+def settings(summary: SessionSummary, extra: tuple[str, ...]) -> Settings:
     """Settings of a finished result.
 
     Raises:
         DataError: the summary does not say.
     """
+    said = summary.data
     try:
-        temporal, limits = summary["temporal"], summary["limits"]
+        temporal, limits = said["temporal"], said["limits"]
         # Results name those widths alone that they use; earlier ones all that there were then.
         if temporal["method"] == "box":
             widths = {key: temporal[key] for key in ("window_s", "state_window_s")}
@@ -61,17 +63,16 @@ def settings(summary: Mapping[str, Any], extra: tuple[str, ...]) -> Settings:
             widths = {key: temporal[key] for key in ("hold_s", "state_hold_s") if key in temporal}
         smoothing = SmoothingConfig(temporal["method"], temporal.get("weights", ""), **widths)
         options = TableOptions(
-            summary["sampling"]["step_s"],
+            said["sampling"]["step_s"],
             limits["min_quality"],
             temporal["max_gap_s"],
-            EpisodesConfig(limits["state_margin"], tuple(limits.get("wide_margin") or ())),
+            EpisodesConfig(limits["state_margin"], summary.limits.wide_margin),
             extra,
-            summary["sampling"].get("end_s") or math.inf,
+            summary.sampling.end_s or math.inf,
         )
     except (KeyError, TypeError) as error:
         raise DataError(f"summary.json does not say {error}, which corrections need", table.REDO) from error
-    models = summary.get("models") or {}
-    return Settings(options, smoothing, models, float(temporal.get("further_window_s", 0.0)))
+    return Settings(options, smoothing, summary.models, float(temporal.get("further_window_s", 0.0)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from engagement.errors import EngagementError
 from engagement.labelling.session import Proposal, Session
 from engagement.results import RUN, read_json
 from engagement.thumbnails import encode
+from engagement.timelines.session_summary import VideoFacts
 from engagement.types import ChipSpec
 from engagement.video import open_video
 from engagement.video.reader import VideoInfo
@@ -35,18 +35,18 @@ def source_of_video(session: Session) -> tuple[Path | None, str]:
         return None, f"{RUN} does not say where the video lies"
     if not path.is_file():
         return None, f"the video is not at {path} any more"
-    size = (session.summary.get("fingerprint") or {}).get("file_size")
+    size = session.summary.fingerprint.get("file_size")
     if size is not None and path.stat().st_size != size:
         return None, f"{path} is another file than the one analysed"
     return path, ""
 
 
-def _is_another(info: VideoInfo, analysed: Mapping[str, Any]) -> bool:
+def _is_another(info: VideoInfo, analysed: VideoFacts) -> bool:
     """Whether a file of the same name and size shows something else: cameras cut recordings into files of one size."""
-    size, length = (analysed.get("width"), analysed.get("height")), analysed.get("duration_s")
     # A wild time stamp may declare more than there is, so only less tells.
-    shorter = None not in (info.duration_s, length) and float(info.duration_s or 0) < float(length or 0) - 0.5
-    return (info.width, info.height) != size or shorter
+    lengths = info.duration_s, analysed.duration_s
+    shorter = None not in lengths and (info.duration_s or 0.0) < (analysed.duration_s or 0.0) - 0.5
+    return (info.width, info.height) != (analysed.width, analysed.height) or shorter
 
 
 def pictures_of(session: Session, moments: Sequence[Proposal]) -> tuple[list[bytes | None], str]:
@@ -60,7 +60,7 @@ def pictures_of(session: Session, moments: Sequence[Proposal]) -> tuple[list[byt
         return out, reason
     try:
         with open_video(path) as reader:
-            if _is_another(reader.info, session.summary.get("video") or {}):
+            if _is_another(reader.info, session.summary.video):
                 return out, f"{path} is another file than the one analysed"
             for place in sorted(range(len(moments)), key=lambda i: moments[i].time_s):
                 frame = reader.frame_at(moments[place].time_s)

@@ -21,8 +21,9 @@ from engagement.corrections.notation import order
 from engagement.errors import DataError
 from engagement.labelling.proposals import ProposalConfig, propose
 from engagement.labels import LEARNER_STATES
-from engagement.results import SUMMARY, read_summary, require_results, root_of
+from engagement.results import SUMMARY, require_results, require_summary, root_of
 from engagement.timelines import columns, table
+from engagement.timelines.session_summary import SessionSummary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,7 @@ class Session:
     root: Path
     folder: Path
     video: Video
-    summary: dict[str, Any]
+    summary: SessionSummary
     people: dict[str, str]
     everybody: frozenset[str]
     seen: pd.DataFrame
@@ -100,10 +101,8 @@ def open_session(folder: Path, root: Path) -> Session:
     Raises:
         DataError: they are damaged or of a version that says too little.
     """
-    summary = read_summary(folder)
-    if summary is None:
-        raise DataError(f"{folder / SUMMARY} is missing or damaged", table.REDO)
-    if not score_weights(summary.get("models") or {}):
+    summary = require_summary(folder)
+    if not score_weights(summary.models):
         raise DataError(f"{folder / SUMMARY} does not say with which weights faces were scored", table.REDO)
     if not (folder / SAMPLES).is_file():
         raise DataError(f"{folder} was written by an earlier version, which cannot be calibrated", table.REDO)
@@ -115,7 +114,7 @@ def open_session(folder: Path, root: Path) -> Session:
         str(row["person_id"]): str(row["name"]) if isinstance(row["name"], str) else str(row["person_id"])
         for row in persons.to_dict("records")
     }
-    least = float((summary.get("limits") or {}).get("min_quality") or 0.0)
+    least = summary.limits.min_quality or 0.0
     scored = timeline[[f"p_{state}" for state in LEARNER_STATES.classes]].notna().all(axis=1)
     seen = timeline[timeline["observed"] & scored].reset_index(drop=True)
     good = ((seen["quality"] >= least) & ~seen["frozen"]).to_numpy(bool)
@@ -189,7 +188,7 @@ def fit_session(session: Session, answers: Collection[Answer], prior: PriorConfi
     calibration = Calibration(
         session.video.file,
         session.video.relative,
-        score_weights(session.summary["models"]),
+        score_weights(session.summary.models),
         prior,
         {person: PersonCalibration(tuple(labels[person]), shifts[person]) for person in people},
     )

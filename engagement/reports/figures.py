@@ -34,7 +34,7 @@ from engagement.reports.reading import Axis
 from engagement.reports.theme import CLASS_COLORS, EXPRESSION_COLORS, FEW_PEOPLE, GREY, STATES, with_alpha
 from engagement.reports.thinning import fewer, pick, spans, thin, with_gaps
 from engagement.runs import LONGEST_STEPS
-from engagement.timelines.summary import curve_of
+from engagement.timelines.curves import curve_of
 from engagement.types import Floats
 
 if TYPE_CHECKING:

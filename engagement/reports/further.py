@@ -6,25 +6,27 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engagement.reports import figures
-from engagement.reports.reading import Axis, number, part
+from engagement.reports.reading import Axis
+from engagement.timelines.session_summary import SessionSummary, number, part
 from engagement.wording import count
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def of_class(summary: Mapping[str, Any], length_s: float) -> list[dict[str, Any]]:
+def of_class(summary: SessionSummary, length_s: float) -> list[dict[str, Any]]:
     """One part per head for the page of a session; none where the checkpoint has no further heads."""
     return [
-        _part(name, head, figures.heads_figure(head["curves"], length_s)) for name, head in _heads(summary)
+        _part(name, head, figures.heads_figure(head["curves"], length_s))
+        for name, head in summary.heads.items()
     ]
 
 
-def of_person(summary: Mapping[str, Any], table: pd.DataFrame, axis: Axis) -> list[dict[str, Any]]:
+def of_person(summary: SessionSummary, table: pd.DataFrame, axis: Axis) -> list[dict[str, Any]]:
     """The same for the page of a person, whose rows of the timeline these are."""
     return [
         _part(name, head, figures.further_figure(table, name, head["classes"], axis))
-        for name, head in _heads(summary)
+        for name, head in summary.heads.items()
     ]
 
 
@@ -36,10 +38,6 @@ def _part(name: str, head: Mapping[str, Any], figure: str | None) -> dict[str, A
         "note": _note(part(head, "measured")),
         "figure": figure,
     }
-
-
-def _heads(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    return list(part(summary, "heads").items())
 
 
 def _note(measured: Mapping[str, Any]) -> str:

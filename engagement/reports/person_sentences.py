@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engagement.reports.reading import number
 from engagement.reports.sentences import margin, short_of
 from engagement.reports.theme import (
     STATES,
@@ -19,13 +18,13 @@ from engagement.reports.theme import (
     named_or_counted,
     share,
 )
-from engagement.timelines.shifts import recorded
+from engagement.timelines.session_summary import Limits, SessionSummary, number
 
 #: Of a person's pictures must be readable before means are told of first.
 _ENOUGH = 0.25
 
 
-def person_sentence(person: Mapping[str, Any], limits: Mapping[str, Any], length_s: float) -> str:
+def person_sentence(person: Mapping[str, Any], limits: Limits, length_s: float) -> str:
     """What is known of one person, and what is not."""
     seen = share(number(person.get("session_share")))
     readable = readable_share(person)
@@ -91,12 +90,12 @@ def seen_text(person: Mapping[str, Any], length_s: float, joint: str = "–") ->
     return joint.join(dict.fromkeys(times))
 
 
-def calibrated_person(summary: Mapping[str, Any], person: str) -> str:
+def calibrated_person(summary: SessionSummary, person: str) -> str:
     """By how many labels a person's estimates are calibrated, and whereto; empty for none."""
     parts = [
         f"{STATES[state].noun} by {count(int(part.get('labels', 0)), 'label')} "
         f"({moved(number(part.get('shift')) or 0.0)})"
-        for state, part in recorded(summary).get(person, {}).items()
+        for state, part in summary.calibrated.get(person, {}).items()
         if state in STATES
     ]
     if not parts:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engagement.errors import DataError
+from engagement.timelines.session_summary import SessionSummary
 from engagement.timelines.table import REDO
 
 
@@ -32,19 +31,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def length_of(summary: Mapping[str, Any]) -> float:
-    """Seconds of a session: to where the analysis found its end. 0 where nothing is known.
+def read_summary(folder: Path) -> SessionSummary:
+    """What the result in a folder says of itself.
 
-    Earlier versions did not say where that is. Of theirs: what the container declares or what was sampled, whichever is
-    longer; of a video that could not be read as a whole what was sampled, since nothing is known of the rest.
+    Raises:
+        DataError: its summary is missing or damaged.
     """
-    video, sampling = part(summary, "video"), part(summary, "sampling")
-    end = number(sampling.get("end_s"))
-    if end is not None:
-        return end
-    sampled = (number(sampling.get("last_s")) or 0.0) + (number(sampling.get("step_s")) or 0.0)
-    declared = number(video.get("duration_s")) or 0.0
-    return max(declared if video.get("complete") is not False else 0.0, sampled)
+    return SessionSummary(read_json(folder / "summary.json"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +54,11 @@ class Axis:
     min_quality: float
 
 
-def axis_of(summary: Mapping[str, Any]) -> Axis:
+def axis_of(summary: SessionSummary) -> Axis:
     """As a summary says, also one that lacks something."""
-    return Axis(
-        session_length(summary),
-        number(part(summary, "sampling").get("step_s")) or 0.2,
-        number(part(summary, "limits").get("min_quality")) or 0.0,
-    )
+    return Axis(session_length(summary), summary.sampling.step_s or 0.2, summary.limits.min_quality or 0.0)
 
 
-def session_length(summary: Mapping[str, Any]) -> float:
+def session_length(summary: SessionSummary) -> float:
     """Seconds of the session that the axis of its pages shows, one at least."""
-    return max(length_of(summary), 1.0)
-
-
-def number(value: object) -> float | None:
-    """A finite number or None, whatever another version wrote."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def part(data: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A nested part, empty when another version wrote none."""
-    value = data.get(key)
-    return dict(value) if isinstance(value, Mapping) else {}
+    return max(summary.length_s, 1.0)

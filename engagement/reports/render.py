@@ -14,8 +14,9 @@ from typing import Any
 from engagement.errors import DataError
 from engagement.reports import sentences, session_view
 from engagement.reports.pictures import Pictures
-from engagement.reports.reading import length_of, number, part, read_json
+from engagement.reports.reading import read_json, read_summary
 from engagement.reports.templates import ASSETS, fill, links, resource, url, write
+from engagement.timelines.session_summary import NOTHING, SessionSummary, number, part
 from engagement.wording import shortened
 
 
@@ -99,12 +100,12 @@ def _has_page(root: Path, folder: str) -> bool:
     return bool(folder) and (root / folder / "session.html").is_file()
 
 
-def _summary_of(folder: Path) -> dict[str, Any]:
-    """What the summary of a result says; nothing where it is missing or damaged: the other videos are listed all the same."""
+def _summary_of(folder: Path) -> SessionSummary:
+    """Nothing where it is missing or damaged: the other videos are listed all the same."""
     try:
-        return read_json(folder / "summary.json")
+        return read_summary(folder)
     except DataError:
-        return {}
+        return NOTHING
 
 
 def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
 
     folder = str(video.get("output") or "")
     linked = _has_page(root, folder) and video.get("status") != "failed"
-    summary = _summary_of(root / folder) if linked else {}
+    summary = _summary_of(root / folder) if linked else NOTHING
     place = str(video.get("input") or "unnamed")
     name = Path(place).name
     reason = str(video.get("reason") or "").replace(place, name)
@@ -128,14 +129,14 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
         "status": str(video.get("status") or "unknown"),
         "reason": reason,
         "hint": str(video.get("hint") or ""),
-        "duration_s": length_of(summary) or number(video.get("duration_s")),
+        "duration_s": summary.length_s or number(video.get("duration_s")),
         # The summary is the newer: people may be merged or left out since the run.
-        "n_persons": number(summary.get("n_shown", summary.get("n_persons", video.get("n_persons")))),
-        "coverage": number(summary.get("coverage", video.get("coverage"))),
-        "names": _names_shown(part(summary, "corrections")),
+        "n_persons": summary.n_shown if summary.data else number(video.get("n_persons")),
+        "coverage": summary.coverage if summary.data else number(video.get("coverage")),
+        "names": _names_shown(summary.corrections),
         "warnings": said,
-        "behind": sentences.n_behind(summary),
-        "sparks": sparklines(part(summary, "class"), alone=sentences.n_behind(summary) == 1),
+        "behind": summary.n_behind,
+        "sparks": sparklines(summary.curves, alone=summary.n_behind == 1),
     }
 
 

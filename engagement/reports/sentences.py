@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from engagement.labels import WIDE_MARGIN
-from engagement.reports.reading import number, part, session_length
+from engagement.reports.reading import session_length
 from engagement.reports.theme import (
     FEW_PEOPLE,
     STATES,
@@ -18,9 +19,9 @@ from engagement.reports.theme import (
     count,
     duration,
 )
+from engagement.timelines.curves import band_halfwidth, curve_of
 from engagement.timelines.presence import PresenceConfig
-from engagement.timelines.shifts import record_of, recorded
-from engagement.timelines.summary import band_halfwidth, curve_of
+from engagement.timelines.session_summary import Limits, SessionSummary, number
 from engagement.types import SMALLEST_PX
 
 #: Of the time in which anybody could be read.
@@ -36,12 +37,10 @@ _SCRAPS = 10
 LOW_QUALITY = 0.2
 
 
-def session_sentence(summary: Mapping[str, Any]) -> str:
+def session_sentence(summary: SessionSummary) -> str:
     """How the session went, in two or three sentences."""
     length = duration(session_length(summary))
-    people = int(number(summary.get("n_persons")) or 0)
-    shown = n_shown(summary)
-    visible = number(summary.get("mean_visible"))
+    people, shown, visible = summary.n_persons, summary.n_shown, summary.mean_visible
     if not people:
         return f"Nobody was found in {length} of video."
     start = f"In {length} of video, {count(people, 'person was found', 'people were found')}"
@@ -56,54 +55,44 @@ def session_sentence(summary: Mapping[str, Any]) -> str:
     return f"{start}. {_states_sentence(summary)}"
 
 
-def sampled(summary: Mapping[str, Any]) -> str:
+def sampled(summary: SessionSummary) -> str:
     """How often the video was looked at, which a slow one sets; empty where that is not told."""
-    sampling = part(summary, "sampling")
-    asked, step, n = (number(sampling.get(key)) for key in ("rate_hz", "step_s", "n_samples"))
+    sampling = summary.sampling
+    asked, step, n = sampling.rate_hz, sampling.step_s, sampling.n_samples
     if n is None or not (step or asked):
         return ""
     step = step or 1 / (asked or 1.0)
     often = f"{1 / step:.3g} pictures a second" if step < 1 else f"one picture every {step:.3g}\u202fs"
-    slow = f" ({asked:g} a second were asked for)" if _slow(summary) else ""
+    slow = f" ({asked:g} a second were asked for)" if sampling.slow else ""
     return f"{often}{slow}, {n:.0f} in all"
 
 
-def _slow(summary: Mapping[str, Any]) -> bool:
-    """Whether the video has fewer pictures than were asked for."""
-    sampling = part(summary, "sampling")
-    asked, step = number(sampling.get("rate_hz")), number(sampling.get("step_s"))
-    return (asked or 0) * (step or 0) > 1.05
-
-
-def warnings(summary: Mapping[str, Any], reason: str = "") -> list[str]:
+def warnings(summary: SessionSummary, reason: str = "") -> list[str]:
     """What a reader must know before anything else.
 
     Args:
         reason: why a result is partial, where that stands beside the warnings: what repeats it is left out.
     """
-    wrong = part(summary, "corrections").get("mistakes") or []
+    wrong = summary.corrections.get("mistakes") or []
     told = [
-        *map(str, summary.get("warnings") or []),
+        *summary.warnings,
         *(f"This line of the names file was not applied: {text}" for text in wrong),
-        *map(str, record_of(summary).get("problems") or []),
+        *map(str, summary.calibration.get("problems") or []),
     ]
-    why = str(part(summary, "video").get("reason") or "")
+    why = summary.video.reason
     # The reason of a later run says more: "…; read before, nothing changed".
     return [text for text in told if not (why and why in reason and why in text)]
 
 
-def not_shown(summary: Mapping[str, Any]) -> str:
+def not_shown(summary: SessionSummary) -> str:
     """How many people the page leaves out, and why; empty for none."""
-    left = int(number(summary.get("n_persons")) or 0) - n_shown(summary)
+    left = summary.n_persons - summary.n_shown
     if left <= 0:
         return ""
-    hidden = len(part(summary, "corrections").get("hidden") or [])
-    least = part(summary, "presence")
     reasons = []
-    if least:
-        asked = PresenceConfig(number(least.get("min_s")) or 0.0, number(least.get("min_share")) or 0.0)
-        reasons.append(f"seen for less than {asked}")
-    if hidden:
+    if summary.presence != PresenceConfig():
+        reasons.append(f"seen for less than {summary.presence}")
+    if summary.corrections.get("hidden"):
         reasons.append("hidden by the names file")
     return (
         f"{count(left, 'person is', 'people are')} left out of this page and of the curves: "
@@ -111,13 +100,13 @@ def not_shown(summary: Mapping[str, Any]) -> str:
     )
 
 
-def calibrated(summary: Mapping[str, Any]) -> str:
+def calibrated(summary: SessionSummary) -> str:
     """Whose estimates are calibrated, by how many labels; empty for nobody's."""
-    hidden = set(part(summary, "corrections").get("not_shown") or ())
-    persons = {person: states for person, states in recorded(summary).items() if person not in hidden}
+    hidden = set(summary.corrections.get("not_shown") or ())
+    persons = {person: states for person, states in summary.calibrated.items() if person not in hidden}
     if not persons:
         return ""
-    rest = [person for person in record_of(summary).get("uncalibrated") or [] if person not in hidden]
+    rest = [person for person in summary.calibration.get("uncalibrated") or [] if person not in hidden]
     counts = [max(int(state.get("labels", 0)) for state in states.values()) for states in persons.values()]
     fewest, most = min(counts), max(counts)
     labels = count(most, "label") if fewest == most else f"{fewest} to {most} labels"
@@ -133,23 +122,9 @@ def calibrated(summary: Mapping[str, Any]) -> str:
     return f"{text}{others}."
 
 
-def n_shown(summary: Mapping[str, Any]) -> int:
-    """How many people the pages show."""
-    return int(number(summary.get("n_shown", summary.get("n_persons"))) or 0)
-
-
-def n_behind(summary: Mapping[str, Any]) -> int:
-    """How many people the curves are of: those who could be read for long of all who are shown, or these where nobody could.
-
-    A photograph beside somebody has no part in them, and a face that a slide shows hardly any. Results of earlier versions
-    do not tell who was read.
-    """
-    return int(number(summary.get("n_read")) or 0) or n_shown(summary)
-
-
-def edits(summary: Mapping[str, Any]) -> str:
+def edits(summary: SessionSummary) -> str:
     """What was corrected by hand; empty for nothing."""
-    done = part(summary, "corrections")
+    done = summary.corrections
     parts = [
         count(len(done.get("names") or ()), "name given", "names given"),
         count(len(done.get("merged") or ()), "person merged into another", "people merged into others"),
@@ -160,9 +135,9 @@ def edits(summary: Mapping[str, Any]) -> str:
     return "; ".join(text for text, there in zip(parts, present, strict=True) if there)
 
 
-def _states_sentence(summary: Mapping[str, Any]) -> str:
+def _states_sentence(summary: SessionSummary) -> str:
     """Which state led, if any did, among those who could be read at a time."""
-    curves = part(summary, "class")
+    curves = summary.curves
     n_used = curve_of(curves, "n_used")
     held = _held(summary, len(n_used))
     need = _often_at_once(n_used, held)
@@ -172,7 +147,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
         return "No picture of a face was good enough for estimates."
     order = sorted(means, key=lambda name: -means[name])
     figures = "apparent " + ", ".join(f"{STATES[n].noun} {about_percent(means[n])}" for n in order)
-    shown, behind = n_shown(summary), n_behind(summary)
+    shown, behind = summary.n_shown, summary.n_behind
     if need < min(FEW_PEOPLE, behind):
         most = "At most" if n_used.max() == need else "Hardly ever more than"
         whom = "the class" if behind >= FEW_PEOPLE else "them together"
@@ -181,7 +156,7 @@ def _states_sentence(summary: Mapping[str, Any]) -> str:
     if partly := held[enough].sum() < 0.9 * held.sum():
         some = "that" if need == 1 else f"in which {need} people{' or more' if need < behind else ''}"
         when = f"in the {duration(held[enough].sum())} {some} could be read"
-    first, limits = order[0], part(summary, "limits")
+    first, limits = order[0], summary.limits
     lead = means[first] - means[order[1]] if len(order) > 1 else 1.0
     # Of one person alone no spread is known; the margin has to do. A lead is off by what both states are off.
     spread = 0.0 if need == 1 else math.hypot(*(halves[name] for name in order[:2]))
@@ -230,16 +205,13 @@ def _often_at_once(n_used: np.ndarray, held: np.ndarray) -> int:
     return next(often, 1)
 
 
-def margin(limits: Mapping[str, Any], state: str) -> float:
+def margin(limits: Limits, state: str) -> float:
     """By how much a state must lead before it is claimed."""
-    told = number(limits.get("state_margin"))
-    usual = 0.1 if told is None else told
-    return usual * (WIDE_MARGIN if state in (limits.get("wide_margin") or ()) else 1.0)
+    usual = 0.1 if limits.state_margin is None else limits.state_margin
+    return usual * (WIDE_MARGIN if state in limits.wide_margin else 1.0)
 
 
-def short_of(
-    lead: float, limits: Mapping[str, Any], state: str, spread: float = 0.0, people: int = FEW_PEOPLE
-) -> str:
+def short_of(lead: float, limits: Limits, state: str, spread: float = 0.0, people: int = FEW_PEOPLE) -> str:
     """By how much a state was ahead, and what would suffice: the end of a sentence that says that none led.
 
     Args:
@@ -252,7 +224,7 @@ def short_of(
         two = ": two people who differ like this are too few to say which"
         return two if people == 2 else ": people differ too much to say which"
     why = ", since people differ" if spread > need and not untold else ""
-    if not why and need > margin({**limits, "wide_margin": ()}, state):
+    if not why and need > margin(replace(limits, wide_margin=()), state):
         why = " where estimates are this weak"
     # Rounded apart, so that what fell short does not read as if it had sufficed.
     enough, least = (need, "at least ") if untold else (max(need, spread), "")
@@ -261,14 +233,9 @@ def short_of(
     return f": {STATES[state].noun} is {points} ahead, and {least}{asked} are needed{why}"
 
 
-def _held(summary: Mapping[str, Any], n: int) -> np.ndarray:
+def _held(summary: SessionSummary, n: int) -> np.ndarray:
     """Seconds that each of the n steps of the class holds: the last one may be shorter than the others."""
-    curves, sampling = part(summary, "class"), part(summary, "sampling")
-    step = number(curves.get("step_s")) or 1.0
-    last, each = number(sampling.get("last_s")), number(sampling.get("step_s"))
-    end = number(sampling.get("end_s"))
-    if end is None and last is not None and each is not None:
-        end = last + each
+    step, end = number(summary.curves.get("step_s")) or 1.0, summary.sampling.until_s
     held = np.full(n, step)
     if n and end is not None and 0 < end - (n - 1) * step < step:
         held[-1] = end - (n - 1) * step
@@ -293,29 +260,27 @@ def _thirds(mean: np.ndarray, enough: np.ndarray, held: np.ndarray) -> tuple[flo
     return ends if abs(ends[1] - ends[0]) >= 0.1 else None
 
 
-def anybody_found(summary: Mapping[str, Any]) -> bool:
+def anybody_found(summary: SessionSummary) -> bool:
     """Whether there was somebody, who may have opted out since."""
-    corrected = part(summary, "corrections")
-    return bool(number(summary.get("n_persons")) or corrected.get("opted_out") or corrected.get("emptied"))
+    corrected = summary.corrections
+    return bool(summary.n_persons or corrected.get("opted_out") or corrected.get("emptied"))
 
 
-def empty_text(summary: Mapping[str, Any]) -> str:
+def empty_text(summary: SessionSummary) -> str:
     """Why a session has no persons, and what to do."""
-    smallest = number(part(summary, "limits").get("min_face_px")) or 24
-    left = number(part(summary, "left_out").get("samples")) or 0
-    if number(summary.get("n_persons")):
+    smallest, left = summary.limits.min_face_px or 24.0, summary.scraps
+    if summary.n_persons:
         return "Everybody who was found is left out; see the names file and --min-presence."
     if anybody_found(summary):
         return "Everybody who was found has opted out, and was deleted."
     text = f"No face of at least {smallest:g}\u202fpx was found"
     if left:
-        few = count(int(left), "picture of a face was", "pictures of faces were")
+        few = count(left, "picture of a face was", "pictures of faces were")
         text = f"{few[0].upper()}{few[1:]} found, none long and clear enough to make a person of"
-        frames = number(part(summary, "video").get("frames_decoded"))
-        looked = number(part(summary, "sampling").get("n_samples"))
+        frames, looked = summary.video.frames_decoded, summary.sampling.n_samples
         if frames and looked and frames <= looked <= _SCRAPS:  # a still, or a moment: nothing more to look at
             return f"{text}: the video has no more than {count(int(frames), 'picture')}."
-        if left <= _SCRAPS and not _slow(summary):
+        if left <= _SCRAPS and not summary.sampling.slow:
             return f"{text}. A higher --sample-rate looks more often."
     smaller = max(SMALLEST_PX, round(smallest * 2 / 3))
     return (
@@ -325,7 +290,7 @@ def empty_text(summary: Mapping[str, Any]) -> str:
     )
 
 
-def no_curve(summary: Mapping[str, Any], whose: str, best: float | None) -> str:
+def no_curve(summary: SessionSummary, whose: str, best: float | None) -> str:
     """Why there is no curve where somebody was seen, and what to do.
 
     Args:
@@ -334,7 +299,7 @@ def no_curve(summary: Mapping[str, Any], whose: str, best: float | None) -> str:
     """
     if best is None:
         return f"No curve: {whose} moved. Of photographs, and of videos that hang, nothing is claimed."
-    least = number(part(summary, "limits").get("min_quality"))
+    least = summary.limits.min_quality
     vain = least is None or least <= LOW_QUALITY or best < LOW_QUALITY
     lower = "" if vain else f"--min-quality {LOW_QUALITY:g}, or "
     return f"No curve: {whose} was good enough. Try {lower}a recording nearer to the faces."

@@ -22,13 +22,14 @@ from engagement.reports import (
 )
 from engagement.reports.lanes import person_lane
 from engagement.reports.pictures import Pictures
-from engagement.reports.reading import Axis, axis_of, number, part, read_json
+from engagement.reports.reading import Axis, axis_of, read_summary
 from engagement.reports.templates import stretch, url
 from engagement.timelines import columns, moments, table
+from engagement.timelines.curves import person_curves
 from engagement.timelines.moments import Moment, who_shifted
 from engagement.timelines.presence import read_long
-from engagement.timelines.shifts import recorded, shifted_scores
-from engagement.timelines.summary import person_curves
+from engagement.timelines.session_summary import SessionSummary, VideoFacts, number
+from engagement.timelines.shifts import shifted_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ class SessionView:
     """A finished session as its pages need it.
 
     Attributes:
-        summary: of summary.json. title: the video's file, with its folder within the run. axis: of all that is drawn.
+        summary: of the result. title: the video's file, with its folder within the run. axis: of all that is drawn.
         people: those who are shown, in order of first appearance: rows of persons.csv with links and pictures. Their
             labels differ.
         tables: person -> rows of the timeline, raw scores shifted as the smoothed ones are.
@@ -51,7 +52,7 @@ class SessionView:
             they are the class's. best_quality: of the best picture of any of them that moved, None where there is none.
     """
 
-    summary: Mapping[str, Any]
+    summary: SessionSummary
     title: str
     axis: Axis
     people: Sequence[dict[str, Any]]
@@ -62,20 +63,15 @@ class SessionView:
     best_quality: float | None
 
     @property
-    def curves(self) -> dict[str, Any]:
-        """Of the class."""
-        return part(self.summary, "class")
-
-    @property
     def alone(self) -> bool:
         """Whether all curves are of one and the same person."""
-        return sentences.n_behind(self.summary) == 1
+        return self.summary.n_behind == 1
 
     @property
     def of_whom(self) -> str:
         """Whose the curves are, as a heading."""
         whom = "The person" if self.alone else "The two people" if self.own else "The class"
-        behind, shown = sentences.n_behind(self.summary), sentences.n_shown(self.summary)
+        behind, shown = self.summary.n_behind, self.summary.n_shown
         return f"{whom} who could be read for long" if self.own and behind < shown else whom
 
 
@@ -89,7 +85,7 @@ def read_session(folder: Path, root: Path, thumbnails: Pictures) -> SessionView:
     Raises:
         DataError: a table or the summary is missing or damaged.
     """
-    summary = read_json(folder / "summary.json")
+    summary = read_summary(folder)
     persons = table.read(folder / "persons.csv", columns.PERSONS)
     events = table.read(folder / "events.csv", columns.EVENTS)
     timeline = table.read(folder / "timeline.parquet", columns.TIMELINE, further=True)
@@ -99,7 +95,7 @@ def read_session(folder: Path, root: Path, thumbnails: Pictures) -> SessionView:
     rows_of = {str(name): rows for name, rows in timeline.groupby("person_id", sort=False)}
     shifts = {
         name: {state: number(own.get("shift")) or 0.0 for state, own in states.items()}
-        for name, states in recorded(summary).items()
+        for name, states in summary.calibrated.items()
     }
     tables: dict[str, pd.DataFrame] = {}
     lanes: dict[str, Any] = {}
@@ -112,51 +108,50 @@ def read_session(folder: Path, root: Path, thumbnails: Pictures) -> SessionView:
     own = _own_curves(summary, people, tables)
     return SessionView(
         summary=summary,
-        title=_title(part(summary, "video"), folder, root),
+        title=_title(summary.video, folder, root),
         axis=axis,
         people=people,
         tables=tables,
         lanes=lanes,
-        moments=moments.find_own_moments(own, _wide(summary))
+        moments=moments.find_own_moments(own, summary.limits.wide_margin)
         if own
-        else moments.find_moments(part(summary, "class"), _wide(summary)),
+        else moments.find_moments(summary.curves, summary.limits.wide_margin),
         own=own,
         best_quality=_best_quality(timeline.loc[timeline["person_id"].isin(list(tables))]),
     )
 
 
 def _own_curves(
-    summary: Mapping[str, Any], people: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame]
+    summary: SessionSummary, people: Sequence[Mapping[str, Any]], tables: Mapping[str, pd.DataFrame]
 ) -> dict[str, dict[str, Any]]:
     """Of each person who could be read for long, or of all where nobody could, where these are too few for a class;
     otherwise none."""
-    if sentences.n_behind(summary) >= moments.MIN_PEOPLE:
+    if summary.n_behind >= moments.MIN_PEOPLE:
         return {}
     long = read_long([person["n_used"] for person in people])
     read = [person for person, own in zip(people, long, strict=True) if own] or people
-    return {person["id"]: person_curves(tables[person["id"]], part(summary, "class")) for person in read}
+    return {person["id"]: person_curves(tables[person["id"]], summary.curves) for person in read}
 
 
 def on_every_page(view: SessionView) -> dict[str, Any]:
     """What the pages of the session and of its persons have in common."""
-    models = part(view.summary, "models")
+    models = view.summary.models
     return {
-        "summary": view.summary,
-        "video": part(view.summary, "video"),
+        "summary": view.summary.data,
         "title": view.title,
-        "limits": part(view.summary, "limits"),
         "length": view.axis.length_s,
         "models": {name: model for name, model in models.items() if isinstance(model, Mapping)},
         "trust": trust.trust(models),
         "edits": sentences.edits(view.summary),
         "sampled": sentences.sampled(view.summary),
-        "smoothed": part(view.summary, "temporal").get("method") != "none",
+        "smoothed": view.summary.smoothed,
     }
 
 
 def of_session(view: SessionView) -> dict[str, Any]:
     """What the session's page shows besides."""
-    summary, curves, wide = view.summary, view.curves, _wide(view.summary)
+    summary = view.summary
+    curves, wide = summary.curves, summary.limits.wide_margin
     length_s = view.axis.length_s
     labels = {p["id"]: p["label"] for p in view.people} if len(view.own) > 1 else {}
     intro, told = moment_sentences.stood_out(view.moments, labels)
@@ -200,8 +195,8 @@ def of_session(view: SessionView) -> dict[str, Any]:
 def of_person(view: SessionView, place: int) -> dict[str, Any]:
     """What the page of the person at this place of ``view.people`` shows besides."""
     person, axis = view.people[place], view.axis
-    own, limits = view.tables[person["id"]], part(view.summary, "limits")
-    named = view.summary.get("expressions") or list(theme.EXPRESSION_COLORS)
+    own, limits = view.tables[person["id"]], view.summary.limits
+    named = view.summary.expressions or list(theme.EXPRESSION_COLORS)
     best = _best_quality(own)
     return {
         "person": person,
@@ -221,11 +216,6 @@ def of_person(view: SessionView, place: int) -> dict[str, Any]:
 
 def _best_quality(rows: pd.DataFrame) -> float | None:
     return number(rows["quality"][~rows["frozen"]].max())
-
-
-def _wide(summary: Mapping[str, Any]) -> tuple[str, ...]:
-    """States that are told little better than chance."""
-    return tuple(map(str, part(summary, "limits").get("wide_margin") or ()))
 
 
 def _people(persons: pd.DataFrame, thumbnails: Pictures, length: float) -> list[dict[str, Any]]:
@@ -281,9 +271,9 @@ def _shifted(view: SessionView, moment: Moment) -> list[dict[str, str]]:
     return shown
 
 
-def _title(video: Mapping[str, Any], folder: Path, root: Path) -> str:
+def _title(video: VideoFacts, folder: Path, root: Path) -> str:
     """The video's file, with the folder where it lies within the run: others may be called alike."""
-    name = str(video.get("file") or "Session")
+    name = video.file or "Session"
     within = PurePath(os.path.relpath(folder.resolve(), root.resolve())).parent
     return name if within in (PurePath(), PurePath("..")) else f"{within.as_posix()}/{name}"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engagement.labels import WEAK_AUC
-from engagement.reports.reading import number
 from engagement.reports.theme import STATES, listed
+from engagement.timelines.session_summary import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ _MEANINGS = {
 
 
 def trust(models: Mapping[str, Any]) -> Trust:
-    """Measured figures of the models in use, from ``summary["models"]``."""
+    """Measured figures of the models in use, from ``models`` of a summary."""
     figures: list[tuple[str, str, str]] = []
     measured: dict[str, float] = {}
     for model, record in models.items():

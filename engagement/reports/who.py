@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engagement.reports.reading import number
 from engagement.reports.theme import named_or_counted
+from engagement.timelines.session_summary import number
 
 _ID = re.compile(r"P\d{1,5}")
 #: Whoever was seen for less of the session may be somebody else who came back.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from engagement.labels import LEARNER_STATES, WIDE_MARGIN
-from engagement.timelines.summary import band_halfwidth, curve_of, halfwidths
+from engagement.timelines.curves import band_halfwidth, curve_of, halfwidths
 from engagement.types import Floats
 
 MAX_MOMENTS = 8

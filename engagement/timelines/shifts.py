@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,19 +43,3 @@ def shifted_scores(timeline: pd.DataFrame, shift: Shift) -> pd.DataFrame:
         f"p_{state}": shifted(timeline[f"p_{state}"].to_numpy(np.float64), by) for state, by in shift.items()
     }
     return timeline.assign(**moved) if moved else timeline
-
-
-def record_of(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The ``calibration`` part of a summary; empty where there is none."""
-    found = summary.get("calibration")
-    return found if isinstance(found, Mapping) else {}
-
-
-def recorded(summary: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
-    """Person -> state -> ``labels`` and ``shift``, as a summary says that scores were calibrated."""
-    found = record_of(summary).get("persons")
-    return {
-        str(person): {str(state): dict(part) for state, part in states.items() if isinstance(part, Mapping)}
-        for person, states in (found.items() if isinstance(found, Mapping) else ())
-        if isinstance(states, Mapping)
-    }

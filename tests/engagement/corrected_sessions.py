@@ -22,10 +22,10 @@ from engagement.reports.pictures import Thumbnail
 from engagement.reports.render import render_index, render_session, write_assets
 from engagement.smoothing import SmoothingConfig, load_smoother, smooth_further, smooth_persons
 from engagement.timelines.columns import SAMPLES
+from engagement.timelines.curves import class_curves, expression_share, further_heads, visibility
 from engagement.timelines.episodes import EpisodesConfig
 from engagement.timelines.presence import counts
 from engagement.timelines.session import TableOptions, build_tables
-from engagement.timelines.summary import class_curves, expression_share, further_heads, visibility
 from engagement.timelines.table import conform, write_parquet
 from tests.engagement.report_data import portraits, write_run
 from tests.sessions.command import Run

@@ -18,8 +18,8 @@ from engagement.reports.pictures import Thumbnail
 from engagement.reports.render import render_index, render_session, write_assets
 from engagement.runs import find_runs
 from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE, raw_scores, smoothed_scores
+from engagement.timelines.curves import class_curves, expression_share, visibility
 from engagement.timelines.episodes import EpisodesConfig, find_episodes
-from engagement.timelines.summary import class_curves, expression_share, visibility
 from engagement.timelines.table import conform, write_csv, write_parquet
 
 if TYPE_CHECKING:

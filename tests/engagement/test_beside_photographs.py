@@ -10,8 +10,9 @@ import numpy as np
 
 from engagement.reports.render import render_index, render_session
 from engagement.reports.sentences import session_sentence
+from engagement.timelines.curves import class_curves
 from engagement.timelines.presence import counts
-from engagement.timelines.summary import class_curves
+from engagement.timelines.session_summary import SessionSummary
 from tests.engagement.report_data import fabricate, summary_of, write_folder, write_run
 
 
@@ -91,8 +92,10 @@ def test_beside_a_photograph_three_people_are_a_class(tmp_path: Path) -> None:
 def test_a_result_that_does_not_tell_who_was_read_counts_who_is_shown() -> None:
     data = rising(1)
     summary = summary_of(data, "a.mp4")
-    assert "the person looked more engaged" in session_sentence(summary)
-    assert "the person looked more engaged" in session_sentence(summary | counts(data["persons"]))
+    assert "the person looked more engaged" in session_sentence(SessionSummary(summary))
+    assert "the person looked more engaged" in session_sentence(
+        SessionSummary(summary | counts(data["persons"]))
+    )
 
 
 def test_the_page_says_how_whoever_is_seen_briefly_is_left_out(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_analyze_applies_a_new_calibration_without_a_new_analysis(labelled: Path
     given = read_calibration(folder / FILE)
     (folder / FILE).unlink()
     summary = bring_up_to_date(folder, labelled, None, given)
-    assert summary and list(summary["calibration"]["persons"]) == ["P01", "P03"]
+    assert summary and list(summary.calibrated) == ["P01", "P03"]
     assert read_calibration(folder / FILE) == given
     stamp = (folder / "summary.json").stat().st_mtime_ns
     assert bring_up_to_date(folder, labelled, None, given) == summary

@@ -17,6 +17,7 @@ from engagement.corrections.names import check_names
 from engagement.errors import ConfigError
 from engagement.reports.pictures import read_pictures
 from engagement.timelines.presence import PresenceConfig
+from engagement.timelines.session_summary import NOTHING
 from tests.engagement.corrected_sessions import (
     PEOPLE,
     Report,
@@ -336,17 +337,17 @@ def test_results_of_an_earlier_version(out: Path, report: Report) -> None:
 def test_a_finished_result_takes_up_what_changed(out: Path, finished: Path) -> None:
     talk = out / "talk"
     before = everything(talk)
-    assert (bring_up_to_date(talk, out, None) or {})["n_persons"] == 4
+    assert (bring_up_to_date(talk, out, None) or NOTHING).n_persons == 4
     assert everything(talk) == before
     (out / "names.txt").write_text("P01: Ana\nmerge P03 into P02\nP77: Eve\n")
     summary = bring_up_to_date(talk, out, None)
-    assert summary and summary["n_persons"] == 3
+    assert summary and summary.n_persons == 3
     warning = "This line of the names file was not applied: names.txt, line 3: there is no P77."
     assert warning in page_of(talk)
     after = everything(talk)
     bring_up_to_date(talk, out, None)
     assert everything(talk) == after
-    assert (bring_up_to_date(talk, out, PresenceConfig(min_s=5)) or {})["n_shown"] == 2
+    assert (bring_up_to_date(talk, out, PresenceConfig(min_s=5)) or NOTHING).n_shown == 2
     (out / "names.txt").unlink()
     bring_up_to_date(talk, out, PresenceConfig())
     assert tables_of(talk) == tables_of(finished / "talk")

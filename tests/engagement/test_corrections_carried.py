@@ -17,6 +17,7 @@ from engagement.corrections.file import OptOut, Video
 from engagement.corrections.folder import correct_folder, plan_folder, state_of
 from engagement.results import is_of_another
 from engagement.timelines.presence import PresenceConfig
+from engagement.timelines.session_summary import SessionSummary
 from tests.engagement.corrected_sessions import PEOPLE, observations, tables_of, write_result
 
 SAME, OTHER = {"settings": "one"}, {"settings": "two"}
@@ -98,9 +99,9 @@ def test_who_opted_out_does_not_come_back_by_another_analysis(root: Path) -> Non
     # The new result, written and corrected on its way to the disk.
     written = write_result(root.parent / "new", whose=lambda p, _: "" if p == "P02" else p)
     summary, _ = corrections.apply(written, who, None, {"P01": [], "P03": []})
-    assert summary["corrections"]["opted_out"] == ["P02"]
-    assert "mistakes" not in summary["corrections"]
-    assert summary["warnings"] == []
+    assert summary.corrections["opted_out"] == ["P02"]
+    assert "mistakes" not in summary.corrections
+    assert summary.warnings == ()
     assert "P02" not in (written / "timeline.csv").read_text()
 
 
@@ -112,7 +113,7 @@ def test_who_may_have_opted_out_is_left_out_and_the_page_says_so(root: Path) -> 
     assert who.names == ["P01", "P03"]
     written = write_result(root.parent / "new", whose=lambda p, _: p if p in who.names else "")
     summary, _ = corrections.apply(written, who, None, {})
-    assert "left out: 2 people whom the earlier result does not know" in summary["warnings"][0]
+    assert "left out: 2 people whom the earlier result does not know" in summary.warnings[0]
 
 
 def test_when_everybody_opted_out_nobody_comes_back(root: Path) -> None:
@@ -121,8 +122,8 @@ def test_when_everybody_opted_out_nobody_comes_back(root: Path) -> None:
     assert who.names == [] and (who.person == -1).all()
     written = write_result(root.parent / "new", whose=lambda *_: "")
     summary, _ = corrections.apply(written, who, None, {})
-    assert summary["n_persons"] == 0
-    assert "mistakes" not in summary["corrections"]
+    assert summary.n_persons == 0
+    assert "mistakes" not in summary.corrections
 
 
 def test_an_opt_out_taken_back_brings_everybody(root: Path) -> None:
@@ -148,7 +149,7 @@ def test_fresh_results_are_corrected_before_they_are_seen(root: Path, tmp_path: 
     for folder in (fresh, known):
         unedited = pd.read_parquet(folder / "talk" / "unedited" / "timeline.parquet")
         assert set(unedited["person_id"]) == {"P01", "P02", "P03"}
-    assert summary["n_persons"] == 2
+    assert summary.n_persons == 2
 
 
 def test_a_wrong_line_does_not_throw_an_analysis_away(root: Path) -> None:
@@ -156,9 +157,9 @@ def test_a_wrong_line_does_not_throw_an_analysis_away(root: Path) -> None:
     corrections = Corrections.of(root, root / "talk", "talk.mp4")
     who, _ = carried(corrections, SAME, None)
     summary, _ = corrections.apply(root / "talk", who, None, {})
-    wrong = summary["corrections"]["mistakes"]
+    wrong = summary.corrections["mistakes"]
     assert [text.split(":")[0] for text in wrong] == ["names.txt, line 2", "names.txt, line 3"]
-    assert summary["corrections"]["names"] == {"P01": "Ana"}
+    assert summary.corrections["names"] == {"P01": "Ana"}
 
 
 def test_min_presence_of_the_earlier_result_holds(root: Path) -> None:
@@ -168,15 +169,15 @@ def test_min_presence_of_the_earlier_result_holds(root: Path) -> None:
     who, _ = carried(corrections, OTHER, None)
     for place, given, shown in (("new", None, 3), ("newer", PresenceConfig(), 4)):
         fresh = write_result(root.parent / place)
-        assert corrections.apply(fresh, who, given, {})[0]["n_shown"] == shown
+        assert corrections.apply(fresh, who, given, {})[0].n_shown == shown
 
 
 def test_the_same_analysis_again_keeps_carried_ids(root: Path) -> None:
     corrections = name(root, "P03: Ana")
     who, _ = carried(corrections, OTHER, RENUMBERED)
     summary, _ = corrections.apply(root / "talk", who, None, {})
-    summary["fingerprint"] = OTHER
-    (root / "talk" / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    changed = {**summary.data, "fingerprint": OTHER}
+    (root / "talk" / "summary.json").write_text(json.dumps(changed), encoding="utf-8")
     again, person = carried(corrections, OTHER, RENUMBERED)
     assert {again.names[again.index_of[int(new[1:]) - 1]]: old for old, new in RENUMBERED.items()} == {
         p: p for p in PEOPLE
@@ -209,9 +210,9 @@ def test_a_names_file_saved_half_written_does_not_throw_an_analysis_away(root: P
     corrections = Corrections.of(root, root / "talk", "talk.mp4")
     who, _ = carried(corrections, SAME, None)
     summary, _ = corrections.apply(root / "talk", who, None, {})
-    assert summary["corrections"]["names"] == {"P01": "Ana"}
-    assert summary["corrections"]["opted_out"] == ["P02"]
-    assert [text.split(":")[0] for text in summary["corrections"]["mistakes"]] == ["names.txt, line 3"]
+    assert summary.corrections["names"] == {"P01": "Ana"}
+    assert summary.corrections["opted_out"] == ["P02"]
+    assert [text.split(":")[0] for text in summary.corrections["mistakes"]] == ["names.txt, line 3"]
 
 
 def test_lines_of_one_video_do_not_reach_another_of_its_name(root: Path) -> None:
@@ -244,5 +245,7 @@ def test_another_video_is_told_by_place_size_and_time(
 ) -> None:
     now = {"file_size": size, "file_version": version}
     before = {"video": {"source": "a"}, "fingerprint": {"file_size": 1, "file_version": "x"}}
-    assert is_of_another(before, source, now) == other
-    assert not is_of_another({"video": {}}, source, now) and not is_of_another({}, source, now)
+    assert is_of_another(SessionSummary(before), source, now) == other
+    assert not is_of_another(SessionSummary({"video": {}}), source, now) and not is_of_another(
+        SessionSummary({}), source, now
+    )

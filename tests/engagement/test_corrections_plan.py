@@ -16,6 +16,7 @@ from engagement.corrections.plan import make_plan
 from engagement.corrections.rebuild import Samples, rebuild
 from engagement.corrections.rebuild import settings as settings_of
 from engagement.timelines.columns import raw_scores, smoothed_scores
+from engagement.timelines.session_summary import SessionSummary
 
 
 def spans(count: int) -> st.SearchStrategy[dict[str, list[tuple[int, int]]]]:
@@ -103,7 +104,7 @@ def test_a_merger_holds_the_rows_of_both(people: dict[str, list[tuple[int, int]]
     rows["observed"], rows["followed"], rows["frozen"] = True, False, False
     rows[["head_x1", "head_y1", "head_x2", "head_y2"]] = np.nan
     samples = Samples(np.arange(60) * 0.2, np.arange(60) * 5)
-    tables = rebuild(rows, plan.label, {"P01"}, samples, settings_of(SUMMARY, ()))
+    tables = rebuild(rows, plan.label, {"P01"}, samples, settings_of(SessionSummary(SUMMARY), ()))
     seen: Any = tables.timeline[tables.timeline["observed"]]
     merged = seen[seen["person_id"] == "P01"]
     assert set(merged["frame_index"]) == own["P01"] | own["P03"]

@@ -22,6 +22,7 @@ from engagement.reports.sentences import no_curve
 from engagement.segments import join_segments
 from engagement.smoothing import load_smoother, smooth_further, smooth_persons
 from engagement.timelines.session import build_tables
+from engagement.timelines.session_summary import Limits, SessionSummary
 from engagement.tracking.frozen import FrozenFaces, lasting
 from engagement.types import ByteArray, TimeSpan
 from tests.engagement.corrected_sessions import OPTIONS, SMOOTHING, observations
@@ -155,7 +156,7 @@ def test_pages_say_whose_picture_stood_still() -> None:
         "n_used": 20,
         "frozen_s": 96.0,
     }
-    text = person_sentence({**person, "mean_engagement": 0.6}, {}, 100)
+    text = person_sentence({**person, "mean_engagement": 0.6}, Limits(), 100)
     assert text.startswith("Too little to tell: only 20 of 500 pictures were fit")
     assert "for 1 min 36 s the picture stood still, as a photograph" in text
     people = [
@@ -166,7 +167,9 @@ def test_pages_say_whose_picture_stood_still() -> None:
     assert "The pictures of Ana and P07 stood still" in stood_still(people)
     assert not stood_still(people[1:2])
     assert "The pictures of 7 people stood still" in stood_still(people[:1] * 7)
-    assert no_curve({}, "no picture of Ana", None).startswith("No curve: no picture of Ana moved.")
+    assert no_curve(SessionSummary({}), "no picture of Ana", None).startswith(
+        "No curve: no picture of Ana moved."
+    )
 
 
 @pytest.mark.parametrize("limits", [{}, {"frozen_s": 20.0, "frozen_track_s": 8.0}])

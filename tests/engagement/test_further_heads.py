@@ -18,6 +18,7 @@ from engagement.reports.figures import heads_figure
 from engagement.smoothing import SmoothingConfig, load_smoother, smooth_further, smooth_persons
 from engagement.timelines import table
 from engagement.timelines.columns import PERSONS, TIMELINE
+from engagement.timelines.session_summary import SessionSummary
 from engagement.timelines.table import read_all
 from engagement.weights.store import LoadedWeights, WeightRecord
 from temporal.hmm import HmmSmoother
@@ -116,9 +117,9 @@ def test_corrections_smooth_them_as_the_analysis_did(finished: Path) -> None:
     """A network's own box is another than that of further heads, of which it knows nothing."""
     summary = json.loads((finished / "talk" / "summary.json").read_text(encoding="utf-8"))
     summary["temporal"] |= {"method": "lstm", "window_s": 1.5, "state_window_s": 1.5}
-    assert settings(summary, OPTIONS.extra).further_window_s == SMOOTHING.further_window_s
+    assert settings(SessionSummary(summary), OPTIONS.extra).further_window_s == SMOOTHING.further_window_s
     summary["temporal"] |= {"method": "hmm", "hold_s": 0.7, "state_hold_s": 4.0}
-    smoother, _ = load_smoother(settings(summary, OPTIONS.extra).smoothing)
+    smoother, _ = load_smoother(settings(SessionSummary(summary), OPTIONS.extra).smoothing)
     assert isinstance(smoother, HmmSmoother) and (smoother.hold_s, smoother.state_hold_s) == (0.7, 4.0)
 
 
@@ -137,14 +138,14 @@ def test_a_result_names_only_what_its_smoother_uses(finished: Path) -> None:
     everything = {"window_s": 1.0, "state_window_s": 2.0, "hold_s": 0.7, "state_hold_s": 4.0}
     for method in ("none", "box", "hmm"):
         summary["temporal"] = {"method": method, "weights": "", "max_gap_s": 0.6, **everything}
-        before = settings(summary, ()).smoothing
+        before = settings(SessionSummary(summary), ()).smoothing
         summary["temporal"] = {"method": method, "weights": "", "max_gap_s": 0.6} | before.in_use({}, False)
-        after = settings(summary, ()).smoothing
+        after = settings(SessionSummary(summary), ()).smoothing
         assert after.method == method and after.in_use({}, False) == before.in_use({}, False)
         assert before.in_use({}, False).items() <= everything.items()
     summary["temporal"] = {"method": "box", "max_gap_s": 0.6}
     with pytest.raises(DataError, match="does not say 'window_s'"):
-        settings(summary, ())
+        settings(SessionSummary(summary), ())
 
 
 def test_a_step_that_stands_alone_is_seen() -> None:

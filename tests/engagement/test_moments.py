@@ -12,6 +12,7 @@ import pytest
 from engagement.labels import LEARNER_STATES
 from engagement.reports.moment_sentences import least_told, moment_text, stood_out
 from engagement.reports.render import render_index, render_session
+from engagement.timelines.curves import band_halfwidth, class_curves, halfwidths
 from engagement.timelines.moments import (
     MAX_MOMENTS,
     Moment,
@@ -21,7 +22,6 @@ from engagement.timelines.moments import (
     why_none,
     window_s,
 )
-from engagement.timelines.summary import band_halfwidth, class_curves, halfwidths
 from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder, write_run
 
 

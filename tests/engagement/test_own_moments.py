@@ -15,9 +15,9 @@ from engagement.labels import LEARNER_STATES
 from engagement.reports.drawing import moment_marks
 from engagement.reports.moment_sentences import moment_text, nothing_stood_out, stood_out
 from engagement.reports.render import render_session
+from engagement.timelines.curves import class_curves, person_curves
 from engagement.timelines.moments import MAX_MOMENTS, find_own_moments
 from engagement.timelines.presence import counts
-from engagement.timelines.summary import class_curves, person_curves
 from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder
 
 _NAMES = {"P01": "Ana", "P02": "Ben"}

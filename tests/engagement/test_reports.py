@@ -27,6 +27,7 @@ from engagement.reports.sentences import session_sentence
 from engagement.reports.theme import EXPRESSION_COLORS
 from engagement.reports.thinning import fewer, spans, thin, with_gaps
 from engagement.reports.trust import trust
+from engagement.timelines.session_summary import SessionSummary
 from tests.engagement.corrected_sessions import write_output
 from tests.engagement.report_data import fabricate, portraits, summary_of, write_folder, write_run
 
@@ -382,7 +383,7 @@ def test_wording() -> None:
         "> 99\u202f%",
         "100\u202f%",
     ]
-    assert "0." not in session_sentence(summary_of(fabricate(4, 60), "a.mp4"))
+    assert "0." not in session_sentence(SessionSummary(summary_of(fabricate(4, 60), "a.mp4")))
 
 
 def test_importing_costs_nothing() -> None:

@@ -19,7 +19,16 @@ from engagement.reports.sentences import (
     warnings,
 )
 from engagement.reports.trust import trust
-from engagement.timelines.summary import class_curves
+from engagement.timelines.curves import class_curves
+from engagement.timelines.session_summary import Limits, SessionSummary
+
+
+def _told(summary: dict) -> str:
+    return session_sentence(SessionSummary(summary))
+
+
+def _length(summary: dict) -> float:
+    return session_length(SessionSummary(summary))
 
 
 def _few(n_used: int, n_shown: int) -> dict:
@@ -38,18 +47,14 @@ def _few(n_used: int, n_shown: int) -> dict:
 
 
 def test_one_readable_person_does_not_speak_for_the_class() -> None:
-    assert "At most 1 of 4 could be read at a time, too few to speak of the class" in session_sentence(
-        _few(1, 4)
-    )
-    assert "At most 1 of 2 could be read at a time, too few to speak of them together" in session_sentence(
-        _few(1, 2)
-    )
-    assert "the person looked more" in session_sentence(_few(1, 1))
-    assert "people looked more" in session_sentence(_few(4, 4))
+    assert "At most 1 of 4 could be read at a time, too few to speak of the class" in _told(_few(1, 4))
+    assert "At most 1 of 2 could be read at a time, too few to speak of them together" in _told(_few(1, 2))
+    assert "the person looked more" in _told(_few(1, 1))
+    assert "people looked more" in _told(_few(4, 4))
     unknown = _few(4, 4)
     for state in theme.STATES:
         unknown["class"] |= {f"{state}_lo": [0.0] * 40, f"{state}_hi": [1.0] * 40}
-    assert "No apparent state clearly led" in session_sentence(unknown)
+    assert "No apparent state clearly led" in _told(unknown)
 
 
 def test_who_walks_through_does_not_set_what_is_said_of_the_session() -> None:
@@ -57,35 +62,35 @@ def test_who_walks_through_does_not_set_what_is_said_of_the_session() -> None:
     two = _few(2, 3)
     two["class"]["n_used"] = [3] * 2 + [2] * 38
     two["class"]["engagement"] = [0.9] * 2 + [0.3] * 38
-    said = session_sentence(two)
+    said = _told(two)
     assert "Hardly ever more than 2 of 3 could be read at a time, too few to speak of the class" in said
     assert "engagement about 35" in said
     two["class"]["n_used"] = [3] * 5 + [2] * 35
-    assert "the 5 s in which 3 people could be read" in session_sentence(two)
+    assert "the 5 s in which 3 people could be read" in _told(two)
     person = {"session_share": 0.002, "first_s": 61.0, "last_s": 61.4}
-    assert "Seen at 1:01, in < 1" in person_sentence(person, {}, 300.0)
+    assert "Seen at 1:01, in < 1" in person_sentence(person, Limits(), 300.0)
     assert "(for a further 11 min only the head" in person_sentence(
-        {**person, "followed_s": 656.0}, {}, 9000.0
+        {**person, "followed_s": 656.0}, Limits(), 9000.0
     )
 
 
 def test_says_when_the_class_could_be_read_only_for_a_while() -> None:
     some = _few(4, 4)
     some["class"]["n_used"] = [4] * 20 + [2] * 20
-    assert "In the 20 s in which 3 people or more could be read, people looked" in session_sentence(some)
+    assert "In the 20 s in which 3 people or more could be read, people looked" in _told(some)
     some["class"] |= {f"confusion{end}": some["class"][f"engagement{end}"] for end in ("", "_lo", "_hi")}
-    said = session_sentence(some)
+    said = _told(some)
     assert "No apparent state clearly led in the 20 s in which 3 people or more could be read (" in said
     two = _few(2, 2)
     two["class"] |= {"confusion_lo": [0.0] * 40, "confusion_hi": [0.99] * 40}
-    assert "): two people who differ like this are too few to say which." in session_sentence(two)
+    assert "): two people who differ like this are too few to say which." in _told(two)
     two = _few(2, 2)
     two["class"]["n_used"] = [2] * 20 + [1] * 20
-    assert "In the 20 s in which 2 people could be read, people looked" in session_sentence(two)
+    assert "In the 20 s in which 2 people could be read, people looked" in _told(two)
     alone = _few(1, 1)
     alone["class"]["n_used"] = [1] * 20 + [0] * 20
-    assert "1 person was found" in session_sentence(alone)
-    assert "In the 20 s that could be read, the person looked" in session_sentence(alone)
+    assert "1 person was found" in _told(alone)
+    assert "In the 20 s that could be read, the person looked" in _told(alone)
 
 
 def test_a_last_shorter_step_counts_for_what_it_holds() -> None:
@@ -98,28 +103,28 @@ def test_a_last_shorter_step_counts_for_what_it_holds() -> None:
             f"{state}_lo": [None] * 20,
             f"{state}_hi": [None] * 20,
         }
-    assert "confusion about 50" in session_sentence(alone)
+    assert "confusion about 50" in _told(alone)
     alone["sampling"] = {"last_s": 19.0, "step_s": 0.2}
-    assert "confusion about 55" in session_sentence(alone)
-    assert "of video" in session_sentence({**alone, "sampling": {"last_s": 0.0, "step_s": 0.2}})
+    assert "confusion about 55" in _told(alone)
+    assert "of video" in _told({**alone, "sampling": {"last_s": 0.0, "step_s": 0.2}})
     # Where the video ends decides, not how long its last sample would stand.
     alone["sampling"] = {"last_s": 19.0, "step_s": 2.0, "end_s": 19.2}
-    assert "confusion about 55" in session_sentence(alone)
+    assert "confusion about 55" in _told(alone)
     alone["sampling"]["end_s"] = 20.0
-    assert "confusion about 50" in session_sentence(alone)
+    assert "confusion about 50" in _told(alone)
 
 
 def test_a_session_is_as_long_as_the_table_of_the_run_says() -> None:
     sampling = {"last_s": 9.0, "step_s": 2.0, "end_s": 10.0}
-    assert session_length({"video": {"duration_s": 10.0, "complete": True}, "sampling": sampling}) == 10.0
-    assert session_length({"video": {"duration_s": 60.0, "complete": False}, "sampling": sampling}) == 10.0
+    assert _length({"video": {"duration_s": 10.0, "complete": True}, "sampling": sampling}) == 10.0
+    assert _length({"video": {"duration_s": 60.0, "complete": False}, "sampling": sampling}) == 10.0
     del sampling["end_s"]  # as earlier versions wrote it
-    assert session_length({"video": {"duration_s": 60.0, "complete": True}, "sampling": sampling}) == 60.0
-    assert session_length({"video": {"duration_s": 60.0, "complete": False}, "sampling": sampling}) == 11.0
+    assert _length({"video": {"duration_s": 60.0, "complete": True}, "sampling": sampling}) == 60.0
+    assert _length({"video": {"duration_s": 60.0, "complete": False}, "sampling": sampling}) == 11.0
     for complete, declared in ((True, 60.0), (False, 60.0), (True, None)):
         video = {"duration_s": declared, "complete": complete}
         summary = {"video": video, "sampling": sampling, "n_persons": 1, "coverage": 1.0}
-        assert status_of("a", "a", "ok", summary, "").duration_s == session_length(summary)
+        assert status_of("a", "a", "ok", SessionSummary(summary), "").duration_s == _length(summary)
 
 
 def test_the_table_of_the_run_counts_what_the_page_warns_of() -> None:
@@ -130,37 +135,41 @@ def test_the_table_of_the_run_counts_what_the_page_warns_of() -> None:
         "warnings": ["Not all of the video could be read: cut short.", "The picture is squeezed."],
         "corrections": {"mistakes": ["line 2: nobody is called P09"]},
     }
-    assert status_of("a", "a", "ok", summary, "").n_warnings == len(warnings(summary)) == 3
+    assert (
+        status_of("a", "a", "ok", SessionSummary(summary), "").n_warnings
+        == len(warnings(SessionSummary(summary)))
+        == 3
+    )
     # Beside the reason, which the table has as well.
     for reason in ("cut short", "cut short; read before, nothing changed"):
-        assert status_of("a", "a", "partial", summary, reason).n_warnings == 2
+        assert status_of("a", "a", "partial", SessionSummary(summary), reason).n_warnings == 2
 
 
 def test_where_no_state_leads_it_says_what_would_suffice() -> None:
     limits = {"state_margin": 0.1, "wide_margin": ["boredom", "confusion"]}
     person = {"mean_boredom": 0.624, "mean_confusion": 0.481, "mean_engagement": 0.3}
-    said = person_sentence(person, limits, 60.0)
+    said = person_sentence(person, Limits.of(limits), 60.0)
     assert said.endswith("boredom is 14 points ahead, and 20 are needed where estimates are this weak.")
     close = {"mean_boredom": 0.5, "mean_confusion": 0.3, "mean_engagement": 0.591}
-    said = person_sentence(close, limits, 60.0)
+    said = person_sentence(close, Limits.of(limits), 60.0)
     assert said.endswith("engagement is 9 points ahead, and 10 are needed.")
     level = {"mean_boredom": 0.45, "mean_confusion": 0.3, "mean_engagement": 0.456}
-    said = person_sentence(level, limits, 60.0)
+    said = person_sentence(level, Limits.of(limits), 60.0)
     assert said.endswith("engagement is less than 1 point ahead, and 10 are needed.")
 
 
 def test_nobody_leans_towards_a_state_that_is_rather_absent() -> None:
     """50 % is undecided; labels that say no may shift all states far below it."""
     person = {"mean_boredom": 0.15, "mean_confusion": 0.2, "mean_engagement": 0.48}
-    assert "lean towards engaged (engagement about 50" in person_sentence(person, {}, 60.0)
+    assert "lean towards engaged (engagement about 50" in person_sentence(person, Limits(), 60.0)
     person["mean_engagement"] = 0.31
-    said = person_sentence(person, {}, 60.0)
+    said = person_sentence(person, Limits(), 60.0)
     assert "apparent engagement leads, but is more likely absent than present (engagement about 30" in said
     calibrated = _few(4, 4)
     for state, value in zip(theme.STATES, (0.1, 0.2, 0.4), strict=True):
         ends = {"": value, "_lo": value - 0.05, "_hi": value + 0.05}
         calibrated["class"] |= {state + end: [v] * 40 for end, v in ends.items()}
-    said = session_sentence(calibrated)
+    said = _told(calibrated)
     assert "led, but was more likely absent than present (apparent" in said and "looked more" not in said
 
 
@@ -170,14 +179,14 @@ def test_where_no_state_of_the_class_leads_it_says_what_would_suffice() -> None:
     class_of["limits"] = limits
     for end in ("", "_lo", "_hi"):
         class_of["class"][f"engagement{end}"] = [v - 0.15 for v in class_of["class"][f"confusion{end}"]]
-    assert "confusion is 15 points ahead, and 20 are needed where" in session_sentence(class_of)
+    assert "confusion is 15 points ahead, and 20 are needed where" in _told(class_of)
     class_of["class"]["confusion_lo"] = [0.6] * 40
-    assert "and 31 are needed, since people differ" in session_sentence(class_of)
+    assert "and 31 are needed, since people differ" in _told(class_of)
     for end, value in (("_lo", 0.0), ("_hi", 1.0)):
         class_of["class"][f"confusion{end}"] = [value] * 40
-    assert "confusion is 15 points ahead, and at least 20 are needed where" in session_sentence(class_of)
+    assert "confusion is 15 points ahead, and at least 20 are needed where" in _told(class_of)
     class_of["limits"] = limits | {"wide_margin": []}
-    assert "people differ too much to say which" in session_sentence(class_of)
+    assert "people differ too much to say which" in _told(class_of)
 
 
 def test_says_why_no_moments_are_listed() -> None:
@@ -201,10 +210,10 @@ def test_a_third_is_told_of_as_a_whole_only() -> None:
     session["class"] |= {f"confusion{end}": [0.1] * n for end in ("", "_lo", "_hi")}
     session["class"] |= {"engagement": rising.tolist(), "engagement_lo": (rising - 0.05).tolist()}
     session["class"] |= {"engagement_hi": (rising + 0.05).tolist()}
-    assert "in the session's first third to" in session_sentence(session)
+    assert "in the session's first third to" in _told(session)
     for at in range(1, n // 3):
         session["class"]["n_used"][at] = 0
-    assert "first third" not in session_sentence(session)
+    assert "first third" not in _told(session)
 
 
 def test_labels_are_counted_of_those_who_are_shown() -> None:
@@ -213,53 +222,59 @@ def test_labels_are_counted_of_those_who_are_shown() -> None:
         "P02": {"boredom": {"labels": 4, "shift": 0.1}},
     }
     session = {"calibration": {"persons": persons, "uncalibrated": ["P03"]}}
-    assert "2 people are calibrated, each by 1 to 4 labels" in calibrated(session)
-    assert "those of 1 person are not" in calibrated(session)
+    assert "2 people are calibrated, each by 1 to 4 labels" in calibrated(SessionSummary(session))
+    assert "those of 1 person are not" in calibrated(SessionSummary(session))
     session["corrections"] = {"not_shown": ["P02", "P03"]}
-    assert calibrated(session).startswith(
+    assert calibrated(SessionSummary(session)).startswith(
         "The estimates of 1 person are calibrated by 1 label of this session"
     )
-    assert "those of" not in calibrated(session)
+    assert "those of" not in calibrated(SessionSummary(session))
 
 
 def test_of_whom_little_can_be_read_no_mean_is_told_first() -> None:
     person = {"first_s": 0.0, "last_s": 31.0, "session_share": 0.98, "n_samples": 63, "n_used": 6}
     person |= {"low_quality_share": 0.9, "mean_boredom": 0.9, "mean_engagement": 0.2, "mean_confusion": 0.2}
-    said = person_sentence(person, {}, 60.0)
+    said = person_sentence(person, Limits(), 60.0)
     assert said.startswith(
         "Too little to tell: only 6 of 63 pictures were good enough to estimate anything from."
     )
     assert "bored" not in said and "in 98\u202f% of the session" in said
-    assert "lean towards bored" in person_sentence(person | {"n_used": 40}, {}, 60.0)
+    assert "lean towards bored" in person_sentence(person | {"n_used": 40}, Limits(), 60.0)
     assert readable_share(person) == 6 / 63
     assert readable_share({}) is None
 
 
 def test_how_often_was_looked_is_what_the_video_allowed() -> None:
     asked = {"rate_hz": 5.0, "n_samples": 14}
-    assert sampled({"sampling": asked | {"step_s": 0.2}}) == "5 pictures a second, 14 in all"
+    assert sampled(SessionSummary({"sampling": asked | {"step_s": 0.2}})) == "5 pictures a second, 14 in all"
     assert (
-        sampled({"sampling": asked | {"step_s": 0.5}})
+        sampled(SessionSummary({"sampling": asked | {"step_s": 0.5}}))
         == "2 pictures a second (5 a second were asked for), 14 in all"
     )
     assert "one picture every 5\u202fs" in sampled(
-        {"sampling": {"rate_hz": 0.2, "step_s": 5.0, "n_samples": 3}}
+        SessionSummary({"sampling": {"rate_hz": 0.2, "step_s": 5.0, "n_samples": 3}})
     )
-    assert sampled({}) == ""
+    assert sampled(SessionSummary({})) == ""
 
 
 def test_advice_can_be_followed() -> None:
     """Nothing is proposed that is in use already, or stricter."""
     still = {"left_out": {"samples": 5}, "video": {"frames_decoded": 1}, "sampling": {"n_samples": 1}}
-    assert empty_text(still).endswith("to make a person of: the video has no more than 1 picture.")
+    assert empty_text(SessionSummary(still)).endswith(
+        "to make a person of: the video has no more than 1 picture."
+    )
     still["video"] = {"frames_decoded": 30}
-    assert "A higher --sample-rate" in empty_text(still)
-    assert "--min-face 16" in empty_text({"limits": {"min_face_px": 24}})
-    assert "--min-face" not in empty_text({"limits": {"min_face_px": 12}})
-    assert "--min-quality 0.2" in no_curve({"limits": {"min_quality": 0.35}}, "nobody's picture", 0.3)
-    assert "--min-quality" not in no_curve({"limits": {"min_quality": 0.15}}, "nobody's picture", 0.1)
+    assert "A higher --sample-rate" in empty_text(SessionSummary(still))
+    assert "--min-face 16" in empty_text(SessionSummary({"limits": {"min_face_px": 24}}))
+    assert "--min-face" not in empty_text(SessionSummary({"limits": {"min_face_px": 12}}))
+    assert "--min-quality 0.2" in no_curve(
+        SessionSummary({"limits": {"min_quality": 0.35}}), "nobody's picture", 0.3
+    )
+    assert "--min-quality" not in no_curve(
+        SessionSummary({"limits": {"min_quality": 0.15}}), "nobody's picture", 0.1
+    )
     for best, helps in ((0.13, False), (0.24, True)):
-        said = no_curve({"limits": {"min_quality": 0.3}}, "no picture of P10", best)
+        said = no_curve(SessionSummary({"limits": {"min_quality": 0.3}}), "no picture of P10", best)
         assert ("--min-quality" in said) is helps
 
 
@@ -278,8 +293,8 @@ def test_a_lead_counts_how_far_people_differ_in_both_states() -> None:
         for k in range(4)
     ]
     session = _few(4, 4) | {"class": class_curves(pd.concat(people), times)}
-    assert "engagement about 70" in session_sentence(session)
-    assert "people differ too much to say which" in session_sentence(session)
+    assert "engagement about 70" in _told(session)
+    assert "people differ too much to say which" in _told(session)
 
 
 def test_figures_of_models_are_explained_as_what_they_are() -> None:

@@ -23,9 +23,9 @@ from engagement.runs import find_runs
 from engagement.smoothing import SmoothingConfig
 from engagement.timelines import table
 from engagement.timelines.columns import EVENTS, PERSONS, TIMELINE, names
+from engagement.timelines.curves import class_curves, visibility
 from engagement.timelines.episodes import EpisodesConfig, find_episodes, leading
 from engagement.timelines.session import TableOptions, build_tables
-from engagement.timelines.summary import class_curves, visibility
 from engagement.types import FaceDetections, FaceScores
 from engagement.video.reader import FrameTicket
 from engagement.video.sampling import select, typical_step_s

@@ -108,11 +108,6 @@ def curve_of(curves: Mapping[str, Any], name: str) -> NDArray[np.float64]:
     return np.array([np.nan if v is None else float(v) for v in values], np.float64)
 
 
-def heads_of(summary: Mapping[str, Any]) -> dict[str, LabelSet]:
-    """Further heads of the checkpoint that a result was made with; none in results of earlier versions."""
-    return {str(name): LabelSet.from_dict(head) for name, head in (summary.get("heads") or {}).items()}
-
-
 def _steps(times_s: TimeArray) -> tuple[float, int]:
     """Length of a step in seconds, and how many there are."""
     if not len(times_s):
