@@ -26,11 +26,18 @@ def drafted(path: Path) -> Iterator[Path]:
 
     Args:
         path: of the file, in a folder that is there.
+
+    Raises:
+        OSError: it cannot be written, which names ``path``: a full disk names no file, and nobody knows the draft.
     """
     draft = path.with_name(f".{uuid.uuid4().hex[:8]}.part")
     try:
         yield draft
         draft.replace(path)
+    except OSError as error:
+        if error.filename in (None, str(draft)):
+            error.filename = str(path)
+        raise
     finally:
         draft.unlink(missing_ok=True)
 

@@ -54,7 +54,8 @@ def committed(target: Path) -> Iterator[Path]:
         yield work
         _replace(work, target)
     except OSError as error:
-        said = f"{error.filename or target} cannot be written ({error.strerror or error})"
+        file = str(error.filename or target).replace(str(work), str(target))
+        said = f"{file} cannot be written ({error.strerror or error})"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NoRoom(said, AGAIN) from error
         raise OutputError(said, f"Close it where it is open. {RIGHTS}") from error

@@ -17,16 +17,22 @@ from engagement.calibration.find import require_nothing_lost
 from engagement.calibration.store import FILE, Calibration
 from engagement.corrections.calibrated import stored
 from engagement.corrections.folder import bring_up_to_date
-from engagement.errors import OutputError
+from engagement.errors import OutputError, VideoError
 from engagement.pipeline import Analyzer, Segment
 from engagement.provenance import differences, fingerprint, weights_record
 from engagement.results import NoRoom, committed, is_of_another, read_summary
 from engagement.segments import join_segments, plan_split
 from engagement.timelines.session_summary import SessionSummary
 from engagement.video.discover import FoundVideo
+from engagement.video.reader import DecodeOutcome
 
 #: Files without which a result is none, whatever its summary says.
 _NEEDED = ("timeline.parquet", "samples.parquet", "persons.csv", "events.csv", "session.html")
+
+_GROWN = (
+    "the file's size changed while it was read, as when it is still recorded or copied "
+    "(run the command again once that has ended)"
+)
 
 
 class VideoWorker:
@@ -122,7 +128,9 @@ class VideoWorker:
     def _finish(
         self, video: FoundVideo, facts: FileFacts, segment: Segment, redone: str, begun: float
     ) -> Ended:
-        result = self.analyzer.finish(segment)
+        result = self.analyzer.finish(
+            replace(segment, outcome=self._of_what_is_there(video, facts, segment.outcome))
+        )
         self.place.fetch(video.relative)
         target = self.place.root / video.relative
         with committed(target) as folder:
@@ -142,6 +150,15 @@ class VideoWorker:
         names = (video.name, video.relative.as_posix())
         done = status_of(*names, status, summary, result.outcome.reason, elapsed, result.seconds)
         return Ended(replace(done, redone=redone), self._facts)
+
+    def _of_what_is_there(self, video: FoundVideo, read: FileFacts, outcome: DecodeOutcome) -> DecodeOutcome:
+        """How reading ended, seen from the file as it is now: transport streams and the like have no length to miss."""
+        try:
+            if self.place.facts(video).size == read.size:
+                return outcome
+        except VideoError:  # deleted since: it was open, and so read to its end
+            return outcome
+        return replace(outcome, complete=False, reason="; ".join(filter(None, (outcome.reason, _GROWN))))
 
     def _require_same(self, video: FoundVideo, now: dict[str, Any], before: SessionSummary) -> None:
         """Results of another file of the same name are not replaced, unless asked to: they may be all there is.

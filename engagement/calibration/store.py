@@ -19,7 +19,7 @@ from engagement.calibration.fit import PriorConfig
 from engagement.errors import ConfigError, DataError, OutputError
 from engagement.given import no_file
 from engagement.labels import LEARNER_STATES
-from engagement.results import CALIBRATION, write_json
+from engagement.results import CALIBRATION, RIGHTS, write_json
 
 FILE = CALIBRATION
 SCHEMA = 1
@@ -114,7 +114,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
     try:
         write_json(path, _to_dict(calibration))
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror})") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror})", RIGHTS) from error
 
 
 def read_calibration(path: Path) -> Calibration:

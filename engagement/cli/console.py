@@ -129,15 +129,14 @@ def print_statuses(console: Console, statuses: Sequence[VideoStatus]) -> None:
         nobody = "nobody in it: its page says why" if status.n_persons == 0 else ""
         same = f"the same file as {shortened(status.same_as, 3)}" if status.same_as else ""
         warned = f"{count(status.n_warnings, 'warning')} on its page" if status.n_warnings else ""
-        parts = (redone, _reason(status), status.hint, nobody, warned, same)
-        told = ". ".join(part for part in parts if part)
+        told = "; ".join(part for part in (redone, _reason(status), nobody, warned, same) if part)
         table.add_row(
             Text(name),
             _MARKS[status.status],
             "" if status.n_persons is None else str(status.n_persons),
             clock(status.duration_s) if status.duration_s else "",
             speed,
-            Text(told),
+            Text(". ".join(part for part in (told, status.hint) if part)),
         )
     console.print(table)
 

@@ -16,7 +16,7 @@ from engagement.corrections.file import (
 from engagement.corrections.mistakes import described, raise_mistakes
 from engagement.drafts import drafted
 from engagement.errors import ConfigError, OutputError
-from engagement.results import RUN, read_json, read_summary, results_in
+from engagement.results import RIGHTS, RUN, read_json, read_summary, results_in
 from engagement.timelines.session_summary import NOTHING
 
 #: Where an earlier names file goes when another takes its place.
@@ -108,7 +108,7 @@ def adopt(names: Path, root: Path) -> None:
         with drafted(own) as draft:
             draft.write_bytes(text)
     except OSError as error:
-        raise OutputError(f"{own} cannot be written ({error.strerror})") from error
+        raise OutputError(f"{own} cannot be written ({error.strerror})", RIGHTS) from error
 
 
 def _kept_as(root: Path, text: bytes) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from engagement.drafts import drafted, placed
-from engagement.errors import OutputError
+from engagement.errors import OutputError, unforeseen
 
 
 def test_the_old_file_is_read_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -45,3 +46,11 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     below_a_file = tmp_path / "new" / "a.json" / "b.json"
     with pytest.raises(OutputError, match=r"b\.json cannot be written \(.+\)"), placed(below_a_file) as draft:
         draft.write_text("nowhere")
+
+
+def test_a_full_disk_names_the_file_and_not_its_draft(tmp_path: Path) -> None:
+    for told in (None, "the draft"):
+        with pytest.raises(OSError) as error, drafted(tmp_path / "page.html") as draft:
+            raise OSError(errno.ENOSPC, "No space left on device", told and str(draft))
+        assert error.value.filename == str(tmp_path / "page.html")
+        assert unforeseen(error.value).message == f"{tmp_path / 'page.html'}: No space left on device"

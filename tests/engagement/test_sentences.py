@@ -132,6 +132,7 @@ def test_the_table_of_the_run_counts_what_the_page_warns_of() -> None:
     summary = {
         "n_persons": 1,
         "coverage": 1.0,
+        "video": {"reason": "cut short"},
         "warnings": ["Not all of the video could be read: cut short.", "The picture is squeezed."],
         "corrections": {"mistakes": ["line 2: nobody is called P09"]},
     }
@@ -141,7 +142,8 @@ def test_the_table_of_the_run_counts_what_the_page_warns_of() -> None:
         == 3
     )
     # Beside the reason, which the table has as well.
-    assert status_of("a", "a", "partial", SessionSummary(summary), "cut short").n_warnings == 2
+    for reason in ("cut short", "cut short; read before, nothing changed"):
+        assert status_of("a", "a", "partial", SessionSummary(summary), reason).n_warnings == 2
 
 
 def test_where_no_state_leads_it_says_what_would_suffice() -> None:

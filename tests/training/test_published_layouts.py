@@ -333,6 +333,22 @@ def test_what_was_looked_for_is_said(name: str, tmp_path: Path) -> None:
         load(f"{tmp_path}:{name}")
 
 
+@pytest.mark.parametrize("name", ["", ":rafdb"])
+@pytest.mark.parametrize("inside", ["basic", "RAF-DB/basic"])
+def test_the_folder_above_a_published_set_is_not_one_of_classes(
+    tmp_path: Path, inside: str, name: str
+) -> None:
+    for part in (inside, "compound"):  # as RAF-DB is handed out
+        write_face(tmp_path / part / "Image" / "aligned" / "train_00001_aligned.jpg", 1, 1)
+    lists = tmp_path / inside / "EmoLabel" / "list_patition_label.txt"
+    lists.parent.mkdir()
+    lists.write_text("train_00001.jpg 4\n", encoding="utf-8")
+    with pytest.raises(DataError) as error:
+        load(f"{tmp_path}{name}")
+    assert error.value.hint == f"Give the set's own folder, such as {tmp_path / inside}."
+    assert len(load(f"{tmp_path / inside}{name}")) == 1
+
+
 def test_a_split_folder_without_classes_is_named(tmp_path: Path) -> None:
     write_face(tmp_path / "train" / "happy" / "a.png", 0, 0)
     write_face(tmp_path / "test" / "a.png", 0, 0)

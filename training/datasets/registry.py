@@ -158,6 +158,8 @@ def _named(folder: Path, name: str) -> SampleTable:
         raise DataError(f"{folder} does not exist", f"Give the folder of '{name}'.")
     for layout in SETS[name]:
         if layout.there(folder):
+            if layout.there is _has_folders:
+                _require_no_set_further_in(folder)
             return layout.read(folder)
     looked_for = "; ".join(layout.looked_for for layout in SETS[name])
     raise DataError(f"{folder} does not hold the data set '{name}'", f"Looked for {looked_for}.")
@@ -186,7 +188,21 @@ def _recognised(folder: Path, labels: LabelSet | None) -> SampleTable:
             f"{folder} holds no pictures in class folders",
             f"Looked for [train/|val/|test/]class/picture; {looked_for}.",
         )
+    _require_no_set_further_in(folder)
     return files.class_folders(folder, labels)
+
+
+def _require_no_set_further_in(folder: Path) -> None:
+    """Raise DataError where a published set lies one or two folders further in, as in RAF-DB's ``basic/``: its own folders
+    would be taken for classes."""
+    layouts = [layout for of_set in SETS.values() for layout in of_set if layout.there is not _has_folders]
+    for pattern in ("*", "*/*"):
+        for inner in sorted(p for p in folder.glob(pattern) if not is_hidden(p.name) and p.is_dir()):
+            if any(layout.there(inner) for layout in (*_KNOWN, *layouts)):
+                raise DataError(
+                    f"{folder} holds no class folders, but a data set further in",
+                    f"Give the set's own folder, such as {inner}.",
+                )
 
 
 def told(whole: SampleTable, say: Say, frame: bool = True) -> SampleTable:

@@ -221,8 +221,9 @@ def fit_network(
     )
     rows = DataLoader(torch.arange(len(held_out)), batch_size=1)  # type: ignore[arg-type]
     with warnings.catch_warnings():
-        # Sequences are made in the loop itself: workers would compete with it for the cores.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        # About things that are meant: a folder that holds the run to go on with; no worker processes, since they would
+        # compete for the cores with the loop, which makes the sequences itself.
+        warnings.simplefilter("ignore")
         fit_module(trainer, module, batches, rows, last, folder=folder, resume=True, say=say)
     chosen = Path(best.best_model_path or folder / "last.ckpt")
     module.load_state_dict(best_epoch(chosen))

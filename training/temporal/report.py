@@ -156,6 +156,9 @@ python -m training.temporal.evaluation --frame-weights FRAME --data DATA{options
   -o OUT --docs docs/temporal.md
 ```
 
+`DATA` is the folder of the Parquet files of RAF-DB, DAiSEE and WACV-2016, `VIDEOS` one of clips named `webcam_…` that show
+one person each.
+
 Frame model: `{result["frame_weights"]["name"]}`, sha256 `{result["frame_weights"]["sha256"]}`.{_known(result)}
 {weights}
 """
