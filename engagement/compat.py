@@ -16,7 +16,7 @@ import importlib
 import importlib.util
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+_LIBRARIES = (".so", ".pyd", ".dylib")
 # The registrations live as long as their Library objects.
 _libraries: list[Any] = []
 # Operators can be registered once: threads that come at the same time wait for the first.
@@ -60,15 +61,15 @@ def operators_load() -> bool:
     import torch
 
     spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None:
+    if spec is None or spec.origin is None or _libraries:  # where ours stand in, its own did not load
         return False
-    # _C.so, from torchvision 0.29 on _C_stable.so. A second definition of what it defines would end the process.
-    for library in Path(spec.origin).parent.glob("_C*.*"):
-        try:
+    # _C.so, from torchvision 0.29 on _C_stable.so. Whatever it is called next: to define the operators a second time
+    # would end the process.
+    for library in sorted(p for p in Path(spec.origin).parent.iterdir() if p.suffix in _LIBRARIES):
+        with suppress(OSError):
             torch.ops.load_library(str(library))
-        except OSError:
-            continue
-        return hasattr(torch.ops.torchvision, "nms")
+        if hasattr(torch.ops.torchvision, "nms"):
+            return True
     return False
 
 

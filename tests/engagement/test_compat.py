@@ -72,7 +72,7 @@ def test_threads_that_need_torchvision_at_the_same_time_share_one_import() -> No
     assert printed_by(code) == "1"
 
 
-@pytest.mark.parametrize("name", ["_C.so", "_C_stable.so", "_C.pyd"])
+@pytest.mark.parametrize("name", ["_C.so", "_C_stable.so", "_C.pyd", "renamed.dylib"])
 def test_the_library_of_operators_is_found_as_each_torchvision_calls_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
@@ -80,10 +80,19 @@ def test_the_library_of_operators_is_found_as_each_torchvision_calls_it(
     (tmp_path / "image.so").touch()
     torchvision = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
     monkeypatch.setattr("importlib.util.find_spec", lambda _: torchvision)
-    loaded = list[str]()
-    monkeypatch.setattr(torch.ops, "load_library", loaded.append)
-    compat.operators_load()
-    assert loaded == [str(tmp_path / name)]
+    operators = SimpleNamespace()
+
+    def load(path: str) -> None:
+        if path == str(tmp_path / name):
+            operators.nms = "its own"
+
+    monkeypatch.setattr(torch.ops, "torchvision", operators)
+    monkeypatch.setattr(torch.ops, "load_library", load)
+    monkeypatch.setattr(compat, "_libraries", [])
+    assert compat.operators_load()
+    operators.__dict__.clear()
+    (tmp_path / name).unlink()
+    assert not compat.operators_load()
 
 
 class _Log:
