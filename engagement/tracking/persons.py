@@ -120,7 +120,7 @@ def _solid(track: TrackSummary, config: PersonsConfig) -> bool:
 def first_seen(group: Sequence[TrackSummary]) -> tuple[int, float, int]:
     """Order of ids: by first sight, people seen at once from left to right."""
     first = min(group, key=lambda t: (t.samples[0], t.track_id))
-    left = 0.0 if first.first_box is None else float(first.first_box[0])
+    left = float(first.first_box[0])
     return first.samples[0], left, first.track_id
 
 

@@ -74,10 +74,8 @@ def _closeness(last: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray
     return 1 - np.maximum(shift, growth) / _SEAT_REACH
 
 
-def _places(boxes: Sequence[FloatArray | None]) -> NDArray[np.float64]:
+def _places(boxes: Sequence[FloatArray]) -> NDArray[np.float64]:
     """Centre and longer side of each box, float64 (n, 3)."""
-    corners = np.array([np.zeros(4, np.float32) if b is None else b for b in boxes], np.float64).reshape(
-        -1, 4
-    )
+    corners = np.array(boxes, np.float64).reshape(-1, 4)
     side = np.maximum((corners[:, 2:] - corners[:, :2]).max(axis=1), 1.0)
     return np.column_stack([(corners[:, :2] + corners[:, 2:]) / 2, side])

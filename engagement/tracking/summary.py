@@ -28,21 +28,25 @@ class Piece:
     Attributes:
         start: which of the track's samples it begins with.
         samples: how many it has.
+        first_box, last_box: (4,), where it begins and ends.
         weight, identity, colours: sums, as in :class:`TrackSummary`; float32.
     """
 
     start: int
     samples: int
+    first_box: FloatArray
+    last_box: FloatArray
     weight: float
     identity: FloatArray
     colours: FloatArray
 
-    def take(self, weight: float, identity: FloatArray, colours: FloatArray, samples: int = 1) -> None:
-        """Add what was summed over further samples."""
-        self.samples += samples
-        self.weight += weight
-        self.identity += identity
-        self.colours += colours
+    def take(self, later: Piece) -> None:
+        """Add one that follows at once."""
+        self.samples += later.samples
+        self.last_box = later.last_box
+        self.weight += later.weight
+        self.identity += later.identity
+        self.colours += later.colours
 
 
 @dataclass(slots=True, eq=False)
@@ -52,8 +56,6 @@ class TrackSummary:
     Attributes:
         track_id, shot: id within the video, and the shot it lies in.
         samples: index of each sampled frame it was seen in, increasing.
-        first_box, last_box: (4,), where it began and ended.
-        boxes: (4,) of each piece's first sample.
         identity_sum: (d,) sum of face features, each times its quality; weight is the sum of qualities.
         colours_sum: (b,) sum of colour histograms.
         pieces: the track in short pieces, so that one that ran on with somebody else can be split.
@@ -65,14 +67,11 @@ class TrackSummary:
     track_id: int
     shot: int
     samples: list[int] = field(default_factory=list)
-    first_box: FloatArray | None = None
-    last_box: FloatArray | None = None
     score_sum: float = 0.0
     weight: float = 0.0
     identity_sum: FloatArray | None = None
     colours_sum: FloatArray | None = None
     pieces: list[Piece] = field(default_factory=list)
-    boxes: list[FloatArray] = field(default_factory=list)
     best_score: float = 0.0
     part_of: int | None = None
     fades: int | None = None
@@ -90,25 +89,22 @@ class TrackSummary:
         """Take one more sight of the face into account."""
         weight = quality * float(np.interp(score, _DOUBTED, (0, 1))) + _LEAST_WEIGHT
         weighted = identity * weight
-        self._into_piece(box, weight, weighted, colours)
+        self._into_piece(Piece(len(self.samples), 1, box, box, weight, weighted.copy(), colours.copy()))
         self.samples.append(sample)
-        self.first_box = box if self.first_box is None else self.first_box
-        self.last_box = box
         self.score_sum += score
         self.best_score = max(self.best_score, score)
         self.weight += weight
         self.identity_sum = weighted if self.identity_sum is None else self.identity_sum + weighted
         self.colours_sum = colours.copy() if self.colours_sum is None else self.colours_sum + colours
 
-    def _into_piece(self, box: FloatArray, weight: float, weighted: FloatArray, colours: FloatArray) -> None:
+    def _into_piece(self, sight: Piece) -> None:
         last = self.pieces[-1] if self.pieces else None
         if last is not None:
-            fits = last.samples < _PIECE_SAMPLES and _alike(last.identity, weighted)
+            fits = last.samples < _PIECE_SAMPLES and _alike(last.identity, sight.identity)
             if fits or (last.samples < _PIECE_SHORTEST and not self._returns()):
-                last.take(weight, weighted, colours)
+                last.take(sight)
                 return
-        self.pieces.append(Piece(len(self.samples), 1, weight, weighted.copy(), colours.copy()))
-        self.boxes.append(box)
+        self.pieces.append(sight)
 
     def _returns(self) -> bool:
         """Give the last piece back to the one before, if that looks like it, and say whether it was: one too short to
@@ -118,9 +114,19 @@ class TrackSummary:
         before, last = self.pieces[-2:]
         if before.samples > _PIECE_SAMPLES or not _alike(before.identity, last.identity):
             return False
-        before.take(last.weight, last.identity, last.colours, last.samples)
-        del self.pieces[-1], self.boxes[-1]
+        before.take(last)
+        del self.pieces[-1]
         return True
+
+    @property
+    def first_box(self) -> FloatArray:
+        """(4,) where it began."""
+        return self.pieces[0].first_box
+
+    @property
+    def last_box(self) -> FloatArray:
+        """(4,) where it ended."""
+        return self.pieces[-1].last_box
 
     @property
     def origin(self) -> int:
@@ -144,41 +150,33 @@ class TrackSummary:
             self.track_id,
             self.shot,
             samples=self.samples + later.samples,
-            first_box=self.first_box,
-            last_box=later.last_box,
             score_sum=self.score_sum + later.score_sum,
             weight=self.weight + later.weight,
             identity_sum=_sum(self.identity_sum, later.identity_sum),
             colours_sum=_sum(self.colours_sum, later.colours_sum),
             pieces=[*self.pieces, *(replace(piece, start=piece.start + n) for piece in later.pieces)],
-            boxes=self.boxes + later.boxes,
             best_score=max(self.best_score, later.best_score),
         )
 
     @property
     def side_px(self) -> float:
         """Longer side of the face's box, mean of where it began and ended."""
-        boxes = [b for b in (self.first_box, self.last_box) if b is not None]
-        return float(np.mean([(b[2:4] - b[:2]).max() for b in boxes])) if boxes else 0.0
+        return float(np.mean([(box[2:4] - box[:2]).max() for box in (self.first_box, self.last_box)]))
 
     def part(self, track_id: int, first: int, last: int) -> TrackSummary:
         """The track from piece ``first`` to before piece ``last``, as a track of its own."""
         pieces = self.pieces[first:last]
         start, stop = pieces[0].start, pieces[-1].start + pieces[-1].samples
         samples = self.samples[start:stop]
-        whole = last == len(self.pieces)
         return TrackSummary(
             track_id,
             self.shot,
             samples=samples,
-            first_box=self.first_box if first == 0 else self.boxes[first],
-            last_box=self.last_box if whole else self.boxes[last],
             score_sum=self.mean_score * len(samples),
             weight=sum(p.weight for p in pieces),
             identity_sum=np.sum([p.identity for p in pieces], axis=0),
             colours_sum=np.sum([p.colours for p in pieces], axis=0),
-            pieces=[Piece(p.start - start, p.samples, p.weight, p.identity, p.colours) for p in pieces],
-            boxes=self.boxes[first:last],
+            pieces=[replace(p, start=p.start - start) for p in pieces],
             best_score=self.best_score,
             part_of=self.track_id,
             alike=self.alike,

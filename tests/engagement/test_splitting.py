@@ -117,6 +117,20 @@ def test_parts_add_up_to_the_track() -> None:
     assert parts[1].pieces[0].start == 0
 
 
+def test_each_part_begins_and_ends_where_its_own_person_does() -> None:
+    """A track ran on with somebody at the same place whose face is larger."""
+    whole = TrackSummary(0, 0)
+    for sample in range(40):
+        who, side = (0, 30) if sample < 20 else (1, 58)
+        whole.add(sample, box(100, side), 1.0, 1.0, face(who), colours(who))
+    cut = next(i for i, piece in enumerate(whole.pieces) if piece.start >= 20)
+    own, other = whole.part(0, 0, cut), whole.part(1, cut, len(whole.pieces))
+    assert (own.side_px, other.side_px) == (30, 58)
+    assert (
+        own.last_box.tolist() == box(100, 30).tolist() and other.first_box.tolist() == box(100, 58).tolist()
+    )
+
+
 def test_a_stretch_too_short_to_be_somebody_is_nobody() -> None:
     assert join_tracks([track(0, (0, range(3)))], PersonsConfig()) == {0: NOBODY}
     assert join_tracks([track(0, (0, range(4)))], PersonsConfig()) == {0: 0}
