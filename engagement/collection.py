@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from engagement.corrections.notation import seconds
-from engagement.errors import ConfigError, DataError, EngagementError
+from engagement.errors import ConfigError, DataError, EngagementError, OutputError
 from engagement.faces.capture import FaceCapture, Follow, Scene
 from engagement.faces.manifest import checked_label, printable
 from engagement.spreadsheets import read_sheet
@@ -172,6 +172,9 @@ def capture(
 
     Returns:
         what went wrong, a line for each video that could not be used.
+
+    Raises:
+        OutputError: the faces cannot be written.
     """
     failed: list[str] = []
     for recording in wanted:
@@ -184,6 +187,8 @@ def capture(
                 frames = _frames(reader.tickets(), recording.scenes, every)
                 found = work.add(source, recording.scenes, frames, follower(), source_id)
                 ended = reader.outcome
+        except OutputError:  # no fault of the video's
+            raise
         except EngagementError as error:
             failed.append(str(error))
             say(f"error: {error}")

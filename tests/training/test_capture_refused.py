@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from engagement.collection import capture, recordings
 from engagement.errors import OutputError
 from engagement.faces.capture import CaptureConfig, FaceCapture
 from engagement.faces.manifest import read_manifest
@@ -65,6 +66,21 @@ def test_pictures_that_cannot_be_listed_are_taken_away_again(
     monkeypatch.undo()
     assert listed(tmp_path) == before
     assert files_in(tmp_path) == {"manifest.csv", *before}
+
+
+def test_a_folder_that_cannot_be_written_is_no_fault_of_the_videos(
+    tmp_path: Path, sample_videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, data: bytes) -> int:
+        raise OSError(30, "Read-only file system", str(path))
+
+    videos = [sample_videos / name for name in ("video_call.mp4", "seminar.mp4")]
+    wanted = recordings(videos, "happy", "")
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    said: list[str] = []
+    with pytest.raises(OutputError, match="Read-only"):
+        capture(wanted, 20, placed(tmp_path), said.append)
+    assert not said
 
 
 def test_names_longer_than_files_can_have(tmp_path: Path) -> None:
