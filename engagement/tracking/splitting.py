@@ -49,10 +49,12 @@ class Persons:
     Attributes:
         person: track id -> person index from 0, or NOBODY; new tracks included.
         splits: tracks that turned out to be several people, and stretches of tracks that are nobody's, in order of sample.
+        elsewhere: new tracks that are nobody's since their person is seen in another place meanwhile.
     """
 
     person: dict[int, int]
     splits: tuple[Split, ...] = ()
+    elsewhere: frozenset[int] = frozenset()
 
     def relabel(self, track: IndexArray, sample: IndexArray) -> IndexArray:
         """Track ids after splitting.
@@ -126,10 +128,10 @@ def find_persons(
                 seen[current] |= since
             person[name] = current
     person = _renumbered(person, called)
-    for split, index in list(_seen_twice(person, called, free)):
-        splits.append(split)
-        person[split.new_track] = index
-    return Persons(person, tuple(sorted(splits, key=lambda s: (s.sample, s.track))))
+    after = dict(_seen_twice(person, called, free))
+    person |= {split.new_track: index for split, index in after.items()}
+    elsewhere = frozenset(split.new_track for split, index in after.items() if index == NOBODY)
+    return Persons(person, tuple(sorted([*splits, *after], key=lambda s: (s.sample, s.track))), elsewhere)
 
 
 def _alike_for_long(
