@@ -63,7 +63,7 @@ class SessionResult:
         step_s: seconds that a sample stands for.
         followed: rows of FOLLOWED, owned by persons: where they were while their face was not found.
         thumbnails: keeper of pictures by track.
-        person_of_track: track id -> person index.
+        person_of_track: track id -> person index; without those that show somebody who is seen elsewhere meanwhile.
         seconds: time spent by stage.
     """
 
@@ -239,7 +239,7 @@ class Analyzer:
             step_s=step_s,
             followed=followed,
             thumbnails=segment.thumbnails,
-            person_of_track=found.person,
+            person_of_track={t: p for t, p in found.person.items() if t not in found.elsewhere},
             seconds=segment.seconds,
         )
 

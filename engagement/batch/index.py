@@ -111,9 +111,9 @@ def _as_in_summary(video: Mapping[str, Any], summary: SessionSummary | None) -> 
     """A video of run.json with what corrections change: nothing of who opted out may stay there."""
     if summary is None:
         return dict(video)
-    n_warnings = len(warnings(summary, str(video.get("reason") or "")))
-    counted = {"n_persons": summary.n_persons, "coverage": summary.coverage, "n_warnings": n_warnings}
-    return {**video, **counted}
+    counted = {"n_persons": summary.n_persons, "coverage": summary.coverage}
+    told = {key: value for key, value in counted.items() if key in summary.data}
+    return {**video, **told, "n_warnings": len(warnings(summary, str(video.get("reason") or "")))}
 
 
 def _of_one_file(summaries: Mapping[str, SessionSummary | None]) -> dict[str, tuple[str, ...]]:

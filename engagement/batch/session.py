@@ -169,6 +169,7 @@ def summarise(analyzer: Analyzer, result: SessionResult, tables: SessionTables) 
     config, info, outcome, times = analyzer.config, result.info, result.outcome, result.sample_time_s
     smoother = analyzer.smoother_weights
     network: Mapping[str, Any] = smoother.record.network if smoother else {}
+    scraps = [track for track, index in result.person_of_track.items() if index < 0]
     return {
         "schema": 1,
         "engagement_version": __version__,
@@ -195,8 +196,8 @@ def summarise(analyzer: Analyzer, result: SessionResult, tables: SessionTables) 
         **counts(tables.persons),
         **visibility(tables.timeline, len(times)),
         "left_out": {
-            "tracks": sum(1 for index in result.person_of_track.values() if index < 0),
-            "samples": int((result.person < 0).sum()),
+            "tracks": len(scraps),
+            "samples": int(np.isin(result.records.rows["track"], scraps).sum()),
         },
         "limits": {
             "min_face_px": config.detection.min_face_px,

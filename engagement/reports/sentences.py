@@ -21,7 +21,7 @@ from engagement.reports.theme import (
 )
 from engagement.timelines.curves import band_halfwidth, curve_of
 from engagement.timelines.presence import PresenceConfig
-from engagement.timelines.session_summary import Limits, SessionSummary, number
+from engagement.timelines.session_summary import Limits, SessionSummary, number, texts
 from engagement.types import SMALLEST_PX
 
 #: Of the time in which anybody could be read.
@@ -73,11 +73,11 @@ def warnings(summary: SessionSummary, reason: str = "") -> list[str]:
     Args:
         reason: why a result is partial, where that stands beside the warnings: what repeats it is left out.
     """
-    wrong = summary.corrections.get("mistakes") or []
+    wrong = texts(summary.corrections.get("mistakes"))
     told = [
         *summary.warnings,
         *(f"This line of the names file was not applied: {text}" for text in wrong),
-        *map(str, summary.calibration.get("problems") or []),
+        *texts(summary.calibration.get("problems")),
     ]
     why = summary.video.reason
     # The reason of a later run says more: "…; read before, nothing changed".

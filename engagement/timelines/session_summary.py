@@ -97,7 +97,7 @@ class Limits:
     def of(cls, data: Mapping[str, Any]) -> Limits:
         """The ``limits`` part."""
         least = (number(data.get(key)) for key in ("min_face_px", "min_quality", "state_margin"))
-        return cls(*least, wide_margin=_names(data.get("wide_margin")))
+        return cls(*least, wide_margin=texts(data.get("wide_margin")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class SessionSummary:
     @property
     def expressions(self) -> tuple[str, ...]:
         """That the classifier can name; empty where nothing says."""
-        return _names(self.data.get("expressions"))
+        return texts(self.data.get("expressions"))
 
     @property
     def heads(self) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class SessionSummary:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Of the analysis itself; the pages warn of more (``reports.sentences``)."""
-        return _names(self.data.get("warnings"))
+        return texts(self.data.get("warnings"))
 
     @property
     def corrections(self) -> dict[str, Any]:
@@ -264,5 +264,6 @@ def part(data: Mapping[str, Any], key: str) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _names(value: object) -> tuple[str, ...]:
+def texts(value: object) -> tuple[str, ...]:
+    """Of a list; none where another version wrote something else."""
     return tuple(map(str, value)) if isinstance(value, list | tuple) else ()

@@ -63,5 +63,7 @@ def _grey(rgb: ByteArray, box: FloatArray, share: float, cells: int) -> ByteArra
         np.clip(np.arange(round(float(middle) - half), round(float(middle) + half)), 0, length - 1)
         for middle, length in zip(centre, (width, height), strict=True)
     )
-    square = cv2.cvtColor(np.ascontiguousarray(rgb[rows][:, columns]), cv2.COLOR_RGB2GRAY)
+    inside = np.ascontiguousarray(rgb[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    grey = np.asarray(cv2.cvtColor(inside, cv2.COLOR_RGB2GRAY))
+    square = grey[(rows - rows[0])[:, None], columns - columns[0]]
     return np.asarray(cv2.resize(square, (cells, cells), interpolation=cv2.INTER_AREA), np.uint8)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engagement.tracking.persons import NOBODY, PersonsConfig, first_seen, join_tracks
-from engagement.tracking.summary import Piece, TrackSummary, shown_twice
+from engagement.tracking.summary import Alike, Piece, TrackSummary, shown_twice
 from engagement.types import IndexArray
 
 _WINDOW = 3  # pieces on either side that are compared
@@ -49,10 +49,12 @@ class Persons:
     Attributes:
         person: track id -> person index from 0, or NOBODY; new tracks included.
         splits: tracks that turned out to be several people, and stretches of tracks that are nobody's, in order of sample.
+        elsewhere: new tracks that are nobody's since their person is seen in another place meanwhile.
     """
 
     person: dict[int, int]
     splits: tuple[Split, ...] = ()
+    elsewhere: frozenset[int] = frozenset()
 
     def relabel(self, track: IndexArray, sample: IndexArray) -> IndexArray:
         """Track ids after splitting.
@@ -126,34 +128,44 @@ def find_persons(
                 seen[current] |= since
             person[name] = current
     person = _renumbered(person, called)
-    for split, index in list(_seen_twice(person, called, free)):
-        splits.append(split)
-        person[split.new_track] = index
-    return Persons(person, tuple(sorted(splits, key=lambda s: (s.sample, s.track))))
+    after = dict(_seen_twice(person, called, free))
+    person |= {split.new_track: index for split, index in after.items()}
+    elsewhere = frozenset(split.new_track for split, index in after.items() if index == NOBODY)
+    return Persons(person, tuple(sorted([*splits, *after], key=lambda s: (s.sample, s.track))), elsewhere)
 
 
 def _alike_for_long(
     samples: Mapping[int, Sequence[int]], copies: Iterable[tuple[int, int, int]]
-) -> dict[int, dict[int, frozenset[int]]]:
-    """Of each track others -> samples around which they mostly are the same picture; a blurred one is as its neighbours.
+) -> dict[int, dict[int, Alike]]:
+    """Of each track others that are the same picture, mostly around each sample; a blurred one is as its neighbours.
 
     Args:
         samples: of each track. copies: sample and two tracks that are the same picture in it.
     """
-    found: dict[tuple[int, int], set[int]] = defaultdict(set)
+    found: dict[tuple[int, int], list[int]] = defaultdict(list)
     for sample, one, other in copies:
-        found[one, other].add(sample)
-        found[other, one].add(sample)
-    out: dict[int, dict[int, frozenset[int]]] = defaultdict(dict)
+        found[min(one, other), max(one, other)].append(sample)
+    seen = {
+        track: np.array(samples[track], np.int64) for track in {track for pair in found for track in pair}
+    }
+    out: dict[int, dict[int, Alike]] = defaultdict(dict)
     for (one, other), same in found.items():
-        shared = np.intersect1d(samples[one], samples[other])
-        count = np.append(0, np.cumsum(np.isin(shared, list(same))))
+        if len(same) < _SAME_OFTEN:
+            continue
+        shared = _shared(seen[one], seen[other])
+        count = np.append(0, np.cumsum(np.isin(shared, same)))
         at = np.arange(len(shared))
         first, last = np.maximum(at - _NEIGHBOURS, 0), np.minimum(at + _NEIGHBOURS + 1, len(shared))
         mostly = 2 * (count[last] - count[first]) > last - first
-        if len(same) >= _SAME_OFTEN:
-            out[one][other] = frozenset(shared[mostly].tolist())
+        out[one][other] = out[other][one] = (shared, mostly)
     return out
+
+
+def _shared(one: IndexArray, other: IndexArray) -> IndexArray:
+    """Samples of both of two tracks. One may last for hours, the other for seconds: few are compared."""
+    first, end = max(one[0], other[0]), min(one[-1], other[-1]) + 1
+    within = (each[slice(*np.searchsorted(each, [first, end]))] for each in (one, other))
+    return np.intersect1d(*within, assume_unique=True)
 
 
 def _fading(part: TrackSummary, first: int, spans: Sequence[tuple[int, int]], fade: int) -> TrackSummary:

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engagement.types import FloatArray
+from engagement.types import FloatArray, IndexArray
+
+#: Samples in which two tracks are both seen, in order, and whether they are the same picture around each.
+Alike = tuple[IndexArray, NDArray[np.bool_]]
 
 _PIECE_SAMPLES = 10  # a piece is no longer than this, but for a short one that is given back to it
 _PIECE_SHORTEST = 3
@@ -61,7 +65,7 @@ class TrackSummary:
         pieces: the track in short pieces, so that one that ran on with somebody else can be split.
         part_of: for a part of a track that was split, that track's id.
         fades: sample from which it may only be fading out: seen together from then on says nothing.
-        alike: other tracks, as the tracker had them -> samples in which they show the same picture.
+        alike: other tracks, as the tracker had them, that show the same picture -> when.
     """
 
     track_id: int
@@ -75,7 +79,7 @@ class TrackSummary:
     best_score: float = 0.0
     part_of: int | None = None
     fades: int | None = None
-    alike: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    alike: Mapping[int, Alike] = field(default_factory=dict)
 
     def add(
         self,
@@ -185,9 +189,12 @@ class TrackSummary:
 
 def shown_twice(a: TrackSummary, b: TrackSummary) -> list[int]:
     """Samples that both are seen in, if they are the same picture in more than half of them; else none."""
-    same = a.alike.get(b.origin, frozenset())
-    shared = sorted(set(a.samples).intersection(b.samples)) if same else []
-    return shared if 2 * len(same.intersection(shared)) > len(shared) else []
+    if b.origin not in a.alike:
+        return []
+    shared, same = a.alike[b.origin]
+    first, end = max(a.samples[0], b.samples[0]), min(a.samples[-1], b.samples[-1]) + 1
+    here = slice(*np.searchsorted(shared, [first, end]))
+    return shared[here].tolist() if 2 * np.count_nonzero(same[here]) > len(shared[here]) else []
 
 
 def _sum(a: FloatArray | None, b: FloatArray | None) -> FloatArray | None:

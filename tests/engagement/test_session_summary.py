@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engagement.batch.index import take_up
+from engagement.reports.sentences import warnings
 from engagement.timelines.presence import PresenceConfig
 from engagement.timelines.session_summary import NOTHING, SessionSummary
 
@@ -17,8 +21,8 @@ PARTS = {
     "left_out": ("samples",),
     "temporal": ("method",),
     "presence": ("min_s", "min_share"),
-    "calibration": ("persons", "state"),
-    "corrections": ("names",),
+    "calibration": ("persons", "state", "problems"),
+    "corrections": ("names", "mistakes"),
 }
 ALONE = (
     "n_persons",
@@ -50,7 +54,19 @@ def test_a_summary_of_any_form_can_be_read(data: dict[str, Any]) -> None:
     summary = SessionSummary(data)
     for name in READ:
         getattr(summary, name)
+    assert all(isinstance(text, str) for text in warnings(summary))
     assert summary.data is data
+
+
+def test_what_a_summary_does_not_say_stays_in_the_list_of_the_run(tmp_path: Path) -> None:
+    video = {"output": "a", "status": "ok", "n_persons": 3, "coverage": 0.9, "n_warnings": 0}
+    (tmp_path / "run.json").write_text(json.dumps({"videos": [video]}))
+    (tmp_path / "a").mkdir()
+    for said in ({}, {"n_persons": 2}, {"coverage": 0.5}):
+        (tmp_path / "a" / "summary.json").write_text(json.dumps(said))
+        take_up(tmp_path)
+        video |= said
+        assert json.loads((tmp_path / "run.json").read_text())["videos"] == [video]
 
 
 def test_one_that_says_nothing_claims_nothing() -> None:

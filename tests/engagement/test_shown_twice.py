@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
+from benchmarks.sessions_composed import Placement, Session, render
 from engagement.tracking.copies import same_pictures
 from engagement.tracking.persons import NOBODY, PersonsConfig, TrackSummary
 from engagement.tracking.splitting import find_persons
 from engagement.types import ByteArray, IndexArray
+from tests.sessions.command import Run
 
 _DIM = 16
 _LARGE, _SMALL = np.array([300, 40, 540, 280], np.float32), np.array([40, 400, 120, 480], np.float32)
@@ -105,3 +111,18 @@ def test_a_large_track_that_runs_on_with_somebody_else_is_a_copy_of_each_in_turn
     assert speaking.tolist() == [0] * 30 + [1] * 30
     assert (ana == NOBODY).tolist() == [20 <= s < 50 for s in range(100)]
     assert (ben == NOBODY).tolist() == [50 <= s < 80 for s in range(100)]
+
+
+def test_the_small_picture_is_no_scrap_that_belongs_to_nobody(
+    engagement: Callable[..., Run], shared_videos: Path, tmp_path: Path
+) -> None:
+    strip = [Placement(0, 20, 380, (160, 90)), Placement(1, 200, 380, (160, 90))]
+    call = Session(
+        "call", 2, [[*strip, Placement(i // 15, 100, 10, (480, 360))] for i in range(30)], (640, 480)
+    )
+    render(call, [shared_videos / "webcam_05.avi", shared_videos / "webcam_06.avi"], tmp_path / "call.mp4")
+    run = engagement("analyze", tmp_path / "call.mp4", "-o", tmp_path / "out", "-q")
+    assert run.status == 0, run.err
+    summary = json.loads((tmp_path / "out" / "call" / "summary.json").read_text())
+    assert (summary["n_persons"], summary["max_visible"]) == (2, 2)
+    assert summary["left_out"] == {"tracks": 0, "samples": 0}

@@ -195,14 +195,22 @@ def _recognised(folder: Path, labels: LabelSet | None) -> SampleTable:
 def _require_no_set_further_in(folder: Path) -> None:
     """Raise DataError where a published set lies one or two folders further in, as in RAF-DB's ``basic/``: its own folders
     would be taken for classes."""
-    layouts = [layout for of_set in SETS.values() for layout in of_set if layout.there is not _has_folders]
     for pattern in ("*", "*/*"):
         for inner in sorted(p for p in folder.glob(pattern) if not is_hidden(p.name) and p.is_dir()):
-            if any(layout.there(inner) for layout in (*_KNOWN, *layouts)):
+            if _is_set(inner):
                 raise DataError(
                     f"{folder} holds no class folders, but a data set further in",
                     f"Give the set's own folder, such as {inner}.",
                 )
+
+
+def _is_set(folder: Path) -> bool:
+    """Whether a folder is a published set's own."""
+    layouts = [layout for of_set in SETS.values() for layout in of_set if layout.there is not _has_folders]
+    try:
+        return any(layout.there(folder) for layout in (*_KNOWN, *layouts))
+    except PermissionError:  # which is said once its pictures are read
+        return False
 
 
 def told(whole: SampleTable, say: Say, frame: bool = True) -> SampleTable:
