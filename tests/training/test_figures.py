@@ -45,6 +45,14 @@ def test_exclusive_figures_agree_with_scikit_learn() -> None:
     low, high = found["intervals"]["accuracy"]
     assert low < found["accuracy"] < high
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 300), rel=0.3)
+    for row in found["per_class"].values():
+        for key, (low, high) in row["intervals"].items():
+            assert low < row[key] < high
+    # The diagram is of the same answers: its bars are right as often, and as far from what they say.
+    bars = found["reliability"]
+    assert sum(bar["n"] * bar["accuracy"] for bar in bars) == pytest.approx(300 * found["accuracy"])
+    gaps = [bar["n"] * abs(bar["confidence"] - bar["accuracy"]) for bar in bars]
+    assert sum(gaps) == pytest.approx(300 * found["ece"], abs=1e-4)
 
 
 def test_classes_that_do_not_occur_are_left_out_of_the_mean() -> None:
