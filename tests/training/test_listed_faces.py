@@ -96,6 +96,20 @@ def test_copies_of_faces_without_group_stay_with_their_video(tmp_path: Path) -> 
     assert all(len(side) == 1 for side in sides(table).values())
 
 
+def test_copies_that_a_manifest_does_not_list_stay_with_their_original(tmp_path: Path) -> None:
+    """Originals may be listed with or without a source; their copies lie beside them."""
+    for source in ("", "a.mp4"):
+        folder = tmp_path / f"f{source}"
+        for name in ("1", "1_aug01", "2", "2_aug01"):
+            write_face(folder / "happy" / f"{name}.png", 0, 0)
+        lines = ["file,source", *(f"happy/{name}.png,{source}" for name in "12")]
+        (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+        group = dict(zip((t := load(str(folder))).sample_id.tolist(), t.group.tolist(), strict=True))
+        for name in "12":
+            own = source or f"happy/{name}.png"
+            assert group[f"happy/{name}.png"] == group[f"happy/{name}_aug01.png"] == own
+
+
 def test_folders_that_differ_in_capitals_or_synonyms_are_one_class(tmp_path: Path) -> None:
     """Of two videos one lies in each folder: together they can be learned and checked."""
     for by in ("video", "time"):
