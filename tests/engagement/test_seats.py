@@ -36,8 +36,9 @@ def test_a_seat_is_that_of_whoever_ended_there_before() -> None:
         track(range(5, 15), (100, 200)),  # there at the same time
         track(range(9, 15), (100, 200)),  # in its last sample, too
         track(range(40, 50), (500, 300)),  # where the first one began
+        track(range(20, 30), (60, 200), side=72),  # half a face of the larger one
     ]
-    assert near(tracks, 0) == {1: 0.5, 3: 0.5}
+    assert near(tracks, 0) == {1: 0.5, 3: 0.5, 7: 0.5}
     assert near(tracks, 1)[0] == 0.5
     assert near(tracks, 6) == {}
 
@@ -64,7 +65,7 @@ def cut(
     [
         (cut(4, 4), True),
         (cut(4, 3), True),
-        (cut(4, 2), False),  # too few to tell
+        (cut(3, 2), False),  # too few to tell
         (cut(6, 3), False),  # too small a share
         (cut(6, 4), True),
         (cut(4, 4, ended=10, began=20), True),
@@ -77,14 +78,27 @@ def test_after_a_cut_seats_count_where_most_people_stayed(tracks: list[TrackSumm
     assert near(tracks, 0) == ({len(tracks) // 2: 1.0} if one_view else {})
 
 
-def test_a_view_is_that_of_the_shot_right_before() -> None:
-    """A slide between two cuts, then a blur after which the second layout goes on; one seat is in all three."""
-    other = [PLACES[0], *((x, y + 500) for x, y in PLACES[1:4])]
+def test_those_who_come_with_a_cut_do_not_make_another_view_of_it() -> None:
+    tracks = cut(4, 4) + [track(range(10, 60), (x, 900), shot=1) for x, _ in PLACES]
+    assert near(tracks, 0) == {4: 1.0}
+
+
+@pytest.mark.parametrize(("second", "third"), [("other", "other"), ("first", "other"), ("other", "first")])
+def test_a_view_is_that_of_the_shot_right_before(second: str, third: str) -> None:
+    """Two cuts, after each of which the seats are as before or others, but for one seat."""
+    layouts = {"first": PLACES[:4], "other": [PLACES[0], *((x, y + 500) for x, y in PLACES[1:4])]}
     tracks = [track(range(0, 20), place) for place in PLACES[:4]]
-    tracks += [track(range(20, 40), place, shot=1) for place in other]
-    tracks += [track(range(40, 60), place, shot=2) for place in other]
-    assert near(tracks, 0) == {}
-    assert near(tracks, 4) == {8: 1.0} and near(tracks, 8) == {4: 1.0}
+    tracks += [track(range(20, 28), place, shot=1) for place in layouts[second]]
+    tracks += [track(range(28, 60), place, shot=2) for place in layouts[third]]
+    assert near(tracks, 0) == {"first": {4: 1.0}, "other": {8: 1.0} if third == "first" else {}}[second]
+    assert near(tracks, 4).get(8) == (1.0 if second == third else None)
+
+
+def test_one_face_in_a_flash_does_not_part_the_views_around_it() -> None:
+    tracks = [track(range(0, 20), place) for place in PLACES[:4]]
+    tracks += [track(range(20, 22), (500, 900), shot=1)]
+    tracks += [track(range(22, 60), place, shot=2) for place in PLACES[:4]]
+    assert near(tracks, 0) == {5: 1.0} and near(tracks, 4) == {}
 
 
 def test_whoever_moves_little_for_some_samples_is_still() -> None:
