@@ -173,6 +173,20 @@ def test_settled_places_are_nobody_elses(
         assert (overlap[:taken] <= 0.2).all()
 
 
+@pytest.mark.parametrize("times", [8, 13])
+def test_in_large_pictures_heads_are_where_they_are_in_small_ones(times: int) -> None:
+    """2560 and 4160 px wide: looked at in halves and quarters, told in pixels of the source."""
+    places = [(150.0, 120.0), (154.0, 118.0), (158.0, 116.0)]
+    follower, rows = FaceFollower(2.0), []
+    for sample, at in enumerate(places):
+        whole = cv2.resize(picture(at), None, fx=times, fy=times, interpolation=cv2.INTER_LINEAR)
+        boxes = box_at(at)[None] * times if sample == 0 else NONE
+        rows += list(follower.take(sample, frame(sample, whole), boxes, np.zeros(len(boxes), np.int64)))
+    assert [int(row["sample"]) for row in rows] == [1, 2]
+    for row, at in zip(rows, places[1:], strict=True):
+        assert iou_matrix(row["box"][None], box_at(at)[None] * times)[0, 0] > 0.9
+
+
 def test_how_long_is_checked() -> None:
     with pytest.raises(ConfigError, match="follow_s 9"):
         TrackingConfig(follow_s=9)
