@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from engagement import __version__
 from engagement.calibration.fit import PriorConfig
@@ -177,6 +177,10 @@ def _to_dict(calibration: Calibration) -> dict[str, Any]:
     }
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 class _Reader:
     """Takes values out of JSON and says which one is wrong."""
 
@@ -202,11 +206,7 @@ class _Reader:
         self, data: Mapping[str, Any], key: str, place: str, low: float = -1e9, high: float = 1e9
     ) -> float:
         value = data.get(key)
-        if (
-            not isinstance(value, int | float)
-            or isinstance(value, bool)
-            or not (math.isfinite(value) and low <= value <= high)
-        ):
+        if not (_is_number(value) and low <= value <= high):
             raise self.wrong(f"{place}, {key}", value, f"a number within {low:g} to {high:g}")
         return float(value)
 
@@ -228,7 +228,7 @@ class _Reader:
         if not isinstance(data, Mapping):
             raise self.wrong(place, data, "an object")
         box = data.get("box")
-        if not (isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) for v in box)):
+        if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
             raise self.wrong(f"{place}, box", box, "four numbers")
         if not isinstance(data.get("present"), bool):
             raise self.wrong(f"{place}, present", data.get("present"), "true or false")

@@ -234,7 +234,6 @@ class _State:
         self.rows[target] = np.union1d(mine, theirs).astype(np.int64)
         self.origins[target] |= self.origins[source] | {source}
         del self.rows[source]
-        self.hidden.discard(source)
         self.gone[source] = f"was merged into {target} in line {number}"
         self.merged[source] = target
 

@@ -53,13 +53,17 @@ class Seats:
             cut = self._begin[shot == later].min()
             after = np.flatnonzero((shot == later) & (self._begin <= cut + _AROUND_CUT))
             before = np.flatnonzero((shot < later) & (self._end >= cut - 2 * _AROUND_CUT))
-            closeness = _closeness(self._last[before, None], self._first[None, after])
-            stay = (closeness > 0.5).any(axis=0).sum() if len(before) else 0
-            if stay >= _STAY and stay >= _STAY_SHARE * min(len(before), len(after)):
-                view[shot >= later] = view[before[np.argmax(self._end[before])]]
-            else:
-                view[shot >= later] = later
+            # The latest first; but a flash in which one face was found is a shot as well.
+            views = dict.fromkeys(view[before[np.argsort(-self._end[before], kind="stable")]].tolist())
+            same = (v for v in views if self._stay(before[view[before] == v], after))
+            view[shot >= later] = next(same, later)
         return view
+
+    def _stay(self, before: IndexArray, after: IndexArray) -> bool:
+        """Whether most of the tracks before a cut are where they were after it."""
+        closeness = _closeness(self._last[before, None], self._first[None, after])
+        stay = (closeness > 0.5).any(axis=0).sum()
+        return bool(stay >= _STAY and stay >= _STAY_SHARE * min(len(before), len(after)))
 
 
 def _closeness(last: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -48,3 +48,24 @@ def test_of_two_who_show_nothing_in_common_nothing_is_said() -> None:
 def test_regions_count_by_the_share_that_is_seen() -> None:
     seen = [colours(drawn(RED, BLUE), top).sum() for top in (0, 80, 125)]
     assert seen == pytest.approx([1.0, 0.8, 0.5], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ((200, 30, 30), (30, 30, 200), False),
+        ((200, 30, 30), (30, 200, 30), False),
+        ((128, 128, 128), (250, 250, 250), False),
+        ((200, 30, 30), (190, 130, 130), False),  # strong and pale
+        ((255, 255, 255), (250, 250, 250), True),
+        # Hue means nothing where there is little light or colour.
+        ((25, 0, 0), (0, 0, 25), True),
+        ((140, 128, 128), (128, 128, 140), True),
+    ],
+)
+def test_colours_are_told_apart_by_hue_and_strength_or_else_by_light(
+    one: tuple[int, int, int], other: tuple[int, int, int], same: bool
+) -> None:
+    first, second = colours(drawn(one, one)), colours(drawn(other, other))
+    assert first.sum() == pytest.approx(1, abs=0.01)
+    assert (alike(first, second) > 0.95) is same and (alike(first, second) < 0.3) is not same

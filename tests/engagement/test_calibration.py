@@ -292,6 +292,10 @@ def test_a_calibration_belongs_to_the_weights_that_tell_states(tmp_path: Path) -
         (lambda d: d["persons"]["P01"]["shift"].update(sleepy=1) or d, "'sleepy', not one of boredom"),
         (lambda d: d["persons"]["P01"]["labels"][1].update(present=1) or d, "P01, label 2, present is 1"),
         (lambda d: d["persons"]["P01"]["labels"][0].update(box=[1]) or d, "P01, label 1, box is [1]"),
+        (
+            lambda d: d["persons"]["P01"]["labels"][0].update(box=[0, 0, float("nan"), 9]) or d,
+            "P01, label 1, box is [0, 0, nan, 9]",
+        ),
         (lambda d: d["persons"]["P01"]["labels"][0].update(score=2) or d, "P01, label 1, score is 2"),
     ],
 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from engagement.calibration.apply import Applied, agrees, put_to, same_moment, without_opted_out
-from engagement.calibration.store import Calibration, Label, PersonCalibration
+from engagement.calibration.find import find_calibrations
+from engagement.calibration.store import FILE, Calibration, Label, PersonCalibration, write_calibration
+from engagement.errors import ConfigError
+from engagement.results import UNDER_WAY
 
 MODELS = {"face_state": {"kind": "face_state", "states": True, "sha256": "abc"}}
 LEFT, RIGHT = (0.0, 0.0, 100.0, 100.0), (200.0, 0.0, 300.0, 100.0)
@@ -112,3 +117,37 @@ def test_the_same_question_is_the_same_state_place_and_moment() -> None:
     assert not same_moment(label(1), label(1.6))
     assert not same_moment(label(1), label(1, RIGHT))
     assert not same_moment(label(1), label(1, state="confusion"))
+
+
+def stored(root: Path, folder: str, video: str, of: str = "") -> Path:
+    """A calibration that lies in a folder of results; of another video's results, where they were copied there."""
+    (root / folder).mkdir(parents=True)
+    write_calibration(Calibration(video, of or folder, {"face_state": folder}), root / folder / FILE)
+    return root / folder / FILE
+
+
+def meant(path: Path, videos: dict[str, str]) -> dict[str, str]:
+    """Folder of results -> weights of the calibration that is for it, which tell the files apart."""
+    return {folder: own.weights["face_state"] for folder, own in find_calibrations(path, videos).items()}
+
+
+def test_of_a_folder_each_calibration_is_for_its_video(tmp_path: Path) -> None:
+    for folder, video in (("a", "a.mp4"), ("sub/b", "b.mp4"), (f"{UNDER_WAY}x/c", "c.mp4"), ("d", "d.mp4")):
+        stored(tmp_path, folder, video)
+    videos = {"a": "a.mp4", "b": "b.mp4", "c": "c.mp4"}
+    assert meant(tmp_path, videos) == {"a": "a", "b": "sub/b"}  # b's results may go elsewhere now
+    with pytest.raises(ConfigError):  # of c there is but one that is being written
+        find_calibrations(tmp_path, {"c": "c.mp4"})
+    stored(tmp_path, "again", "a.mp4")
+    with pytest.raises(ConfigError, match="both for a"):
+        find_calibrations(tmp_path, videos)
+
+
+def test_of_two_videos_of_one_name_the_folder_of_the_results_tells(tmp_path: Path) -> None:
+    videos = {"mon/talk": "talk.mp4", "tue/talk": "talk.mp4"}
+    assert meant(stored(tmp_path, "tue/talk", "talk.mp4"), videos) == {"tue/talk": "tue/talk"}
+    unknown = stored(tmp_path, "wed/talk", "talk.mp4")
+    assert meant(tmp_path, videos) == {"tue/talk": "tue/talk"}
+    for wrong, given in ((unknown, videos), (unknown, {"x": "x.mp4"}), (tmp_path / "none.json", videos)):
+        with pytest.raises(ConfigError):
+            find_calibrations(wrong, given)

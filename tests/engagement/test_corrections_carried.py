@@ -82,6 +82,43 @@ def test_who_is_new_gets_a_new_id(root: Path) -> None:
     assert who.names == ["P02", "P08", "P03", "P04"]
 
 
+def test_several_who_are_new_get_ids_of_their_own(root: Path) -> None:
+    corrections = name(root, "P03: Ana")
+    times, rows, person = analysed()
+    rows["box"][(person == 0) | (person == 3)] += 2000
+    person[-3:] = -1
+    who = corrections.carry_over(Analysed(OTHER, times, rows, person))
+    assert (who.person == -1).tolist() == (person == -1).tolist()
+    assert sorted(who.names) == ["P02", "P03", "P05", "P06"]
+    first = [int(np.flatnonzero(who.person == i)[0]) for i in range(4)]
+    assert rows["sample"][first].tolist() == sorted(rows["sample"][first].tolist())
+
+
+@pytest.mark.parametrize(("share", "known"), [(0.4, True), (0.6, False)])
+def test_whose_faces_lie_elsewhere_most_of_the_time_is_somebody_else(
+    root: Path, share: float, known: bool
+) -> None:
+    corrections = name(root, "P03: Ana")
+    times, rows, person = analysed()
+    own = np.flatnonzero(person == 0)
+    rows["box"][own[: int(share * len(own))]] += 2000
+    who = corrections.carry_over(Analysed(OTHER, times, rows, person))
+    assert ("P01" in who.names) is known
+
+
+def test_who_sits_there_at_another_time_is_somebody_else(root: Path) -> None:
+    corrections = name(root, "P03: Ana")
+    times, rows, person = analysed()
+    who = corrections.carry_over(Analysed(OTHER, times + 60, rows, person))
+    assert who.names == ["P05", "P06", "P07", "P08"]
+
+
+def test_where_nobody_is_found_nobody_is_carried(root: Path) -> None:
+    times, rows, person = analysed()
+    who = name(root, "P03: Ana").carry_over(Analysed(OTHER, times, rows[:0], person[:0]))
+    assert who.names == [] and not len(who.person)
+
+
 def test_a_merger_meets_the_people_as_analysed(root: Path) -> None:
     """What is compared with is the unedited timeline: the merge line still finds both."""
     corrections = name(root, "merge P03 into P02")

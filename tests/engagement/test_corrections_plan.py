@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -186,3 +187,62 @@ def test_whoever_is_merged_on_counts_as_merged() -> None:
     lines = [Merge(1, ("P04",), "P03"), Merge(2, ("P03",), "P02"), Merge(3, ("P02",), "P01")]
     plan, mistakes = make_plan(lines, source, np.arange(4) * 0.2, np.arange(4))
     assert not mistakes and plan.merged == {"P04": "P01", "P03": "P01", "P02": "P01"}
+
+
+#: P01 in samples 0 to 9 (0 to 1.8 s), P02 in 20 to 29, P03 beside P01.
+SEEN = {"P01": [(0, 10)], "P02": [(20, 10)], "P03": [(0, 10)]}
+
+
+@pytest.mark.parametrize(
+    ("lines", "names", "hidden"),
+    [
+        ([Name(1, "P02", "Ben"), Merge(2, ("P02",), "P01")], {"P01": "Ben"}, ""),
+        ([Name(1, "P02", "A"), Name(2, "P01", "A"), Merge(3, ("P02",), "P01")], {"P01": "A"}, ""),
+        ([Name(1, "P01", "Ana"), Split(2, "P01", 1.0, "P08", "P09")], {"P08": "Ana"}, ""),
+        ([Name(1, "P01", "Ana"), Split(2, "P01", 1.0, "P01", "P09")], {"P01": "Ana"}, ""),
+        ([Name(1, "P01", "Ana"), OptOut(2, ("P01",))], {}, ""),
+        ([Hide(1, ("P01",)), Split(2, "P01", 1.0, "P08", "")], {}, "P08 P04"),
+        ([Hide(1, ("P02",)), Split(2, "P01", 1.0, "P01", "")], {}, "P02"),
+        # No id is given twice, whoever had it.
+        ([Merge(1, ("P03",), "P02"), Hide(2, ("P01",)), Split(3, "P01", 1.0, "P01", "")], {}, "P01 P04"),
+        ([OptOut(1, ("P03",)), Hide(2, ("P01",)), Split(3, "P01", 1.0, "P01", "")], {}, "P01 P04"),
+        ([Hide(1, ("P02",)), Merge(2, ("P02",), "P01")], {}, ""),
+        ([Hide(1, ("P01",)), Merge(2, ("P02",), "P01")], {}, "P01"),
+        ([Hide(1, ("P02", "P03")), OptOut(2, ("P03",)), Hide(3, ("P03",))], {}, "P02"),
+    ],
+)
+def test_names_and_hiding_follow_their_people(lines: list[Line], names: dict[str, str], hidden: str) -> None:
+    plan, mistakes = make_plan(lines, *seen_rows(SEEN))
+    assert not mistakes
+    assert dict(plan.names) == names and plan.hidden == set(hidden.split())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        Split(1, "P01", 0.0, "P01", ""),
+        Split(1, "P01", 1.9, "P01", ""),
+        Split(1, "P01", 1.0, "P01", "P02"),
+        Split(1, "P01", 1.0, "P03", ""),
+        Hide(1, ("P07",)),
+        OptOut(1, ("P07",)),
+        Name(1, "P07", "Ana"),
+        Merge(1, ("P07",), "P01"),
+    ],
+)
+def test_lines_that_cannot_be_change_nothing(line: Line) -> None:
+    source, times, frames = seen_rows(SEEN)
+    plan, mistakes = make_plan([line], source, times, frames)
+    assert [m.line for m in mistakes] == [1]
+    assert plan.label.tolist() == source.tolist() and not plan.record()
+
+
+def test_a_picture_is_whose_face_it_shows() -> None:
+    lines = [Split(1, "P01", 1.0, "P01", "P05"), Merge(2, ("P05",), "P02"), OptOut(3, ("P03",))]
+    plan, mistakes = make_plan(lines, *seen_rows(SEEN))
+    assert not mistakes and plan.regroups
+    # What is seen at the very time of a split is of the later part; a picture lies at or near a sample.
+    assert [plan.owner("P01", t) for t in (-1.0, 0.8, 0.89, 0.95, 1.0, 9.0)] == ["P01"] * 3 + ["P02"] * 3
+    assert [plan.owner(p, 1.0) for p in ("P02", "P03", "P05")] == ["P02", "", ""]
+    for line in (Name(1, "P01", "Ana"), Hide(1, ("P01",)), OptOut(1, ("P01",))):
+        assert not make_plan([line], *seen_rows(SEEN))[0].regroups

@@ -146,6 +146,25 @@ def test_a_blurred_picture_is_passed_over_and_a_real_cut_is_not() -> None:
     assert {s for s, _ in followed({0: PATH[0]}, elsewhere, cuts=frozenset({4}), room=7)} == {1, 2, 3}
 
 
+@pytest.mark.parametrize(("blurred", "goes_on"), [((3, 4), True), ((3, 4, 5), False)])
+def test_a_blur_is_passed_over_for_four_tenths_of_a_second(blurred: tuple[int, ...], goes_on: bool) -> None:
+    found = {s for s, _ in followed({0: PATH[0]}, PATH | dict.fromkeys(blurred))}
+    assert {1, 2} <= found and not found & set(blurred)
+    assert (blurred[-1] + 1 in found) is goes_on
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_after_a_cut_a_head_must_look_clearly_the_same(cut: bool) -> None:
+    """Half of it looks otherwise, a correlation of 0.7: that may be somebody who turned, but not across a cut."""
+    at = (150.0, 120.0)
+    turned = cv2.addWeighted(picture(at), 0.5, picture(at, seed=2), 0.5, 0)
+    follower = FaceFollower(2.0)
+    follower.take(0, frame(0, picture(at)), box_at(at)[None], np.zeros(1, np.int64))
+    if cut:
+        follower.cut()
+    assert len(follower.take(1, frame(1, turned), NONE, np.zeros(0, np.int64))) == (not cut)
+
+
 ROW = st.tuples(st.integers(0, 5), st.integers(-1, 2), st.floats(0, 2), st.integers(0, 4))
 
 
@@ -171,6 +190,20 @@ def test_settled_places_are_nobody_elses(
         overlap = iou_matrix(there, there) - np.eye(len(there))
         taken = int((kept["sample"] == s).sum())
         assert (overlap[:taken] <= 0.2).all()
+
+
+@pytest.mark.parametrize("times", [8, 13])
+def test_in_large_pictures_heads_are_where_they_are_in_small_ones(times: int) -> None:
+    """2560 and 4160 px wide: looked at in halves and quarters, told in pixels of the source."""
+    places = [(150.0, 120.0), (154.0, 118.0), (158.0, 116.0)]
+    follower, rows = FaceFollower(2.0), []
+    for sample, at in enumerate(places):
+        whole = cv2.resize(picture(at), None, fx=times, fy=times, interpolation=cv2.INTER_LINEAR)
+        boxes = box_at(at)[None] * times if sample == 0 else NONE
+        rows += list(follower.take(sample, frame(sample, whole), boxes, np.zeros(len(boxes), np.int64)))
+    assert [int(row["sample"]) for row in rows] == [1, 2]
+    for row, at in zip(rows, places[1:], strict=True):
+        assert iou_matrix(row["box"][None], box_at(at)[None] * times)[0, 0] > 0.9
 
 
 def test_how_long_is_checked() -> None:

@@ -21,7 +21,7 @@ from engagement.corrections.file import (
     read_names,
 )
 from engagement.corrections.mistakes import Mistake, raise_mistakes
-from engagement.corrections.notation import person_id, seconds
+from engagement.corrections.notation import clock, person_id, seconds
 from engagement.errors import ConfigError
 
 
@@ -151,6 +151,34 @@ def test_times_are_read_as_written(h: int, m: int, s: int) -> None:
     for form in (f"{h}:{m:02d}:{s:02d}", f"{h}h{m}m{s}s", f"{h} h {m} min {s} sec", str(whole), f"{whole} s"):
         assert seconds(form) == whole
     assert seconds(f"{m}:{s:02d},5") == m * 60 + s + 0.5
+
+
+@pytest.mark.parametrize(
+    "text", ["1:60", "1:60:00", "1:00:60", "3 min 4 x", "min", "3 min and 4 s", "1:2:3:4"]
+)
+def test_what_is_no_time_is_none(text: str) -> None:
+    assert seconds(text) is None
+
+
+@given(st.integers(0, 999_999))
+def test_times_are_written_as_they_are_read(tenths: int) -> None:
+    assert seconds(clock(tenths / 10)) == pytest.approx(tenths / 10)
+    assert clock(tenths / 10 + 0.09) == clock(tenths / 10)  # rounded down: what is seen then is seen after it
+
+
+@pytest.mark.parametrize(
+    ("time_s", "written"),
+    [
+        (0, "0:00"),
+        (5.3, "0:05.3"),
+        (750, "12:30"),
+        (3599.99, "59:59.9"),
+        (3600, "1:00:00"),
+        (3723.4, "1:02:03.4"),
+    ],
+)
+def test_times_are_written_without_needless_parts(time_s: float, written: str) -> None:
+    assert clock(time_s) == written
 
 
 @given(st.integers(1, 99999))

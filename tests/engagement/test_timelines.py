@@ -309,6 +309,8 @@ def test_tables_survive_the_disk(tmp_path: Path, suffix: str) -> None:
     (table.write_csv if suffix == ".csv" else table.write_parquet)(timeline, path)
     again = table.read(path, TIMELINE)
     pd.testing.assert_frame_equal(again, timeline, check_dtype=True, atol=1e-4)
+    written = list(pd.read_csv(path).columns) if suffix == ".csv" else pq.read_schema(path).names
+    assert written == names(TIMELINE)
     with pytest.raises(DataError, match="does not exist"):
         table.read(tmp_path / "other.csv", TIMELINE)
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engagement.cli.faces import faces
@@ -25,7 +25,7 @@ from training.collection.folder import read_faces
 from training.collection.split import Division, SplitOptions, split_faces
 from training.datasets.files import original_of
 from training.datasets.registry import load
-from training.samples.division import held_units
+from training.samples.division import by_unit, held_units
 from training.samples.table import read_rgb
 
 TWO: Videos = {"happy": {"h1.mp4": 8, "h2.mp4": 8}, "sad": {"s1.mp4": 8, "s2.mp4": 8, "s3.mp4": 8}}
@@ -200,6 +200,24 @@ def test_held_units_leave_every_class_on_both_sides(sizes: list[list[int]], shar
             other[i] = not other[i]
             if own[other].sum() and own[~other].sum():
                 assert abs(own[other].sum() - share * own.sum()) >= now - 1e-3 * own.sum()
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 30), min_size=3, max_size=6), min_size=1, max_size=3),
+    st.floats(0.05, 0.4),
+    st.floats(0.05, 0.5),
+)
+@example([[1, 1, 30]], 0.4, 0.2)
+@settings(max_examples=40, deadline=None)
+def test_what_tests_leaves_every_class_to_be_learned_and_validated(
+    sizes: list[list[int]], test: float, val: float
+) -> None:
+    units = [f"{c}.{u}" for c, own in enumerate(sizes) for u, size in enumerate(own) for _ in range(size)]
+    labels = [unit.partition(".")[0] for unit in units]
+    sides = set(zip(units, by_unit(units, labels, {"test": test, "val": val}).tolist(), strict=True))
+    assert len(sides) == len(set(units))
+    there = {(unit.partition(".")[0], side) for unit, side in sides}
+    assert len(there) == 3 * len(sizes)
 
 
 def test_of_few_people_those_validate_whose_shares_fit_best() -> None:

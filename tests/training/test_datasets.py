@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from engagement.errors import ConfigError, DataError
 from engagement.labels import EXPRESSIONS, LEARNER_STATES, LabelSet
 from tests.training.made_up_faces import write_face
 from training.datasets.registry import load, prepared
+from training.held_out import require_disjoint
 from training.samples.table import SampleTable, one_hot, read_rgb
 
 
@@ -186,6 +188,26 @@ def test_a_copy_of_a_set_is_the_same_set(own_folders: Path, tmp_path: Path) -> N
     assert load(str(first)).digest() != load(str(second)).digest()
 
 
+def test_what_is_learned_decides_whether_a_set_is_the_same() -> None:
+    table = replace(table_of(["x", "y"], [0, 1]), images=[b"one", b"two"])
+    others = (
+        replace(table, images=[b"one", b"three"]),
+        replace(table, target=table.target[::-1]),
+        replace(table, box=table.box + 0.5),
+        replace(table, split=np.array(["train", "val"])),
+        replace(table, sample_id=table.sample_id[::-1]),
+    )
+    assert len({table.digest(), *(other.digest() for other in others)}) == 1 + len(others)
+
+
+def test_only_a_column_group_tells_of_blocks() -> None:
+    """``faces capture`` writes video#block there; somebody who is called so, or a video, is whole."""
+    names = ["a#1", "a#2.3", "b#x", "#4"]
+    table = table_of(names, [0, 1, 0, 1])
+    assert table.source.tolist() == ["a", "a", "b#x", "#4"]
+    assert replace(table, blocks=False).source.tolist() == names
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -319,6 +341,15 @@ def test_validation_never_divides_a_group() -> None:
     assert not held & set(table.group[table.split == "train"].tolist())
     assert set(table.part("val").target.argmax(axis=1).tolist()) == {0, 1}
     assert 0.1 < (table.split == "val").mean() < 0.4
+
+
+@pytest.mark.parametrize("lone", range(4))
+def test_one_clear_vote_divides_no_group(lone: int) -> None:
+    """A single picture is called b by most: it stays with its group, wherever that goes."""
+    table = table_of([f"p{i // 2}" for i in range(8)], [0] * 8)
+    votes = np.full((8, 2), (0.75, 0.25), np.float32)
+    votes[2 * lone] = [0.25, 0.75]
+    require_disjoint(replace(table, target=votes).with_validation(0.3))
 
 
 def test_a_picture_keeps_its_side_when_others_join() -> None:

@@ -45,6 +45,14 @@ def test_exclusive_figures_agree_with_scikit_learn() -> None:
     low, high = found["intervals"]["accuracy"]
     assert low < found["accuracy"] < high
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 300), rel=0.3)
+    for row in found["per_class"].values():
+        for key, (low, high) in row["intervals"].items():
+            assert low < row[key] < high
+    # The diagram is of the same answers: its bars are right as often, and as far from what they say.
+    bars = found["reliability"]
+    assert sum(bar["n"] * bar["accuracy"] for bar in bars) == pytest.approx(300 * found["accuracy"])
+    gaps = [bar["n"] * abs(bar["confidence"] - bar["accuracy"]) for bar in bars]
+    assert sum(gaps) == pytest.approx(300 * found["ece"], abs=1e-4)
 
 
 def test_classes_that_do_not_occur_are_left_out_of_the_mean() -> None:
@@ -161,8 +169,12 @@ def test_faces_of_one_video_are_resampled_together(expression_folders: Path) -> 
     assert named.source.tolist() == ["c#/1.png", "c#/2.png", "a.mp4"]  # a name with # in it is no block
     right = np.arange(len(table)) % 3 != 0  # two videos all right, one all wrong
     prob = table.target * right[:, None] + np.roll(table.target, 1, axis=1) * ~right[:, None]
-    low, high = Outcome(table, prob).figures(200)["intervals"]["accuracy"]
-    assert (low, high) == (0.0, 1.0)
+    found = Outcome(table, prob).figures(200)
+    assert found["intervals"]["accuracy"] == [0.0, 1.0]
+    # Of few people or videos that is said; of a face each, however few, and without intervals it is not.
+    assert len(found["beware"]) == 1 and "3 people or videos" in found["beware"][0]
+    alone = replace(table, group=table.sample_id)
+    assert "beware" not in Outcome(table, prob).figures() | Outcome(alone, prob).figures(20)
 
 
 def test_intervals_resample_whole_groups() -> None:

@@ -53,6 +53,25 @@ def test_each_grade_becomes_its_steps(graded: Path) -> None:
     assert thresholds(table.labels) == {"loud": (0,), "tired": (1, 2)}
 
 
+def test_splits_boxes_and_people_of_a_csv_are_taken(tmp_path: Path) -> None:
+    for i in range(3):
+        write_face(tmp_path / f"{i}.png", i, i)
+    lines = [
+        "file,split,group,box_x1,box_y1,box_x2,box_y2,tired",
+        "0.png,test,a.mp4#1,0.1,0.2,0.8,0.9,0",
+        "1.png,val,a.mp4#7,0.1,0.2,0.8,0.9,1",
+        "2.png,,,,,,,1",
+    ]
+    (tmp_path / "grades.csv").write_text("\n".join(lines) + "\n")
+    table = graded_csv(tmp_path / "grades.csv")
+    assert table.split.tolist() == ["test", "val", "train"]
+    assert table.group.tolist() == ["a.mp4#1", "a.mp4#7", "2.png"]
+    assert table.source.tolist() == ["a.mp4", "a.mp4", "2.png"]
+    assert table.box[:2].tolist() == [pytest.approx([0.1, 0.2, 0.8, 0.9])] * 2
+    assert table.images == [tmp_path / f"{i}.png" for i in range(3)]
+    assert len(table.notes) == 1  # one has no box
+
+
 def test_people_that_are_named_for_some_faces_only_are_said(graded: Path, base_file: Path) -> None:
     lines = graded.read_text(encoding="utf-8").splitlines()
     some = [*lines[:19], *(re.sub(r",p\d+,", ",,", line) for line in lines[19:])]

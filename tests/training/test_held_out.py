@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from tests.training.captured import write_captured
 from tests.training.invoking import ok
+from tests.training.test_datasets import table_of
 from tests.training.tiny_models import write_model
 from training.datasets.registry import load, prepared
 from training.evaluate import chosen_split
-from training.held_out import held_out, learned_from, record_of, with_transfer_validation
+from training.held_out import (
+    by_source,
+    held_out,
+    learned_from,
+    record_of,
+    require_disjoint,
+    with_transfer_validation,
+)
 from training.measuring.opened import open_model, open_network
 
 
@@ -53,6 +62,26 @@ def test_a_head_of_own_classes_held_out_whole_videos(tmp_path: Path) -> None:
     assert not set(wanted.source.tolist()) & set(
         with_transfer_validation(table).part("train").source.tolist()
     )
+
+
+@pytest.mark.parametrize("kind", ["exclusive", "independent"])
+def test_of_faces_of_unknown_source_a_fifth_of_each_class_validates(kind: Literal["exclusive"]) -> None:
+    table = table_of([str(i) for i in range(25)], [int(i % 5 == 3) for i in range(25)])
+    table = replace(table, labels=replace(table.labels, kind=kind))
+    assert with_transfer_validation(table).part("val").target.sum(axis=0).tolist() == [4, 1]
+
+
+@pytest.mark.parametrize(
+    ("videos", "groups"), [(("v", "w", "x", "y"), 4), (("v", "w", "x", "x"), 8), (("v", "v", "x", "x"), 8)]
+)
+def test_whole_videos_validate_where_each_class_has_two(videos: tuple[str, ...], groups: int) -> None:
+    """Two recordings of each class, in two blocks of three faces each."""
+    names = [f"{videos[i // 6]}#{i // 3}" for i in range(24)]
+    table = table_of(names, [i // 12 for i in range(24)])
+    assert len(set(by_source(table).group.tolist())) == groups
+    divided = with_transfer_validation(table)
+    require_disjoint(divided)
+    assert (divided.part("val").target.sum(axis=0) > 0).all()
 
 
 @pytest.mark.parametrize(

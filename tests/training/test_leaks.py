@@ -12,6 +12,7 @@ from engagement.faces.capture import CaptureConfig, FaceCapture, Scene
 from engagement.faces.manifest import read_manifest, write_manifest
 from engagement.types import Frame
 from tests.training.test_capture import Placed, scene
+from tests.training.test_inspection import face, inspected, jpeg, kinds, moving, table_of
 from training.datasets.registry import load
 from training.inspection.leaks import KINDS, relations
 from training.inspection.pictures import collect
@@ -72,3 +73,26 @@ def test_numbers_that_capture_does_not_write_are_read_as_before(captured: Path) 
         row["source"] = "phone"
     write_manifest(captured, [row for row in rows if (captured / row["file"]).is_file()])
     assert neighbours(captured) == {("happy/IMG_20240102_120003.png", "happy/IMG_20240102_120004.png")}
+
+
+def test_of_several_copies_the_most_alike_one_is_shown() -> None:
+    train = [jpeg(face(1), 20), jpeg(face(1), 95), jpeg(face(1), 40)]
+    for order in ([0, 1, 2], [1, 2, 0], [2, 0, 1]):
+        _, found = inspected(table_of([*(train[i] for i in order), face(1)], ["train"] * 3 + ["val"]))
+        (leak,) = found.leaks
+        assert (leak.kind, leak.affected.tolist()) == (KINDS[1], [3])
+        assert leak.partner.tolist() == [order.index(1)]
+
+
+def test_copies_that_nobody_learns_do_not_leak() -> None:
+    pictures = [face(1), face(2), face(2), jpeg(face(2), 90)]
+    assert not inspected(table_of(pictures, ["train", "val", "val", "test"]))[1].leaks
+
+
+def test_neighbouring_frames_count_beside_copies() -> None:
+    frames = [*(moving(i) for i in range(4)), moving(0), face(9)]
+    names = [*(f"walk_{i:03d}.png" for i in range(4)), "copy.png", "other.png"]
+    split = ["train", "val", "train", "train", "val", "val"]
+    _, found = inspected(table_of(frames, split, names=names))
+    assert kinds(found) == {f"{KINDS[0]}, val": [4], f"{KINDS[3]}, val": [1]}
+    assert found.affected("val").tolist() == [1, 4] and not len(found.affected("test"))

@@ -96,6 +96,20 @@ def test_copies_of_faces_without_group_stay_with_their_video(tmp_path: Path) -> 
     assert all(len(side) == 1 for side in sides(table).values())
 
 
+def test_copies_that_a_manifest_does_not_list_stay_with_their_original(tmp_path: Path) -> None:
+    """Originals may be listed with or without a source; their copies lie beside them."""
+    for source in ("", "a.mp4"):
+        folder = tmp_path / f"f{source}"
+        for name in ("1", "1_aug01", "2", "2_aug01"):
+            write_face(folder / "happy" / f"{name}.png", 0, 0)
+        lines = ["file,source", *(f"happy/{name}.png,{source}" for name in "12")]
+        (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+        group = dict(zip((t := load(str(folder))).sample_id.tolist(), t.group.tolist(), strict=True))
+        for name in "12":
+            own = source or f"happy/{name}.png"
+            assert group[f"happy/{name}.png"] == group[f"happy/{name}_aug01.png"] == own
+
+
 def test_folders_that_differ_in_capitals_or_synonyms_are_one_class(tmp_path: Path) -> None:
     """Of two videos one lies in each folder: together they can be learned and checked."""
     for by in ("video", "time"):
@@ -111,6 +125,25 @@ def test_folders_that_differ_in_capitals_or_synonyms_are_one_class(tmp_path: Pat
         assert table.labels.classes == ("happy", "sad")
         for split, counts in division.counts.items():
             assert table.part(split).target.sum(axis=0).tolist() == list(counts.values())
+
+
+def test_the_last_blocks_of_each_video_test_and_those_before_them_validate(tmp_path: Path) -> None:
+    """A face a second in blocks of two; of a video too short for three splits everything is learned."""
+    lines = ["file,source,time_s"]
+    for kind, label in enumerate(("happy", "sad")):
+        for source, faces in (("long", 24), ("three", 6), ("two", 4)):
+            for i in range(faces):
+                write_face(tmp_path / label / f"{source}{i}.png", kind, 100 * faces + i)
+                lines.append(f"{label}/{source}{i}.png,{label}_{source}.mp4,{i}")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    split_faces(tmp_path, SplitOptions("time", val=0.2, test=0.2))
+    found: dict[str, list[str]] = {}
+    for row in sorted(read_manifest(tmp_path), key=lambda row: int(row["time_s"])):
+        found.setdefault(row["source"], []).append(row["split"])
+    for label in ("happy", "sad"):
+        assert found[f"{label}_long.mp4"] == ["train"] * 16 + ["val"] * 4 + ["test"] * 4
+        assert found[f"{label}_three.mp4"] == ["train"] * 2 + ["val"] * 2 + ["test"] * 2
+        assert found[f"{label}_two.mp4"] == ["train"] * 4
 
 
 def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:

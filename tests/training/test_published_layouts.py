@@ -18,6 +18,7 @@ from engagement.labels import EXPRESSIONS, EXPRESSIONS_8, LabelSet
 from tests.training.made_up_faces import made_up_face, write_face
 from training.datasets.registry import SETS, load, prepared
 from training.datasets.votes import FERPLUS_VOTES, soft_labels
+from training.held_out import require_disjoint
 from training.measuring.outcome import aligned
 from training.samples.table import read_rgb
 
@@ -225,6 +226,18 @@ def test_affectnet_in_each_form_with_seven_or_eight_classes(
     assert len(train) == classes
     if form == "lists":
         np.testing.assert_allclose(train.box[0], [0.25, 0.125, 0.75, 0.875])
+
+
+@pytest.mark.parametrize("classes", [7, 8])
+def test_copies_in_class_folders_of_affectnet_stay_with_their_original(tmp_path: Path, classes: int) -> None:
+    for number in (1, 2, 7):
+        for name in ("a", "a_aug01", "b", "b_aug01"):
+            write_face(tmp_path / str(number) / f"{name}.png", number - 1, 0)
+    table = load(f"{tmp_path}:affectnet{classes}")
+    assert sorted(set(table.group.tolist())) == [
+        f"{number}/{name}.png" for number in (1, 2, 7)[: classes - 5] for name in "ab"
+    ]
+    require_disjoint(table.with_validation(0.3))
 
 
 def test_affectnet_must_be_named_with_its_number_of_classes(tmp_path: Path) -> None:

@@ -76,14 +76,7 @@ def load(folder: Path, classes: int) -> SampleTable:
     if labels is EXPRESSIONS_8:
         return table
     rows = table.rows(table.target[:, -1] < 0.5)
-    return _table(
-        [Path(str(image)) for image in rows.images],
-        [EXPRESSIONS.classes[i] for i in rows.target.argmax(axis=1)],
-        rows.split.tolist(),
-        rows.sample_id.tolist(),
-        labels,
-        rows.box,
-    )
+    return replace(rows, labels=labels, target=rows.target[:, : len(labels)])
 
 
 def _sets(folder: Path, labels: LabelSet) -> SampleTable:

@@ -127,7 +127,7 @@ def _take_from_manifest(
             item.group, item.box, item.blocks = row.group, row.box, row.blocks
             _require_one_label(manifest, row, item.label, numbers)
         if not item.group and (original := original_of(file)):
-            item.group = known[original].group if original in known else original
+            item.group = (known[original].group if original in known else "") or original
 
 
 def _file_of(item: Labelled, folder: Path) -> str:

@@ -171,18 +171,22 @@ class SampleTable:
                 "Add pictures, or raise --limit.",
             )
         names = self.group[rows]
-        if len(set(names.tolist())) == len(rows) and not stratified:
-            held = np.array([_fraction(name) < share for name in names])
-        else:
-            held = self._whole_groups(rows, share)
+        alone = len(set(names.tolist())) == len(rows) and not stratified
+        held = self._by_name(rows, share) if alone else self._whole_groups(rows, share)
+        split = self.split.copy()
+        split[rows[held]] = "val"
+        return replace(self, split=split)
+
+    def _by_name(self, rows: IndexArray, share: float) -> NDArray[np.bool_]:
+        """Which of the rows validate where each is its own group: by a hash of its name."""
+        chance = np.array([_fraction(name) for name in self.group[rows]])
+        held = chance < share
         for own in self.target[rows].T > 0.5:  # no class is left without a picture to learn from
             if own.any() and held[own].all():
                 held[np.flatnonzero(own)[0]] = False
         if not held.any():  # a handful of pictures: the hash may spare them all
-            held[np.argmin([_fraction(name) for name in names])] = True
-        split = self.split.copy()
-        split[rows[held]] = "val"
-        return replace(self, split=split)
+            held[chance.argmin()] = True
+        return held
 
     def _whole_groups(self, rows: IndexArray, share: float) -> NDArray[np.bool_]:
         from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
