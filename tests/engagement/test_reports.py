@@ -395,7 +395,6 @@ def test_importing_costs_nothing() -> None:
 
 def test_pages_of_videos_that_are_called_alike_say_which_one(tmp_path: Path) -> None:
     write_output(tmp_path / "out", "talk", "week 2/talk")
-    assert "<h1>week 2/talk.mp4</h1>" in (tmp_path / "out/week 2/talk/session.html").read_text(
-        encoding="utf-8"
-    )
-    assert "<h1>talk.mp4</h1>" in (tmp_path / "out/talk/session.html").read_text(encoding="utf-8")
+    for name in ("talk", "week 2/talk"):
+        page = (tmp_path / "out" / name / "session.html").read_text(encoding="utf-8")
+        assert f"<h1>{name}.mp4</h1>" in page

@@ -110,6 +110,20 @@ def test_copies_that_a_manifest_does_not_list_stay_with_their_original(tmp_path:
             assert group[f"happy/{name}.png"] == group[f"happy/{name}_aug01.png"] == own
 
 
+@pytest.mark.parametrize("labels", [("label", "happy", "sad"), ("boredom", "0", "1")])
+def test_copies_stay_with_the_original_that_a_csv_lists_beside_them(
+    tmp_path: Path, labels: tuple[str, str, str]
+) -> None:
+    column, *said = labels
+    lines = [f"file,{column},group"]
+    for number, (label, group) in enumerate(zip(said, ("", "ana"), strict=True)):
+        for name in (f"{number}", f"{number}_aug01"):
+            write_face(tmp_path / f"{name}.png", 0, 0)
+            lines.append(f"{name}.png,{label},{group if 'aug' not in name else ''}")
+    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n")
+    assert load(str(tmp_path / "faces.csv")).group.tolist() == ["0.png", "0.png", "ana", "ana"]
+
+
 def test_folders_that_differ_in_capitals_or_synonyms_are_one_class(tmp_path: Path) -> None:
     """Of two videos one lies in each folder: together they can be learned and checked."""
     for by in ("video", "time"):

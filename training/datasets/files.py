@@ -119,15 +119,26 @@ def _in_splits(
 def _take_from_manifest(
     manifest: Path, known: Mapping[str, Listed], listed: Sequence[Labelled], numbers: Mapping[str, str]
 ) -> None:
-    """Give each picture the source and box that its row says; a copy that says none belongs to its original."""
+    """Give each picture the source and box that its row says."""
     for item in listed:
         file = _file_of(item, manifest.parent)
         row = known.get(file)
         if row is not None:
             item.group, item.box, item.blocks = row.group, row.box, row.blocks
             _require_one_label(manifest, row, item.label, numbers)
-        if not item.group and (original := original_of(file)):
-            item.group = (known[original].group if original in known else "") or original
+        item.group = group_of(file, item.group, known)
+
+
+def group_of(file: str, group: str, known: Mapping[str, Listed]) -> str:
+    """The group that a picture is listed with; of a copy without one its original's.
+
+    Args:
+        known: rows by file.
+    """
+    original = None if group else original_of(file)
+    if original is None:
+        return group
+    return (known[original].group if original in known else "") or original
 
 
 def _file_of(item: Labelled, folder: Path) -> str:
@@ -241,6 +252,10 @@ def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:
         listed.append(Labelled(picture, row.label.lower(), part, row.group, row.box, row.blocks))
     if not listed:
         raise DataError(f"{path} has no rows", "Expected a line for each picture: file, label.")
+    files = [_file_of(item, path.parent) for item in listed]
+    known = dict(zip(files, rows, strict=True))
+    for item, file in zip(listed, files, strict=True):
+        item.group = group_of(file, item.group, known)
     return _as_table(path.stem, path.parent, listed, labels, notes_on(rows))
 
 

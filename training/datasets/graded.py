@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engagement.errors import DataError
 from engagement.labels import LabelSet
 from engagement.types import FloatArray
-from training.datasets.files import own_name
+from training.datasets.files import group_of, own_name
 from training.datasets.framing import framed
 from training.datasets.manifest import (
     KNOWN_COLUMNS,
@@ -51,13 +51,14 @@ def graded_csv(path: Path) -> SampleTable:
     for column, name in zip(level.T, grades, strict=True):
         answers |= _at_least(path, name, column)
     box, notes = framed("folder", [row.box for row in rows])
+    known = {row.file: row for row in rows}
     return SampleTable(
         name=path.stem,
         labels=LabelSet(own_name(path.stem), tuple(answers), "independent"),
         images=[picture_of(path, row) for row in rows],
         target=np.stack(list(answers.values()), axis=1),
         split=np.array([part_of(path, row) or "train" for row in rows], dtype=np.str_),
-        group=np.array([row.group or row.file for row in rows], dtype=np.str_),
+        group=np.array([group_of(row.file, row.group, known) or row.file for row in rows], dtype=np.str_),
         box=box,
         sample_id=np.array([row.file for row in rows], dtype=np.str_),
         blocks=any(row.blocks for row in rows),
