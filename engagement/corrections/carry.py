@@ -98,7 +98,7 @@ def carry_over(
         old = _observed(target)
         ids = [] if old is None else sorted({str(p) for p in old["person_id"]}, key=order)
         known = _partners(old, ids, new) if ids else {}
-        alike = old is not None and bool(ids or gone)
+        alike = bool(ids or gone)
     if not alike:
         return as_found
     spoken = [p for line in lines for p in _mentioned(line)]

@@ -119,6 +119,14 @@ def test_where_nobody_is_found_nobody_is_carried(root: Path) -> None:
     assert who.names == [] and not len(who.person)
 
 
+def test_whoever_it_may_be_stays_out_where_the_earlier_people_cannot_be_read(root: Path) -> None:
+    """The line would else take out whoever has that id now, and bring back who opted out."""
+    name(root, "opt out P02")
+    (root / "talk" / "timeline.parquet").write_bytes(b"damaged")
+    who, _ = carried(Corrections.of(root, root / "talk", "talk.mp4"), OTHER, RENUMBERED)
+    assert who.names == [] and who.left_out == len(RENUMBERED)
+
+
 def test_a_merger_meets_the_people_as_analysed(root: Path) -> None:
     """What is compared with is the unedited timeline: the merge line still finds both."""
     corrections = name(root, "merge P03 into P02")
