@@ -14,11 +14,12 @@ def track(
     samples: range, *places: tuple[float, float], shot: int = 0, side: float = 80, number: int = 0
 ) -> TrackSummary:
     """A track whose box, half as wide as high, is centred on these places, one after the other."""
-    out = TrackSummary(number, shot, list(samples))
-    boxes = [
-        np.array([x - side / 4, y - side / 2, x + side / 4, y + side / 2], np.float32) for x, y in places
-    ]
-    out.first_box, out.last_box = boxes[0], boxes[-1]
+    out = TrackSummary(number, shot)
+    look = np.ones(2, np.float32)
+    for place, sample in enumerate(samples):
+        x, y = places[min(place, len(places) - 1)]
+        box = np.array([x - side / 4, y - side / 2, x + side / 4, y + side / 2], np.float32)
+        out.add(sample, box, 0.99, 1.0, look, look)
     return out
 
 
