@@ -110,6 +110,12 @@ _KNOWN = (
     ),
 )
 
+#: Layouts that no folder of class folders has by chance.
+_UNMISTAKABLE = (
+    *_KNOWN,
+    *(layout for of_set in SETS.values() for layout in of_set if layout.there is not _has_folders),
+)
+
 
 def load(reference: str, labels: LabelSet | None = None) -> SampleTable:
     """A data set by path.
@@ -206,9 +212,8 @@ def _require_no_set_further_in(folder: Path) -> None:
 
 def _is_set(folder: Path) -> bool:
     """Whether a folder is a published set's own."""
-    layouts = [layout for of_set in SETS.values() for layout in of_set if layout.there is not _has_folders]
     try:
-        return any(layout.there(folder) for layout in (*_KNOWN, *layouts))
+        return any(layout.there(folder) for layout in _UNMISTAKABLE)
     except PermissionError:  # which is said once its pictures are read
         return False
 
