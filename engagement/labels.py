@@ -61,8 +61,8 @@ class LabelSet:
 EXPRESSIONS = LabelSet(
     "expression", ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"), "exclusive"
 )
-#: AffectNet's eight: the seven in the same order, then contempt. It is a label set of its own: a model of the
-#: seven is never measured on pictures of contempt, and one of the eight has a head beside ``expression``.
+#: AffectNet's eight: the seven in the same order, then contempt. It is a label set of its own: of such sets a model of
+#: the seven is measured without the pictures of contempt, and one of the eight has a head beside ``expression``.
 EXPRESSIONS_8 = LabelSet("expression8", (*EXPRESSIONS.classes, "contempt"), "exclusive")
 LEARNER_STATES = LabelSet("learner_state", ("boredom", "engagement", "confusion"), "independent")
 
@@ -95,6 +95,12 @@ SYNONYMS: Mapping[str, str] = {
     "surprise": "surprise",
     "surprised": "surprise",
 }
+
+#: What sets of expressions call pictures of contempt, which the seven lack, and those that nobody could name (FERPlus:
+#: unknown, NF; AffectNet: uncertain, non-face). They are no misspelling of one of the seven.
+BESIDE_THE_SEVEN = frozenset(
+    {"contempt", "contemptuous", "nf", "no-face", "non-face", "uncertain", "unknown"}
+)
 
 
 def perhaps(names: Iterable[str], known: Iterable[str] = tuple(SYNONYMS)) -> dict[str, str]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from engagement.errors import ConfigError
 from engagement.types import FloatArray
+from engagement.wording import count
 from training import Say
 from training.datasets.framing import with_detected_faces
 from training.datasets.registry import prepared
 from training.held_out import held_out, learned_from
 from training.measuring.opened import Model, open_model
-from training.measuring.outcome import DRAWS, Outcome, aligned, head_for
+from training.measuring.outcome import DRAWS, Outcome, answerable
 from training.report.measurement import write_measurement
 from training.samples.table import SampleTable
 
@@ -90,14 +91,15 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
     model = open_model(run.checkpoint)
     if run.mirror:
         model.look_twice()
-    head = run.head or ""
+    head, left_out = run.head or "", dict[str, int]()
 
     def chosen(whole: SampleTable) -> SampleTable:
         """What is measured, in the head's order: classes that no head knows are refused before all is decoded."""
-        nonlocal head
+        nonlocal head, left_out
         part = chosen_split(whole, run.split, model, say)
-        head = head or head_for(model, part)
-        answered = aligned(part, model.head(head).labels)
+        head, answered, left_out = answerable(model, run.head, part)
+        for name, pictures in left_out.items():
+            say(f"{part.name}: {count(pictures, 'picture')} of {name} left out: the model has no such class")
         if answered.labels.kind != part.labels.kind:
             say(f"{part.name}: each state against the others' faces, which count as not showing it")
         return answered
@@ -115,6 +117,7 @@ def run_evaluation(run: EvaluateRun, say: Say = lambda _: None) -> dict[str, Any
         "mirror": run.mirror and not model.head(head).once,
         "pictures": pictures,
         "without_face": pictures - len(table),
+        **({"left_out": left_out} if left_out else {}),
         "face_box": _one_box(table.box),
         **outcome.figures(DRAWS),
     }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engagement.errors import DataError
 from tests.closed_folders import close
-from tests.training.invoking import error
+from tests.training.invoking import error, ok
 from tests.training.made_up_faces import write_face
 from training.datasets.registry import load
 from training.held_out import flattering
@@ -148,6 +150,27 @@ def test_folders_that_systems_leave_are_nobody_s(tmp_path: Path) -> None:
 def test_classes_that_no_head_knows_are_refused_before_every_picture_is_decoded(
     tmp_path: Path, base_file: Path
 ) -> None:
-    root = folders(tmp_path / "set", "happy", "contempt")
+    root = folders(tmp_path / "set", "happy", "scorn")
     (root / "happy" / "bad.png").write_bytes(b"no picture")
-    assert "it does not know contempt" in error("evaluate", root, "--checkpoint", base_file)
+    assert "it does not know scorn" in error("evaluate", root, "--checkpoint", base_file)
+
+
+def test_contempt_and_what_nobody_could_name_are_left_out_of_what_the_seven_are_measured_on(
+    tmp_path: Path, base_file: Path
+) -> None:
+    root = folders(tmp_path / "set", "happy", "sad", "Contempt", "NF")
+    out = tmp_path / "found.json"
+    said = ok(
+        "evaluate", root, "--checkpoint", base_file, "--json", out, "--report", tmp_path / "page"
+    ).output
+    assert "2 pictures of contempt left out: the model has no such class" in said
+    found = json.loads(out.read_text())
+    assert found["left_out"] == {"contempt": 2, "nf": 2}
+    assert found["pictures"] == found["n"] == 4 and np.sum(found["confusion"]) == 4
+    page = (tmp_path / "page" / "report.html").read_text()
+    assert "contempt (2 pictures), nf (2 pictures)" in page
+    # Nothing is left out beside a class that may be misspelled, and nothing where nothing else is there.
+    folders(root, "hapy")
+    assert "does not know contempt, hapy, nf" in error("evaluate", root, "--checkpoint", base_file)
+    alone = folders(tmp_path / "alone", "contempt", "unknown")
+    assert "does not know contempt, unknown" in error("evaluate", alone, "--checkpoint", base_file)

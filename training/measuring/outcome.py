@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.errors import DataError
-from engagement.labels import SYNONYMS, LabelSet, perhaps
+from engagement.labels import BESIDE_THE_SEVEN, SYNONYMS, LabelSet, perhaps
 from engagement.types import FloatArray, IndexArray
 from training.measuring.calibration import as_often
 from training.measuring.metrics import (
@@ -253,6 +253,45 @@ def head_for(model: Model, table: SampleTable) -> str:
         f"{model.name} has no head for the classes of '{table.name}': it does not know {', '.join(least)}",
         f"{_remedy(model, table.labels, least)} It has {have}",
     )
+
+
+def answerable(model: Model, head: str | None, table: SampleTable) -> tuple[str, SampleTable, dict[str, int]]:
+    """What a model can be measured on of a table.
+
+    Pictures of contempt, and those that nobody could name (:data:`BESIDE_THE_SEVEN`), are left out where the head that is
+    asked, or every head, lacks such a class; any other class that is lacking may be misspelled.
+
+    Args:
+        head: its name; None for the one that knows the table's classes.
+
+    Returns:
+        The head's name; the table with its targets in the order of the head's labels; class -> pictures left out.
+
+    Raises:
+        DataError: as :func:`head_for` and :func:`aligned`.
+    """
+    asked = [model.head(head)] if head else list(model.heads.values())
+    lacking = min((_lacking(table.labels, each.labels) for each in asked), key=len)
+    beside = [c for c in lacking if c.lower() in BESIDE_THE_SEVEN]
+    left_out: dict[str, int] = {}
+    if table.labels.kind == "exclusive" and lacking == beside and 0 < len(beside) < len(table.labels):
+        table, left_out = _without(table, beside)
+    head = head or head_for(model, table)
+    return head, aligned(table, model.head(head).labels), left_out
+
+
+def _without(table: SampleTable, classes: Sequence[str]) -> tuple[SampleTable, dict[str, int]]:
+    """A table without the pictures of some classes, and class -> how many these were.
+
+    Raises:
+        DataError: no picture is left.
+    """
+    index = [table.labels.index(c) for c in classes]
+    shown = table.target.argmax(axis=1)
+    kept = table.rows(~np.isin(shown, index))
+    labels = replace(table.labels, classes=tuple(c for c in table.labels.classes if c not in classes))
+    counts = {c: int((shown == i).sum()) for c, i in zip(classes, index, strict=True)}
+    return replace(kept, labels=labels, target=np.delete(kept.target, index, axis=1)), counts
 
 
 def _lacking(asked: LabelSet, labels: LabelSet) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engagement.wording import count
 from training.figure_text import to_json
 from training.measuring.opened import Model
 from training.measuring.outcome import Outcome
@@ -30,9 +31,12 @@ def write_measurement(
     (folder / "metrics.json").write_text(to_json(found), encoding="utf-8")
     (folder / "cost.json").write_text(to_json(spent), encoding="utf-8")
     title = f"{found['data']}, {found['split']}"
-    figures = {k: v for k, v in found.items() if k not in ("pictures", "without_face")}
+    figures = {k: v for k, v in found.items() if k not in ("pictures", "without_face", "left_out")}
     without = found["without_face"]
     notes = [f"Left out for want of a face: {without} of {found['pictures']} pictures."] if without else []
+    if left_out := found.get("left_out"):
+        classes = ", ".join(f"{name} ({count(n, 'picture')})" for name, n in left_out.items())
+        notes.append(f"Left out, because the model has no such class: {classes}.")
     if not model.head(found["head"]).once and any(member.network.spec.mirror for member in model.networks):
         notes.append("Each face is looked at twice, itself and its mirror image: cost is of both looks.")
     if gallery and "accuracy" not in found:
