@@ -57,3 +57,9 @@ def placed(path: Path) -> Iterator[Path]:
         raise OutputError(
             f"{path} cannot be written ({error.strerror})", "Is there space, and may you write there?"
         ) from error
+
+
+def write(path: Path, text: str) -> None:
+    """Text as a file, in UTF-8; see :func:`placed`."""
+    with placed(path) as draft:
+        draft.write_text(text, encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engagement.drafts import write
 from engagement.wording import count
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ def benchmark(
     found = measure(Analyzer(config, device), video)
     _show(found)
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write(json_file, json.dumps(found, indent=1) + "\n")
     if not found["complete"]:
         click.echo(f"not all of {video} could be read: {found['reason']}", err=True)
     return 0 if found["complete"] else 1

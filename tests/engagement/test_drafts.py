@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engagement.drafts import drafted, placed
+from engagement.drafts import drafted, placed, write
 from engagement.errors import OutputError, unforeseen
 
 
@@ -54,3 +54,11 @@ def test_a_full_disk_names_the_file_and_not_its_draft(tmp_path: Path) -> None:
             raise OSError(errno.ENOSPC, "No space left on device", told and str(draft))
         assert error.value.filename == str(tmp_path / "page.html")
         assert unforeseen(error.value).message == f"{tmp_path / 'page.html'}: No space left on device"
+
+
+def test_text_takes_the_place_of_earlier_text_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "figures.json"
+    write(path, "Zoë\n")
+    with pytest.raises(UnicodeEncodeError):
+        write(path, "half \ud800")
+    assert path.read_bytes() == "Zoë\n".encode() and list(path.parent.iterdir()) == [path]

@@ -77,6 +77,7 @@ def inspect(
 def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit: int | None) -> None:
     from rich.table import Table
 
+    from engagement.drafts import write
     from training.cli.tables import span, wide_console
     from training.figure_text import to_json
     from training.inspection.comparison import as_dict, compare_splits
@@ -84,8 +85,7 @@ def _compare(data: tuple[str, ...], json_file: Path | None, detail: float, limit
 
     found = compare_splits(data, limit, SimilarOptions(detail=detail), say=options.say)
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(to_json(as_dict(found)), encoding="utf-8")
+        write(json_file, to_json(as_dict(found)))
     table = Table(title="One linear head on the same frozen features", title_justify="left")
     table.add_column("")
     for one in found:

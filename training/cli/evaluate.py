@@ -82,7 +82,7 @@ def evaluate(
     if report is not None:
         options.say(f"written: {report / 'report.html'}")
     if json_file is not None:
+        from engagement.drafts import write
         from training.figure_text import to_json
 
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(to_json(found), encoding="utf-8")
+        write(json_file, to_json(found))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engagement import __version__
+from engagement import __version__, drafts
 from engagement.errors import BackendUnavailable, ConfigError, DataError
 from engagement.types import ByteArray, FloatArray
 from training import Say
@@ -145,7 +145,7 @@ def run_export(run: ExportRun, say: Say = lambda _: None) -> dict[str, Any]:
         for path in (draft, small):
             path.unlink(missing_ok=True)
     # Not `<name>.json`: that is the card of an ensemble of this name.
-    run.out.with_name(f"{run.out.name}.json").write_text(to_json(found), encoding="utf-8")
+    drafts.write(run.out.with_name(f"{run.out.name}.json"), to_json(found))
     say(f"{run.out} written, {found['bytes'] / 2**20:.1f} MiB")
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engagement import drafts
 from training import Say
 from training.datasets.registry import load, told
 from training.inspection import page
@@ -47,8 +48,7 @@ def inspect(
     found = relations(pictures, options)
     figures = summary(pictures, found, [_said_of(table) for table in tables])
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        drafts.write(json_file, json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
     if html is not None:
         page.write(html, pictures, found, figures, options)
     return figures

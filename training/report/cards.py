@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engagement import drafts
 from engagement.labels import LEARNER_STATES, WEAK_AUC, WIDE_MARGIN
 from engagement.provenance import headline, terms_once
 from engagement.weights.store import WeightRecord
@@ -47,9 +48,9 @@ def write_card(
         sha256: of the weight file.
         cost: of :func:`training.report.cost.cost`, where it is known.
     """
-    path.write_text(card(record, file, sha256, cost), encoding="utf-8")
+    drafts.write(path, card(record, file, sha256, cost))
     text = json.dumps(card_data(record, file, sha256, cost), indent=1, ensure_ascii=False)
-    path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    drafts.write(path.with_suffix(".json"), text + "\n")
 
 
 def card_data(

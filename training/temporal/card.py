@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from engagement import drafts
 from engagement.weights.store import WeightRecord
 
 _WHAT = {
@@ -70,5 +71,5 @@ A network that beats the box on made-up sequences has partly learned how they we
 scores of the frame model rest on crowd labels of ten seconds; smoothing does not make them more true. It
 must not be used to judge a single person.
 """
-    path.write_text(text, encoding="utf-8")
+    drafts.write(path, text)
     return path
