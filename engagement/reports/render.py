@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engagement.errors import DataError
-from engagement.reports import sentences, session_view
+from engagement.reports import sentences, session_view, trust
 from engagement.reports.pictures import Pictures
 from engagement.reports.reading import read_json, read_summary
 from engagement.reports.templates import ASSETS, fill, links, resource, url, write
@@ -83,6 +83,8 @@ def render_index(root: Path) -> Path:
         run=run,
         rows=rows,
         counts=counts,
+        # Finished results may come from other weights than those of the latest run.
+        cautions=list(dict.fromkeys(row["caution"] for row in rows if row["caution"])),
         settings=json.dumps(part(run, "config"), indent=2, ensure_ascii=False),
         css=resource("report.css"),
         js="",
@@ -135,6 +137,7 @@ def _index_row(root: Path, video: Mapping[str, Any]) -> dict[str, Any]:
         "coverage": summary.coverage if summary.data else number(video.get("coverage")),
         "names": _names_shown(summary.corrections),
         "warnings": said,
+        "caution": trust.trust(summary.models).note if summary.n_shown else "",
         "behind": summary.n_behind,
         "sparks": sparklines(summary.curves, alone=summary.n_behind == 1),
     }
