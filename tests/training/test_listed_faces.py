@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from engagement.errors import DataError
 from engagement.faces.manifest import read_manifest
 from tests.training.made_up_faces import write_face
 from training.collection.augment import CopyOptions, augment_faces
@@ -169,3 +171,41 @@ def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
     said: list[str] = []
     split_faces(folder, SplitOptions(), said.append)
     assert not said
+
+
+@pytest.mark.parametrize(
+    ("text", "mistakes"),
+    [
+        (
+            "file,label\nface.png,\nlost.png,x\nface.png,y\nface.png,\n",
+            ["line 2: no label", r"line 3: \S+lost\.png does not exist", "line 5: no label"],
+        ),
+        (
+            "file,tired\nface.png,very\nface.png,1\nface.png,-1\n",
+            ["line 2: 'very' is no grade of 'tired'", "line 4: '-1' is no grade of 'tired'"],
+        ),
+        (
+            "file,label,box_x1,box_y1,box_x2,box_y2\n,x,,,,\nface.png,x,1,1,0,0\nface.png,x,a,0,1,1\n",
+            ["line 2: no file", "line 3: the face box", "line 4: .* are no four numbers"],
+        ),
+    ],
+)
+def test_all_mistakes_of_a_csv_are_told_at_once(tmp_path: Path, text: str, mistakes: list[str]) -> None:
+    write_face(tmp_path / "face.png", 0, 0)
+    (tmp_path / "faces.csv").write_text(text)
+    with pytest.raises(DataError) as caught:
+        load(str(tmp_path / "faces.csv"))
+    first, *told = str(caught.value).split("\n")
+    assert first == f"{len(mistakes)} mistakes in {tmp_path / 'faces.csv'}:"
+    assert len(told) == len(mistakes)
+    for line, mistake in zip(told, mistakes, strict=True):
+        assert re.search(mistake, line), line
+
+
+def test_of_many_mistakes_the_first_are_told_and_how_many_follow(tmp_path: Path) -> None:
+    (tmp_path / "faces.csv").write_text("file,label\n" + "lost.png,x\n" * 3000)
+    with pytest.raises(DataError) as caught:
+        load(str(tmp_path / "faces.csv"))
+    lines = str(caught.value).split("\n")
+    assert lines[0].startswith("3000 mistakes") and len(lines) == 22
+    assert lines[-1] == "  and 2980 more"

@@ -18,7 +18,7 @@ from engagement.types import FloatArray
 from engagement.video.discover import is_hidden, is_picture, pictures_in
 from training.datasets.framing import boxes_for, framed
 from training.datasets.lists import open_list
-from training.datasets.manifest import PARTS, Listed, notes_on, part_of, picture_of, read_rows
+from training.datasets.manifest import PARTS, Listed, notes_on, of_each, part_of, picture_of, read_rows
 from training.samples.table import SampleTable, one_hot
 
 #: How many folders a sentence names.
@@ -228,7 +228,7 @@ def splits_of(folder: Path, files: Sequence[str], known: Mapping[str, Listed]) -
         DataError: some pictures have none, or one that there is not.
     """
     manifest = folder / "manifest.csv"
-    parts = [part_of(manifest, known[file]) if file in known else "" for file in files]
+    parts = of_each(manifest, files, lambda file: part_of(manifest, known[file]) if file in known else "")
     if lacking := [file for file, part in zip(files, parts, strict=True) if not part]:
         raise DataError(
             f"{manifest} gives {len(lacking)} of {len(files)} pictures no split, first {lacking[0]}",
@@ -241,15 +241,10 @@ def labelled_csv(path: Path, labels: LabelSet | None = None) -> SampleTable:
     """A CSV with columns file, label and, where known, split, group, box_x1 … box_y2 (fractions).
 
     Raises:
-        DataError: naming the line without label or the file that is missing.
+        DataError: naming the lines without label and the files that are missing.
     """
-    listed: list[Labelled] = []
     rows = read_rows(path)
-    for row in rows:
-        if not row.label:
-            raise DataError(f"{path}, line {row.line}: no label", "Fill the column 'label'.")
-        picture, part = picture_of(path, row), part_of(path, row) or "train"
-        listed.append(Labelled(picture, row.label.lower(), part, row.group, row.box, row.blocks))
+    listed = of_each(path, rows, lambda row: _labelled(path, row))
     if not listed:
         raise DataError(f"{path} has no rows", "Expected a line for each picture: file, label.")
     files = [_file_of(item, path.parent) for item in listed]
@@ -269,6 +264,13 @@ class Labelled:
     group: str = ""
     box: FloatArray | None = None
     blocks: bool = False
+
+
+def _labelled(path: Path, row: Listed) -> Labelled:
+    if not row.label:
+        raise DataError(f"{path}, line {row.line}: no label", "Fill the column 'label'.")
+    picture, part = picture_of(path, row), part_of(path, row) or "train"
+    return Labelled(picture, row.label.lower(), part, row.group, row.box, row.blocks)
 
 
 def own_name(name: str) -> str:

@@ -8,6 +8,7 @@ they make the proportional-odds model (McCullagh 1980), see :func:`thresholds`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from training.datasets.manifest import (
     Listed,
     is_grade,
     notes_on,
+    of_each,
     part_of,
     picture_of,
     read_rows,
@@ -42,11 +44,12 @@ def graded_csv(path: Path) -> SampleTable:
     known, split, group and the face box, as in a labelled one.
 
     Raises:
-        DataError: naming file, line and value of what is no grade; a grade that never varies; a missing picture.
+        DataError: naming file, lines and values of what is no grade, and missing pictures; a grade that never varies.
     """
     rows = read_rows(path)
     grades = _grades(path, rows)
-    level = np.array([[_level(path, row.line, name, row.cells[name]) for name in grades] for row in rows])
+    read = of_each(path, rows, lambda row: _graded(path, row, grades))
+    level = np.array([one.levels for one in read])
     answers: dict[str, FloatArray] = {}
     for column, name in zip(level.T, grades, strict=True):
         answers |= _at_least(path, name, column)
@@ -55,15 +58,29 @@ def graded_csv(path: Path) -> SampleTable:
     return SampleTable(
         name=path.stem,
         labels=LabelSet(own_name(path.stem), tuple(answers), "independent"),
-        images=[picture_of(path, row) for row in rows],
+        images=[one.picture for one in read],
         target=np.stack(list(answers.values()), axis=1),
-        split=np.array([part_of(path, row) or "train" for row in rows], dtype=np.str_),
+        split=np.array([one.split for one in read], dtype=np.str_),
         group=np.array([group_of(row.file, row.group, known) or row.file for row in rows], dtype=np.str_),
         box=box,
         sample_id=np.array([row.file for row in rows], dtype=np.str_),
         blocks=any(row.blocks for row in rows),
         notes=notes + notes_on(rows),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Graded:
+    """What is read of a row: the picture, its split, and a level per grade, NaN where not known."""
+
+    picture: Path
+    split: str
+    levels: list[float]
+
+
+def _graded(path: Path, row: Listed, grades: Sequence[str]) -> _Graded:
+    levels = [_level(path, row.line, name, row.cells[name]) for name in grades]
+    return _Graded(picture_of(path, row), part_of(path, row) or "train", levels)
 
 
 def _grades(path: Path, rows: Sequence[Listed]) -> list[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from engagement.errors import DataError
 from engagement.faces.manifest import COLUMNS, SPLIT_NAMES
-from engagement.spreadsheets import read_sheet
+from engagement.spreadsheets import Row, read_sheet
 from engagement.types import FloatArray
 
 #: Columns that name what must not be divided by a split, the coarsest first.
@@ -37,8 +38,13 @@ PARTS = dict(zip(SPLIT_NAMES, ("train", "train", "val", "val", "val", "test"), s
 _FARTHEST = 3.0
 #: The highest grade.
 MOST = 10
+#: How many mistakes of a table are told at once.
+_TOLD = 20
 #: Columns that say something else than how a face is graded.
 KNOWN_COLUMNS = ("file", "label", "split", *_GROUPS, *_BOX, *COLUMNS)
+
+_R = TypeVar("_R")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +80,7 @@ def read_rows(path: Path) -> list[Listed]:
     or clip stands for it; "Ann" and "ann" are one person.
 
     Raises:
-        DataError: it is no CSV, has no column ``file``, or, naming the line, a row without file or a
+        DataError: it is no CSV, has no column ``file``, or, naming the lines, rows without file or with a
             box that is none.
     """
     sheet = read_sheet(path, KNOWN_COLUMNS)
@@ -82,44 +88,76 @@ def read_rows(path: Path) -> list[Listed]:
         raise DataError(
             f"{path} has no column 'file'", "Expected columns file, label and, if known, split, group."
         )
-    rows: list[Listed] = []
     spelled: dict[str, str] = {}
-    for row in sheet.rows:
-        line, cells = row.line, row.cells
-        if not cells["file"]:
-            raise DataError(f"{path}, line {line}: no file", "Fill the column 'file', or remove the line.")
-        texts = [cells.get(c, "") for c in _BOX]
-        box = None
-        if any(texts):
-            try:
-                box = np.array([float(t) for t in texts], np.float32)
-            except ValueError as error:
-                raise DataError(
-                    f"{path}, line {line}: {', '.join(_BOX)} are no four numbers: {texts}",
-                    "Write fractions of the picture such as 0.25, or leave all four empty.",
-                ) from error
-            if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
-                raise DataError(f"{path}, line {line}: the face box {texts} is empty", _FLIPPED)
-            if np.abs(box).max() > _FARTHEST:
-                raise DataError(
-                    f"{path}, line {line}: the face box {texts} lies far outside the picture",
-                    "Boxes are fractions of the picture: divide pixels by its width and height.",
-                )
-        column, group = next(((c, cells[c]) for c in _GROUPS if cells.get(c)), ("", ""))
-        rows.append(
-            Listed(
-                line,
-                cells["file"].replace("\\", "/"),
-                label=cells.get("label", ""),
-                split=cells.get("split", "").lower(),
-                group=spelled.setdefault(group.casefold(), group) if column in _PEOPLE else group,
-                box=box,
-                blocks=bool(cells.get("group")),
-                cells=cells,
-                surplus=bool(row.surplus),
-            )
+    return of_each(path, sheet.rows, lambda row: _listed(path, row, spelled))
+
+
+def of_each(path: Path, rows: Sequence[_R], read: Callable[[_R], _T]) -> list[_T]:
+    """What is read of every row of a table; the mistakes of all are told at once.
+
+    Args:
+        read: raises DataError, naming the line, for a row that it cannot read.
+
+    Raises:
+        DataError: some rows cannot be read.
+    """
+    found: list[_T] = []
+    wrong: list[DataError] = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except DataError as error:
+            wrong.append(error)
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        more = [f"and {len(wrong) - _TOLD} more"] if len(wrong) > _TOLD else []
+        raise DataError("\n  ".join([f"{len(wrong)} mistakes in {path}:", *map(str, wrong[:_TOLD]), *more]))
+    return found
+
+
+def _listed(path: Path, row: Row, spelled: dict[str, str]) -> Listed:
+    """One row of :func:`read_rows`.
+
+    Args:
+        spelled: how people's names were spelled first, by their small letters.
+    """
+    line, cells = row.line, row.cells
+    if not cells["file"]:
+        raise DataError(f"{path}, line {line}: no file", "Fill the column 'file', or remove the line.")
+    column, group = next(((c, cells[c]) for c in _GROUPS if cells.get(c)), ("", ""))
+    return Listed(
+        line,
+        cells["file"].replace("\\", "/"),
+        label=cells.get("label", ""),
+        split=cells.get("split", "").lower(),
+        group=spelled.setdefault(group.casefold(), group) if column in _PEOPLE else group,
+        box=_box(path, line, [cells.get(c, "") for c in _BOX]),
+        blocks=bool(cells.get("group")),
+        cells=cells,
+        surplus=bool(row.surplus),
+    )
+
+
+def _box(path: Path, line: int, texts: Sequence[str]) -> FloatArray | None:
+    """The face box of a row, float32 (4,); None where its cells are empty."""
+    if not any(texts):
+        return None
+    try:
+        box = np.array([float(t) for t in texts], np.float32)
+    except ValueError as error:
+        raise DataError(
+            f"{path}, line {line}: {', '.join(_BOX)} are no four numbers: {texts}",
+            "Write fractions of the picture such as 0.25, or leave all four empty.",
+        ) from error
+    if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
+        raise DataError(f"{path}, line {line}: the face box {texts} is empty", _FLIPPED)
+    if np.abs(box).max() > _FARTHEST:
+        raise DataError(
+            f"{path}, line {line}: the face box {texts} lies far outside the picture",
+            "Boxes are fractions of the picture: divide pixels by its width and height.",
         )
-    return rows
+    return box
 
 
 def unread_box(rows: Sequence[Listed]) -> tuple[str, ...]:
