@@ -177,6 +177,22 @@ def test_faces_of_one_video_are_resampled_together(expression_folders: Path) -> 
     assert "beware" not in Outcome(table, prob).figures() | Outcome(alone, prob).figures(20)
 
 
+def test_scores_that_do_not_depend_on_the_face_are_said(expression_folders: Path) -> None:
+    """Where faces held out were told no better than by chance, a state's calibration makes all its scores one."""
+    table = load(str(expression_folders)).part("train").rows(np.arange(6))
+    answers = np.array([[0, 1, 1], [1, 0, 1]] * 3, np.float32)
+    table = replace(table, labels=LEARNER_STATES, target=answers)
+    logits = np.stack(
+        [-answers[:, 0], answers[:, 1], answers[:, 2]], axis=1
+    )  # the first one the wrong way round
+    scale, bias = fit_platt(logits, answers)
+    prob = expit(logits * scale + bias)
+    first, _, third = LEARNER_STATES.classes
+    (said,) = Outcome(table, prob).figures()["beware"]
+    assert said == f"every face gets the same score of {first}, {third}: nothing can be told of that"
+    assert "beware" not in Outcome(table.rows(np.arange(1)), prob[:1]).figures()
+
+
 def test_intervals_resample_whole_groups() -> None:
     """Ten people, each all right or all wrong: the interval is that of ten draws, not of a thousand."""
     right = np.repeat(np.arange(10) < 5, 100).astype(float)

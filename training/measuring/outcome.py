@@ -216,11 +216,12 @@ class Outcome:
         return cls(table, prob, None if often is None else np.asarray(often, np.float32))
 
     def figures(self, draws: int = 0) -> dict[str, Any]:
-        """:func:`figures` of it, under ``data`` whose they are, and under ``beware`` why they may look too good, where that
-        is known."""
+        """:func:`figures` of it, under ``data`` whose they are, and under ``beware`` why they may look too good and which
+        scores say nothing, where that is known."""
         sources = self.table.source
         found = figures(self.prob, self.table.target, sources, self.table.labels, draws, self.often)
         found["data"] = self.table.name
+        beware: list[str] = []
         n = len(np.unique(sources))
         if draws and n < min(_FEW_SOURCES, len(sources)):
             whose = (
@@ -229,8 +230,17 @@ class Outcome:
                 else f"{n} people or videos"
             )
             narrow = "" if n == 1 else ": intervals from resampling so few are too narrow"
-            found["beware"] = [f"the faces are those of {whose}{narrow}"]
-        return found
+            beware.append(f"the faces are those of {whose}{narrow}")
+        if same := self._said_of_all():
+            beware.append(f"every face gets the same score of {', '.join(same)}: nothing can be told of that")
+        return found | ({"beware": beware} if beware else {})
+
+    def _said_of_all(self) -> list[str]:
+        """States whose score does not depend on the face: none was ordered better than by chance when they were calibrated."""
+        labels = self.table.labels
+        if labels.kind != "independent" or len(self.prob) < 2:
+            return []
+        return [name for name, column in zip(labels.classes, self.prob.T, strict=True) if not np.ptp(column)]
 
 
 def head_for(model: Model, table: SampleTable) -> str:
