@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from engagement.errors import ConfigError
+from engagement.labelling.labels import COLUMNS
 from engagement.labelling.session import Answer, Proposal, Session
 from engagement.labels import LEARNER_STATES
 from engagement.reports.page import page_text
@@ -175,6 +176,8 @@ def _page(
                     if moment.name == moment.person
                     else f"{moment.name} ({moment.person})",
                     "video": str(session.video) if len(shown) > 1 else "",
+                    # As a file for --labels names them.
+                    "names": [session.video.relative, moment.person],
                     "time_s": moment.time_s,
                     "src": f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
                     if picture
@@ -185,6 +188,7 @@ def _page(
     data = {
         "page": number,
         "moments": moments,
+        "columns": COLUMNS,
         "questions": [{"state": s, "text": QUESTIONS[s]} for s in LEARNER_STATES.classes if s in states],
     }
     return page_text(

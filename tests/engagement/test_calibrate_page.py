@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import threading
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from engagement.labelling import serve
+from engagement.labelling.labels import read_labels
 from engagement.labelling.proposals import ProposalConfig
 from engagement.labelling.session import Session, open_sessions, proposals_of
 from tests.engagement.test_calibration import STATES, scored_output
@@ -103,3 +106,25 @@ def test_a_key_that_is_held_down_answers_once_and_caps_lock_changes_nothing(
 ) -> None:
     server, _, console = pressed(session, tmp_path, ["Y", "held Y", "held Y", "N", "s"], monkeypatch)
     assert console == [] and [a.present for _, a in server.answers()] == [True, False]
+
+
+def test_answers_are_on_the_page_when_the_command_is_gone(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed outright it keeps nothing, so the page shows what ``--labels`` takes."""
+    monkeypatch.setattr(serve.LabelServer, "_take", lambda *_: 404)
+    server, dom, _ = pressed(session, tmp_path, ["y", "n", "c", "End", "3", "n"], monkeypatch)
+    assert server.answers() == [] and "has ended" in dom
+    shown = re.search(r'<div id="left">.*?<pre id="lines">(.*?)</pre>', dom, re.S)
+    assert shown
+    file = tmp_path / "kept.csv"
+    file.write_text(html.unescape(shown.group(1)), encoding="utf-8")
+    (answers,) = read_labels(file, [session]).values()
+    moments = proposals_of(session, ProposalConfig(2))
+    first, last = moments[0], moments[-1]
+    assert {(a.person, a.time_s, a.state): a.present for a in answers} == {
+        (first.person, first.time_s, STATES[0]): True,
+        (first.person, first.time_s, STATES[1]): False,
+        (first.person, first.time_s, STATES[2]): None,
+        (last.person, last.time_s, STATES[2]): False,
+    }
