@@ -54,6 +54,16 @@ def test_the_best_of_a_stretch_is_kept() -> None:
     assert 403.0 in times(keeper, 1)
 
 
+@pytest.mark.parametrize(("yaw", "pitch", "better"), [(10, 0, True), (-40, 0, False), (20, -20, False)])
+def test_a_sharper_picture_is_better_unless_the_face_is_turned_away(
+    yaw: float, pitch: float, better: bool
+) -> None:
+    keeper, rgb = ThumbnailKeeper(), np.full((80, 80, 3), 120, np.uint8)
+    keeper.offer(1, 0.0, rgb, BOX, 0.75, FRONTAL)
+    keeper.offer(1, 0.2, rgb, BOX, 0.9, np.array([yaw, pitch, 90], np.float32))  # pictures are turned upright
+    assert times(keeper, 1) == [0.2 if better else 0.0]
+
+
 def test_memory_does_not_grow_with_time() -> None:
     keeper = ThumbnailKeeper()
     rng = np.random.default_rng(0)
@@ -63,6 +73,13 @@ def test_memory_does_not_grow_with_time() -> None:
     keeper = ThumbnailKeeper()
     seen(keeper, 1, 0, 3000)
     assert len(keeper._held[1].best) <= 8
+    # Nor with stretches of which no picture is held, since only what is rare was seen in them.
+    keeper = ThumbnailKeeper()
+    shown(keeper, 1, [0] * 160)
+    for i in range(20):
+        shown(keeper, 1, [5], first_s=80 + 10.0 * i)
+    assert len({stretch for stretch, _ in keeper._held[1].seen}) <= 16
+    assert sum(keeper._held[1].seen.values()) == 180
 
 
 def test_tracks_that_are_joined_or_divided_keep_the_pictures_of_their_time() -> None:
