@@ -91,6 +91,48 @@ def test_what_a_stopped_worker_left_in_the_temporary_folder_is_removed(tmp_path:
     assert copy.name == "recording" and not copy.exists()
 
 
+def test_ranges_are_joined_in_order_and_told_of_as_one_video() -> None:
+    """Wherever in the video it is read: what counts is how much of it is."""
+
+    class Told(Silent):
+        def video_at(self, name: str, time_s: float, duration_s: float | None) -> None:
+            told.append((time_s, duration_s))
+
+    told: list[tuple[float, float | None]] = []
+    run = _Run([video("talk")], Told(), print)
+    (whole,) = run.tasks()
+    run.at(whole, 0.0, None)
+    file = FileFacts(1, "v")
+    early, late = run.done(whole, Split((TimeSpan(0.0, 10.0), TimeSpan(10.0, 20.0)), "--overwrite", file))
+    run.at(late, 9.0, 20.0)  # what leads in to a range is not of it
+    run.at(late, 16.0, None)
+    run.at(early, 3.0, 20.0)
+    run.at(late, 20.0, 20.0)
+    assert not run.done(late, "second")
+    assert not run.failed(early, Failure("its worker died", lost=True))[1:]
+    (joined,) = run.done(early, "first")
+    assert (joined.action, joined.parts, joined.redone, joined.file) == (
+        *("finish", ("first", "second"), "--overwrite", file),
+    )
+    run.at(joined, 0.0, None)
+    assert told == [(0.0, None), (0.0, 20.0), (6.0, 20.0), (9.0, 20.0), (13.0, 20.0), (20.0, 20.0)]
+
+
+def test_a_video_whose_range_fails_twice_fails_once(tmp_path: Path) -> None:
+    errors: list[str] = []
+    run = _Run([video("talk")], Silent(), errors.append)
+    (whole,) = run.tasks()
+    parts = run.done(whole, Split(tuple(TimeSpan(float(i), i + 1.0) for i in range(3)), "", FileFacts(1, "v")))
+    bad = Failure("it is bad", "Mend it.", trace="where")
+    # Each has a second attempt of its own.
+    assert run.failed(parts[0], bad) == [parts[0]] and run.failed(parts[1], bad) == [parts[1]]
+    assert not run.failed(parts[1], bad) and not run.wanted(parts[2])
+    assert not run.failed(parts[0], Failure("worse")) and not run.done(parts[2], "a part")
+    (status,) = run.in_order(tmp_path)
+    assert (status.status, status.reason, status.hint) == ("failed", "it is bad", "Mend it.")
+    assert errors == ["where"] * 3
+
+
 def test_what_is_under_way_when_the_disk_gets_full_goes_on(tmp_path: Path) -> None:
     """Room may be made until it is written, so it is told of at once; what is not begun stays so."""
     reporter = Silent()
