@@ -122,7 +122,9 @@ def test_a_video_whose_range_fails_twice_fails_once(tmp_path: Path) -> None:
     errors: list[str] = []
     run = _Run([video("talk")], Silent(), errors.append)
     (whole,) = run.tasks()
-    parts = run.done(whole, Split(tuple(TimeSpan(float(i), i + 1.0) for i in range(3)), "", FileFacts(1, "v")))
+    parts = run.done(
+        whole, Split(tuple(TimeSpan(float(i), i + 1.0) for i in range(3)), "", FileFacts(1, "v"))
+    )
     bad = Failure("it is bad", "Mend it.", trace="where")
     # Each has a second attempt of its own.
     assert run.failed(parts[0], bad) == [parts[0]] and run.failed(parts[1], bad) == [parts[1]]

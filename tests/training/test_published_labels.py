@@ -1,0 +1,69 @@
+"""What the labels of published sets become, number by number."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engagement.errors import DataError
+from engagement.labels import EXPRESSIONS
+from tests.training.made_up_faces import write_face
+from training.datasets.daisee import present
+from training.datasets.registry import load
+from training.datasets.votes import soft_labels
+
+
+def test_levels_of_daisee_from_which_a_state_is_there() -> None:
+    """Boredom, engagement, confusion, each graded 0 to 3: most are engaged, few bored or confused at all."""
+    levels = np.repeat(np.arange(4)[:, None], 3, axis=1)
+    assert present(levels).T.tolist() == [[0, 1, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1]]
+
+
+def test_clips_of_daisee_are_joined_with_their_grades_by_name(tmp_path: Path) -> None:
+    (tmp_path / "Labels").mkdir()
+    lines = "ClipID,Boredom,Engagement,Confusion,Frustration \n1100012.avi,3,1,0,2\n1100011.avi,0,2,1,0\n"
+    (tmp_path / "Labels" / "TrainLabels.csv").write_text(lines)
+    for name in ("1100011.jpg", "1100012.PNG", "1100013.jpg"):  # nobody graded the last
+        write_face(tmp_path / "Train" / "110001" / name, 0, 1)
+    (tmp_path / "Train" / "110001" / "1100011.txt").touch()
+    table = load(f"{tmp_path}:daisee")
+    assert table.sample_id.tolist() == ["1100011", "1100012"]
+    assert table.levels is not None and table.levels.tolist() == [[0, 2, 1], [3, 1, 0]]
+    assert table.target.tolist() == [[0, 1, 1], [1, 0, 0]]
+    assert set(table.split) == {"train"} and set(table.group) == {"110001"}
+    shutil.rmtree(tmp_path / "Train")
+    with pytest.raises(DataError, match="holds no face pictures of labelled clips"):
+        load(f"{tmp_path}:daisee")
+
+
+def test_numbers_of_fer2013_in_the_order_of_its_columns_or_another(tmp_path: Path) -> None:
+    """``icml_face_data.csv`` of the same set has blanks and another order."""
+    pixels = " ".join(["7"] * 48**2)
+    path, expected = (
+        tmp_path / "fer2013.csv",
+        ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"],
+    )
+    for heading, line in (
+        ("emotion,pixels,Usage", "{},{},Training"),
+        ("emotion, Usage, pixels", "{}, Training, {}"),
+    ):
+        path.write_text("\n".join([heading, *(line.format(i, pixels) for i in range(7))]) + "\n")
+        table = load(str(path))
+        assert [table.labels.classes[i] for i in table.target.argmax(axis=1)] == expected
+
+
+@pytest.mark.parametrize("place", [0, *range(2, 10)])
+def test_a_single_vote_is_a_slip_and_two_are_not(place: int) -> None:
+    """Eight found the face happy; the order is FERPlus's, whose last three name no expression of ours."""
+    order = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", None, None, None)
+    for n in (1, 2):
+        votes = np.zeros((1, 10), np.float32)
+        votes[0, 1], votes[0, place] = 8, n
+        target, kept = soft_labels(votes)
+        named = {"happy": 8.0} | ({str(order[place]): float(n)} if n > 1 and order[place] else {})
+        expected = [named.get(name, 0) / sum(named.values()) for name in EXPRESSIONS.classes]
+        np.testing.assert_allclose(target[0], expected)
+        assert kept.tolist() == [True]
