@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from engagement.errors import DataError
 from engagement.labels import EXPRESSIONS
 from tests.training.made_up_faces import write_face
+from training.datasets.copies import without_copies
 from training.datasets.daisee import present
 from training.datasets.registry import load
 from training.datasets.votes import soft_labels
+from training.samples.table import SampleTable
 
 
 def test_levels_of_daisee_from_which_a_state_is_there() -> None:
@@ -67,3 +71,55 @@ def test_a_single_vote_is_a_slip_and_two_are_not(place: int) -> None:
         expected = [named.get(name, 0) / sum(named.values()) for name in EXPRESSIONS.classes]
         np.testing.assert_allclose(target[0], expected)
         assert kept.tolist() == [True]
+
+
+ROWS = {"train": (0, 28708), "val": (28709, 32297), "test": (32298, 35886)}
+
+
+def numbered(rows: dict[str, tuple[int, ...]]) -> SampleTable:
+    """Pictures that differ, named by their row of fer2013.csv."""
+    names = np.array([f"{part}/Training_{row}.jpg" for part, own in rows.items() for row in own])
+    return SampleTable(
+        "fer2013",
+        EXPRESSIONS,
+        images=[cv2.imencode(".png", np.full((8, 8), i, np.uint8))[1].tobytes() for i in range(len(names))],
+        target=np.eye(7, dtype=np.float32)[np.arange(len(names)) % 7],
+        split=np.array([part for part, own in rows.items() for _ in own]),
+        group=names,
+        box=np.zeros((len(names), 4), np.float32),
+        sample_id=names,
+    )
+
+
+def listed_copies(folder: Path, rows: dict[str, list[int]]) -> None:
+    names = {
+        "train": "training_rows_with_a_copy_in_a_test_split",
+        "val": "public_test_rows_with_a_copy_in_training",
+        "test": "private_test_rows_with_a_copy_in_training",
+    }
+    lists = {name: rows.get(part, []) for part, name in names.items()}
+    (folder / "fer2013_duplicates.json").write_text(json.dumps(lists))
+
+
+@pytest.mark.parametrize("copied", [row for own in ROWS.values() for row in own])
+def test_listed_copies_are_known_by_their_row(tmp_path: Path, copied: int) -> None:
+    split = next(part for part, own in ROWS.items() if copied in own)
+    listed_copies(tmp_path, {split: [copied]})
+    left = without_copies(numbered(ROWS), tmp_path, ("train", "val", "test"))
+    assert [name for name in left.sample_id if f"_{copied}." in name] == [] and len(left) == 5
+    # Of the splits that are asked for.
+    others = tuple(part for part in ROWS if part != split)
+    assert len(without_copies(numbered(ROWS), tmp_path, others)) == 6
+    # Numbers that lie in no such row's split are others: only what is seen counts.
+    moved = numbered({**ROWS, split: (*ROWS[split], 40000)})
+    assert len(without_copies(moved, tmp_path, ("train", "val", "test"))) == 7
+
+
+@pytest.mark.parametrize(
+    ("part", "beyond"), [("train", 28709), ("val", 28708), ("val", 32298), ("test", 32297)]
+)
+def test_numbers_that_are_no_rows_of_their_split_leave_nothing_out(
+    tmp_path: Path, part: str, beyond: int
+) -> None:
+    listed_copies(tmp_path, {part: [beyond]})
+    assert len(without_copies(numbered({part: (beyond,)}), tmp_path, (part,))) == 1
