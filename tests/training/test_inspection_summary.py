@@ -41,6 +41,11 @@ def test_each_leak_is_told_with_how_many_and_what_to_do() -> None:
         *[("d", "a"), ("e", "b"), ("g", "c")],
     ]
     assert pairs["exact copy"][0]["labels"] == ["one", "one"]
+    assert 0.85 <= pairs["near copy"][0]["likeness"] <= 1
+    # Each lies on both sides, none twice on one.
+    copies = found["copies"]
+    assert (copies["groups_of_exact_copies"], copies["groups_across_splits"]) == (1, 1)
+    assert copies["exact_surplus_within"] == copies["near_copies_within"] == {}
 
 
 def test_what_is_known_of_how_a_set_was_read_is_told_as_note_or_warning() -> None:
