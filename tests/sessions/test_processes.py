@@ -107,6 +107,7 @@ def test_ranges_are_joined_in_order_and_told_of_as_one_video() -> None:
     run.at(late, 9.0, 20.0)  # what leads in to a range is not of it
     run.at(late, 16.0, None)
     run.at(early, 3.0, 20.0)
+    run.at(early, 14.0, 20.0)  # nor what is looked at after its end
     run.at(late, 20.0, 20.0)
     assert not run.done(late, "second")
     assert not run.failed(early, Failure("its worker died", lost=True))[1:]
@@ -115,7 +116,15 @@ def test_ranges_are_joined_in_order_and_told_of_as_one_video() -> None:
         *("finish", ("first", "second"), "--overwrite", file),
     )
     run.at(joined, 0.0, None)
-    assert told == [(0.0, None), (0.0, 20.0), (6.0, 20.0), (9.0, 20.0), (13.0, 20.0), (20.0, 20.0)]
+    assert told == [
+        (0.0, None),
+        (0.0, 20.0),
+        (6.0, 20.0),
+        (9.0, 20.0),
+        (16.0, 20.0),
+        (20.0, 20.0),
+        (20.0, 20.0),
+    ]
 
 
 def test_a_video_whose_range_fails_twice_fails_once(tmp_path: Path) -> None:
