@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 
-from engagement.thumbnails import UNKNOWN, ThumbnailKeeper
+from engagement.thumbnails import UNKNOWN, ThumbnailKeeper, encode
 
 BOX = np.array([20, 20, 60, 60], np.float32)
 FRONTAL = np.zeros(3, np.float32)
@@ -33,6 +34,19 @@ def expressions(keeper: ThumbnailKeeper, *tracks: int) -> list[int]:
 
 def times(keeper: ThumbnailKeeper, *tracks: int) -> list[float]:
     return [picture.time_s for picture in keeper.of(list(tracks))]
+
+
+def test_a_picture_shows_a_face_in_its_colours_with_some_of_what_is_around() -> None:
+    rgb = np.zeros((200, 300, 3), np.uint8)
+    rgb[60:100, 120:160] = (220, 120, 40)
+    found = cv2.cvtColor(
+        cv2.imdecode(np.frombuffer(encode(rgb, np.array([120, 60, 160, 100], np.float32)), np.uint8), 1),
+        cv2.COLOR_BGR2RGB,
+    )
+    assert found.shape == (112, 112, 3)
+    np.testing.assert_allclose(found[46:66, 46:66].mean(axis=(0, 1)), (220, 120, 40), atol=4)
+    sides = [int((found[56, :, 0] > 110).sum()), int((found[:, 56, 0] > 110).sum())]
+    assert sides == pytest.approx([112 / 1.5] * 2, abs=2)
 
 
 @pytest.mark.parametrize("length", [24, 600, 5400])
