@@ -16,7 +16,7 @@ from tests.training.made_up_faces import write_face
 from training.datasets.copies import without_copies
 from training.datasets.daisee import present
 from training.datasets.registry import load
-from training.datasets.votes import soft_labels
+from training.datasets.votes import FERPLUS_VOTES, soft_labels
 from training.samples.table import SampleTable
 
 
@@ -52,7 +52,7 @@ def test_numbers_of_fer2013_in_the_order_of_its_columns_or_another(tmp_path: Pat
     )
     for heading, line in (
         ("emotion,pixels,Usage", "{},{},Training"),
-        ("emotion, Usage, pixels", "{}, Training, {}"),
+        ("emotion, Usage, pixels", '{}, Training, "{}"'),
     ):
         path.write_text("\n".join([heading, *(line.format(i, pixels) for i in range(7))]) + "\n")
         table = load(str(path))
@@ -71,6 +71,45 @@ def test_a_single_vote_is_a_slip_and_two_are_not(place: int) -> None:
         expected = [named.get(name, 0) / sum(named.values()) for name in EXPRESSIONS.classes]
         np.testing.assert_allclose(target[0], expected)
         assert kept.tolist() == [True]
+
+
+def test_names_of_kaggles_files_say_where_they_belong(tmp_path: Path) -> None:
+    for name in ("train/happy/Training_3", "test/happy/PublicTest_1", "test/sad/PrivateTest_2"):
+        write_face(tmp_path / f"{name}.png", 0, 1)
+    table = load(str(tmp_path))
+    assert table.name == "fer2013" and table.split.tolist() == ["train", "val", "test"]
+    assert [EXPRESSIONS.classes[i] for i in table.target.argmax(axis=1)] == ["happy", "happy", "sad"]
+    write_face(tmp_path / "train" / "happy" / "Zoe.png", 0, 1)
+    with pytest.raises(DataError, match=r"Zoe\.png is not named Training_"):
+        load(str(tmp_path))
+    # Where a folder's first file is called otherwise, it is nobody's but the user's own.
+    write_face(tmp_path / "train" / "calm" / "a.png", 0, 1)
+    assert load(str(tmp_path)).split.tolist() == ["train"] * 3 + ["test"] * 2
+
+
+def test_ferplus_knows_its_own_folders_by_the_names_of_its_list(tmp_path: Path) -> None:
+    """Those without a name show no face; two pictures may be called alike."""
+    happy, sad, nobody = "0,9,0,1,0,0,0,0,0,0", "0,0,0,9,0,0,0,0,0,1", "0,0,0,0,0,0,0,0,0,10"
+    heading = ",".join(["Usage", "Image name", *FERPLUS_VOTES])
+    rows = (
+        *("PublicTest,a.png," + sad, "Training,," + nobody, "Training,b.png," + happy),
+        *("PrivateTest,b.png," + sad, "Training,c.png," + nobody),
+    )
+    (tmp_path / "fer2013new.csv").write_text("\n".join([heading, *rows]) + "\n")
+    for i, name in enumerate(("FER2013Valid/a", "FER2013Train/b", "FER2013Test/b", "FER2013Train/c")):
+        write_face(tmp_path / f"{name}.png", i, i)
+    table = load(f"{tmp_path}:ferplus")
+    assert table.split.tolist() == ["val", "train", "test"]
+    assert [EXPRESSIONS.classes[i] for i in table.target.argmax(axis=1)] == ["sad", "happy", "sad"]
+    assert [Path(str(image)).parent.name for image in table.images] == [
+        *("FER2013Valid", "FER2013Train", "FER2013Test"),
+    ]
+    (tmp_path / "fer2013new.csv").write_text(f"{heading}\nTraining,c.png,{nobody}\n")
+    with pytest.raises(DataError, match="no picture has votes for one of angry"):
+        load(f"{tmp_path}:ferplus")
+    (tmp_path / "fer2013new.csv").write_text(f"{heading}\nTraining,,{happy}\n")
+    with pytest.raises(DataError, match="names no picture of FER2013Train"):
+        load(f"{tmp_path}:ferplus")
 
 
 ROWS = {"train": (0, 28708), "val": (28709, 32297), "test": (32298, 35886)}
