@@ -10,7 +10,7 @@ import pytest
 from engagement.batch import processes
 from engagement.batch.options import Crew
 from engagement.batch.places import FileFacts
-from engagement.batch.processes import Processes
+from engagement.batch.processes import Processes, automatic_workers, decode_threads
 from engagement.batch.runner import _executor, _Run
 from engagement.batch.status import Status, VideoStatus
 from engagement.batch.tasks import Ended, Facts, Failure, InThisProcess, Setup, Split
@@ -79,10 +79,20 @@ def test_workers_that_cannot_start_say_why() -> None:
 
 
 def test_one_video_in_ranges_may_use_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_cores", lambda: 16)
+    monkeypatch.setattr(processes, "cores", lambda: 16)
     setup = Setup("out", AnalysisConfig(split_s=600.0))
     assert isinstance(_executor(setup, Crew(workers=0), 1, Silent()), Processes)
     assert isinstance(_executor(Setup("out", AnalysisConfig()), Crew(workers=0), 1, Silent()), InThisProcess)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 5, 16])
+def test_workers_and_their_threads_fit_the_cores_that_may_be_used(
+    cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: cores)
+    assert automatic_workers(None) == automatic_workers(99) == max(1, cores // 2)
+    assert automatic_workers(1) == 1
+    assert decode_threads(2) == max(1, cores // 2) and decode_threads(1) == cores
 
 
 def test_what_a_stopped_worker_left_in_the_temporary_folder_is_removed(tmp_path: Path) -> None:
