@@ -15,6 +15,7 @@ from engagement.labels import EXPRESSIONS
 from tests.training.made_up_faces import write_face
 from training.datasets.copies import without_copies
 from training.datasets.daisee import present
+from training.datasets.framing import boxes_for
 from training.datasets.registry import load
 from training.datasets.votes import FERPLUS_VOTES, soft_labels
 from training.samples.table import SampleTable
@@ -162,3 +163,61 @@ def test_numbers_that_are_no_rows_of_their_split_leave_nothing_out(
 ) -> None:
     listed_copies(tmp_path, {part: [beyond]})
     assert len(without_copies(numbered({part: (beyond,)}), tmp_path, (part,))) == 1
+
+
+def test_a_list_of_ones_own_beside_class_folders_is_none_of_affectnets(tmp_path: Path) -> None:
+    for name in ("happy", "sad"):
+        write_face(tmp_path / name / "a.png", 0, 1)
+    (tmp_path / "training.csv").write_text("epoch,loss\n1,0.5\n")
+    assert load(str(tmp_path)).labels.classes == ("happy", "sad")
+
+
+def test_pictures_and_empty_boxes_of_affectnets_lists(tmp_path: Path) -> None:
+    """A damaged picture, which is said once all are looked at, stands for a whole face."""
+    write_face(tmp_path / "a.jpg", 0, 1)
+    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    path = tmp_path / "validation.csv"
+    path.write_text("a.jpg,12,6,1,1,,1,0,0\nb.jpg,12,6,24,36,,2,0,0\n")
+    table = load(f"{tmp_path}:affectnet7")
+    np.testing.assert_allclose(table.box[0] * 48, [12, 6, 13, 7], atol=1e-5)
+    np.testing.assert_array_equal(table.box[1], boxes_for("folder", 1)[0])
+    path.write_text("a.jpg,12,6,24,0,,1,0,0\n")
+    with pytest.raises(DataError, match="line 1: the face box 24 x 0 is empty"):
+        load(f"{tmp_path}:affectnet7")
+
+
+WACV = "subject,frame,engagement,split\n"
+
+
+def test_frames_of_wacv_are_in_the_order_of_people_and_time(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(WACV + "10,2,0,test\n2,7,2,train\n2,5,1,validation\n")
+    table = load(str(tmp_path))
+    assert table.labels.classes[2] == "very_engaged"
+    assert table.sample_id.tolist() == ["p02/00005", "p02/00007", "p10/00002"]
+    assert table.split.tolist() == ["val", "train", "test"] and table.group.tolist() == ["2", "2", "10"]
+    assert table.target.argmax(axis=1).tolist() == [1, 2, 0]
+    assert [Path(str(i)).relative_to(tmp_path).as_posix() for i in table.images] == [
+        *("2/00005_1.png", "2/00007_2.png", "10/00002_0.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("1,2,0,train\n1,2,3,train\n", "line 3: engagement 3 is none of 0, 1, 2"),
+        ("1,2,-1,train\n", "line 2: engagement -1 is none of 0, 1, 2"),
+        ("1,2,0,dev\n", "line 2: not a row of WACV-2016"),
+        ("", "has no rows"),
+    ],
+)
+def test_faulty_lines_of_wacv_are_named(tmp_path: Path, lines: str, said: str) -> None:
+    (tmp_path / "labels.csv").write_text(WACV + lines)
+    with pytest.raises(DataError, match=said):
+        load(str(tmp_path))
+
+
+def test_labels_of_ones_own_are_none_of_wacvs(tmp_path: Path) -> None:
+    write_face(tmp_path / "calm" / "a.png", 0, 1)
+    for heading in ("file,label", "subject,frame,engagement", "é"):
+        (tmp_path / "labels.csv").write_bytes(heading.encode("latin-1") + b"\n")
+        assert load(str(tmp_path)).labels.classes == ("calm",)
