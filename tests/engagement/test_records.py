@@ -28,7 +28,7 @@ def seen(records: FaceRecords, sample: int, n: int) -> dict[str, np.ndarray]:
 
 
 @given(st.lists(st.integers(0, 90), max_size=12), st.integers(0, 12))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_every_number_of_every_face_is_kept_in_order(sizes: list[int], joined_from: int) -> None:
     """Also where some of them come from other records, as those of a video's second range do."""
     records, others = FaceRecords(("a", "b", "c")), FaceRecords(("a", "b", "c"))
