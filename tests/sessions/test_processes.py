@@ -101,16 +101,20 @@ def test_what_a_stopped_worker_left_in_the_temporary_folder_is_removed(tmp_path:
     assert copy.name == "recording" and not copy.exists()
 
 
-def test_ranges_are_joined_in_order_and_told_of_as_one_video() -> None:
-    """Wherever in the video it is read: what counts is how much of it is."""
+def test_ranges_are_joined_in_order_and_told_of_as_one_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever in the video it is read: what counts is how much of it is, and how long it took from its beginning."""
+    now = [50.0]
+    monkeypatch.setattr("engagement.batch.runner.time.monotonic", lambda: now[0])
 
     class Told(Silent):
         def video_at(self, name: str, time_s: float, duration_s: float | None) -> None:
             told.append((time_s, duration_s))
 
     told: list[tuple[float, float | None]] = []
-    run = _Run([video("talk")], Told(), print)
-    (whole,) = run.tasks()
+    run = _Run([video("talk"), video("short")], Told(), print)
+    whole, short = run.tasks()
     run.at(whole, 0.0, None)
     file = FileFacts(1, "v")
     early, late = run.done(whole, Split((TimeSpan(0.0, 10.0), TimeSpan(10.0, 20.0)), "--overwrite", file))
@@ -126,6 +130,10 @@ def test_ranges_are_joined_in_order_and_told_of_as_one_video() -> None:
         *("finish", ("first", "second"), "--overwrite", file),
     )
     run.at(joined, 0.0, None)
+    now[0] = 62.5
+    facts = Facts("cpu", {"model": "tiny"})
+    run.done(joined, Ended(VideoStatus("talk", "talk", "ok"), facts))
+    assert run.facts == facts and run.in_order(tmp_path)[0].elapsed_s == 12.5
     assert told == [
         (0.0, None),
         (0.0, 20.0),
@@ -135,6 +143,8 @@ def test_ranges_are_joined_in_order_and_told_of_as_one_video() -> None:
         (20.0, 20.0),
         (20.0, 20.0),
     ]
+    run.at(short, 3.0, 8.0)
+    assert told[-1] == (3.0, 8.0)
 
 
 def test_a_video_whose_range_fails_twice_fails_once(tmp_path: Path) -> None:
