@@ -38,6 +38,11 @@ def require_known(name: str) -> None:
         raise ConfigError(f"--device '{name}' is unknown", f"Choose one of: {', '.join(CHOICES)}")
 
 
+def cores() -> int:
+    """Those that this process may use: a scheduler, or a container, may grant fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def for_torch() -> str:
     """The device for what torch alone runs: a GPU if one works, else the CPU."""
     return next(device for device in ("cuda", "mps", "cpu") if _works(device))

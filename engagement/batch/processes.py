@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from engagement.batch.tasks import Failure, Listener, Performer, Task, enqueue
+from engagement.device import cores
 from engagement.errors import EngagementError
 
 _SAY_EVERY_S = 0.2
@@ -32,16 +33,12 @@ def automatic_workers(tasks: int | None) -> int:
     Args:
         tasks: how many there are, None where that is not known.
     """
-    return max(1, _cores() // 2 if tasks is None else min(tasks, _cores() // 2))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores() // 2 if tasks is None else min(tasks, cores() // 2))
 
 
 def decode_threads(workers: int) -> int:
     """Threads that each of so many workers may decode with."""
-    return max(1, (os.cpu_count() or 1) // workers)
+    return max(1, cores() // workers)
 
 
 @contextlib.contextmanager

@@ -54,10 +54,29 @@ def test_a_stretch_in_blocks_is_scored_as_a_whole_one(rate_hz: float) -> None:
     np.testing.assert_allclose(records.rows["clip"], Recorder().smooth(Whole), atol=1e-5)
     # Context is looked at again with every block, but no sample asks for a call of its own.
     assert len(smoother.lengths) <= 700 / 96 + 1
+    # Nor does anything wait for the end of the video: a block, what lies before it and what comes after.
+    assert max(smoother.lengths) <= 96 + 2 * (smoother.context_s * rate_hz + 1)
 
 
 def test_frames_of_a_slow_stream_are_one_stretch() -> None:
     """One picture a second where five are asked for; half a minute without a face is a gap all the same."""
     times = np.concatenate([np.arange(20.0), 50 + np.arange(20.0)])
-    smoother, _ = scored(times, 5.0)
+    smoother, records = scored(times, 5.0)
     assert smoother.lengths == [20, 20]
+    assert np.isfinite(records.rows["clip"]).all()
+
+
+def test_who_is_gone_is_scored_while_others_are_still_seen() -> None:
+    """One is seen for ten seconds, another all along; the first one's pictures do not wait for the end."""
+    smoother = Recorder()
+    records = Records(np.random.default_rng(0).random((350, 10)).astype(np.float32))
+    clips = ClipScores(smoother, SmoothingConfig().gap_s, 5.0)  # type: ignore[arg-type]
+    row = 0
+    for sample in range(300):
+        tracks = np.array([1, 2] if sample < 50 else [2])
+        rows = np.arange(row, row + len(tracks))
+        chips, valid = np.zeros((len(tracks), 48, 48, 3), np.uint8), np.ones(len(tracks), bool)
+        clips.take(sample / 5, chips, tracks, rows, valid, records)  # type: ignore[arg-type]
+        row += len(tracks)
+    assert np.isfinite(records.rows["clip"][0:100:2]).all()
+    assert 50 in smoother.lengths

@@ -56,3 +56,11 @@ def test_torch_alone_takes_a_gpu_where_one_works(
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: mps)
     assert for_torch() == found
     assert of_torch(choose("auto")) == found
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only some systems grant cores by process")
+def test_only_cores_that_were_granted_are_counted() -> None:
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
+    code += "from engagement.batch.processes import decode_threads; print(decode_threads(1))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "1\n"

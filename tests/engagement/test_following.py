@@ -165,13 +165,13 @@ def test_after_a_cut_a_head_must_look_clearly_the_same(cut: bool) -> None:
     assert len(follower.take(1, frame(1, turned), NONE, np.zeros(0, np.int64))) == (not cut)
 
 
-ROW = st.tuples(st.integers(0, 5), st.integers(-1, 2), st.floats(0, 2), st.integers(0, 4))
+ROW = st.tuples(st.integers(0, 2), st.integers(-1, 2), st.integers(0, 9), st.integers(0, 4))
 
 
-@given(st.lists(ROW, max_size=25), st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 2)), max_size=8))
-@settings(max_examples=60, deadline=None)
-def test_settled_places_are_nobody_elses(
-    rows: list[tuple[int, int, float, int]], seen: list[tuple[int, int]]
+@given(st.lists(ROW, max_size=25), st.lists(st.tuples(st.integers(0, 2), st.integers(-1, 2)), max_size=8))
+@settings(max_examples=100, deadline=None)
+def test_settled_places_are_nobody_elses_and_none_goes_without_a_reason(
+    rows: list[tuple[int, int, int, int]], seen: list[tuple[int, int]]
 ) -> None:
     seen = sorted(set(seen))
     given_rows = np.zeros(len(rows), FOLLOWED)
@@ -190,6 +190,18 @@ def test_settled_places_are_nobody_elses(
         overlap = iou_matrix(there, there) - np.eye(len(there))
         taken = int((kept["sample"] == s).sum())
         assert (overlap[:taken] <= 0.2).all()
+    for row in given_rows[given_rows["owner"] >= 0]:
+        near = kept[(kept["sample"] == row["sample"]) & (kept["away_s"] <= row["away_s"])]
+        there = np.concatenate([near["box"], boxes[(sample == row["sample"]) & (person >= 0)]])
+        own = row["owner"] in near["owner"] or (row["sample"], row["owner"]) in seen
+        assert own or (iou_matrix(row["box"][None], there) > 0.2).any()
+
+
+@pytest.mark.parametrize("found", [-1, 0, 1])
+def test_a_face_takes_the_place_of_a_head_unless_it_is_nobodys(found: int) -> None:
+    head = np.array([(3, 2, 0.2, box_at((40.0, 100.0)))], FOLLOWED)
+    at = np.array([3]), np.array([found]), box_at((50.0, 100.0))[None]
+    assert settle(head, *at)["owner"].tolist() == ([2] if found < 0 else [])
 
 
 @pytest.mark.parametrize("times", [8, 13])

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from engagement.errors import DataError
 from engagement.spreadsheets import Row, columns_of, read_sheet
 
-ROWS = 'file{0} label \na.png{0}x\n{0}\n\n b.png {0}"say {0} so"\nc.png{0}y{0}{0}z\n'
+ROWS = 'file{0} label \na.png{0}x\n{0}\n\n b.png {0} "say {0} so"\nc.png{0}y{0}{0}z\n'
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_every_way_to_save_it_says_the_same(
     tmp_path: Path, separator: str, encoding: str, newline: str
 ) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 
-from engagement.thumbnails import UNKNOWN, ThumbnailKeeper
+from engagement.thumbnails import UNKNOWN, ThumbnailKeeper, encode
 
 BOX = np.array([20, 20, 60, 60], np.float32)
 FRONTAL = np.zeros(3, np.float32)
@@ -35,6 +36,19 @@ def times(keeper: ThumbnailKeeper, *tracks: int) -> list[float]:
     return [picture.time_s for picture in keeper.of(list(tracks))]
 
 
+def test_a_picture_shows_a_face_in_its_colours_with_some_of_what_is_around() -> None:
+    rgb = np.zeros((200, 300, 3), np.uint8)
+    rgb[60:100, 120:160] = (220, 120, 40)
+    found = cv2.cvtColor(
+        cv2.imdecode(np.frombuffer(encode(rgb, np.array([120, 60, 160, 100], np.float32)), np.uint8), 1),
+        cv2.COLOR_BGR2RGB,
+    )
+    assert found.shape == (112, 112, 3)
+    np.testing.assert_allclose(found[46:66, 46:66].mean(axis=(0, 1)), (220, 120, 40), atol=4)
+    sides = [int((found[56, :, 0] > 110).sum()), int((found[:, 56, 0] > 110).sum())]
+    assert sides == pytest.approx([112 / 1.5] * 2, abs=2)
+
+
 @pytest.mark.parametrize("length", [24, 600, 5400])
 def test_of_each_quarter_of_the_time(length: int) -> None:
     keeper = ThumbnailKeeper()
@@ -54,6 +68,16 @@ def test_the_best_of_a_stretch_is_kept() -> None:
     assert 403.0 in times(keeper, 1)
 
 
+@pytest.mark.parametrize(("yaw", "pitch", "better"), [(10, 0, True), (-40, 0, False), (20, -20, False)])
+def test_a_sharper_picture_is_better_unless_the_face_is_turned_away(
+    yaw: float, pitch: float, better: bool
+) -> None:
+    keeper, rgb = ThumbnailKeeper(), np.full((80, 80, 3), 120, np.uint8)
+    keeper.offer(1, 0.0, rgb, BOX, 0.75, FRONTAL)
+    keeper.offer(1, 0.2, rgb, BOX, 0.9, np.array([yaw, pitch, 90], np.float32))  # pictures are turned upright
+    assert times(keeper, 1) == [0.2 if better else 0.0]
+
+
 def test_memory_does_not_grow_with_time() -> None:
     keeper = ThumbnailKeeper()
     rng = np.random.default_rng(0)
@@ -63,6 +87,13 @@ def test_memory_does_not_grow_with_time() -> None:
     keeper = ThumbnailKeeper()
     seen(keeper, 1, 0, 3000)
     assert len(keeper._held[1].best) <= 8
+    # Nor with stretches of which no picture is held, since only what is rare was seen in them.
+    keeper = ThumbnailKeeper()
+    shown(keeper, 1, [0] * 160)
+    for i in range(20):
+        shown(keeper, 1, [5], first_s=80 + 10.0 * i)
+    assert len({stretch for stretch, _ in keeper._held[1].seen}) <= 16
+    assert sum(keeper._held[1].seen.values()) == 180
 
 
 def test_tracks_that_are_joined_or_divided_keep_the_pictures_of_their_time() -> None:

@@ -291,3 +291,18 @@ def test_a_hidden_file_and_a_pause_are_told_of(tmp_path: Path, engagement: Comma
     assert summary["sampling"]["step_s"] == 0.2
     assert "The video has no pictures between 0:00.8 and 0:06." in summary["warnings"]
     assert engagement("report", out).status == 0
+
+
+def test_videos_of_further_addresses_are_put_aside_where_names_are_taken(tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="needs the extra 'cluster'")
+    files = fsspec.filesystem("memory")
+    (tmp_path / "A.mp4").write_bytes(b"x")
+    for name in ("one/a.mp4", "one/c.mp4", "two/a.mp4", "three/b.mp4"):
+        files.pipe_file(f"/{name}", b"x")
+    named = (str(tmp_path / "A.mp4"), *(f"memory://{name}" for name in ("one", "three", "two", "missing")))
+    found, failed = find_videos(named, (), str(tmp_path / "out"))
+    for name in ("one", "two", "three"):
+        files.rm(f"/{name}", recursive=True)
+    # Some systems take A and a for one.
+    assert [video.relative.as_posix() for video in found] == ["A", "input 2/a", "input 2/c", "b", "input 3/a"]
+    assert [(status.input, status.status) for status in failed] == [("memory://missing", "failed")]

@@ -10,7 +10,7 @@ import pytest
 from engagement.batch import processes
 from engagement.batch.options import Crew
 from engagement.batch.places import FileFacts
-from engagement.batch.processes import Processes
+from engagement.batch.processes import Processes, automatic_workers, decode_threads
 from engagement.batch.runner import _executor, _Run
 from engagement.batch.status import Status, VideoStatus
 from engagement.batch.tasks import Ended, Facts, Failure, InThisProcess, Setup, Split
@@ -79,16 +79,89 @@ def test_workers_that_cannot_start_say_why() -> None:
 
 
 def test_one_video_in_ranges_may_use_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_cores", lambda: 16)
+    monkeypatch.setattr(processes, "cores", lambda: 16)
     setup = Setup("out", AnalysisConfig(split_s=600.0))
     assert isinstance(_executor(setup, Crew(workers=0), 1, Silent()), Processes)
     assert isinstance(_executor(Setup("out", AnalysisConfig()), Crew(workers=0), 1, Silent()), InThisProcess)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 5, 16])
+def test_workers_and_their_threads_fit_the_cores_that_may_be_used(
+    cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: cores)
+    assert automatic_workers(None) == automatic_workers(99) == max(1, cores // 2)
+    assert automatic_workers(1) == 1
+    assert decode_threads(2) == max(1, cores // 2) and decode_threads(1) == cores
 
 
 def test_what_a_stopped_worker_left_in_the_temporary_folder_is_removed(tmp_path: Path) -> None:
     assert work_off(["copies"], tmp_path, 2, Silent())["copies"].status == "failed"
     copy = Path((tmp_path / "copied to").read_text())
     assert copy.name == "recording" and not copy.exists()
+
+
+def test_ranges_are_joined_in_order_and_told_of_as_one_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever in the video it is read: what counts is how much of it is, and how long it took from its beginning."""
+    now = [50.0]
+    monkeypatch.setattr("engagement.batch.runner.time.monotonic", lambda: now[0])
+
+    class Told(Silent):
+        def video_at(self, name: str, time_s: float, duration_s: float | None) -> None:
+            told.append((time_s, duration_s))
+
+    told: list[tuple[float, float | None]] = []
+    run = _Run([video("talk"), video("short")], Told(), print)
+    whole, short = run.tasks()
+    run.at(whole, 0.0, None)
+    file = FileFacts(1, "v")
+    early, late = run.done(whole, Split((TimeSpan(0.0, 10.0), TimeSpan(10.0, 20.0)), "--overwrite", file))
+    run.at(late, 9.0, 20.0)  # what leads in to a range is not of it
+    run.at(late, 16.0, None)
+    run.at(early, 3.0, 20.0)
+    run.at(early, 14.0, 20.0)  # nor what is looked at after its end
+    run.at(late, 20.0, 20.0)
+    assert not run.done(late, "second")
+    assert not run.failed(early, Failure("its worker died", lost=True))[1:]
+    (joined,) = run.done(early, "first")
+    assert (joined.action, joined.parts, joined.redone, joined.file) == (
+        *("finish", ("first", "second"), "--overwrite", file),
+    )
+    run.at(joined, 0.0, None)
+    now[0] = 62.5
+    facts = Facts("cpu", {"model": "tiny"})
+    run.done(joined, Ended(VideoStatus("talk", "talk", "ok"), facts))
+    assert run.facts == facts and run.in_order(tmp_path)[0].elapsed_s == 12.5
+    assert told == [
+        (0.0, None),
+        (0.0, 20.0),
+        (6.0, 20.0),
+        (9.0, 20.0),
+        (16.0, 20.0),
+        (20.0, 20.0),
+        (20.0, 20.0),
+    ]
+    run.at(short, 3.0, 8.0)
+    assert told[-1] == (3.0, 8.0)
+
+
+def test_a_video_whose_range_fails_twice_fails_once(tmp_path: Path) -> None:
+    errors: list[str] = []
+    run = _Run([video("talk")], Silent(), errors.append)
+    (whole,) = run.tasks()
+    parts = run.done(
+        whole, Split(tuple(TimeSpan(float(i), i + 1.0) for i in range(3)), "", FileFacts(1, "v"))
+    )
+    bad = Failure("it is bad", "Mend it.", trace="where")
+    # Each has a second attempt of its own.
+    assert run.failed(parts[0], bad) == [parts[0]] and run.failed(parts[1], bad) == [parts[1]]
+    assert not run.failed(parts[1], bad) and not run.wanted(parts[2])
+    assert not run.failed(parts[0], Failure("worse")) and not run.done(parts[2], "a part")
+    (status,) = run.in_order(tmp_path)
+    assert (status.status, status.reason, status.hint) == ("failed", "it is bad", "Mend it.")
+    assert errors == ["where"] * 3
 
 
 def test_what_is_under_way_when_the_disk_gets_full_goes_on(tmp_path: Path) -> None:

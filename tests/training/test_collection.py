@@ -63,18 +63,22 @@ def test_the_same_faces_get_the_same_split(tmp_path: Path) -> None:
     assert read_manifest(first) == read_manifest(second)
 
 
-def test_a_split_by_time_takes_the_end_of_each_video(tmp_path: Path) -> None:
-    folder = write_captured(tmp_path / "f", ONE)
+@pytest.mark.parametrize(("blocks", "held"), [(3, 1), (5, 1), (12, 2)])
+def test_a_split_by_time_takes_the_end_of_each_video(tmp_path: Path, blocks: int, held: int) -> None:
+    folder = write_captured(tmp_path / "f", {"happy": {"h1.mp4": 4 * blocks}, "sad": {"s1.mp4": 4 * blocks}})
+    write_manifest(folder, read_manifest(folder)[::-1])  # the times count, not the order of the lines
     split_faces(folder, SplitOptions(by="time", test=0.2))
     assert all(len(side) == 1 for side in splits(folder, "group").values())
-    for label in ("happy", "sad"):
-        order = [row["split"] for row in read_manifest(folder) if row["label"] == label]
-        assert order == ["train"] * 12 + ["val"] * 4 + ["test"] * 4
+    order = ["train"] * 4 * (blocks - 2 * held) + ["val"] * 4 * held + ["test"] * 4 * held
+    rows = sorted(read_manifest(folder), key=lambda row: (row["label"], float(row["time_s"])))
+    assert [row["split"] for row in rows] == 2 * order
 
 
 def test_a_split_by_person_holds_out_people(tmp_path: Path) -> None:
     people = {"h1.mp4": "Ann", "h2.mp4": "Bo", "s1.mp4": "Ann", "s2.mp4": "Bo", "s3.mp4": "Ann"}
     folder = write_captured(tmp_path / "f", TWO, people)
+    # One recording may show several people, one after another.
+    write_manifest(folder, [{**row, "source_id": "all of them"} for row in read_manifest(folder)])
     split_faces(folder, SplitOptions(by="person"))
     assert splits(folder, "person") == {"Ann": {"train"}, "Bo": {"val"}}
 

@@ -216,6 +216,8 @@ def test_only_a_column_group_tells_of_blocks() -> None:
         ("file,label\nface.png,\n", "line 2: no label"),
         ("file,label,split\nface.png,x,trian\n", "'trian' is none of train, val, test"),
         ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,0.5,0,0.1,1\n", "line 2: the face box"),
+        ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,0.1,0.8,0.9,0.7\n", "line 2: the face box"),
+        ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,0,0,nan,1\n", "line 2: the face box"),
         ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,a,0,1,1\n", "no four numbers"),
         ("file,label,box_x1,box_y1,box_x2,box_y2\nface.png,x,10,12,90,95\n", "divide pixels by its width"),
         ("file,label\n", "has no rows"),

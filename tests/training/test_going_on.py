@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from engagement.cli import main
 from engagement.labels import EXPRESSIONS
 from tests.training.invoking import error, ok
 from training.datasets.registry import load
-from training.fitting.callbacks import Checkpoint
+from training.fitting.callbacks import Checkpoint, History
 from training.fitting.lightning_module import HeadTrainer
 from training.fitting.run import train_head
 from training.fitting.trainer import Limits
@@ -89,6 +90,39 @@ def test_with_a_running_mean_the_first_epoch_measures_what_it_has_trained(
         with (tmp_path / name / "log/metrics.csv").open(encoding="utf-8") as file:
             losses.append(float(next(csv.DictReader(file))["val_loss"]))
     assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+
+
+def test_figures_of_a_run_are_a_row_each_epoch_also_where_it_goes_on(tmp_path: Path) -> None:
+    """The second epoch is broken off before it is measured: what is left of the first one's figures is not its own."""
+    said: list[str] = []
+
+    def ends(history: History, epoch: int, measured: bool, first: bool = True, **figures: float) -> None:
+        state = SimpleNamespace(
+            callback_metrics=figures, current_epoch=epoch, global_step=10 * (epoch + 1), is_global_zero=first
+        )
+        if measured:
+            history.on_validation_end(state, None)  # type: ignore[arg-type]
+        history.on_train_epoch_end(state, None)  # type: ignore[arg-type]
+
+    path = tmp_path / "log" / "metrics.csv"
+    before = History(path, said.append)
+    ends(before, 0, True, val_score=0.5, train_loss=2.0)
+    ends(before, 1, False, val_score=0.5, train_loss=1.5)
+    later = History(tmp_path / "moved.csv", said.append, "step")
+    later.load_state_dict(before.state_dict())
+    ends(later, 2, True, val_score=0.75, train_loss=1.0, lr=0.1)
+    with (tmp_path / "moved.csv").open(encoding="utf-8") as file:
+        assert list(csv.DictReader(file)) == [
+            {"epoch": "1", "step": "10", "train_loss": "2.0", "val_score": "0.5", "lr": ""},
+            {"epoch": "2", "step": "20", "train_loss": "1.5", "val_score": "", "lr": ""},
+            {"epoch": "3", "step": "30", "train_loss": "1.0", "val_score": "0.75", "lr": "0.1"},
+        ]
+    assert len(path.read_text().splitlines()) == 3  # the names and what it knew
+    assert [text.rpartition(" (")[0] for text in said] == [
+        *("epoch 1: score 0.5000", "epoch 2: not measured", "step 30: score 0.7500"),
+    ]
+    ends(History(tmp_path / "second.csv", said.append), 0, True, first=False, val_score=0.5)
+    assert len(said) == 3 and not (tmp_path / "second.csv").exists()  # one process of several writes
 
 
 def test_keys_given_with_set_count_unless_an_option_says_otherwise(

@@ -19,6 +19,7 @@ from tests.training.invoking import error, ok
 from tests.training.made_up_faces import write_face
 from tests.training.tiny_models import write_model
 from training.datasets.graded import graded_csv, thresholds
+from training.datasets.manifest import is_grade
 from training.datasets.registry import load
 from training.fitting.frozen import HeadFit, apply_head, fit_head
 from training.measuring.metrics import auc
@@ -170,6 +171,11 @@ def test_what_is_no_grade_is_named(
     assert message in error(
         "extension", "--data", graded, "--base", base_file, "--name", "grades", "-o", tmp_path / "out"
     )
+
+
+def test_a_grade_is_a_whole_number_up_to_ten() -> None:
+    assert all(map(is_grade, map(str, range(11))))
+    assert not any(map(is_grade, ("11", "-1", "1.5", "", "²", "1e0", " ")))
 
 
 def test_a_grade_that_never_varies_is_refused(graded: Path) -> None:

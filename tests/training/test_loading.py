@@ -28,6 +28,6 @@ def test_other_processes_prepare_the_same_faces(check: str, expression_folders: 
 def test_a_gpu_is_fed_by_the_cores_that_are_there(
     cores: int, processes: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("training.samples.loading.cores", lambda: cores)
     assert fitting_loaders(torch.device("cuda"), processes) == count
     assert fitting_loaders(torch.device("cpu"), processes) == 0

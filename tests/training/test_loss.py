@@ -25,6 +25,28 @@ def test_both_answers_weigh_the_same() -> None:
     assert 3 * yes[0] == pytest.approx(1 * no[0])
     assert (no[2], yes[2]) == (1, 1)  # never known
     assert np.isfinite([no, yes]).all()
+    # Faces of which it is not known change nothing.
+    some = np.array([1, np.nan, 1, 0, np.nan], np.float32)[:, None]
+    assert torch.equal(answer_weights(some), answer_weights(some[np.isfinite(some)][:, None]))
+
+
+@pytest.mark.parametrize("answer", [0, 1])
+def test_an_answer_that_nearly_nobody_gives_counts_as_one_of_a_hundred(answer: int) -> None:
+    target = np.full((1000, 1), 1 - answer, np.float32)
+    target[0] = answer
+    assert float(answer_weights(target)[answer, 0]) == pytest.approx(50)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_of_states_is_the_mean_over_what_is_known(smoothing: float) -> None:
+    """By hand, from the probability that is said: the logarithm of it for yes, of the rest for no."""
+    target = torch.tensor([[1.0, torch.nan], [0.0, 1.0], [torch.nan, 0.0]])
+    said = torch.tensor([[0.7, 0.5], [0.4, 0.2], [0.5, 0.9]])
+    weights = torch.tensor([[0.5, 2.0], [3.0, 4.0]])
+    yes, no = torch.tensor([0.7, 0.4, 0.2, 0.9]).log(), torch.tensor([0.3, 0.6, 0.8, 0.1]).log()
+    soft = torch.tensor([1.0, 0.0, 1.0, 0.0]) * (1 - smoothing) + smoothing / 2
+    each = -(soft * yes + (1 - soft) * no) * torch.tensor([3.0, 0.5, 4.0, 2.0])
+    assert float(balanced_loss(said.logit(), target, weights, smoothing)) == pytest.approx(float(each.mean()))
 
 
 def test_what_is_not_known_counts_for_nothing() -> None:
@@ -32,6 +54,7 @@ def test_what_is_not_known_counts_for_nothing() -> None:
     logits = torch.tensor([[0.3, 9.0], [0.1, 0.2], [-0.5, 0.4]])
     weights = answer_weights(target.numpy())
     loss = balanced_loss(logits, target, weights, 0.1)
+    assert torch.isfinite(loss)
     logits[0, 1] = -9.0
     assert torch.equal(balanced_loss(logits, target, weights, 0.1), loss)
 

@@ -49,9 +49,10 @@ def test_mixed_batches_stay_in_range_and_their_targets_sum_to_one(
 def test_cutmix_weighs_the_target_by_the_pixels_that_are_seen(seed: int, side: int) -> None:
     mixture = drawn(seed, 2, side, cutmix=1.0)
     chips = torch.stack([torch.zeros(3, side, side), torch.ones(3, side, side)])
-    own = 1 - float(mixture.pictures(chips)[0].mean()) if int(mixture.partner[0]) == 1 else None
-    if own is not None:
-        assert own == pytest.approx(mixture.share, abs=1e-5)
+    mixed = mixture.pictures(chips)
+    assert set(mixed.unique().tolist()) <= {0.0, 1.0}  # a piece is put in, nothing shines through
+    if int(mixture.partner[0]) == 1:
+        assert 1 - float(mixed[0].mean()) == pytest.approx(mixture.share, abs=1e-5)
 
 
 def test_mixup_weighs_pictures_as_it_weighs_targets() -> None:
@@ -61,9 +62,32 @@ def test_mixup_weighs_pictures_as_it_weighs_targets() -> None:
     assert mixture.targets(torch.eye(2)).tolist() == [[0.75, 0.25], [0.25, 0.75]]
 
 
+def test_cutmix_takes_a_square_from_anywhere_of_the_share_that_was_drawn() -> None:
+    """So narrow a distribution always draws one half: a side of 0.71, less what lies beyond the chip."""
+    chips = torch.stack([torch.zeros(3, 96, 96), torch.ones(3, 96, 96)])
+    boxes = []
+    for seed in range(60):
+        mixture = drawn(seed, 2, 96, cutmix=1e6)
+        assert mixture.box is not None
+        boxes.append(mixture.box)
+        if int(mixture.partner[0]) == 1:
+            mixed = mixture.pictures(chips)[0, 0].nonzero()
+            edges = [*mixed.min(dim=0).values.flip(0), *mixed.max(dim=0).values.flip(0) + 1]
+            np.testing.assert_allclose(np.array(edges), np.array(mixture.box) * 96, atol=0.51)
+    x1, y1, x2, y2 = np.array(boxes).T
+    for low, high in ((x1, x2), (y1, y2)):
+        assert low.min() == 0 and high.max() == 1
+        assert (high - low).max() == pytest.approx(0.5**0.5, abs=0.01)
+        # Each square lies around a point of the chip.
+        inside = (low > 0) & (high < 1)
+        assert inside.any() and (high - low >= 0.5**0.5 / 2 - 1e-3).all()
+        assert ((low + high) / 2).std() > 0.1
+
+
 def test_both_kinds_are_drawn_and_other_policies_mix_nothing() -> None:
     kinds = {drawn(seed, 4, 48, mixup=0.2, cutmix=1.0).box is None for seed in range(20)}
     assert kinds == {True, False}
+    assert drawn(0, 4, 48, mixup=0.2).box is None and drawn(0, 4, 48, cutmix=1.0).box is not None
     rng = np.random.default_rng(0)
     mixing = {name for name in POLICIES if draw_mixture(policy(name), 4, 48, rng, CPU) is not None}
     assert mixing == {"mix", "moderate_mix"}

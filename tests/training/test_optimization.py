@@ -68,7 +68,7 @@ def test_decay_pulls_at_matrices_only(name: str, kind: type) -> None:
     nn.init.ones_(network["head"].bias)  # type: ignore[arg-type]
     named = [(f"network.{n}", p) for n, p in network.named_parameters()]
     optimizer = make_optimizer(parameter_groups(named, recipe), recipe)
-    assert isinstance(optimizer, kind)
+    assert type(optimizer) is kind  # AdamW is an Adam, too
     before = {n: p.detach().clone() for n, p in named}
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -124,11 +124,11 @@ def test_a_run_of_any_length_has_a_schedule(schedule: str, steps: int, warmup: f
 
 
 def test_the_plateau_falls_when_the_score_no_longer_rises() -> None:
-    recipe = Recipe(schedule="plateau", plateau_factor=0.1, plateau_patience=1)
+    recipe = Recipe(schedule="plateau", plateau_factor=0.25, plateau_patience=1)
     optimizer = make_optimizer([{"params": [nn.Parameter(torch.zeros(2, 2))], "lr": 1.0}], recipe)
     schedule = make_schedule(optimizer, recipe, 100)
     found = []
     for score in (0.5, 0.6, 0.6, 0.6, 0.7):
         schedule.step(score)  # type: ignore[call-arg]
         found.append(optimizer.param_groups[0]["lr"])
-    assert found == pytest.approx([1.0, 1.0, 1.0, 0.1, 0.1])
+    assert found == pytest.approx([1.0, 1.0, 1.0, 0.25, 0.25])

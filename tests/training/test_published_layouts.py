@@ -228,6 +228,13 @@ def test_affectnet_in_each_form_with_seven_or_eight_classes(
         np.testing.assert_allclose(train.box[0], [0.25, 0.125, 0.75, 0.875])
 
 
+@pytest.mark.parametrize(("lacking", "split"), [("train_set", "test"), ("val_set", "train")])
+def test_one_of_affectnets_two_sets_is_enough(tmp_path: Path, lacking: str, split: str) -> None:
+    write_affectnet(tmp_path, "sets")
+    shutil.rmtree(tmp_path / lacking)
+    assert set(load(f"{tmp_path}:affectnet8").split.tolist()) == {split}
+
+
 @pytest.mark.parametrize("classes", [7, 8])
 def test_copies_in_class_folders_of_affectnet_stay_with_their_original(tmp_path: Path, classes: int) -> None:
     for number in (1, 2, 7):
@@ -290,6 +297,10 @@ def test_faulty_lists_are_explained(tmp_path: Path, line: str, message: str) -> 
     write_affectnet(tmp_path, "lists")
     (tmp_path / "validation.csv").write_text(line + "\n")
     with pytest.raises(DataError, match=message):
+        load(f"{tmp_path}:affectnet7")
+    with (tmp_path / "training.csv").open("a") as file:  # line 13, after the names of the columns
+        file.write(line + "\n")
+    with pytest.raises(DataError, match=rf"training.csv, {message.replace('line 1:', 'line 13:')}"):
         load(f"{tmp_path}:affectnet7")
 
 

@@ -225,3 +225,30 @@ def test_the_documents_name_every_model_policy_and_recipe() -> None:
     text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     for name in (*BACKBONES, *POLICIES, *(n for n in shipped_recipes() if n != "faces")):
         assert re.search(rf"\b{name}\b", text), name
+
+
+@pytest.mark.parametrize(
+    ("keys", "within", "beyond"),
+    [
+        (("size",), (32, 512), (31, 513)),
+        (("margin",), (0.5, 2.0), (0.49, 2.01)),
+        (("balance", "distil_weight"), (0.0, 1.0), (-0.01, 1.01)),
+        (("ema", "label_smoothing", "dropout", "momentum"), (0.0, 0.999), (-0.01, 1.0)),
+        (("warmup", "validation_share", "plateau_factor"), (0.001, 0.999), (0.0, 1.0)),
+        (("learning_rate", "distil_temperature"), (1e-9, 1e9), (0.0,)),
+        (("epochs",), (1,), (0,)),
+        (("batch_size",), (2,), (1,)),
+        (("weight_decay", "backbone_rate", "gradient_clip", "sam"), (0.0,), (-0.01,)),
+        (("plateau_patience", "patience", "seed"), (0,), (-1,)),
+        (("freeze",), (-1, 0), (-2,)),
+    ],
+)
+def test_limits_are_within_and_what_lies_beyond_is_named(
+    keys: tuple[str, ...], within: tuple[float, ...], beyond: tuple[float, ...]
+) -> None:
+    for key in keys:
+        for value in within:
+            assert getattr(read_recipe("rafdb", {"nesterov": "false", key: str(value)}), key) == value
+        for value in beyond:
+            with pytest.raises(ConfigError, match=rf"{key} {value} is (not (within|above)|below)"):
+                read_recipe("rafdb", {"nesterov": "false", key: str(value)})

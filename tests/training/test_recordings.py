@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engagement import collection
 from engagement.errors import ConfigError, DataError
+from engagement.faces.capture import Scene
+from engagement.types import Frame
+from tests import media
 from tests.closed_folders import close
 
 
@@ -40,6 +48,8 @@ def test_folders_and_lists_say_what_videos_show(tmp_path: Path) -> None:
         ("video,start,end,label\na.mp4,five,,happy\n,,,sad\n", "line 2: 'five' is no time; line 3: no video"),
         ("video,label\na.mp4,../up\n", "line 2: label '../up' cannot name a folder"),
         ("film,label\na.mp4,x\n", "columns film, label"),
+        ("video,label,mood\na.mp4,x,y\n", "columns video, label, mood"),
+        ("video,start\na.mp4,1\n", "columns video, start"),
         ("video,label\n", "no rows"),
         ("video,start,end,label\na.mp4,0,1,5,happy\n", "line 2: more cells than columns (write 1.5, not 1,5"),
         ("video,start,end,label\n\n\na.mp4,five,,happy\n", "line 4: 'five' is no time. Times are"),
@@ -53,6 +63,62 @@ def test_a_list_with_mistakes_names_its_lines(tmp_path: Path, text: str, said: s
         collection.recordings([tmp_path / "list.csv"])
     assert said in str(caught.value)
     assert ("Times are" in str(caught.value)) == ("no time" in said)
+
+
+STRETCH = st.tuples(st.integers(0, 6), st.integers(1, 6) | st.none())
+
+
+@given(STRETCH, STRETCH)
+def test_stretches_overlap_where_a_moment_would_show_two_classes(
+    a: tuple[int, int | None], b: tuple[int, int | None]
+) -> None:
+    one, two = (
+        Scene(label, begin, None if length is None else begin + length)
+        for label, (begin, length) in zip(("happy", "sad"), (a, b), strict=True)
+    )
+    both = any(one.holds(time) and two.holds(time) for time in np.arange(0, 20, 0.5))
+    lines = [f"a.mp4,{s.start_s},{'' if s.end_s is None else s.end_s},{s.label}" for s in (one, two)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "list.csv"
+        path.write_text("\n".join(["video,start,end,label", *lines]))
+        if both:
+            with pytest.raises(DataError, match="line 3: overlaps line 2"):
+                collection.recordings([path])
+        else:
+            (found,) = collection.recordings([path])
+            assert found.scenes == (one, two)
+
+
+class Looked:
+    """Stands for what saves faces: remembers which frames it was given."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def name_for(self, name: str, longer: str, source_id: str) -> str:
+        return name
+
+    def add(self, source: str, scenes: object, frames: Iterable[Frame], *_: object) -> int:
+        self.times += [round(frame.time_s, 3) for frame in frames]
+        return len(self.times)
+
+
+def test_frames_are_those_of_the_stretches_and_stretches_beyond_the_end_are_told(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "a.mp4", range(0, 4000, 200))  # the last picture is at 3.8 s
+
+    def looked(every: int, *scenes: Scene) -> tuple[list[float], list[str]]:
+        work, said = Looked(), list[str]()
+        recording = collection.Recording(path, scenes)
+        assert collection.capture([recording], every, work, said.append) == []  # type: ignore[arg-type]
+        return work.times, said
+
+    times, said = looked(2, Scene("happy", 0, 1), Scene("sad", 2, 4.5))
+    assert times == [0, 0.4, 0.8, 2, 2.4, 2.8, 3.2, 3.6] and said == ["a.mp4: 8 faces of happy, sad"]
+    _, said = looked(1, Scene("happy", 0, 9), Scene("sad", 3, 5), Scene("calm", 3.8), Scene("away", 10, 12))
+    assert said[1:] == [
+        "a.mp4: ends at 3.8 s, before the beginning of 1 of its stretches",
+        "a.mp4: ends at 3.8 s, before the end of 2 of its stretches",
+    ]
 
 
 def test_a_list_as_a_spreadsheet_of_another_language_saves_it(tmp_path: Path) -> None:

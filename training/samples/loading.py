@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
-from engagement.device import one_thread_each
+from engagement.device import cores, one_thread_each
 from training.samples.chip_dataset import ChipDataset
 from training.samples.sampling import EpochSampler, ShareSampler
 
@@ -28,7 +27,7 @@ def fitting_loaders(device: torch.device, processes: int = 1) -> int:
     """
     if device.type == "cpu":
         return 0
-    return max(1, min(_MOST, (os.cpu_count() or 1) // processes - 1))
+    return max(1, min(_MOST, cores() // processes - 1))
 
 
 def training_batches(
