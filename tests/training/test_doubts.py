@@ -71,6 +71,13 @@ def test_a_list_beside_a_folder_of_pictures_is_named(tmp_path: Path) -> None:
     assert load(str(tmp_path)).notes == ()
 
 
+def test_a_list_beside_pictures_without_class_folders_is_named(tmp_path: Path) -> None:
+    write_face(tmp_path / "0.png", 0, 0)
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,happy\n")
+    with pytest.raises(DataError, match=r"no pictures in class folders\. Where .*labels\.csv says"):
+        load(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("names", "meant"),
     [
