@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -41,3 +42,14 @@ def test_links_to_headings_lead_somewhere(path: Path) -> None:
 def test_the_readmes_first_screen_has_two_commands() -> None:
     first = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1].strip().splitlines()
     assert [line.split("#")[0].strip() for line in first] == ["make demo", "make test"]
+
+
+@pytest.mark.parametrize("name", ["face_state", "open"])
+def test_the_results_name_the_networks_that_are_shipped(name: str) -> None:
+    (row,) = re.findall(
+        rf"^\| `{name}` \| \[training\.md\].*$",
+        (ROOT / "docs/results.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    shipped = (ROOT / "engagement" / "weights" / f"{name}.safetensors").read_bytes()
+    assert f"sha256 `{hashlib.sha256(shipped).hexdigest()[:12]}…`" in row

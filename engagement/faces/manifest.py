@@ -88,7 +88,7 @@ def printable(name: str) -> str:
 
 
 #: What folders of a split may be called; no class can be.
-SPLIT_NAMES: tuple[str, ...] = ("train", "training", "val", "valid", "validation", "test")
+SPLIT_NAMES: tuple[str, ...] = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 def checked_label(label: str, option: str = "--label") -> str:

@@ -64,6 +64,22 @@ def test_pictures_beside_the_class_folders_are_counted(tmp_path: Path, split: st
     assert note == f"pictures beside the class folders are passed over: 2, first {root / split / 'a.png'}"
 
 
+def test_a_list_beside_a_folder_of_pictures_is_named(tmp_path: Path) -> None:
+    folders(tmp_path, "images")
+    (tmp_path / "labels.csv").write_text("file,label\nimages/0.png,happy\n")
+    (note,) = load(str(tmp_path)).notes
+    assert note.startswith(f"{tmp_path / 'labels.csv'} is not read")
+    folders(tmp_path, "others")
+    assert load(str(tmp_path)).notes == ()
+
+
+def test_a_list_beside_pictures_without_class_folders_is_named(tmp_path: Path) -> None:
+    write_face(tmp_path / "0.png", 0, 0)
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,happy\n")
+    with pytest.raises(DataError, match=r"no pictures in class folders\. Where .*labels\.csv says"):
+        load(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("names", "meant"),
     [
@@ -174,3 +190,14 @@ def test_contempt_and_what_nobody_could_name_are_left_out_of_what_the_seven_are_
     assert "does not know contempt, hapy, nf" in error("evaluate", root, "--checkpoint", base_file)
     alone = folders(tmp_path / "alone", "contempt", "unknown")
     assert "does not know contempt, unknown" in error("evaluate", alone, "--checkpoint", base_file)
+
+
+@pytest.mark.parametrize(
+    ("called", "split"),
+    [("training", "train"), ("valid", "val"), ("validation", "val"), ("Testing", "test")],
+)
+def test_splits_have_other_names_too(called: str, split: str, tmp_path: Path) -> None:
+    write_face(tmp_path / "set" / called / "happy" / "0.png", 0, 0)
+    (tmp_path / "faces.csv").write_text(f"file,label,split\nset/{called}/happy/0.png,happy,{called}\n")
+    assert load(str(tmp_path / "set")).split.tolist() == [split]
+    assert load(str(tmp_path / "faces.csv")).split.tolist() == [split]

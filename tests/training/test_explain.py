@@ -174,7 +174,8 @@ def test_damaged_files_are_left_out_on_demand(model: Path, pictures: Path, tmp_p
     bad = tmp_path / "bad.png"
     bad.write_text("no picture")
     words = ("explain", bad, pictures, "--cropped", "--checkpoint", model, "-o", tmp_path / "out")
-    assert "bad.png" in error(*words)
+    said = error(*words)
+    assert "bad.png" in said and "--skip-bad leaves it out" in said
     printed = ok(*words, "--skip-bad").output
     assert "skipped: " in printed and "bad.png" in printed
     with (tmp_path / "out/faces.csv").open(encoding="utf-8") as file:

@@ -149,7 +149,7 @@ def test_the_listed_copies_are_left_out_of_the_parquet_files(shared_data: Path) 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("9,1 2 3,Training", "line 2: not a FER2013 row"),
+        ("9,1 2 3,Training", r"line 2: not a FER2013 row \(3 pixels instead of 2304\)"),
         (f"9,{' '.join(['0'] * 2304)},Training", "emotion 9 is none of 0-6"),
         (f"-1,{' '.join(['0'] * 2304)},Training", "emotion -1 is none of 0-6"),
         (f"1,{' '.join(['300'] * 2304)},Training", "line 2: not a FER2013 row"),

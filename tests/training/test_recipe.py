@@ -107,11 +107,13 @@ def test_all_complaints_come_in_one_message(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
         "optimiser = 'sgd'\nepochs = 1.5\nema = 2\nsize = 20\nnesterov = 'maybe'\n[resnet99]\nfreeze = 1\n"
+        "[vgg16]\nlearning_rat = 1\n"
     )
     with pytest.raises(ConfigError) as caught:
         read_recipe(path)
     for part in (
         "table [resnet99] is no backbone",
+        "table [vgg16]: unknown recipe key 'learning_rat'",
         "Did you mean 'optimizer'?",
         "'1.5' is not a whole number",
         "'maybe' is not true or false",

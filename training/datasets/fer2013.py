@@ -45,7 +45,9 @@ def from_csv(path: Path) -> SampleTable:
         for number, raw in enumerate(csv.DictReader(file, skipinitialspace=True), 2):
             row = {str(key).strip(): value for key, value in raw.items()}
             try:
-                pixels = np.array(row["pixels"].split(), np.uint8).reshape(48, 48)
+                pixels = np.array(row["pixels"].split(), np.uint8)
+                if pixels.size != 48 * 48:
+                    raise ValueError(f"{pixels.size} pixels instead of {48 * 48}")
                 emotion = int(row["emotion"])
                 if not 0 <= emotion < len(_CLASSES):
                     raise ValueError(f"emotion {emotion} is none of 0-6")
@@ -53,7 +55,7 @@ def from_csv(path: Path) -> SampleTable:
                 split.append(_USAGE[row["Usage"].strip()])
             except (KeyError, ValueError, OverflowError, AttributeError, TypeError) as error:
                 raise DataError(f"{path}, line {number}: not a FER2013 row ({error})") from error
-            images.append(cv2.imencode(".png", pixels)[1].tobytes())
+            images.append(cv2.imencode(".png", pixels.reshape(48, 48))[1].tobytes())
     if not images:
         raise DataError(f"{path} has no rows")
     names = np.array([f"row{i}" for i in range(len(images))], dtype=np.str_)

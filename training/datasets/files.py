@@ -149,7 +149,8 @@ def _file_of(item: Labelled, folder: Path) -> str:
 
 
 def _doubts(folder: Path, roots: Sequence[Path], listed: Sequence[Labelled]) -> list[str]:
-    """What looks as if somebody meant otherwise: pictures beside the class folders, and class folders further in."""
+    """What looks as if somebody meant otherwise: pictures beside the class folders, a list of labels beside the only one,
+    and class folders further in."""
     beside = sorted(
         p for root in (folder, *roots) for p in root.iterdir() if not is_hidden(p.name) and is_picture(p)
     )
@@ -161,6 +162,8 @@ def _doubts(folder: Path, roots: Sequence[Path], listed: Sequence[Labelled]) -> 
     parts = [item.picture.relative_to(folder).parts for item in listed]
     inner = {p[1].lower() if len(p) > 2 else "" for p in parts}
     outer = {p[0] for p in parts}
+    if (lists := other_lists(folder)) and not roots and len(outer) == 1:
+        notes.append(f"{lists[0]} is not read: where it says what the pictures show, give that path")
     meant = len(outer) == 1 < len(inner) or all(name in SYNONYMS or name in PARTS for name in inner)
     if not roots and "" not in inner and meant:
         notes.append(
@@ -168,6 +171,11 @@ def _doubts(folder: Path, roots: Sequence[Path], listed: Sequence[Labelled]) -> 
             "nothing. Where they are meant, give the folder that holds them, or a CSV (file, label, split, person)"
         )
     return notes
+
+
+def other_lists(folder: Path) -> list[Path]:
+    """CSV files in a folder but its manifest, sorted: they may say what its pictures show."""
+    return sorted(p for p in folder.glob("*.csv") if p.name != "manifest.csv" and not is_hidden(p.name))
 
 
 def _some(names: Collection[str]) -> str:

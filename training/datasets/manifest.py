@@ -33,7 +33,7 @@ _OTHER_BOXES = (
 _AROUND = re.compile(r"face|bounding|b?box|[\s_.-]")
 _FLIPPED = "box_x1 and box_y1 are the upper left corner, box_x2 and box_y2 the lower right."
 #: Names of splits -> ours.
-PARTS = dict(zip(SPLIT_NAMES, ("train", "train", "val", "val", "val", "test"), strict=True))
+PARTS = dict(zip(SPLIT_NAMES, ("train", "train", "val", "val", "val", "test", "test"), strict=True))
 #: In widths of the picture; a face may be cut off, but not be elsewhere.
 _FARTHEST = 3.0
 #: The highest grade.

@@ -190,9 +190,12 @@ def _recognised(folder: Path, labels: LabelSet | None) -> SampleTable:
             return layout.read(folder)
     if not _has_folders(folder):
         looked_for = "; ".join(layout.looked_for for layout in _KNOWN)
+        lists = files.other_lists(folder)
         raise DataError(
             f"{folder} holds no pictures in class folders",
-            f"Looked for [train/|val/|test/]class/picture; {looked_for}.",
+            f"Where {lists[0]} says what they show, give that path."
+            if lists
+            else f"Looked for [train/|val/|test/]class/picture; {looked_for}.",
         )
     _require_no_set_further_in(folder)
     return files.class_folders(folder, labels)

@@ -118,6 +118,7 @@ def faces_of(
                     yield Face(name, time_s, number, own)
         except EngagementError as error:
             if not skip_bad:
+                error.hint = f"{error.hint} --skip-bad leaves it out.".lstrip()
                 raise
             say(f"skipped: {error}")
         else:

@@ -169,14 +169,12 @@ def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
         for key in tables
         if key not in BACKBONES
     ]
-    values.update(tables.get(backbone, {}))
-    values.update(given)
-    typed: dict[str, Any] = {}
-    for key, value in values.items():
-        try:
-            typed[key] = _typed(key, value)
-        except ConfigError as error:
-            wrong.append(f"{error.message} ({error.hint})" if error.hint else error.message)
+    # Also what is meant for other backbones: a slip there would wait for the day when one of them is trained.
+    for other, table in tables.items():
+        if other in BACKBONES and other != backbone:
+            wrong += [f"table [{other}]: {complaint}" for complaint in _all_typed(table)[1]]
+    typed, mistyped = _all_typed({**values, **tables.get(backbone, {}), **given})
+    wrong += mistyped
     try:
         recipe = Recipe(**typed)
     except ConfigError as error:
@@ -207,6 +205,18 @@ def parse_overrides(pairs: tuple[str, ...]) -> dict[str, str]:
             raise ConfigError(f"'{pair}' is no key=value", "Write for example --set epochs=4.")
         out[key.strip()] = value.strip()
     return out
+
+
+def _all_typed(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Values by key, each of the type that its key has, and what is wrong with the others."""
+    typed: dict[str, Any] = {}
+    wrong: list[str] = []
+    for key, value in values.items():
+        try:
+            typed[key] = _typed(key, value)
+        except ConfigError as error:
+            wrong.append(f"{error.message} ({error.hint})" if error.hint else error.message)
+    return typed, wrong
 
 
 def _typed(key: str, value: Any) -> Any:
