@@ -164,11 +164,10 @@ class _Run:
         progress.begun = progress.begun or time.monotonic()
         progress.length_s = duration_s or progress.length_s
         if task.action == "read" and task.span is not None:
-            begins_s, ends_s = task.span.start_s, task.span.end_s
-            reached_s = (
-                time_s if ends_s is None else min(time_s, ends_s)
-            )  # what is read beyond is the next range's
-            progress.read_s[begins_s] = max(0.0, reached_s - begins_s)
+            begin_s, end_s = task.span.start_s, task.span.end_s
+            if end_s is not None:
+                time_s = min(time_s, end_s)  # what is read beyond is the next range's
+            progress.read_s[begin_s] = max(0.0, time_s - begin_s)
             time_s = sum(progress.read_s.values())
         elif task.action == "finish":
             time_s = progress.length_s or 0.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ from training.measuring.metrics import (
     reliability,
     resamplings,
 )
-from training.measuring.outcome import Outcome, aligned, figures
+from training.measuring.outcome import Outcome, aligned, figures, head_for
 from training.samples.table import SampleTable, one_hot
 
 RNG = np.random.default_rng(4)
@@ -266,6 +268,34 @@ def test_names_that_mean_the_same_are_kept_apart_or_put_together() -> None:
     assert aligned(table_with(turned), own).target.argmax(axis=1).tolist() == [2, 0, 1]
     both = aligned(table_with(LabelSet("x", ("happy", "joy", "sad"), "exclusive")), EXPRESSIONS)
     assert both.target.argmax(axis=1).tolist() == [3, 3, 5] and both.target.sum(axis=1).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("classes", "head"),
+    [
+        (("Sad", "happiness"), "mood"),
+        (("happy", "sad", "fear"), "expression"),
+        (("happy",), "expression"),
+        (EXPRESSIONS.classes, "expression"),
+        (("bored", "confused"), "state"),
+        (("yawning",), "yawns"),
+    ],
+)
+def test_the_head_that_has_just_the_classes_of_a_set_is_measured_on_it(
+    classes: tuple[str, ...], head: str
+) -> None:
+    heads = {
+        "state": LEARNER_STATES,
+        "expression": EXPRESSIONS,
+        "mood": LabelSet("mood", ("happy", "sad"), "exclusive"),
+        "again": LabelSet("again", EXPRESSIONS.classes, "exclusive"),
+        "yawns": LabelSet("yawns", ("yawning", "other"), "exclusive"),
+    }
+    model: Any = SimpleNamespace(
+        name="mine", heads={name: SimpleNamespace(labels=labels) for name, labels in heads.items()}
+    )
+    named = "expression" if set(classes) & set(EXPRESSIONS.classes) or "Sad" in classes else "own"
+    assert head_for(model, table_with(LabelSet(named, classes, "exclusive"))) == head
 
 
 def test_classes_that_the_model_lacks_are_named() -> None:

@@ -166,6 +166,16 @@ def test_a_faulty_fer_csv_is_explained(tmp_path: Path, line: str, message: str) 
         load(str(tmp_path / "fer2013.csv"))
 
 
+def test_a_part_of_fer_by_itself_is_named_by_what_it_lacks(tmp_path: Path) -> None:
+    """Kaggle's train.csv has no column for the parts, and its test.csv no labels either."""
+    path = tmp_path / "test.csv"
+    path.write_text(f"pixels\n{' '.join(['0'] * 2304)}\n")
+    with pytest.raises(
+        DataError, match=r"test\.csv has no column Usage and no column emotion\. .*icml_face_data"
+    ):
+        load(str(path))
+
+
 def test_votes_that_do_not_fit_are_explained(tmp_path: Path) -> None:
     write_fer(tmp_path, {"Training": [3, 10], "PublicTest": [17], "PrivateTest": [24]}, [HAPPY] * 4)
     path = tmp_path / "fer2013new.csv"

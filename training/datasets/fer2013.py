@@ -23,6 +23,7 @@ from training.datasets.votes import FERPLUS_VOTES, soft_labels
 from training.samples.table import SampleTable, one_hot
 
 _CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+_COLUMNS = {"emotion", "pixels", "Usage"}
 _USAGE = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 _NAMED = re.compile(r"(Training|PublicTest|PrivateTest)_(\d+)$")
 #: Folders into which FERPlus's own tool writes the pictures, by usage.
@@ -42,7 +43,13 @@ def from_csv(path: Path) -> SampleTable:
     index: list[int] = []
     split: list[str] = []
     with open_list(path) as file:
-        for number, raw in enumerate(csv.DictReader(file, skipinitialspace=True), 2):
+        table = csv.DictReader(file, skipinitialspace=True)
+        if lacking := _COLUMNS - {name.strip() for name in table.fieldnames or ()}:
+            raise DataError(
+                f"{path} has no column {' and no column '.join(sorted(lacking))}",
+                "Give FER2013's whole CSV (emotion, pixels, Usage): icml_face_data.csv or fer2013.csv.",
+            )
+        for number, raw in enumerate(table, 2):
             row = {str(key).strip(): value for key, value in raw.items()}
             try:
                 pixels = np.array(row["pixels"].split(), np.uint8)

@@ -244,13 +244,16 @@ class Outcome:
 
 
 def head_for(model: Model, table: SampleTable) -> str:
-    """The head whose classes contain those of the table; one of the table's own kind before one of states.
+    """The head whose classes contain those of the table: before others that which has no more, and one of its own kind.
 
     Raises:
         DataError: none does.
     """
     heads = model.heads
     named = {"expression": "expression", "learner_state": "state"}.get(table.labels.name, "")
+    exact = [name for name, head in heads.items() if _same_classes(table.labels, head.labels)]
+    if exact and named not in exact:
+        return exact[0]
     if named in heads:
         return named
     lacking = {name: _lacking(table.labels, head.labels) for name, head in heads.items()}
@@ -302,6 +305,12 @@ def _without(table: SampleTable, classes: Sequence[str]) -> tuple[SampleTable, d
     labels = replace(table.labels, classes=tuple(c for c in table.labels.classes if c not in classes))
     counts = {c: int((shown == i).sum()) for c, i in zip(classes, index, strict=True)}
     return replace(kept, labels=labels, target=np.delete(kept.target, index, axis=1)), counts
+
+
+def _same_classes(asked: LabelSet, labels: LabelSet) -> bool:
+    """Whether a head tells just the classes of a set from each other."""
+    meant = {_meant(c, labels) for c in asked.classes}
+    return labels.kind == asked.kind == "exclusive" and meant == set(labels.classes)
 
 
 def _lacking(asked: LabelSet, labels: LabelSet) -> list[str]:
