@@ -352,7 +352,7 @@ def test_listed_pictures_that_are_missing_are_named_or_skipped(
     (folder / "Image" / "aligned" / "train_00003_aligned.jpg").unlink()
     (folder / "Image" / "aligned" / "test_0002_aligned.jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(
-        DataError, match=r"train_00003_aligned\.jpg.*test_0002_aligned\.jpg cannot be decoded"
+        DataError, match=r"train_00003_aligned\.jpg \(not there\).*test_0002_aligned\.jpg cannot be decoded"
     ):
         prepared(str(folder), None, False, lambda _: None)
     said: list[str] = []

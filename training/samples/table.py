@@ -252,7 +252,7 @@ class SampleTable:
                 bad.append(row)
         if not bad:
             return self
-        names = [self.name_of(row) for row in bad]
+        names = [self.name_of(row) + ("" if self._is_there(row) else " (not there)") for row in bad]
         if len(bad) == len(self):
             raise DataError(f"data set '{self.name}': no picture can be decoded, {names[0]} to begin with")
         if not skip_bad:
@@ -263,6 +263,10 @@ class SampleTable:
         for name in names:
             say(f"skipped, not a readable picture: {name}")
         return self.rows(np.setdiff1d(np.arange(len(self)), bad))
+
+    def _is_there(self, row: int) -> bool:
+        source = self.images[row]
+        return not isinstance(source, Path) or source.exists()
 
     def name_of(self, row: int) -> str:
         """Of a picture, for messages: its file, or its name in the table."""
