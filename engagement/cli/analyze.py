@@ -253,19 +253,29 @@ def _config(asked: _Asked) -> AnalysisConfig:
 
 
 def _require_weights(config: AnalysisConfig) -> None:
-    """Raise ConfigError for weights that are not there, before an output folder is made and libraries are loaded."""
-    from engagement.weights.store import locate
+    """Look at the weights that are named, before an output folder is made and libraries are loaded.
+
+    Raises:
+        ConfigError: they are not there, damaged or of another kind.
+    """
+    from engagement.tracking.facenet import weights_file
+    from engagement.weights.store import require_kind
 
     smoothing = config.smoothing
-    for option, reference, kind in (
-        (_typed("--checkpoint"), config.classifier.checkpoint, "face_state"),
-        ("--temporal-weights", smoothing.weights, smoothing.method),
+    for option, reference, kinds in (
+        (_typed("--checkpoint"), config.classifier.checkpoint, ("face_state", "ensemble")),
+        ("--temporal-weights", smoothing.weights, (smoothing.method,)),
     ):
         try:
             if reference:
-                locate(reference, (kind,))
+                require_kind(reference, kinds)
         except WeightsError as error:
             raise ConfigError(f"{option}: {error.message}", error.hint) from error
+    try:
+        if config.persons.identity == "facenet":
+            weights_file(config.persons.identity_weights)
+    except WeightsError as error:  # it names the option
+        raise ConfigError(error.message, error.hint) from error
 
 
 def _typed(option: str) -> str:

@@ -66,24 +66,6 @@ def test_wrong_usage_leaves_no_output_folder(tmp_path: Path, engagement: Command
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        ("--checkpoint", "nosuch"),
-        ("--weights", "nosuch"),
-        ("--temporal", "lstm", "--temporal-weights", "nosuch"),
-    ],
-)
-def test_weights_that_are_not_there_are_wrong_usage(
-    options: tuple[str, ...], tmp_path: Path, engagement: Command
-) -> None:
-    clip = media.single_frame(tmp_path).path
-    ended = engagement("analyze", clip, "-o", tmp_path / "out", *options)
-    assert ended.status == 2
-    assert f"{options[-2]}: 'nosuch' is neither a file nor shipped weights. Shipped: " in ended.err
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
     ("options", "said"),
     [
         (("--device", "tpu"), "--device 'tpu' is unknown"),
