@@ -72,6 +72,7 @@ def test_wrong_usage_leaves_no_output_folder(tmp_path: Path, engagement: Command
         (("--device", "cuda"), "--device cuda: this machine has none"),
         (("--scheduler", "tcp://127.0.0.1:9", "--device", "tpu"), "--device 'tpu' is unknown"),
         (("--calibration", "nosuch"), "--calibration nosuch does not exist"),
+        (("--min-face", "3", "--margin", "5"), "720p recording; --margin 5.0 is not within 0-1. 0.1 is"),
     ],
 )
 def test_nothing_is_made_before_the_options_are_looked_at(
@@ -304,8 +305,10 @@ def test_what_changed_is_said_in_words() -> None:
         "option a.b: 2, now 1",
         "option d: absent, now 0",
         "weights face_state changed",
-        "weights lstm changed",
+        "weights: absent, now lstm",
     ]
+    mine = now | {"weights": {"mine": "ef", "lstm": "cd"}}
+    assert differences(mine, now) == ["weights: mine, now face_state"]
     # Whatever an earlier version wrote there, something is said.
     for strange in ({}, now | {"more": 1}, {"settings": "hash", "weights": ["ab"]}):
         assert differences(strange, now)
