@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engagement.errors import ConfigError, WeightsError
+from engagement.given import GivenPath, is_empty
 
 if TYPE_CHECKING:
     from engagement.batch.status import VideoStatus
@@ -109,7 +110,7 @@ class _Asked:
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=GivenPath(path_type=Path),
     metavar="FILE|FOLDER",
     help="Personal calibration that `engagement calibrate` wrote, for the same people.  [default: that of the "
     "earlier result, if any]",
@@ -141,7 +142,7 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     empty = [_typed(f"--{name.replace('_', '-')}") for name, value in given.items() if value == ""]
     empty += ["--output"] * (not output) + ["INPUT"] * (not all(inputs)) + ["--glob"] * (not all(globs))
     if empty:
-        raise ConfigError(f"{empty[0]} is empty", "Perhaps a variable that it comes from is not set.")
+        raise is_empty(empty[0])
     asked = _Asked(**given)
     crew = parse_crew(asked.workers, asked.scheduler)
     require_known(asked.device)
