@@ -113,5 +113,5 @@ def capture(
     if not work.counts["written"]:
         raise DataError(
             f"no face was saved from {', '.join(dict.fromkeys(r.path.name for r in wanted))}",
-            "Try a smaller --min-face, a lower --min-quality or a smaller --every.",
+            "Try a smaller --min-face, a lower --min-score or --min-quality, or a smaller --every.",
         )
