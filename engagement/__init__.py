@@ -20,4 +20,4 @@ The data flow, one way::
 __version__ = "0.1.0"
 
 #: Bumped when a change alters results; part of what decides whether a finished video is redone.
-RESULTS_VERSION = 16
+RESULTS_VERSION = 17

@@ -63,5 +63,5 @@ def resolve(sections: Mapping[str, tuple[type, Mapping[str, Any]]], **plain: Any
     if len(wrong) == 1:
         raise wrong[0]
     if wrong:
-        raise ConfigError("; ".join(str(error) for error in wrong))
+        raise ConfigError("; ".join(str(error).rstrip(".") for error in wrong))
     return AnalysisConfig(**built, **plain)

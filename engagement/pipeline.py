@@ -82,12 +82,12 @@ class SessionResult:
 
     @property
     def end_s(self) -> float:
-        """Where the video ends: as its container says, or a moment after the last picture where it says no later; a
-        step after that picture where it says nothing, or not all of it is there."""
+        """Where the video ends: as its container says, or a moment after the last picture where it says no later; with
+        that picture, shown for a step at most, where it says nothing or not all of it is there."""
         last_s = self.outcome.last_time_s
         declared_s = self.info.duration_s if self.outcome.complete else None
         if declared_s is None:
-            return last_s + self.step_s
+            return min(self.outcome.end_s, last_s + self.step_s)
         return declared_s if declared_s > last_s + ROUNDING_S else last_s + _MOMENT_S
 
 

@@ -228,21 +228,28 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     if sorted(map(str, weights[0].values())) == sorted(map(str, weights[1].values())):
         weights = {}, {}  # called something else
     cached = _flat(now["settings"]).get("persons.identity_weights") is None
-    for kind, earlier, later in (
-        ("option", _deciding(before.get("settings")), _deciding(now["settings"])),
-        ("weights", *weights),
-    ):
-        for name in sorted(earlier.keys() | later.keys()):
-            old, new = earlier.get(name, "absent"), later.get(name, "absent")
-            if name == "persons.identity_sha256" and old is None and cached:
-                continue  # an earlier version did not look at what is in facenet's cache
-            if old != new:
-                out.append(
-                    f"{kind} {name}: {old}, now {new}" if kind == "option" else f"weights {name} changed"
-                )
+    earlier, later = _deciding(before.get("settings")), _deciding(now["settings"])
+    for name in sorted(earlier.keys() | later.keys()):
+        old, new = earlier.get(name, "absent"), later.get(name, "absent")
+        if name == "persons.identity_sha256" and old is None and cached:
+            continue  # an earlier version did not look at what is in facenet's cache
+        if old != new:
+            out.append(f"option {name}: {old}, now {new}")
+    out += _exchanged(*weights)
     parts = ("results_version", "file_size", "file_version", "settings", "weights")
     if any(before.get(key) != now.get(key) for key in (before.keys() | now.keys()) - {*parts}):
         out.append("the earlier result was made by another version")
+    return out
+
+
+def _exchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two choices of weights, name -> hash: other content, or others in their place."""
+    out = [
+        f"weights {name} changed" for name in sorted(before.keys() & now.keys()) if before[name] != now[name]
+    ]
+    gone, new = sorted(before.keys() - now.keys()), sorted(now.keys() - before.keys())
+    if gone or new:
+        out.append(f"weights: {' and '.join(gone) or 'absent'}, now {' and '.join(new) or 'absent'}")
     return out
 
 

@@ -145,18 +145,20 @@ def _faces(segment: Segment, sample: int) -> NDArray[np.void]:
 
 def _outcome(parts: Sequence[DecodeOutcome], frames_decoded: int) -> DecodeOutcome:
     # A range without a picture says that they end at 0 s; those with some know where.
+    last = max(parts, key=lambda part: part.last_time_s)
     told = [part for part in parts if part.reason and part.frames_decoded]
     told = told or [part for part in parts if part.reason]
     reasons = [clause for part in told for clause in part.reason.split("; ") if clause not in _counts([part])]
     return DecodeOutcome(
         frames_decoded=frames_decoded,
-        last_time_s=max(part.last_time_s for part in parts),
+        last_time_s=last.last_time_s,
         complete=all(part.complete for part in parts),
         reason="; ".join([*dict.fromkeys(reasons), *_counts(parts)]),
         frames_dropped=sum(part.frames_dropped for part in parts),
         packets_damaged=sum(part.packets_damaged for part in parts),
         stamps_wild=sum(part.stamps_wild for part in parts),
         shrunk_from=max((part.shrunk_from for part in parts), key=math.prod),
+        end_s=last.end_s,
     )
 
 

@@ -153,6 +153,8 @@ def _warnings(analyzer: Analyzer, result: SessionResult) -> list[str]:
             "look squeezed and are read less well. "
             '`ffmpeg -i VIDEO -vf "scale=trunc(iw*sar/2)*2:ih,setsar=1" OUT.mp4` evens them out.'
         )
+    if not bool((result.person >= 0).any()):
+        return out  # what follows is of scores
     if missing := [c for c in EXPRESSIONS.classes if c not in analyzer.classifier.expression_classes]:
         out.append(f"The model in use cannot name: {', '.join(missing)}; their probability is 0 throughout.")
     smoother = analyzer.smoother_weights

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engagement.errors import ConfigError, WeightsError
+from engagement.given import GivenPath, is_empty
 
 if TYPE_CHECKING:
     from engagement.batch.status import VideoStatus
@@ -109,7 +110,7 @@ class _Asked:
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=GivenPath(path_type=Path),
     metavar="FILE|FOLDER",
     help="Personal calibration that `engagement calibrate` wrote, for the same people.  [default: that of the "
     "earlier result, if any]",
@@ -141,7 +142,7 @@ def analyze(inputs: tuple[str, ...], output: str, globs: tuple[str, ...], **give
     empty = [_typed(f"--{name.replace('_', '-')}") for name, value in given.items() if value == ""]
     empty += ["--output"] * (not output) + ["INPUT"] * (not all(inputs)) + ["--glob"] * (not all(globs))
     if empty:
-        raise ConfigError(f"{empty[0]} is empty", "Perhaps a variable that it comes from is not set.")
+        raise is_empty(empty[0])
     asked = _Asked(**given)
     crew = parse_crew(asked.workers, asked.scheduler)
     require_known(asked.device)
@@ -253,19 +254,29 @@ def _config(asked: _Asked) -> AnalysisConfig:
 
 
 def _require_weights(config: AnalysisConfig) -> None:
-    """Raise ConfigError for weights that are not there, before an output folder is made and libraries are loaded."""
-    from engagement.weights.store import locate
+    """Look at the weights that are named, before an output folder is made and libraries are loaded.
+
+    Raises:
+        ConfigError: they are not there, damaged or of another kind.
+    """
+    from engagement.tracking.facenet import weights_file
+    from engagement.weights.store import require_kind
 
     smoothing = config.smoothing
-    for option, reference, kind in (
-        (_typed("--checkpoint"), config.classifier.checkpoint, "face_state"),
-        ("--temporal-weights", smoothing.weights, smoothing.method),
+    for option, reference, kinds in (
+        (_typed("--checkpoint"), config.classifier.checkpoint, ("face_state", "ensemble")),
+        ("--temporal-weights", smoothing.weights, (smoothing.method,)),
     ):
         try:
             if reference:
-                locate(reference, (kind,))
+                require_kind(reference, kinds)
         except WeightsError as error:
             raise ConfigError(f"{option}: {error.message}", error.hint) from error
+    try:
+        if config.persons.identity == "facenet":
+            weights_file(config.persons.identity_weights)
+    except WeightsError as error:  # it names the option
+        raise ConfigError(error.message, error.hint) from error
 
 
 def _typed(option: str) -> str:

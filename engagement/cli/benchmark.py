@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engagement.drafts import write
+from engagement.given import GivenPath
 from engagement.wording import count
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=GivenPath(dir_okay=False, path_type=Path),
     help="Write the figures here, too.",
 )
 def benchmark(

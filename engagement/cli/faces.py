@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from engagement.cli.lazy_group import LazyGroup
+from engagement.given import GivenPath
 from engagement.wording import count
 
 #: Command -> (module:attribute, help). What comes after capturing belongs to training.
@@ -24,7 +25,7 @@ def faces() -> None:
 
 
 @click.command()
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, required=True, type=GivenPath(path_type=Path))
 @click.option("--label", help="Class of every face in these videos, for example happy.")
 @click.option("--person", default="", help="Who it is, for splitting by person later: any word.")
 @click.option(
@@ -32,7 +33,7 @@ def faces() -> None:
     "--out",
     default="personal_faces",
     show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=GivenPath(file_okay=False, path_type=Path),
     help="Folder of class folders; further calls with other labels add to it.",
 )
 @click.option(
@@ -112,5 +113,5 @@ def capture(
     if not work.counts["written"]:
         raise DataError(
             f"no face was saved from {', '.join(dict.fromkeys(r.path.name for r in wanted))}",
-            "Try a smaller --min-face, a lower --min-quality or a smaller --every.",
+            "Try a smaller --min-face, a lower --min-score or --min-quality, or a smaller --every.",
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engagement.errors import EngagementError, OutputError
+from engagement.given import GivenPath
 
 if TYPE_CHECKING:
     from engagement.calibration.store import Calibration
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 @click.argument("output", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
     "--names",
-    type=click.Path(path_type=Path),
+    type=GivenPath(path_type=Path),
     metavar="FILE",
     help="Names, merges, splits, opt-outs; becomes OUTPUT/names.txt.  [default: OUTPUT/names.txt, if any]",
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=GivenPath(path_type=Path),
     metavar="FILE|FOLDER",
     help="Personal calibration that `engagement calibrate` wrote.  [default: the one beside each session's tables]",
 )

@@ -21,7 +21,7 @@ from engagement.corrections.plan import Labels
 from engagement.errors import DataError
 from engagement.followed import FOLLOWED, settle
 from engagement.records import FaceRecords
-from engagement.smoothing import SmoothingConfig, load_smoother, smooth_further, smooth_persons
+from engagement.smoothing import SmoothingConfig, load_smoother, smooth_further, smooth_persons, smoothers
 from engagement.timelines import table
 from engagement.timelines.columns import raw_scores, smoothed_scores
 from engagement.timelines.episodes import EpisodesConfig
@@ -112,8 +112,8 @@ def rebuild(
     Args:
         timeline: as it was, n rows of it observed. label: (n,) whose each of these is; empty for nobody's.
         changed: labels whose scores are smoothed again; the others keep theirs.
-        shifts: label -> calibration of its learner states, which goes in before smoothing; the raw scores in
-            the tables stay as they are.
+        shifts: label -> calibration of its learner states, which goes in before smoothing, or of a network's scores
+            after it; the raw scores in the tables stay as they are.
     """
     seen: Any = timeline[timeline["observed"]]
     unread: Any = timeline[timeline["followed"]]
@@ -127,13 +127,17 @@ def rebuild(
     person = np.array([number[str(name)] for name in whose], np.int64)
     smoothed = rows["clip"].copy()
     by_person = {number[name]: in_order(shift) for name, shift in shifts.items() if name in number}
-    if made_with.smoothing.method == "cnn3d":  # that one scores tracks from pictures, whoever's they are
-        smoothed = _calibrated(smoothed, person, by_person)
-    elif changed or by_person:
-        moved = np.isin(person, [number[name] for name in {*changed, *shifts} if name in number])
+    # A network looks at all scores at once: a state that is shifted before would move expressions and other states.
+    late = smoothers()[made_with.smoothing.method]
+    anew = set(changed) if late else {*changed, *shifts}
+    # The 3D-CNN scored tracks from pictures, whoever's they are.
+    if anew and made_with.smoothing.method != "cnn3d":
+        moved = np.isin(person, [number[name] for name in anew if name in number])
         scored = rows.copy()
-        scored["prob"] = _calibrated(rows["prob"], person, by_person)
+        scored["prob"] = rows["prob"] if late else _calibrated(rows["prob"], person, by_person)
         smoothed[moved] = _smooth(scored, np.where(moved, person, -1), samples, made_with)[moved]
+    if late:
+        smoothed = _calibrated(smoothed, person, by_person)
     followed = _followed(unread, seen, label, number, samples)
     followed = settle(followed, rows["sample"], person, rows["box"])
     options = made_with.options

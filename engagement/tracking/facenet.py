@@ -31,6 +31,22 @@ def cached_file() -> Path:
     return home.expanduser() / "checkpoints" / FILE_NAME
 
 
+def weights_file(weights: str | Path | None) -> Path:
+    """The file that is named, or else facenet-pytorch's in the cache.
+
+    Raises:
+        WeightsError: there is no such file.
+    """
+    path = Path(weights) if weights is not None else cached_file()
+    if not path.is_file():
+        raise WeightsError(
+            f"--identity facenet needs the file {path}, which is not there",
+            f"Put facenet-pytorch's {FILE_NAME} there, or name it with --identity-weights FILE; "
+            "--identity auto needs no such file.",
+        )
+    return path
+
+
 class FacenetEmbedder:
     """Face embeddings; stateless after construction.
 
@@ -47,13 +63,7 @@ class FacenetEmbedder:
 
         from engagement.compat import load_torchvision
 
-        path = Path(weights) if weights is not None else cached_file()
-        if not path.is_file():
-            raise WeightsError(
-                f"--identity facenet needs the file {path}, which is not there",
-                f"Put facenet-pytorch's {FILE_NAME} there, or name it with --identity-weights FILE; "
-                "--identity auto needs no such file.",
-            )
+        path = weights_file(weights)
         load_torchvision()
         from facenet_pytorch.models.inception_resnet_v1 import InceptionResnetV1
 

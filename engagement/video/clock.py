@@ -196,6 +196,7 @@ def judge(
         frames_dropped=clock.dropped,
         packets_damaged=damaged,
         stamps_wild=len(clock.wild),
+        end_s=clock.end_s,
     )
 
 

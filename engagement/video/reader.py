@@ -9,6 +9,7 @@ stored pixels. A stream that changes its picture size is scaled to the size of i
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class DecodeOutcome:
     Attributes:
         frames_decoded: frames handed out.
         last_time_s: time of the last one; 0 when there was none.
+        end_s: where it stops being shown; infinite where nothing tells.
         complete: the stream was read to the end that its container declares, and nothing was lost.
         reason: one clause for the user; empty when there is nothing to say.
         frames_dropped: decoded frames left out because their time did not lie after the previous one.
@@ -64,6 +66,7 @@ class DecodeOutcome:
     packets_damaged: int = 0
     stamps_wild: int = 0
     shrunk_from: tuple[int, int] = (0, 0)
+    end_s: float = math.inf
 
 
 UNFINISHED = DecodeOutcome(0, 0.0, False, "the stream was not read to its end")

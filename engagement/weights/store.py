@@ -123,7 +123,7 @@ def locate(reference: str, kinds: tuple[str, ...] = ()) -> tuple[str, Path, str 
     Raises:
         WeightsError: it is neither.
     """
-    shipped = manifest() if (folder() / "manifest.json").is_file() else {}
+    shipped = _entries()
     if reference == "default":
         reference = DEFAULT_WEIGHTS
     if reference in shipped:
@@ -135,13 +135,20 @@ def locate(reference: str, kinds: tuple[str, ...] = ()) -> tuple[str, Path, str 
     if path.is_dir():
         inside = ", ".join(str(file) for file in sorted(path.glob("*.safetensors"))) or "it holds none"
         raise WeightsError(f"'{reference}' is a folder", f"Give a file of weights: {inside}")
-    fitting = [name for name, entry in shipped.items() if not kinds or entry["kind"] in kinds]
+    raise WeightsError(f"'{reference}' is neither a file nor shipped weights", _shipped(kinds))
+
+
+def _entries() -> dict[str, dict[str, Any]]:
+    return manifest() if (folder() / "manifest.json").is_file() else {}
+
+
+def _shipped(kinds: tuple[str, ...]) -> str:
+    """Which of the shipped weights would do."""
+    fitting = [name for name, entry in _entries().items() if not kinds or entry["kind"] in kinds]
     if DEFAULT_WEIGHTS in fitting:
         fitting.insert(0, f"default ({DEFAULT_WEIGHTS})")
         fitting.remove(DEFAULT_WEIGHTS)
-    raise WeightsError(
-        f"'{reference}' is neither a file nor shipped weights", f"Shipped: {', '.join(fitting) or 'none'}"
-    )
+    return f"Shipped: {', '.join(fitting) or 'none'}"
 
 
 def load_weights(reference: str, kind: str | tuple[str, ...]) -> LoadedWeights:
@@ -155,23 +162,45 @@ def load_weights(reference: str, kind: str | tuple[str, ...]) -> LoadedWeights:
         WeightsError: missing, damaged, of another kind, or altered since the manifest was written.
     """
     kinds = (kind,) if isinstance(kind, str) else kind
-    name, path, expected = locate(reference, kinds)
-    if not path.is_file():
-        raise WeightsError(f"the shipped weights {path.name} are missing", "Reinstall the package.")
+    name, path, expected = _found(reference, kinds)
     digest = sha256_of(path)
     if expected is not None and digest != expected:
         raise WeightsError(f"{path.name} differs from the manifest (sha256 {digest[:12]}…)", "Reinstall.")
     record, tensors = _read(path)
-    if record.kind not in kinds:
-        if record.kind == "ensemble" and "face_state" in kinds:
-            raise WeightsError(
-                f"{path} is an ensemble of several networks, but one is needed here",
-                "Give the weight files that it was made from.",
-            )
-        wanted = " or ".join(f"'{k}'" for k in kinds)
-        raise WeightsError(f"{path} holds a '{record.kind}' network, but {wanted} is needed here")
+    _require_kind(path, record, kinds)
     floats = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
     return LoadedWeights(name, digest, record, floats)
+
+
+def require_kind(reference: str, kinds: tuple[str, ...]) -> None:
+    """Raise what :func:`load_weights` would, as far as the header tells: in no time, and without torch.
+
+    Raises:
+        WeightsError: missing, damaged, or of another kind.
+    """
+    path = _found(reference, kinds)[1]
+    _require_kind(path, read_record(path), kinds)
+
+
+def _found(reference: str, kinds: tuple[str, ...]) -> tuple[str, Path, str | None]:
+    name, path, expected = locate(reference, kinds)
+    if not path.is_file():
+        raise WeightsError(f"the shipped weights {path.name} are missing", "Reinstall the package.")
+    return name, path, expected
+
+
+def _require_kind(path: Path, record: WeightRecord, kinds: tuple[str, ...]) -> None:
+    if record.kind in kinds:
+        return
+    if record.kind == "ensemble" and "face_state" in kinds:
+        raise WeightsError(
+            f"{path} is an ensemble of several networks, but one is needed here",
+            "Give the weight files that it was made from.",
+        )
+    wanted = " or ".join(f"'{k}'" for k in kinds)
+    raise WeightsError(
+        f"{path} holds a network of kind '{record.kind}', but {wanted} is needed here", _shipped(kinds)
+    )
 
 
 def read_record(path: Path) -> WeightRecord:
@@ -183,7 +212,7 @@ def _read(path: Path, tensors: bool = True) -> tuple[WeightRecord, dict[str, Ten
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with safe_open(str(path), framework="pt" if tensors else "np") as file:
             metadata = file.metadata() or {}
             values = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:

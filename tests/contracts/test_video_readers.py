@@ -112,6 +112,8 @@ def test_index_picture_time_and_orientation_belong_together(backend: str, name: 
         assert reader.outcome.complete, reader.outcome.reason
         assert reader.outcome.frames_decoded == len(frames)
         assert reader.outcome.last_time_s == frames[-1].time_s
+        longest_s = max([*np.diff(clip.times_s), 0.04]) + 2 * TIME_TOLERANCE_S[backend]
+        assert 0 < reader.outcome.end_s - frames[-1].time_s <= longest_s
         assert not reader.outcome.frames_dropped
 
 

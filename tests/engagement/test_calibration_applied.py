@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,12 @@ import pytest
 from engagement.calibration.apply import Applied, agrees, put_to, same_moment, without_opted_out
 from engagement.calibration.find import find_calibrations
 from engagement.calibration.store import FILE, Calibration, Label, PersonCalibration, write_calibration
+from engagement.corrections.folder import bring_up_to_date
 from engagement.errors import ConfigError
 from engagement.results import UNDER_WAY
+from engagement.timelines.shifts import shifted
+from engagement.weights.store import manifest
+from tests.engagement.corrected_sessions import write_output
 
 MODELS = {"face_state": {"kind": "face_state", "states": True, "sha256": "abc"}}
 LEFT, RIGHT = (0.0, 0.0, 100.0, 100.0), (200.0, 0.0, 300.0, 100.0)
@@ -151,3 +156,27 @@ def test_of_two_videos_of_one_name_the_folder_of_the_results_tells(tmp_path: Pat
     for wrong, given in ((unknown, videos), (unknown, {"x": "x.mp4"}), (tmp_path / "none.json", videos)):
         with pytest.raises(ConfigError):
             find_calibrations(wrong, given)
+
+
+@pytest.mark.parametrize("method", ["lstm", "cnn3d"])
+def test_a_network_lets_no_state_move_another_or_expressions(method: str, tmp_path: Path) -> None:
+    """They look at all scores at once, or at pictures: what they made of them is shifted."""
+    write_output(tmp_path, "talk")
+    folder = tmp_path / "talk"
+    said = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    said["temporal"] |= {"method": method, "weights": ""}
+    said["models"] = MODELS | {method: {"kind": method, "sha256": manifest()[method]["sha256"]}}
+    (folder / "summary.json").write_text(json.dumps(said), encoding="utf-8")
+    before = pd.read_parquet(folder / "timeline.parquet")
+    first = before[(before["person_id"] == "P01") & before["observed"]].iloc[0]
+    there = Label(first["time_s"], (first["x1"], first["y1"], first["x2"], first["y2"]), "boredom", 0.5, True)
+    given = Calibration(
+        "talk.mp4", "talk", {"face_state": "abc"}, persons={"P01": person(there, boredom=1.0)}
+    )
+    assert bring_up_to_date(folder, tmp_path, None, given) is not None
+    after = pd.read_parquet(folder / "timeline.parquet")
+    own = before["person_id"] == "P01"
+    wanted = before["s_boredom"].where(~own, shifted(before["s_boredom"].to_numpy(), 1.0))
+    np.testing.assert_allclose(after["s_boredom"], wanted, atol=1e-6)
+    pd.testing.assert_frame_equal(after.drop(columns="s_boredom"), before.drop(columns="s_boredom"))
+    assert after.loc[own, "s_boredom"].mean() > before.loc[own, "s_boredom"].mean()

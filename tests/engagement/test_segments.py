@@ -29,7 +29,9 @@ def segment(span: TimeSpan, frames: range, outcome: DecodeOutcome) -> Segment:
 def test_a_range_without_a_picture_does_not_say_where_the_video_ends(empty: int) -> None:
     lost = "the pictures end at 0.00 s of 63.00 s; 5 damaged packets skipped"
     nothing = DecodeOutcome(0, 0.0, False, lost, 0, 5)
-    outcome = DecodeOutcome(247, 24.6, False, f"{ENDS_EARLY}; 382 damaged packets skipped", 0, 382)
+    outcome = DecodeOutcome(
+        247, 24.6, False, f"{ENDS_EARLY}; 382 damaged packets skipped", 0, 382, end_s=24.7
+    )
     read = segment(TimeSpan(0.0, 31.0), range(0, 246, 5), outcome)
     spans = [TimeSpan(31.0, 42.0), TimeSpan(42.0, None)]
     whole = join_segments([read, *(segment(span, range(0), nothing) for span in spans[:empty])], 2.0)
@@ -41,6 +43,7 @@ def test_a_range_without_a_picture_does_not_say_where_the_video_ends(empty: int)
         f"{ENDS_EARLY}; up to {n} damaged packets skipped",
     )
     assert not whole.outcome.complete
+    assert whole.outcome.end_s == 24.7
 
 
 def test_what_no_range_with_pictures_knows_is_said_by_those_without() -> None:

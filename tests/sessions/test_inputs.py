@@ -219,6 +219,28 @@ def test_what_is_empty_is_not_the_current_folder(tmp_path: Path, engagement: Com
         assert ended.status == 2 and f"{option} is empty" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (("analyze", "x.mp4", "-o", "out", "--calibration", ""), "--calibration"),
+        (("report", ".", "--calibration", ""), "--calibration"),
+        (("report", ".", "--names", ""), "--names"),
+        (("faces", "capture", "x.mp4", "--label", "happy", "-o", ""), "--out"),
+        (("faces", "capture", "", "--label", "happy", "-o", "out"), "VIDEOS"),
+        (("faces", "split", ""), "FOLDER"),
+        (("train", "base", "--data", ".", "-o", ""), "--out"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(
+    command: tuple[str, ...], named: str, tmp_path: Path, engagement: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = engagement(*command)
+    assert ended.status == 2
+    assert ended.err == f"error: {named} is empty. Perhaps a variable that it comes from is not set.\n"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: Path, engagement: Command) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")

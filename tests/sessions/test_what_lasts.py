@@ -360,13 +360,14 @@ def test_names_that_are_no_utf8(tmp_path: Path, sample_videos: Path, engagement:
 
 
 def test_a_run_that_no_model_could_be_had_for_leaves_nothing(tmp_path: Path, engagement: Command) -> None:
-    clip, broken = media.single_frame(tmp_path).path, tmp_path / "broken.safetensors"
+    clip, broken = media.single_frame(tmp_path).path, tmp_path / "broken.pt"
     broken.write_bytes(b"")
     (tmp_path / "mine").mkdir()
     before = sorted(tmp_path.rglob("*"))
     for out in ("new/deep", "mine/new"):
-        ended = engagement("analyze", clip, "-o", tmp_path / out, "--weights", broken)
-        assert ended.status == 1 and "is not a readable safetensors file" in ended.err
+        options = ("--identity", "facenet", "--identity-weights", broken)
+        ended = engagement("analyze", clip, "-o", tmp_path / out, *options)
+        assert ended.status == 1 and "broken.pt holds no weights" in ended.err
     assert sorted(tmp_path.rglob("*")) == before
 
 

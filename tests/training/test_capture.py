@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -20,8 +20,9 @@ from engagement.faces.chips import cut_chips
 from engagement.faces.manifest import read_manifest, write_manifest
 from engagement.faces.pose import project
 from engagement.types import ByteArray, ChipSpec, FaceDetections, FloatArray, Frame
-from tests import faulty_media
+from tests import faulty_media, media
 from tests.media import write_video
+from tests.sessions.command import Run
 from training.collection.split import SplitOptions, split_faces
 from training.datasets.registry import load
 from training.samples.chip_dataset import ChipDataset
@@ -333,3 +334,10 @@ def test_videos_whose_names_read_alike_keep_their_pictures(tmp_path: Path) -> No
         source = work.name_for(name, f"x/{name}", f"{number % 3}")
         work.add(source, HAPPY, frames(1), None, f"{number % 3}")
     assert len(list((tmp_path / "f").rglob("*.png"))) == len(read_manifest(tmp_path / "f")) == 3
+
+
+def test_where_no_face_was_saved_every_limit_is_named(tmp_path: Path, engagement: Callable[..., Run]) -> None:
+    clip = media.steady(tmp_path).path
+    ended = engagement("faces", "capture", clip, "--label", "happy", "-o", tmp_path / "out", "--min-score", 1)
+    assert ended.status == 1
+    assert "no face was saved from" in ended.err and "a lower --min-score or --min-quality" in ended.err

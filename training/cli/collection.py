@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from engagement.given import GivenPath
 from engagement.wording import count
 from training.cli import options
 
 if TYPE_CHECKING:
     from training.collection.split import Division
 
-_folder = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+_folder = click.argument("folder", type=GivenPath(file_okay=False, path_type=Path))
 
 
 @click.command()
@@ -22,7 +23,7 @@ _folder = click.argument("folder", type=click.Path(file_okay=False, path_type=Pa
 @click.option(
     "--apply",
     "answer",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=GivenPath(dir_okay=False, path_type=Path),
     metavar="REVIEW.JSON",
     help="Put into effect what was decided on the page.",
 )
@@ -117,7 +118,7 @@ def _show(found: Division, by: str) -> None:
 @click.option(
     "-o",
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=GivenPath(file_okay=False, path_type=Path),
     help="Folder to write.  [default: FOLDER_augmented]",
 )
 @click.option("-n", "--copies", type=int, default=4, show_default=True, help="Copies of each training face.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from engagement.given import GivenPath
 from engagement.wording import count
 from training.cli import options
 
@@ -21,14 +22,14 @@ def dataset() -> None:
 @click.argument("data", nargs=-1, required=True)
 @click.option(
     "--html",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=GivenPath(dir_okay=False, path_type=Path),
     callback=options.can_be_written,
     help="Write a page with pictures here.",
 )
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=GivenPath(dir_okay=False, path_type=Path),
     callback=options.can_be_written,
     help="Write all figures and the pictures concerned here.",
 )

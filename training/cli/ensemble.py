@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from engagement.given import GivenPath
 from training.cli import options
 
 
@@ -15,7 +16,7 @@ from training.cli import options
     "-o",
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=GivenPath(dir_okay=False, path_type=Path),
     help="The weight file to write (.safetensors); a card comes beside it.",
 )
 @click.option("--weights", metavar="A,B,…", help="Shares of the members, in proportion. Default: equal ones.")

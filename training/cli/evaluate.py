@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from engagement.given import GivenPath
 from training.cli import options
 
 
@@ -15,7 +16,7 @@ from training.cli import options
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=GivenPath(dir_okay=False, path_type=Path),
     callback=options.can_be_written,
     help="Write the figures here.",
 )
@@ -35,7 +36,7 @@ from training.cli import options
 @options.mirror_option
 @click.option(
     "--report",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=GivenPath(file_okay=False, path_type=Path),
     callback=options.can_hold_results,
     help="Write a page (report.html) and figures into this folder.",
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from engagement.given import GivenPath
 from training.cli import options
 
 
@@ -18,7 +19,7 @@ from training.cli import options
     "-o",
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=GivenPath(dir_okay=False, path_type=Path),
     help="The file to write (.onnx); what was compared goes beside it as .onnx.json.",
 )
 @click.option("--int8", is_flag=True, help="8-bit weights and activations; needs --data.")

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
+from engagement.given import GivenPath
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -56,7 +58,7 @@ out_option = click.option(
     "-o",
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=GivenPath(file_okay=False, path_type=Path),
     callback=can_hold_results,
     help="Folder for the results.",
 )
