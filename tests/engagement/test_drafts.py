@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,24 @@ def test_text_takes_the_place_of_earlier_text_whole_or_not_at_all(tmp_path: Path
     with pytest.raises(UnicodeEncodeError):
         write(path, "half \ud800")
     assert path.read_bytes() == "Zoë\n".encode() and list(path.parent.iterdir()) == [path]
+
+
+def test_text_goes_through_links(tmp_path: Path) -> None:
+    """As into ``/dev/stdout``, which is one."""
+    link, path = tmp_path / "link.json", tmp_path / "a.json"
+    path.write_text("old")
+    link.symlink_to(path)
+    write(link, "new")
+    assert link.is_symlink() and path.read_text() == "new"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_text_goes_into_pipes(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        write(pipe, "new")
+        assert os.read(reading, 10) == b"new" and pipe.is_fifo()
+    finally:
+        os.close(reading)
