@@ -28,8 +28,8 @@ _SHORTEST = 5  # samples of a part: less is a head that turned for a moment
 #: are rarer, up to four within 2 s, or hardly more: streams of one picture a second often have 0.999. Chosen at 0.5 to
 #: 10 Hz (docs/results.md).
 _FADE_S, _FADE_SAMPLES, _FADE_LONGEST_S = 0.8, 4, 2.05
-#: Two tracks must be the same picture in so many samples to be taken for one person in two places, and around each sample
-#: in most of so many before and after.
+#: A track must be the same picture as larger ones in so many samples to be taken for a copy, and as each of them in most
+#: samples before and after each, so many either way.
 _SAME_OFTEN, _NEIGHBOURS = 4, 10
 
 
@@ -140,17 +140,20 @@ def _alike_for_long(
     """Of each track others that are the same picture, mostly around each sample; a blurred one is as its neighbours.
 
     Args:
-        samples: of each track. copies: sample and two tracks that are the same picture in it.
+        samples: of each track. copies: sample and two tracks that are the same picture in it, the smaller one first.
     """
     found: dict[tuple[int, int], list[int]] = defaultdict(list)
+    # Whoever speaks for a moment is large too briefly to tell, but of the small picture it may be known by then.
+    often: Counter[int] = Counter()
     for sample, one, other in copies:
         found[min(one, other), max(one, other)].append(sample)
+        often[one] += 1
     seen = {
         track: np.array(samples[track], np.int64) for track in {track for pair in found for track in pair}
     }
     out: dict[int, dict[int, Alike]] = defaultdict(dict)
     for (one, other), same in found.items():
-        if len(same) < _SAME_OFTEN:
+        if max(often[one], often[other]) < _SAME_OFTEN:
             continue
         shared = _shared(seen[one], seen[other])
         count = np.append(0, np.cumsum(np.isin(shared, same)))

@@ -97,6 +97,21 @@ def test_who_is_the_same_picture_rarely_is_somebody_else(seen: list[int]) -> Non
     assert NOBODY not in small and not set(small.tolist()) & set(large.tolist())
 
 
+@pytest.mark.parametrize(
+    ("earlier", "now", "one"),
+    [(30, 3, True), (30, 1, False), (0, 3, False)],
+    ids=["mostly", "hardly", "no earlier turn"],
+)
+def test_who_speaks_for_a_moment_is_told_by_earlier_turns(earlier: int, now: int, one: bool) -> None:
+    strip = [_track(0, 0, range(100), 60), _track(1, 1, range(100), 60)]
+    large = [_track(2, 0, range(20, 20 + earlier), 200)] if earlier else []
+    moment = _track(3, 0, range(60, 64), 200)
+    copies = [(s, 0, 2) for s in range(20, 20 + earlier)] + [(s, 0, 3) for s in range(60, 60 + now)]
+    small, *_, speaking = _whose([*strip, *large, moment], copies)
+    assert (set(speaking.tolist()) == {0}) == one
+    assert (small[60:64].tolist() == [NOBODY] * 4) == one
+
+
 def test_other_faces_are_other_people_whatever_the_pictures_say() -> None:
     tracks = [_track(0, 0, range(100), 60), _track(2, 5, range(20, 60), 200)]
     small, large = _whose(tracks, [(s, 0, 2) for s in range(20, 60)])
