@@ -283,11 +283,8 @@ def empty_text(summary: SessionSummary) -> str:
         if left <= _SCRAPS and not summary.sampling.slow:
             return f"{text}. A higher --sample-rate looks more often."
     smaller = max(SMALLEST_PX, round(smallest * 2 / 3))
-    return (
-        f"{text}; try --min-face {smaller}."
-        if smaller < smallest
-        else f"{text}. Smaller ones cannot be read."
-    )
+    advice = f"; try --min-face {smaller}." if smaller < smallest else ". Smaller ones cannot be read."
+    return f"{text}{advice} If people lie on their side in the picture, turn the video upright first."
 
 
 def no_curve(summary: SessionSummary, whose: str, best: float | None) -> str:

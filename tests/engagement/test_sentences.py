@@ -316,6 +316,7 @@ def test_advice_can_be_followed() -> None:
     assert "A higher --sample-rate" in empty_text(SessionSummary(still))
     assert "--min-face 16" in empty_text(SessionSummary({"limits": {"min_face_px": 24}}))
     assert "--min-face" not in empty_text(SessionSummary({"limits": {"min_face_px": 12}}))
+    assert "turn the video upright" in empty_text(SessionSummary({"left_out": {"samples": 251}}))
     assert "--min-quality 0.2" in no_curve(
         SessionSummary({"limits": {"min_quality": 0.35}}), "nobody's picture", 0.3
     )
