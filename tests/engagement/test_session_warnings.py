@@ -22,6 +22,7 @@ def warned(times_s: Any = (0.0, 0.2), step_s: float = 0.2, **said: Any) -> list[
         info=SimpleNamespace(**info | {k: v for k, v in said.items() if k in info}),
         sample_time_s=np.asarray(times_s, np.float64),
         step_s=step_s,
+        person=np.asarray(said.get("person", [0]), np.int64),
     )
     classes = said.get("classes", EXPRESSIONS.classes)
     analyzer = SimpleNamespace(
@@ -67,6 +68,12 @@ def test_the_longest_pause_is_named_and_others_are_counted(step_s: float) -> Non
 def test_each_fault_is_said_with_what_it_means(said: dict[str, Any], sentence: str) -> None:
     (found,) = warned(**said)
     assert re.search(sentence, found)
+
+
+@pytest.mark.parametrize("person", [[], [-1, -1]])
+def test_where_nobody_is_nothing_is_said_of_scores(person: list[int]) -> None:
+    (found,) = warned(classes=EXPRESSIONS.classes[1:], person=person, reason="times jump")
+    assert "times jump" in found
 
 
 @pytest.mark.parametrize(
