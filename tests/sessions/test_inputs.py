@@ -229,6 +229,9 @@ def test_what_is_empty_is_not_the_current_folder(tmp_path: Path, engagement: Com
         (("faces", "capture", "", "--label", "happy", "-o", "out"), "VIDEOS"),
         (("faces", "split", ""), "FOLDER"),
         (("train", "base", "--data", ".", "-o", ""), "--out"),
+        (("train", "personal", "--data", "", "-o", "out"), "the path of a data set"),
+        (("evaluate", ""), "the path of a data set"),
+        (("dataset", "inspect", ""), "the path of a data set"),
     ],
 )
 def test_an_empty_path_is_not_the_current_folder(

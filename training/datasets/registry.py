@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from engagement.errors import ConfigError, DataError
+from engagement.given import is_empty
 from engagement.labels import LabelSet
 from engagement.spreadsheets import columns_of
 from engagement.video.discover import is_hidden
@@ -127,8 +128,11 @@ def load(reference: str, labels: LabelSet | None = None) -> SampleTable:
         labels: class order that class folders must follow; by default what is found.
 
     Raises:
+        ConfigError: the reference is empty, which as a path would be the current folder.
         DataError: nothing readable there, with what was looked for.
     """
+    if not reference:
+        raise is_empty("the path of a data set")
     folder, _, name = reference.rpartition(":")
     if folder and name in SETS:
         return _named(Path(folder), name)
