@@ -28,7 +28,7 @@ from training.measuring.metrics import (
     reliability,
     resamplings,
 )
-from training.measuring.outcome import Outcome, aligned, figures, head_for
+from training.measuring.outcome import Outcome, aligned, answerable, figures, head_for
 from training.samples.table import SampleTable, one_hot
 
 RNG = np.random.default_rng(4)
@@ -296,6 +296,19 @@ def test_the_head_that_has_just_the_classes_of_a_set_is_measured_on_it(
     )
     named = "expression" if set(classes) & set(EXPRESSIONS.classes) or "Sad" in classes else "own"
     assert head_for(model, table_with(LabelSet(named, classes, "exclusive"))) == head
+
+
+@pytest.mark.parametrize(("named", "further"), [("expression8", "contempt"), ("own", "unknown")])
+def test_what_is_left_of_a_set_is_measured_as_if_nothing_else_had_been_there(
+    named: str, further: str
+) -> None:
+    heads = {"again": LabelSet("again", ("happy", "neutral", "sad"), "exclusive"), "expression": EXPRESSIONS}
+    heads = {name: SimpleNamespace(labels=labels) for name, labels in heads.items()}
+    model: Any = SimpleNamespace(name="mine", heads=heads, head=heads.get)
+    head, table, left_out = answerable(
+        model, None, table_with(LabelSet(named, ("happy", "sad", further), "exclusive"))
+    )
+    assert (head, table.labels, left_out) == ("expression", EXPRESSIONS, {further: 1})
 
 
 def test_classes_that_the_model_lacks_are_named() -> None:

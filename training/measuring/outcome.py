@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engagement.errors import DataError
-from engagement.labels import BESIDE_THE_SEVEN, SYNONYMS, LabelSet, perhaps
+from engagement.labels import BESIDE_THE_SEVEN, EXPRESSIONS, SYNONYMS, LabelSet, perhaps
 from engagement.types import FloatArray, IndexArray
 from training.measuring.calibration import as_often
 from training.measuring.metrics import (
@@ -294,7 +294,8 @@ def answerable(model: Model, head: str | None, table: SampleTable) -> tuple[str,
 
 
 def _without(table: SampleTable, classes: Sequence[str]) -> tuple[SampleTable, dict[str, int]]:
-    """A table without the pictures of some classes, and class -> how many these were.
+    """A table without the pictures of some classes, and class -> how many these were. Of expressions it is a set of the
+    seven, as if they had never been there.
 
     Raises:
         DataError: no picture is left.
@@ -302,7 +303,9 @@ def _without(table: SampleTable, classes: Sequence[str]) -> tuple[SampleTable, d
     index = [table.labels.index(c) for c in classes]
     shown = table.target.argmax(axis=1)
     kept = table.rows(~np.isin(shown, index))
-    labels = replace(table.labels, classes=tuple(c for c in table.labels.classes if c not in classes))
+    rest = tuple(c for c in table.labels.classes if c not in classes)
+    of_seven = all(_meant(c, EXPRESSIONS) for c in rest)
+    labels = replace(table.labels, classes=rest, **({"name": EXPRESSIONS.name} if of_seven else {}))
     counts = {c: int((shown == i).sum()) for c, i in zip(classes, index, strict=True)}
     return replace(kept, labels=labels, target=np.delete(kept.target, index, axis=1)), counts
 
