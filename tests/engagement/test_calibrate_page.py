@@ -112,9 +112,10 @@ def test_a_key_that_is_held_down_answers_once_and_caps_lock_changes_nothing(
 
 
 def test_answers_are_on_the_page_when_the_command_is_gone(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed outright it keeps nothing, so the page shows what ``--labels`` takes."""
+    (session,) = open_sessions(scored_output(tmp_path / "out", 'say, "yes"'))
     monkeypatch.setattr(serve.LabelServer, "_take", lambda *_: 404)
     server, dom, _ = pressed(session, tmp_path, ["y", "n", "c", "End", "3", "n"], monkeypatch)
     assert server.answers() == [] and "has ended" in dom

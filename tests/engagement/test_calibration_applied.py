@@ -168,15 +168,26 @@ def test_a_network_lets_no_state_move_another_or_expressions(method: str, tmp_pa
     said["models"] = MODELS | {method: {"kind": method, "sha256": manifest()[method]["sha256"]}}
     (folder / "summary.json").write_text(json.dumps(said), encoding="utf-8")
     before = pd.read_parquet(folder / "timeline.parquet")
-    first = before[(before["person_id"] == "P01") & before["observed"]].iloc[0]
+    first = before[(before["person_id"] == "P02") & before["observed"]].iloc[0]
     there = Label(first["time_s"], (first["x1"], first["y1"], first["x2"], first["y2"]), "boredom", 0.5, True)
     given = Calibration(
-        "talk.mp4", "talk", {"face_state": "abc"}, persons={"P01": person(there, boredom=1.0)}
+        "talk.mp4", "talk", {"face_state": "abc"}, persons={"P02": person(there, boredom=1.0)}
     )
     assert bring_up_to_date(folder, tmp_path, None, given) is not None
     after = pd.read_parquet(folder / "timeline.parquet")
-    own = before["person_id"] == "P01"
+    own = before["person_id"] == "P02"
     wanted = before["s_boredom"].where(~own, shifted(before["s_boredom"].to_numpy(), 1.0))
     np.testing.assert_allclose(after["s_boredom"], wanted, atol=1e-6)
     pd.testing.assert_frame_equal(after.drop(columns="s_boredom"), before.drop(columns="s_boredom"))
     assert after.loc[own, "s_boredom"].mean() > before.loc[own, "s_boredom"].mean()
+    # So it is with who is smoothed anew: whoever was merged.
+    (tmp_path / "names.txt").write_text("merge P03 into P02\n", encoding="utf-8")
+    assert bring_up_to_date(folder, tmp_path, None) is not None
+    merged = pd.read_parquet(folder / "timeline.parquet")
+    (folder / FILE).unlink()
+    assert bring_up_to_date(folder, tmp_path, None) is not None
+    plain = pd.read_parquet(folder / "timeline.parquet")
+    own = plain["person_id"] == "P02"
+    wanted = plain["s_boredom"].where(~own, shifted(plain["s_boredom"].to_numpy(), 1.0))
+    np.testing.assert_allclose(merged["s_boredom"], wanted, atol=1e-6)
+    pd.testing.assert_frame_equal(merged.drop(columns="s_boredom"), plain.drop(columns="s_boredom"))

@@ -93,6 +93,15 @@ def test_the_largest_pictures_of_all_ranges_are_told() -> None:
     assert join_segments(parts, 2.0).outcome.shrunk_from == (1280, 720)
 
 
+def test_a_video_ends_where_the_range_does_that_has_its_last_picture() -> None:
+    outcomes = [DecodeOutcome(350, last, True, "", end_s=end) for last, end in ((34.9, 35.0), (61.0, 61.5))]
+    outcomes.append(DecodeOutcome(0, 0.0, True, "", end_s=0.04))  # it has none
+    spans = [TimeSpan(0.0, 31.0), TimeSpan(31.0, 61.5), TimeSpan(61.5, None)]
+    parts = [segment(s, range(0), o) for s, o in zip(spans, outcomes, strict=True)]
+    outcome = join_segments(parts, 2.0).outcome
+    assert (outcome.last_time_s, outcome.end_s) == (61.0, 61.5)
+
+
 def test_who_is_shown_twice_is_so_by_the_tracks_and_samples_of_the_whole() -> None:
     """The second range begins with a lead-in, and calls its tracks by other numbers."""
     parts = []

@@ -133,21 +133,22 @@ def test_memory_does_not_grow_with_length(tmp_path: Path, sample_videos: Path) -
 
 
 @pytest.mark.parametrize(
-    ("declared_s", "complete", "end_s"),
+    ("declared_s", "complete", "shown_until_s", "end_s"),
     [
-        (2.9, True, 2.9),  # of 60 pictures a second, the last is shown for less than a moment
-        (2.884, True, 2.924),  # the container ends with the last picture
-        (2.5, True, 2.924),
-        (None, True, 2.901),  # however far apart the samples
-        (60.0, False, 2.901),
+        (2.9, True, 2.901, 2.9),  # of 60 pictures a second, the last is shown for less than a moment
+        (2.884, True, 2.901, 2.924),  # the container ends with the last picture
+        (2.5, True, 2.901, 2.924),
+        (None, True, 2.901, 2.901),  # however far apart the samples
+        (60.0, False, 2.901, 2.901),
+        (None, True, 9.0, 3.084),  # nothing is known of so long a picture after a step
     ],
 )
 def test_a_session_ends_where_its_container_does(
-    declared_s: float | None, complete: bool, end_s: float
+    declared_s: float | None, complete: bool, shown_until_s: float, end_s: float
 ) -> None:
     result = SessionResult(
         info=VideoInfo(Path("x.mp4"), 64, 48, 0, declared_s, "h264", "pyav"),
-        outcome=DecodeOutcome(174, 2.884, complete, "", end_s=2.901),
+        outcome=DecodeOutcome(174, 2.884, complete, "", end_s=shown_until_s),
         sample_time_s=np.zeros(0),
         sample_frame=np.zeros(0, np.int64),
         records=FaceRecords(),
