@@ -11,9 +11,9 @@ import pytest
 
 from engagement.corrections.file import Video, matching, parse
 from engagement.reports import theme
-from engagement.reports.render import render_session
+from engagement.reports.render import render_index, render_session
 from engagement.reports.who import who_is_who
-from tests.engagement.report_data import fabricate, summary_of, write_folder
+from tests.engagement.report_data import fabricate, summary_of, write_folder, write_run
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +140,15 @@ def test_nothing_is_called_smoothed_that_is_not(tmp_path: Path, method: str) -> 
             r"Smoothed (?:estimate|probability)|Line: smoothed|Band: how|never across a gap", page
         )
         assert bool(said) is (method == "hmm"), said
+
+
+def test_the_list_says_once_of_those_that_it_lists_what_their_states_are_worth(tmp_path: Path) -> None:
+    rows = []
+    for name, n, changes in (("a", 2, {}), ("b", 1, {}), ("nobody", 0, {"models": {}})):
+        data = fabricate(n, 60)
+        write_folder(tmp_path / name, data, summary_of(data, f"{name}.mp4", **changes))
+        render_session(tmp_path / name, tmp_path, {})
+        rows.append({"input": f"{name}.mp4", "output": name, "status": "ok", "n_persons": n})
+    write_run(tmp_path, rows)
+    text = render_index(tmp_path).read_text(encoding="utf-8")
+    assert text.count("Barely better than chance") == 1 and "Not measured" not in text
