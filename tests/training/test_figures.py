@@ -309,6 +309,9 @@ def test_what_is_left_of_a_set_is_measured_as_if_nothing_else_had_been_there(
         model, None, table_with(LabelSet(named, ("happy", "sad", further), "exclusive"))
     )
     assert (head, table.labels, left_out) == ("expression", EXPRESSIONS, {further: 1})
+    alone = table_with(LabelSet(named, ("happy", "sad", further), "exclusive")).rows(np.array([2]))
+    with pytest.raises(DataError, match=f"all that is chosen are pictures of {further}, which the model"):
+        answerable(model, None, alone)
 
 
 def test_classes_that_the_model_lacks_are_named() -> None:

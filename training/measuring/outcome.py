@@ -302,7 +302,13 @@ def _without(table: SampleTable, classes: Sequence[str]) -> tuple[SampleTable, d
     """
     index = [table.labels.index(c) for c in classes]
     shown = table.target.argmax(axis=1)
-    kept = table.rows(~np.isin(shown, index))
+    others = ~np.isin(shown, index)
+    if not others.any():
+        raise DataError(
+            f"data set '{table.name}': all that is chosen are pictures of {' and '.join(classes)}, which the model does not know",
+            "Choose another --split, or more pictures.",
+        )
+    kept = table.rows(others)
     rest = tuple(c for c in table.labels.classes if c not in classes)
     of_seven = all(_meant(c, EXPRESSIONS) for c in rest)
     labels = replace(table.labels, classes=rest, **({"name": EXPRESSIONS.name} if of_seven else {}))
