@@ -144,9 +144,10 @@ def test_nothing_is_called_smoothed_that_is_not(tmp_path: Path, method: str) -> 
 
 def test_the_list_says_once_of_those_that_it_lists_what_their_states_are_worth(tmp_path: Path) -> None:
     rows = []
-    for name, n, changes in (("a", 2, {}), ("b", 1, {}), ("nobody", 0, {"models": {}})):
+    for name, n in (("a", 2), ("b", 1), ("nobody", 0)):
         data = fabricate(n, 60)
-        write_folder(tmp_path / name, data, summary_of(data, f"{name}.mp4", **changes))
+        summary = summary_of(data, f"{name}.mp4")
+        write_folder(tmp_path / name, data, summary if n else summary | {"models": {}})
         render_session(tmp_path / name, tmp_path, {})
         rows.append({"input": f"{name}.mp4", "output": name, "status": "ok", "n_persons": n})
     write_run(tmp_path, rows)
