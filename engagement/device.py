@@ -39,7 +39,7 @@ def require_known(name: str) -> None:
 
 
 def cores() -> int:
-    """Those that this process may use: a scheduler, or a container, may grant fewer than the machine has."""
+    """Those that this process may use: a scheduler may grant fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -144,16 +144,16 @@ def _alike_for_long(
     """
     found: dict[tuple[int, int], list[int]] = defaultdict(list)
     # Whoever speaks for a moment is large too briefly to tell, but of the small picture it may be known by then.
-    often: Counter[int] = Counter()
+    often: dict[int, set[int]] = defaultdict(set)
     for sample, one, other in copies:
         found[min(one, other), max(one, other)].append(sample)
-        often[one] += 1
+        often[one].add(sample)
     seen = {
         track: np.array(samples[track], np.int64) for track in {track for pair in found for track in pair}
     }
     out: dict[int, dict[int, Alike]] = defaultdict(dict)
     for (one, other), same in found.items():
-        if max(often[one], often[other]) < _SAME_OFTEN:
+        if max(len(often[one]), len(often[other])) < _SAME_OFTEN:
             continue
         shared = _shared(seen[one], seen[other])
         count = np.append(0, np.cumsum(np.isin(shared, same)))
