@@ -63,7 +63,7 @@ def write(path: Path, text: str) -> None:
     """Text as a file, in UTF-8; see :func:`placed`. A link, a pipe or a device is written to as it is, not replaced.
 
     Raises:
-        OutputError, OSError: it cannot be written.
+        OutputError, or of what is no plain file OSError: it cannot be written.
     """
     if path.is_symlink() or (path.exists() and not path.is_file()):
         path.write_text(text, encoding="utf-8")

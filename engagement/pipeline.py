@@ -103,7 +103,8 @@ class Segment:
             count from 0 within the segment.
         cuts: samples with which a new shot begins.
         followed: rows of FOLLOWED, owned by tracks.
-        copies: sample and two tracks that are the same picture in it.
+        copies: sample and two tracks that are the same picture in it, the smaller one first; none where faces are no
+            evidence of who is who.
         seconds: work by stage, in seconds; stages overlap in time.
     """
 
@@ -263,8 +264,9 @@ class Analyzer:
             followed = follower.take(sample, frame, faces.boxes_xyxy[kept], tracks[kept])
             if len(followed):
                 segment.followed.append(followed)
-            same = same_pictures(frame.rgb, faces.boxes_xyxy[kept], item.scores.identity[kept])
-            segment.copies += [(sample, int(tracks[kept[i]]), int(tracks[kept[j]])) for i, j in same]
+            if self.config.persons.by_faces:
+                same = same_pictures(frame.rgb, faces.boxes_xyxy[kept], item.scores.identity[kept])
+                segment.copies += [(sample, int(tracks[kept[i]]), int(tracks[kept[j]])) for i, j in same]
             if within(frame.time_s, segment.span, self.config.sampling.rate_hz):
                 for row in kept.tolist():
                     self._sum_up(sample, item, row, int(tracks[row]), segment)

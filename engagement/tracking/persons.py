@@ -85,6 +85,11 @@ class PersonsConfig:
         """Kinds of evidence that this choice uses."""
         return EVIDENCE if self.identity != "appearance" else tuple(k for k in EVIDENCE if k != "face")
 
+    @property
+    def by_faces(self) -> bool:
+        """Whether tracks are joined and split by what faces look like."""
+        return self.identity != "off" and "face" in self.evidence
+
 
 def join_tracks(
     tracks: Sequence[TrackSummary], config: PersonsConfig, evidence: Sequence[str] | None = None

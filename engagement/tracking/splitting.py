@@ -82,7 +82,7 @@ def find_persons(
 
     Args:
         step_s: seconds from one sample to the next.
-        copies: sample and two tracks that are the same picture in it.
+        copies: sample and two tracks that are the same picture in it, the smaller one first.
         evidence: kinds that count, for measurements; None for those of the configuration.
     """
     kinds = config.evidence if evidence is None else evidence

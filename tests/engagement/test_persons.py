@@ -201,3 +201,8 @@ def test_of_a_large_face_the_detector_must_be_surer(side: float, needed: float) 
     assert scored(needed + 0.005) == {0: 0}
     assert scored(needed - 0.005) == {0: NOBODY}
     assert scored(0.94, best=0.949) == {0: NOBODY}  # and never once quite sure
+
+
+@pytest.mark.parametrize(("identity", "by_faces"), [("auto", True), ("appearance", False), ("off", False)])
+def test_faces_are_evidence_unless_told_otherwise(identity: str, by_faces: bool) -> None:
+    assert PersonsConfig(identity=identity).by_faces is by_faces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -208,13 +209,19 @@ def _recognised(folder: Path, labels: LabelSet | None) -> SampleTable:
 def _require_no_set_further_in(folder: Path) -> None:
     """Raise DataError where a published set lies one or two folders further in, as in RAF-DB's ``basic/``: its own folders
     would be taken for classes."""
-    for pattern in ("*", "*/*"):
-        for inner in sorted(p for p in folder.glob(pattern) if not is_hidden(p.name) and p.is_dir()):
-            if _is_set(inner):
-                raise DataError(
-                    f"{folder} holds no class folders, but a data set further in",
-                    f"Give the set's own folder, such as {inner}.",
-                )
+    outer = _folders_in(folder)
+    for inner in (*outer, *(further for each in outer for further in _folders_in(each))):
+        if _is_set(inner):
+            raise DataError(
+                f"{folder} holds no class folders, but a data set further in",
+                f"Give the set's own folder, such as {inner}.",
+            )
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """Sorted; none of one that cannot be read. The pictures beside them, thousands in a class, are not looked at one by one."""
+    _, names, _ = next(os.walk(folder), ("", [], []))
+    return [folder / name for name in sorted(names) if not is_hidden(name)]
 
 
 def _is_set(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 import errno
 import io
 import signal
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,10 @@ def fit_module(
     """
     before = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
+        with warnings.catch_warnings():
+            # About things that are meant: a folder that holds the run to go on with, no worker processes.
+            warnings.simplefilter("ignore")
+            trainer.fit(module, batches, held_out, ckpt_path=last, weights_only=False)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

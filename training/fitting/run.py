@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,11 +147,8 @@ def train_network(
     ]
     held_out = measuring_batches(ChipDataset(validation, chip), processes, loaders, again=True)
     module.train()  # frozen stages go back to evaluation mode at each epoch's start
-    with warnings.catch_warnings():
-        # About things that are meant: a folder that holds the run to go on with, no worker processes.
-        warnings.simplefilter("ignore")
-        trainer = make_trainer(recipe, limits, callbacks, steps, folder)
-        fit_module(trainer, module, batches, held_out, last, folder=folder, resume=resume, say=say)
+    trainer = make_trainer(recipe, limits, callbacks, steps, folder)
+    fit_module(trainer, module, batches, held_out, last, folder=folder, resume=resume, say=say)
     chosen = folder / "best.ckpt"
     module.load_state_dict(best_epoch(chosen))
     return module.network.eval().cpu(), chosen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -220,11 +219,7 @@ def fit_network(
         items, batch_size=schedule.batch, sampler=RisingSampler(len(items)), collate_fn=collate
     )
     rows = DataLoader(torch.arange(len(held_out)), batch_size=1)  # type: ignore[arg-type]
-    with warnings.catch_warnings():
-        # About things that are meant: a folder that holds the run to go on with; no worker processes, since they would
-        # compete for the cores with the loop, which makes the sequences itself.
-        warnings.simplefilter("ignore")
-        fit_module(trainer, module, batches, rows, last, folder=folder, resume=True, say=say)
+    fit_module(trainer, module, batches, rows, last, folder=folder, resume=True, say=say)
     chosen = Path(best.best_model_path or folder / "last.ckpt")
     module.load_state_dict(best_epoch(chosen))
     network = module.network.eval().cpu()
